@@ -1,0 +1,90 @@
+"""What every user store promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from userline.users.patch import UserPatch
+    from userline.users.record import UserRecord
+
+MAX_BATCH = 1000
+"""The most ids that one ``get_many`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What one atomic write did: the user just before it (None: there was none) and just after it.
+
+    ``after is before`` if the write changed nothing.
+    """
+
+    before: UserRecord | None
+    after: UserRecord
+
+    @property
+    def created(self) -> bool:
+        """Whether the user did not exist before."""
+        return self.before is None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything of the record changed, private fields included."""
+        return self.after is not self.before
+
+    @property
+    def snapshot_changed(self) -> bool:
+        """Whether the public half changed, so that watchers want to hear of it."""
+        return self.before is None or not self.after.snapshot.looks_like(self.before.snapshot)
+
+
+class UserStore(Protocol):
+    """A store of users. Used from one event loop; any number of calls may be under way at once.
+
+    **Atomic**: a write of one user happens whole or not at all, and two writes of one user, from this process or
+    another, happen one after the other: no update is lost. What a write does is what :func:`userline.users.patch.apply`
+    says, and the version in its result grows by exactly one with every write that changed something.
+
+    **Durable**: when a write returns, it survives the death of this process and of the store's, and a power cut.
+
+    **Coherent**: a read that starts after a write returned sees that write or a later one.
+
+    **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written), and ``StoreUnavailable``
+    when the store cannot be reached or does not answer in time (a write may or may not have happened; repeating it is
+    safe). Anything else is a bug. A failure of one call never harms another.
+
+    **Cancellation**: a cancelled read stops waiting. A cancelled write may still happen.
+
+    Ids and patches are valid: they come from ``parse_id``, ``parse_patch`` and ``parse_new_user``.
+    """
+
+    async def open(self) -> None:
+        """Make the store ready for use, creating or upgrading what it keeps its data in.
+
+        Raises StoreUnavailable, or StoreFormatError if the data was written by a newer userline or something else.
+        """
+
+    async def close(self) -> None:
+        """Finish the writes under way and let go of everything. Closing twice is fine."""
+
+    async def ping(self) -> None:
+        """Return if the store answers; raises StoreUnavailable if it does not."""
+
+    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
+        """Return the users with these ids, in the order of ``ids`` and as many, None for the missing.
+
+        At most ``MAX_BATCH`` ids; an id may be there more than once.
+        """
+
+    async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
+        """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
+
+    async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
+        """Patch the user, creating it if it does not exist. Raises NameRequired and BadUserInput as ``apply`` does."""
+
+
+class StoreFormatError(Exception):
+    """The data is not something that this version of userline can use. The message says what to do."""

@@ -1,0 +1,131 @@
+"""The errors of userline, in one place, each with its stable code.
+
+::
+
+    UserlineError                a refusal that the caller may read
+    ├── BadUserInput             BAD_USER_INPUT: one or more fields of an input are wrong
+    │   └── NameRequired         NAME_REQUIRED: a user would be created without a name
+    ├── Unauthenticated          UNAUTHENTICATED: who is asking is not known
+    ├── Forbidden                FORBIDDEN: who is asking may not do this
+    ├── UserSyncDisabled         USER_SYNC_DISABLED: clients may not write users in this deployment
+    ├── StoreUnavailable         STORE_UNAVAILABLE: the store did not answer
+    ├── RateLimited              RATE_LIMITED: too many requests
+    └── OperationTooComplex      OPERATION_TOO_COMPLEX: an operation past a limit of the gateway
+
+Everything else that is raised while an operation runs is unexpected: the caller sees ``INTERNAL_SERVER_ERROR`` and a
+request id, the log sees all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ErrorCode(StrEnum):
+    """What ``extensions.code`` of an error can be."""
+
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    NAME_REQUIRED = "NAME_REQUIRED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    USER_SYNC_DISABLED = "USER_SYNC_DISABLED"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    RATE_LIMITED = "RATE_LIMITED"
+    OPERATION_TOO_COMPLEX = "OPERATION_TOO_COMPLEX"
+    INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+
+
+class UserlineError(Exception):
+    """A refusal whose message is meant for the caller."""
+
+    code: ClassVar[ErrorCode]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    ``field`` is the contract's name of the field (``photoUrl``), ``message`` a sentence that starts with that name.
+    """
+
+    field: str
+    message: str
+
+
+class BadUserInput(UserlineError):
+    """One or more fields of an input are wrong; nothing was written.
+
+    ``problems`` has every one of them, in the order of the contract's fields; ``field`` is the first one's.
+    """
+
+    code = ErrorCode.BAD_USER_INPUT
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        if not self.problems:
+            raise ValueError("BadUserInput needs at least one problem.")
+        super().__init__(" ".join(problem.message for problem in self.problems))
+
+    @property
+    def field(self) -> str:
+        """The contract's name of the first bad field."""
+        return self.problems[0].field
+
+
+class NameRequired(BadUserInput):
+    """The user does not exist and the input has no name to create it with; nothing was written."""
+
+    code = ErrorCode.NAME_REQUIRED
+
+    def __init__(self) -> None:
+        super().__init__([Problem("name", "name is required, because there is no user with this id yet.")])
+
+
+class Unauthenticated(UserlineError):
+    """Who is asking is not known."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Forbidden(UserlineError):
+    """Who is asking may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class UserSyncDisabled(UserlineError):
+    """Clients may not write users in this deployment."""
+
+    code = ErrorCode.USER_SYNC_DISABLED
+
+
+class StoreUnavailable(UserlineError):
+    """The store did not answer. A write may or may not have been done; all writes are safe to repeat."""
+
+    code = ErrorCode.STORE_UNAVAILABLE
+
+    def __init__(self, message: str = "The user store is not available right now. Try again in a moment.") -> None:
+        super().__init__(message)
+
+
+class RateLimited(UserlineError):
+    """Too many requests."""
+
+    code = ErrorCode.RATE_LIMITED
+
+
+class OperationTooComplex(UserlineError):
+    """An operation is past one of the gateway's limits, which the message names."""
+
+    code = ErrorCode.OPERATION_TOO_COMPLEX

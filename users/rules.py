@@ -1,0 +1,34 @@
+"""The limits and roles that users of this deployment are held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DEFAULT_ROLE = "default"
+
+MAX_ID_CHARACTERS = 255
+MAX_NAME_CHARACTERS = 255
+MAX_ROLE_CHARACTERS = 255
+MAX_LOCALE_CHARACTERS = 255
+MAX_URL_CHARACTERS = 2083
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a user may be. Each limit is a setting of the gateway."""
+
+    record_bytes: int = 64 * 1024
+    """Size of the whole record, in bytes of its compact JSON form in UTF-8."""
+    custom_keys: int = 100
+    push_tokens: int = 100
+    emails: int = 20
+    phones: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an input is checked against."""
+
+    limits: Limits = field(default_factory=Limits)
+    roles: frozenset[str] | None = None
+    """The configured roles, or None where any role is accepted."""

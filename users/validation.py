@@ -1,0 +1,214 @@
+"""Is this value one that the contract allows in this field?
+
+Each check takes a value of any type and returns it as it will be stored, or raises ``ValueError`` with the rest of a
+sentence that starts with the field's name. Syntax is left to libraries: email-validator (RFC 5322 and 6531, no DNS),
+phonenumbers (Google's libphonenumber), langcodes (BCP 47 with the IANA registry) and pydantic-core's URL type (the
+WHATWG URL standard, which browsers follow).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+import email_validator
+import langcodes
+import phonenumbers
+from pydantic import HttpUrl, TypeAdapter, ValidationError
+
+from userline.users.rules import (
+    MAX_ID_CHARACTERS,
+    MAX_LOCALE_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_ROLE_CHARACTERS,
+    MAX_URL_CHARACTERS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from userline.users.rules import Rules
+
+T = TypeVar("T")
+
+# Addresses are checked for syntax alone, and names such as example.test are good syntax.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+_HTTP_URL = TypeAdapter(HttpUrl)
+_URL_START = re.compile(r"https?://[^/\\]", re.IGNORECASE)
+_URL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+_PUSH_TOKEN = re.compile(r"(?:fcm|apns):.+", re.DOTALL)
+
+
+def check_text(value: object) -> str:
+    """Any string that has a UTF-8 form."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be valid Unicode, without lone surrogates.") from None
+    return value
+
+
+def check_id(value: object) -> str:
+    """A user id: 1 to 255 characters, no NUL."""
+    text = check_text(value)
+    if not text:
+        raise ValueError("must not be empty.")
+    _check_length(text, MAX_ID_CHARACTERS)
+    if "\0" in text:
+        raise ValueError("must not contain the NUL character.")
+    return text
+
+
+def check_name(value: object) -> str:
+    """A display name: not blank, at most 255 characters; kept as given."""
+    text = check_text(value)
+    if not text.strip():
+        raise ValueError("must not be empty.")
+    _check_length(text, MAX_NAME_CHARACTERS)
+    return text
+
+
+def check_locale(value: object) -> str:
+    """A valid BCP 47 language tag; kept as given."""
+    text = check_text(value)
+    _check_length(text, MAX_LOCALE_CHARACTERS)
+    if "_" in text:
+        raise ValueError("must be an IETF language tag, whose parts are joined by hyphens, such as en-US.")
+    try:
+        valid = langcodes.tag_is_valid(text)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("must be an IETF language tag (BCP 47), such as en or pt-BR.")
+    return text
+
+
+def check_photo_url(value: object) -> str:
+    """An absolute http or https URL; kept as given."""
+    text = check_text(value)
+    _check_length(text, MAX_URL_CHARACTERS)
+    try:
+        if not _URL_START.match(text) or _URL_FORBIDDEN.search(text):
+            raise ValueError  # noqa: TRY301 - one message for all
+        _HTTP_URL.validate_python(text)
+    except (ValueError, ValidationError):
+        raise ValueError("must be an http or https URL, such as https://example.com/alice.png.") from None
+    return text
+
+
+def check_role(value: object, rules: Rules) -> str:
+    """One of the configured roles, or any non-blank string where none are configured."""
+    text = check_text(value)
+    if rules.roles is not None and text not in rules.roles:
+        raise ValueError(f"must be one of the configured roles: {', '.join(sorted(rules.roles))}.")
+    if not text.strip():
+        raise ValueError("must not be empty.")
+    _check_length(text, MAX_ROLE_CHARACTERS)
+    return text
+
+
+def check_email(value: object) -> str:
+    """One e-mail address; kept as given."""
+    text = check_text(value)
+    try:
+        email_validator.validate_email(
+            text,
+            allow_quoted_local=True,
+            allow_domain_literal=True,
+            check_deliverability=False,
+            globally_deliverable=False,
+        )
+    except email_validator.EmailNotValidError:
+        raise ValueError("must be an e-mail address, such as alice@example.com.") from None
+    return text
+
+
+def check_phone(value: object) -> str:
+    """One phone number in international form that is possible, though perhaps not assigned; kept as given."""
+    text = check_text(value)
+    try:
+        possible = text.startswith("+") and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
+    except phonenumbers.NumberParseException:
+        possible = False
+    if not possible:
+        raise ValueError("must be a possible phone number in international form, such as +14155552671.")
+    return text
+
+
+def check_list(value: object, check: Callable[[object], str], most: int) -> tuple[str, ...]:
+    """Return a list of at most ``most`` values that each pass ``check``; a single value means a list of one."""
+    items = value if isinstance(value, list | tuple) else [value]
+    if len(items) > most:
+        raise ValueError(f"must have at most {most} entries, not {len(items)}.")
+    checked = []
+    for index, item in enumerate(items):
+        try:
+            checked.append(check(item))
+        except ValueError as error:
+            raise ValueError(f"entry {index} {error}") from None
+    return tuple(checked)
+
+
+def check_custom(value: object) -> dict[str, str | None]:
+    """Return a patch of custom attributes: any key, with a string (set) or null (remove)."""
+    return _check_map(value, _check_custom_value)
+
+
+def check_push_tokens(value: object) -> dict[str, bool | None]:
+    """Return a patch of push tokens: "fcm:TOKEN" or "apns:TOKEN", with true (register) or null (unregister)."""
+    tokens = _check_map(value, _check_push_value)
+    for token in tokens:
+        if not _PUSH_TOKEN.fullmatch(token):
+            raise ValueError('keys must look like "fcm:TOKEN" or "apns:TOKEN".')
+    return tokens
+
+
+def _check_custom_value(value: object) -> str | None:
+    return None if value is None else check_text(value)
+
+
+def _check_push_value(value: object) -> bool | None:
+    if value is None or value is True:
+        return value
+    raise ValueError("must be true (register) or null (unregister).")
+
+
+def _check_map(value: object, check: Callable[[object], T]) -> dict[str, T]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be an object, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+    checked: dict[str, T] = {}
+    for key, item in value.items():
+        try:
+            check_text(key)
+        except ValueError as error:
+            raise ValueError(f"keys {error}") from None
+        try:
+            checked[key] = check(item)
+        except ValueError as error:
+            raise ValueError(f"value of {_shown(key)} {error}") from None
+    return checked
+
+
+def _check_length(text: str, most: int) -> None:
+    if len(text) > most:
+        raise ValueError(f"must be at most {most} characters long, not {len(text)}.")
+
+
+def _shown(key: str) -> str:
+    return repr(key if len(key) <= 40 else key[:40] + "…")
+
+
+def _kind(value: object) -> str:
+    """Return the name that JSON has for the type of ``value``."""
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
+        (bool, "a boolean"),
+        ((int, float), "a number"),
+        (str, "a string"),
+        ((list, tuple), "a list"),
+        (dict, "an object"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
