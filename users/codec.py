@@ -29,10 +29,16 @@ def snapshot_to_json(snapshot: UserSnapshot) -> dict[str, Any]:
 
 
 def snapshot_from_json(value: Mapping[str, Any], version: int) -> UserSnapshot:
-    """Return the snapshot that :func:`snapshot_to_json` made ``value`` from. Raises KeyError, TypeError, ValueError."""
+    """Return the snapshot that :func:`snapshot_to_json` made ``value`` from. Raises KeyError or TypeError."""
     custom = value["custom"]
-    if not isinstance(custom, dict):
-        raise TypeError("custom is not an object.")
+    if not isinstance(custom, dict) or not all(isinstance(item, str) for item in custom.values()):
+        raise TypeError("custom is not a map of strings.")
+    for name in ("id", "name", "role"):
+        if not isinstance(value[name], str):
+            raise TypeError(f"{name} is not a string.")
+    for name in ("locale", "photoUrl", "welcomeMessage"):
+        if not isinstance(value[name], str | None):
+            raise TypeError(f"{name} is neither a string nor null.")
     return UserSnapshot(
         id=value["id"],
         version=version,

@@ -86,7 +86,9 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
         if name not in given:
             continue
         value = given[name]
-        if value is None and name != "name":
+        if value is None:
+            if name == "name":
+                problems.append(Problem(name, "name is required and cannot be null."))
             values[attribute] = None
             continue
         try:
@@ -188,7 +190,7 @@ def _patched_tokens(patch: Mapping[str, bool | None] | Unset | None, current: fr
     if patch is None:
         return frozenset()
     added = {token for token, registered in patch.items() if registered}
-    return (current - patch.keys()) | added
+    return current.difference(patch) | added
 
 
 def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord, rules: Rules) -> None:

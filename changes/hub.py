@@ -1,0 +1,164 @@
+"""The snapshots that this gateway holds, and who watches them.
+
+One entry per user held, with the newest snapshot known and the watchers. The hub does no I/O: reads, writes and the bus
+bring it snapshots, and it keeps the newest by version, so that nobody is ever shown an older one than before.
+
+An entry may be answered from for ``ttl`` seconds after the store confirmed it, or for as long as somebody watches it.
+At most ``capacity`` entries without watchers are kept, the longest unused go first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from userline.changes.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from userline.users.record import UserSnapshot
+
+_UNREAD: Final = -1
+"""Version of an entry whose user has not been read yet. A user that does not exist has version 0."""
+
+
+class Miss:
+    """The hub cannot answer; the store must be read."""
+
+
+MISS: Final = Miss()
+
+
+class _Entry:
+    __slots__ = ("confirmed", "fresh_until", "pins", "snapshot", "version", "watchers")
+
+    def __init__(self) -> None:
+        self.snapshot: UserSnapshot | None = None
+        self.version = _UNREAD
+        self.fresh_until = 0.0
+        self.confirmed = False
+        self.pins = 0
+        self.watchers: set[Watcher] = set()
+
+
+class Hub:
+    """Holds the newest snapshot of each user that is watched or was used lately. For one event loop."""
+
+    def __init__(
+        self, *, ttl: float = 30.0, capacity: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ttl = ttl
+        self._capacity = capacity
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+        self.deliveries = 0
+        self.watcher_count = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def peek(self, user_id: str) -> UserSnapshot | Miss | None:
+        """Return the snapshot held (None: there is no such user), or MISS if the store must be read."""
+        entry = self._entries.get(user_id)
+        if entry is None or not (self._clock() < entry.fresh_until or (entry.watchers and entry.confirmed)):
+            self.misses += 1
+            return MISS
+        if user_id in self._idle:
+            self._idle.move_to_end(user_id)
+        self.hits += 1
+        return entry.snapshot
+
+    @contextmanager
+    def pinned(self, user_ids: Iterable[str]) -> Iterator[None]:
+        """Keep entries for these users while a store call about them is under way.
+
+        Only an entry that is still there can tell that an outcome was overtaken by a newer change meanwhile.
+        """
+        entries = [(user_id, self._entry(user_id)) for user_id in user_ids]
+        for user_id, entry in entries:
+            entry.pins += 1
+            self._idle.pop(user_id, None)
+        try:
+            yield
+        finally:
+            for user_id, entry in entries:
+                entry.pins -= 1
+                self._release(user_id, entry)
+
+    def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
+        """Take what the store has just said of a pinned user (None: there is none); return the newest known."""
+        entry = self._entries[user_id]
+        entry.fresh_until = self._clock() + self._ttl
+        entry.confirmed = True
+        self._take(entry, snapshot)
+        for watcher in entry.watchers:
+            if watcher.is_new:
+                watcher.offer(entry.snapshot)
+        return entry.snapshot
+
+    def hear(self, snapshot: UserSnapshot) -> None:
+        """Take a change that the bus brought. A user who is not held is left alone."""
+        entry = self._entries.get(snapshot.id)
+        if entry is not None:
+            self._take(entry, snapshot)
+
+    @contextmanager
+    def watching(self, user_id: str) -> Iterator[Watcher]:
+        """Watch a user: the watcher gets the current snapshot if it is held, and then every newer one.
+
+        If ``watcher.is_new`` the user must be read (and confirmed) for the watcher to get its first snapshot.
+        """
+        known = self.peek(user_id)
+        entry = self._entry(user_id)
+        watcher = Watcher()
+        if isinstance(known, Miss):
+            entry.confirmed = False
+        else:
+            watcher.offer(known)
+        entry.watchers.add(watcher)
+        self._idle.pop(user_id, None)
+        self.watcher_count += 1
+        try:
+            yield watcher
+        finally:
+            self.watcher_count -= 1
+            entry.watchers.discard(watcher)
+            if not entry.watchers and entry.confirmed:
+                entry.fresh_until = self._clock() + self._ttl
+            self._release(user_id, entry)
+
+    def _entry(self, user_id: str) -> _Entry:
+        entry = self._entries.get(user_id)
+        if entry is None:
+            entry = self._entries[user_id] = _Entry()
+        return entry
+
+    def _take(self, entry: _Entry, snapshot: UserSnapshot | None) -> None:
+        version = snapshot.version if snapshot else 0
+        if version <= entry.version:
+            return
+        old = entry.snapshot
+        entry.snapshot = snapshot
+        entry.version = version
+        if snapshot is not None and old is not None and snapshot.looks_like(old):
+            return
+        for watcher in entry.watchers:
+            watcher.offer(snapshot)
+        self.deliveries += len(entry.watchers)
+
+    def _release(self, user_id: str, entry: _Entry) -> None:
+        if entry.pins or entry.watchers:
+            return
+        if entry.version == _UNREAD:
+            self._entries.pop(user_id, None)
+            return
+        self._idle[user_id] = None
+        while len(self._idle) > self._capacity:
+            oldest, _ = self._idle.popitem(last=False)
+            del self._entries[oldest]

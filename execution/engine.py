@@ -1,0 +1,178 @@
+"""Runs operations: Strawberry's resolvers on graphql-core, behind one door for every transport."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationType,
+    Undefined,
+    is_non_null_type,
+    type_from_ast,
+    validate_input_value,
+)
+from graphql.execution import create_source_event_stream, execute_root_selection_set, map_source_to_response_event
+
+from userline.execution.documents import DocumentCache
+from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
+from userline.users.errors import ErrorCode, UserlineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import strawberry
+    from graphql import GraphQLInputType, GraphQLSchema, OperationDefinitionNode
+    from graphql.execution import Executor
+
+    from userline.execution.errors import FormattedError
+    from userline.execution.request import GraphQLRequest
+    from userline.resolvers.context import Context
+
+Payload: TypeAlias = "dict[str, Any]"
+"""A GraphQL response: ``data`` (unless nothing was executed) and ``errors`` (if there are any)."""
+
+
+class RequestRefused(Exception):
+    """The request cannot be executed: a bad document, operation name or variable. Nothing was executed."""
+
+    def __init__(self, errors: list[FormattedError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    @property
+    def payload(self) -> Payload:
+        """The response."""
+        return {"errors": self.errors}
+
+
+class SubscriptionFailed(Exception):
+    """A subscription cannot start or go on."""
+
+    def __init__(self, errors: list[FormattedError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that is ready to be executed, once."""
+
+    type: OperationType
+    executor: Executor[Any]
+    context: Context
+
+    async def execute(self) -> Payload:
+        """Execute a query or mutation. Raises nothing: what goes wrong is in the payload."""
+        try:
+            result = execute_root_selection_set(self.executor)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:  # noqa: BLE001 - nothing may reach the transport
+            return {"data": None, "errors": [mask(error, self.context.request_id)]}
+        return self._payload(result)
+
+    async def events(self) -> AsyncGenerator[Payload, None]:
+        """Yield a subscription's events until closed. Raises SubscriptionFailed if it cannot start or go on."""
+        request_id = self.context.request_id
+        try:
+            stream = create_source_event_stream(self.executor)
+            if inspect.isawaitable(stream):
+                stream = await stream
+            if not isinstance(stream, ExecutionResult):
+                async for result in map_source_to_response_event(self.executor, stream):
+                    yield self._payload(result)
+                return
+        except UserlineError as error:
+            raise SubscriptionFailed([format_refusal(error)]) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
+            raise SubscriptionFailed([mask(error, request_id)]) from None
+        raise SubscriptionFailed(format_field_errors(stream.errors or [], request_id))
+
+    def _payload(self, result: ExecutionResult) -> Payload:
+        if not result.errors:
+            return {"data": result.data}
+        return {"data": result.data, "errors": format_field_errors(result.errors, self.context.request_id)}
+
+
+class Engine:
+    """Prepares and executes operations of one schema."""
+
+    def __init__(
+        self, schema: strawberry.Schema, *, document_cache: int, max_document_characters: int, max_document_tokens: int
+    ) -> None:
+        self._executor_class = schema.execution_context_class
+        self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
+        self.documents = DocumentCache(
+            self._schema,
+            capacity=document_cache,
+            max_characters=max_document_characters,
+            max_tokens=max_document_tokens,
+        )
+
+    def prepare(self, request: GraphQLRequest, context: Context) -> Operation:
+        """Return the operation that the request asks for. Raises RequestRefused."""
+        document = self.documents.get(request.query)
+        if document.ast is None:
+            raise RequestRefused(document.errors)
+        operation = _choose(document.operations, request.operation_name)
+        executor = self._executor_class.build(
+            self._schema,
+            document.ast,
+            context_value=context,
+            raw_variable_values=request.variables,
+            operation_name=request.operation_name,
+        )
+        if isinstance(executor, list):
+            errors = _bad_variables(self._schema, operation, request.variables or {})
+            raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
+        return Operation(operation.operation, executor, context)
+
+
+def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:
+    """Return the operation to run. Source: https://spec.graphql.org/September2025/#GetOperation()."""
+    if name:
+        operation = operations.get(name)
+        if operation is not None:
+            return operation
+        message = f"The document has no operation named '{name}'."
+    elif len(operations) == 1:
+        return next(iter(operations.values()))
+    elif operations:
+        message = "The document has several operations: operationName must say which one to run."
+    else:
+        message = "The document has no operation to run."
+    raise RequestRefused([format_request_error(GraphQLError(message), ErrorCode.GRAPHQL_VALIDATION_FAILED)])
+
+
+def _bad_variables(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any]
+) -> list[FormattedError]:
+    """Return an error for each bad place in the variables, with its field."""
+    errors: list[FormattedError] = []
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        variable_type = cast("GraphQLInputType", type_from_ast(schema, definition.type))
+        value = given.get(name, Undefined)
+        if value is Undefined:
+            if definition.default_value is None and is_non_null_type(variable_type):
+                message = f"Variable '${name}' is required: its type is '{variable_type}'."
+                errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, name))
+            continue
+
+        def add(
+            error: GraphQLError,
+            path: list[str | int],
+            name: str = name,
+            definition: Any = definition,
+        ) -> None:
+            place = "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in path)
+            message = f"Variable '${name}' has a bad value{place and ' at ' + place}: {error.message}"
+            field = path[0] if path and isinstance(path[0], str) else name
+            errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, field))
+
+        validate_input_value(value, variable_type, add)
+    return errors

@@ -1,0 +1,97 @@
+"""Errors as the caller sees them: each with ``extensions.code``, unexpected ones masked and logged whole."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import GraphQLError
+
+from userline.users.errors import BadUserInput, ErrorCode, UserlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger("userline.execution")
+
+FormattedError: TypeAlias = "dict[str, Any]"
+
+_LONGEST_MESSAGE = 1000
+
+
+def format_refusal(error: UserlineError) -> FormattedError:
+    """Return the error that tells of a refusal, without a place in a document."""
+    extensions: dict[str, Any] = {"code": error.code}
+    if isinstance(error, BadUserInput):
+        extensions["field"] = error.field
+        if len(error.problems) > 1:
+            extensions["problems"] = [
+                {"field": problem.field, "message": _shortened(problem.message)} for problem in error.problems
+            ]
+    return {"message": _shortened(error.message), "extensions": extensions}
+
+
+def format_request_error(error: GraphQLError, code: ErrorCode, field: str | None = None) -> FormattedError:
+    """Return an error of a document or its variables, found before anything was executed."""
+    told = _told(error.message, code, field)
+    if not error.locations:
+        return told
+    return {
+        "message": told["message"],
+        "locations": [location.formatted for location in error.locations],
+        "extensions": told["extensions"],
+    }
+
+
+def format_field_error(error: GraphQLError, request_id: str) -> FormattedError:
+    """Return an error of a field while it was executed.
+
+    What is not a refusal of ours is logged with everything about it, and masked: the caller gets the request id.
+    """
+    original = _original(error)
+    if isinstance(original, UserlineError):
+        told = format_refusal(original)
+    elif original is None and error.message.startswith("Argument '"):
+        # A variable left out or null where the argument needs a value: found only when the field is executed.
+        field = error.message.removeprefix("Argument '").partition("'")[0]
+        told = _told(error.message, ErrorCode.BAD_USER_INPUT, field)
+    else:
+        told = mask(original or error, request_id)
+    formatted: FormattedError = {"message": told["message"]}
+    if error.locations:
+        formatted["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        formatted["path"] = error.path
+    formatted["extensions"] = told["extensions"]
+    return formatted
+
+
+def format_field_errors(errors: Iterable[GraphQLError], request_id: str) -> list[FormattedError]:
+    """Return the errors of an execution."""
+    return [format_field_error(error, request_id) for error in errors]
+
+
+def mask(error: BaseException, request_id: str) -> FormattedError:
+    """Log an unexpected exception whole, and return the error that says no more than where to find it."""
+    logger.error("An operation failed unexpectedly (request id %s).", request_id, exc_info=error)
+    return {
+        "message": f"Something went wrong inside userline. Its log has the details under request id {request_id}.",
+        "extensions": {"code": ErrorCode.INTERNAL_SERVER_ERROR, "requestId": request_id},
+    }
+
+
+def _original(error: GraphQLError) -> BaseException | None:
+    """Return what a resolver raised, through every layer of wrapping, or None where graphql-core itself complains."""
+    original: BaseException | None = error
+    while isinstance(original, GraphQLError):
+        original = original.original_error
+    return original
+
+
+def _told(message: str, code: ErrorCode, field: str | None) -> FormattedError:
+    extensions = {"code": code} if field is None else {"code": code, "field": field}
+    return {"message": _shortened(message), "extensions": extensions}
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"

@@ -1,0 +1,62 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from userline.gateway.graphiql.page import static_directory
+from userline.gateway.health import Health
+from userline.gateway.http import GraphQLOverHTTP
+from userline.gateway.metrics import make_registry
+from userline.gateway.middleware import RequestMiddleware
+from userline.gateway.websocket.session import serve_websocket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+    from starlette.websockets import WebSocket
+
+    from userline.gateway.runtime import Runtime
+
+
+def make_app(runtime: Runtime) -> Starlette:
+    """Return the application of a gateway. Its lifespan, where the server runs it, opens and closes the runtime."""
+    settings = runtime.settings
+    health = Health(runtime, make_registry(runtime))
+
+    async def websocket(socket: WebSocket) -> None:
+        await serve_websocket(socket, runtime)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
+        async with runtime.running():
+            yield
+
+    routes: list[BaseRoute] = [
+        Route("/graphql", GraphQLOverHTTP(runtime)),
+        WebSocketRoute("/graphql", websocket),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        Route("/metrics", health.metrics),
+        Route("/", _to_graphql),
+    ]
+    if settings.graphiql and static_directory().is_dir():
+        routes.append(Mount("/graphiql", StaticFiles(directory=static_directory())))
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(RequestMiddleware, access_log=settings.access_log)],
+    )
+
+
+async def _to_graphql(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+    return RedirectResponse("graphql")

@@ -1,0 +1,60 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from starlette.requests import Request
+
+    from userline.gateway.runtime import Runtime
+
+logger = logging.getLogger("userline.health")
+
+_PATIENCE = 2.0
+"""Seconds that the store has to answer."""
+
+
+class Health:
+    """The endpoints that tell how the gateway is."""
+
+    def __init__(self, runtime: Runtime, registry: CollectorRegistry) -> None:
+        self._runtime = runtime
+        self._registry = registry
+
+    async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        """Say that the process lives."""
+        return _json({"status": "ok"}, 200)
+
+    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        """Say whether store and bus answer: 200 if both do, else 503. The log has the reason."""
+        parts = {"store": await self._store_answers(), "bus": self._runtime.bus.connected}
+        ready = all(parts.values())
+        body = {"status": "ready" if ready else "not ready"}
+        return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        """Return the metrics in Prometheus's text format."""
+        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _store_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._runtime.store.ping()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the store is not ready
+            logger.warning("The store is not ready: %s", error)
+            return False
+        return True
+
+
+def _json(value: object, status: int) -> Response:
+    return Response(
+        orjson.dumps(value), status, {"cache-control": "no-store", "content-type": "application/json; charset=utf-8"}
+    )

@@ -1,0 +1,199 @@
+"""GraphQL over HTTP: ``POST`` for every operation but subscriptions, ``GET`` for queries, arrays of operations.
+
+Source: https://graphql.github.io/graphql-over-http/draft/
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from graphql import OperationType
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from userline.execution.engine import RequestRefused
+from userline.execution.errors import format_refusal
+from userline.execution.request import parse_request
+from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
+from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.users.errors import BadUserInput, Problem
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from userline.execution.engine import Payload
+    from userline.execution.request import GraphQLRequest
+    from userline.gateway.runtime import Runtime
+
+_API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+class HTTPRefused(Exception):
+    """A request that ends before any operation is looked at."""
+
+    def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.payload = {"errors": [format_refusal(BadUserInput([Problem(field, message)]))]}
+        self.headers = headers or {}
+
+
+class GraphQLOverHTTP:
+    """The ASGI endpoint for HTTP requests to ``/graphql``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        accept = request.headers.get("accept")
+        if (
+            request.method == "GET"
+            and self._settings.graphiql
+            and choose(accept, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
+        ):
+            return _graphiql()
+        media_type = choose(accept, (JSON, GRAPHQL_RESPONSE))
+        handler = {"GET": self._get, "POST": self._post}.get(request.method, self._other_method)
+        try:
+            return await (handler(request, media_type) if media_type else self._not_acceptable())
+        except HTTPRefused as refused:
+            return _respond(refused.payload, media_type or JSON, refused.status, refused.headers)
+
+    async def _not_acceptable(self) -> Response:
+        raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")
+
+    async def _other_method(self, request: Request, media_type: str) -> Response:  # noqa: ARG002 - as its siblings
+        raise HTTPRefused(405, "method", "GraphQL is served to GET and POST requests.", {"allow": "GET, POST"})
+
+    async def _get(self, request: Request, media_type: str) -> Response:
+        value: dict[str, Any] = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if value.get(name):
+                try:
+                    value[name] = orjson.loads(value[name])
+                except orjson.JSONDecodeError as error:
+                    raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
+            else:
+                value.pop(name, None)
+        payload, executed = await self._run(_parse(value), request, queries_only=True)
+        return _respond(payload, media_type, _status(media_type, executed=executed))
+
+    async def _post(self, request: Request, media_type: str) -> Response:
+        _check_content_type(request.headers.get("content-type"))
+        body = await self._read(request)
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise HTTPRefused(400, "body", f"The body is not valid JSON: {error}") from None
+        if isinstance(value, list):
+            return await self._batch(value, request, media_type)
+        payload, executed = await self._run(_parse(value), request)
+        return _respond(payload, media_type, _status(media_type, executed=executed))
+
+    async def _batch(self, values: list[Any], request: Request, media_type: str) -> Response:
+        most = self._settings.max_batch_operations
+        if not 1 <= len(values) <= most:
+            raise HTTPRefused(400, "body", f"A batch has 1 to {most} operations, not {len(values)}.")
+        answers = await asyncio.gather(*(self._run_item(value, request) for value in values))
+        return _respond(answers, media_type, 200)
+
+    async def _run_item(self, value: object, request: Request) -> Payload:
+        try:
+            payload, _ = await self._run(_parse(value), request)
+        except HTTPRefused as refused:
+            return refused.payload
+        return payload
+
+    async def _run(
+        self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
+    ) -> tuple[Payload, bool]:
+        """Return the response's payload, and whether the operation was executed."""
+        context = self._runtime.context(request.scope["state"]["request_id"])
+        try:
+            operation = self._runtime.engine.prepare(wanted, context)
+        except RequestRefused as refused:
+            return refused.payload, False
+        if operation.type is OperationType.SUBSCRIPTION:
+            raise HTTPRefused(
+                400, "query", "Subscriptions are served over WebSocket at this address (graphql-transport-ws)."
+            )
+        if queries_only and operation.type is not OperationType.QUERY:
+            raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
+        return await operation.execute(), True
+
+    async def _read(self, request: Request) -> bytes:
+        most = self._settings.max_body_bytes
+        too_large = HTTPRefused(413, "body", f"The body is larger than {most} bytes, which is the limit.")
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > most:
+            raise too_large
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise too_large
+        return bytes(body)
+
+
+def _parse(value: object) -> GraphQLRequest:
+    try:
+        return parse_request(value)
+    except BadUserInput as error:
+        refused = HTTPRefused(400, error.field, error.message)
+        refused.payload = {"errors": [format_refusal(error)]}
+        raise refused from None
+
+
+def _check_content_type(header: str | None) -> None:
+    name, _, parameters = (header or "").partition(";")
+    if name.strip().lower() != JSON:
+        raise HTTPRefused(415, "content-type", f"The Content-Type of a POST must be {JSON}.")
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
+            raise HTTPRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")
+
+
+def _status(media_type: str, *, executed: bool) -> int:
+    """Return the status of a well-formed request.
+
+    A document that cannot be executed is 400 under the GraphQL media type; under ``application/json`` it is 200, so
+    that what stands between does not take the answer for one of its own.
+    """
+    return 200 if executed or media_type == JSON else 400
+
+
+def _respond(payload: Any, media_type: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        orjson.dumps(payload),
+        status,
+        {**_API_HEADERS, **(headers or {}), "content-type": f"{media_type}; charset=utf-8"},
+    )
+
+
+def _graphiql() -> Response:
+    page = index_page()
+    return Response(
+        page or MISSING_PAGE,
+        200 if page else 503,
+        {
+            "cache-control": "no-cache",
+            "content-security-policy": CONTENT_SECURITY_POLICY,
+            "content-type": "text/html; charset=utf-8",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+        },
+    )

@@ -1,0 +1,77 @@
+"""What surrounds every request: its id, its line in the log, and the last net for exceptions."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import orjson
+import structlog
+
+from userline.execution.errors import mask
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+access_logger = logging.getLogger("userline.access")
+
+_ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+
+
+class RequestMiddleware:
+    """Gives every request an id: the caller's ``X-Request-Id`` if it is sensible, else a new one; answers carry it."""
+
+    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+        self._app = app
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                status = message.get("status", 101)
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                payload = {"errors": [mask(error, request_id)]}
+                if scope["type"] != "http" or status:
+                    raise
+                await _send_failure(send_with_id, payload)
+            finally:
+                if self._access_log:
+                    access_logger.info(
+                        "%s %s %s %.1f ms",
+                        scope.get("method", "WEBSOCKET"),
+                        scope["path"],
+                        status,
+                        (time.perf_counter() - started) * 1000,
+                    )
+
+
+async def _send_failure(send: Send, payload: object) -> None:
+    headers = [(b"content-type", b"application/json; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps(payload)})
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return secrets.token_hex(8)

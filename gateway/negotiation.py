@@ -1,0 +1,61 @@
+"""Which media type a response has.
+
+Sources: RFC 9110, section 12.5.1, and https://graphql.github.io/graphql-over-http/draft/#sec-Accept
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+HTML = "text/html"
+
+
+def parse_accept(header: str) -> list[tuple[str, float]]:
+    """Return the media ranges of an Accept header with their weights, parameters other than ``q`` dropped."""
+    ranges = []
+    for part in header.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                try:
+                    weight = min(max(float(value), 0.0), 1.0)
+                except ValueError:
+                    weight = 0.0
+        if name:
+            ranges.append((name, weight))
+    return ranges
+
+
+def choose(header: str | None, offered: Sequence[str]) -> str | None:
+    """Return the offered media type that the client likes best, or None if it accepts none of them.
+
+    ``offered`` is in our order of preference, which decides where the client does not. No header means anything. Of
+    types that are equally welcome, one that is named beats one that is covered by a wildcard.
+    """
+    if header is None or not header.strip():
+        return offered[0]
+    ranges = parse_accept(header)
+    best: tuple[float, int] | None = None
+    chosen = None
+    for media_type in offered:
+        score = _score(media_type, ranges)
+        if score[0] > 0 and (best is None or score > best):
+            best, chosen = score, media_type
+    return chosen
+
+
+def _score(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """Return the weight that the most specific matching range gives, and how specific that range is."""
+    main = media_type.partition("/")[0]
+    for specificity, pattern in ((2, media_type), (1, f"{main}/*"), (0, "*/*")):
+        weights = [weight for name, weight in ranges if name == pattern]
+        if weights:
+            return max(weights), specificity
+    return 0.0, 0

@@ -1,0 +1,59 @@
+"""What a running gateway consists of, made from the settings, started and stopped as one."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from userline.changes.bus import Bus
+from userline.changes.hub import Hub
+from userline.execution.engine import Engine
+from userline.resolvers.context import AppInfo, Context
+from userline.resolvers.users import Users
+from userline.schema.sdl import make_schema
+from userline.storage.factory import make_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from userline.gateway.settings import Settings
+
+
+class Runtime:
+    """The parts of one gateway. For one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = make_store(settings.store_url, settings.rules)
+        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
+        self.bus = Bus(settings.bus_url)
+        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules)
+        self.engine = Engine(
+            make_schema(),
+            document_cache=settings.document_cache,
+            max_document_characters=settings.max_document_characters,
+            max_document_tokens=settings.max_document_tokens,
+        )
+        self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
+        self.sockets = 0
+
+    def context(self, request_id: str) -> Context:
+        """Return the context of one operation."""
+        return Context(self.users, self._app, request_id)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the store and the bus, and on the way out finish what is under way and close them.
+
+        Raises StoreUnavailable and StoreFormatError.
+        """
+        await self.store.open()
+        try:
+            await self.bus.start(self.hub.hear)
+            try:
+                yield
+            finally:
+                await self.users.close()
+                await self.bus.stop()
+        finally:
+            await self.store.close()

@@ -1,0 +1,86 @@
+"""Runs the application on Uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from userline.gateway.app import make_app
+from userline.gateway.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from userline.gateway.settings import Settings
+
+logger = logging.getLogger("userline")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
+    opened.
+    """
+    runtime = Runtime(settings)
+    config = uvicorn.Config(
+        make_app(runtime),
+        log_config=None,
+        access_log=False,
+        lifespan="off",  # the runtime is opened here, so that what goes wrong ends as a sentence and an exit code
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        ws="websockets-sansio",
+        ws_max_size=settings.max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=settings.ping_seconds or None,
+        ws_ping_timeout=settings.ping_seconds or None,
+    )
+    with (
+        _listen(settings.host, settings.port) as listener,
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(_serve(_Server(config), runtime, listener))
+
+
+async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    async with runtime.running():
+        logger.warning(
+            "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
+        )
+        logger.info("GraphQL, WebSocket and GraphiQL at %s/graphql; stop with Ctrl+C.", address)
+        await server.serve([listener])
+    logger.info("Stopped.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {error.strerror or error}.") from error
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which lets the process end by itself after a signal instead of raising it again."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully at the first signal, at once at the second."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,164 @@
+"""The two subprotocols: their messages and close codes. No I/O.
+
+Sources: ``graphql-transport-ws``, https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md; the legacy
+``graphql-ws``, https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from userline.execution.engine import Payload
+    from userline.execution.errors import FormattedError
+
+_MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
+
+
+class CloseCode(IntEnum):
+    """Why the gateway closes a socket."""
+
+    NORMAL = 1000
+    """The client asked for it (legacy ``connection_terminate``)."""
+    INTERNAL_ERROR = 1011
+    """Something unexpected happened in the gateway."""
+    BAD_REQUEST = 4400
+    """A message that the subprotocol does not allow; the reason says what is wrong with it."""
+    UNAUTHORIZED = 4401
+    """An operation before the connection was acknowledged."""
+    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
+    """The client offered no subprotocol that the gateway speaks."""
+    INITIALISATION_TIMEOUT = 4408
+    """No ``connection_init`` came in time."""
+    SUBSCRIBER_ALREADY_EXISTS = 4409
+    """An operation with the id of one that is still under way."""
+    TOO_MANY_INITIALISATION_REQUESTS = 4429
+    """A second ``connection_init``."""
+
+
+class Closed(Exception):
+    """The gateway closes the socket, with a code and a reason."""
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        encoded = reason.encode()
+        if len(encoded) > _MAX_REASON_BYTES:
+            reason = encoded[: _MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
+        self.reason = reason
+
+
+class ClientMessage(StrEnum):
+    """What a client's message means, under the names of ``graphql-transport-ws``."""
+
+    CONNECTION_INIT = "connection_init"
+    PING = "ping"
+    PONG = "pong"
+    SUBSCRIBE = "subscribe"
+    COMPLETE = "complete"
+    TERMINATE = "connection_terminate"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A client's message: ``id`` for the types that have one, ``payload`` if there was one."""
+
+    type: ClientMessage
+    id: str = ""
+    payload: Any = None
+
+
+class TransportWS:
+    """The ``graphql-transport-ws`` subprotocol."""
+
+    name = "graphql-transport-ws"
+    restarts_operations = False
+    """Whether a second operation with an id takes the place of the first one."""
+    keep_alive: str | None = None
+    """The message that is sent now and then to keep the connection open; here WebSocket's own pings do it."""
+
+    _types = {  # noqa: RUF012 - never changed
+        "connection_init": ClientMessage.CONNECTION_INIT,
+        "ping": ClientMessage.PING,
+        "pong": ClientMessage.PONG,
+        "subscribe": ClientMessage.SUBSCRIBE,
+        "complete": ClientMessage.COMPLETE,
+    }
+
+    def parse(self, text: str) -> Message:
+        """Return the message in a text frame. Raises Closed."""
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise Closed(CloseCode.BAD_REQUEST, "The message is not valid JSON.") from None
+        if not isinstance(value, dict):
+            raise Closed(CloseCode.BAD_REQUEST, "The message is not a JSON object.")
+        name = value.get("type")
+        message_type = self._types.get(name) if isinstance(name, str) else None
+        if message_type is None:
+            raise Closed(CloseCode.BAD_REQUEST, f"The message's type is not one of {', '.join(self._types)}.")
+        payload = value.get("payload")
+        if message_type in (ClientMessage.SUBSCRIBE, ClientMessage.COMPLETE):
+            message_id = value.get("id")
+            if not isinstance(message_id, str) or not message_id:
+                raise Closed(CloseCode.BAD_REQUEST, "The message's id is not a non-empty string.")
+            return Message(message_type, message_id, payload)
+        if not isinstance(payload, dict | None):
+            raise Closed(CloseCode.BAD_REQUEST, "The message's payload is not an object.")
+        return Message(message_type, "", payload)
+
+    def acknowledge(self) -> str:
+        """Return the answer to ``connection_init``."""
+        return '{"type":"connection_ack"}'
+
+    def pong(self, payload: Any) -> str:
+        """Return the answer to ``ping``."""
+        return _encode({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+
+    def next(self, operation_id: str, payload: Payload) -> str:
+        """Return the message with a result of an operation."""
+        return _encode({"id": operation_id, "type": "next", "payload": payload})
+
+    def error(self, operation_id: str, errors: list[FormattedError]) -> str:
+        """Return the message that ends an operation that could not be executed or go on."""
+        return _encode({"id": operation_id, "type": "error", "payload": errors})
+
+    def complete(self, operation_id: str) -> str:
+        """Return the message that ends an operation."""
+        return _encode({"id": operation_id, "type": "complete"})
+
+
+class LegacyWS(TransportWS):
+    """The legacy ``graphql-ws`` subprotocol of subscriptions-transport-ws."""
+
+    name = "graphql-ws"
+    restarts_operations = True
+    keep_alive = '{"type":"ka"}'
+
+    _types = {  # noqa: RUF012 - never changed
+        "connection_init": ClientMessage.CONNECTION_INIT,
+        "start": ClientMessage.SUBSCRIBE,
+        "stop": ClientMessage.COMPLETE,
+        "connection_terminate": ClientMessage.TERMINATE,
+    }
+
+    def next(self, operation_id: str, payload: Payload) -> str:
+        """Return the message with a result of an operation."""
+        return _encode({"id": operation_id, "type": "data", "payload": payload})
+
+    def error(self, operation_id: str, errors: list[FormattedError]) -> str:
+        """Return the message that ends an operation that could not be executed or go on: it has room for one error."""
+        return _encode({"id": operation_id, "type": "error", "payload": errors[0]})
+
+
+def choose_subprotocol(offered: list[str]) -> TransportWS | None:
+    """Return the subprotocol to speak of those that a client offers, or None if there is none."""
+    return next((protocol for protocol in (TransportWS(), LegacyWS()) if protocol.name in offered), None)
+
+
+def _encode(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,197 @@
+"""One GraphQL connection over a WebSocket: from the handshake to the close."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from graphql import OperationType
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from userline.execution.engine import RequestRefused, SubscriptionFailed
+from userline.execution.errors import format_refusal
+from userline.execution.request import parse_request
+from userline.gateway.websocket.protocol import (
+    ClientMessage,
+    CloseCode,
+    Closed,
+    Message,
+    TransportWS,
+    choose_subprotocol,
+)
+from userline.users.errors import BadUserInput, RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from starlette.websockets import WebSocket
+
+    from userline.execution.request import GraphQLRequest
+    from userline.gateway.runtime import Runtime
+
+logger = logging.getLogger("userline.websocket")
+
+
+async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
+    """Serve one socket until it is closed."""
+    protocol = choose_subprotocol(websocket.scope["subprotocols"])
+    if protocol is None:
+        # Accepted first, because a browser cannot see why a handshake was refused.
+        await websocket.accept()
+        await websocket.close(
+            CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
+            "Offer the subprotocol graphql-transport-ws (or the legacy graphql-ws).",
+        )
+        return
+    await websocket.accept(protocol.name)
+    runtime.sockets += 1
+    try:
+        await _Session(websocket, protocol, runtime).run()
+    finally:
+        runtime.sockets -= 1
+
+
+class _Session:
+    def __init__(self, websocket: WebSocket, protocol: TransportWS, runtime: Runtime) -> None:
+        self._websocket = websocket
+        self._protocol = protocol
+        self._runtime = runtime
+        self._request_id: str = websocket.scope["state"]["request_id"]
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._initialised = False
+        self._acknowledged = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read messages until the socket is closed by either side, then end everything that was under way."""
+        self._start_background(self._close_unless_initialised())
+        try:
+            while True:
+                await self._receive()
+        except WebSocketDisconnect:
+            pass
+        except Closed as closed:
+            await self._close(closed)
+        except Exception:
+            logger.exception("A WebSocket connection failed unexpectedly (request id %s).", self._request_id)
+            await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
+        finally:
+            tasks = [*self._operations.values(), *self._background]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        event = await self._websocket.receive()
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1005))
+        text = event.get("text")
+        if text is None:
+            raise Closed(CloseCode.BAD_REQUEST, "Messages must be text frames.")
+        await self._handle(self._protocol.parse(text))
+
+    async def _handle(self, message: Message) -> None:
+        match message.type:
+            case ClientMessage.CONNECTION_INIT:
+                await self._initialise()
+            case ClientMessage.PING:
+                await self._send(self._protocol.pong(message.payload))
+            case ClientMessage.PONG:
+                pass
+            case ClientMessage.SUBSCRIBE:
+                await self._subscribe(message)
+            case ClientMessage.COMPLETE:
+                await self._stop(message.id)
+            case ClientMessage.TERMINATE:
+                raise Closed(CloseCode.NORMAL, "")
+
+    async def _initialise(self) -> None:
+        if self._initialised:
+            raise Closed(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
+        self._initialised = True
+        await self._send(self._protocol.acknowledge())
+        self._acknowledged.set()
+        if self._protocol.keep_alive is not None:
+            self._start_background(self._keep_alive(self._protocol.keep_alive))
+
+    async def _subscribe(self, message: Message) -> None:
+        if not self._acknowledged.is_set():
+            raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
+        if message.id in self._operations:
+            if not self._protocol.restarts_operations:
+                raise Closed(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {message.id} already exists")
+            await self._stop(message.id)
+        try:
+            request = parse_request(message.payload)
+        except BadUserInput as error:
+            raise Closed(CloseCode.BAD_REQUEST, error.message) from None
+        most = self._runtime.settings.max_subscriptions
+        if len(self._operations) >= most:
+            refusal = RateLimited(f"This socket has {most} operations under way, which is the limit.")
+            await self._send(self._protocol.error(message.id, [format_refusal(refusal)]))
+            return
+        task = asyncio.create_task(self._run_operation(message.id, request))
+        self._operations[message.id] = task
+
+    async def _stop(self, operation_id: str) -> None:
+        task = self._operations.pop(operation_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run_operation(self, operation_id: str, request: GraphQLRequest) -> None:
+        """Run an operation to its end and say so, unless it is stopped before.
+
+        The id is free for a next operation from just before the message that ends this one.
+        """
+        try:
+            operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id))
+            if operation.type is OperationType.SUBSCRIPTION:
+                async with aclosing(operation.events()) as events:
+                    async for payload in events:
+                        await self._send(self._protocol.next(operation_id, payload))
+            else:
+                await self._send(self._protocol.next(operation_id, await operation.execute()))
+            last = self._protocol.complete(operation_id)
+        except (RequestRefused, SubscriptionFailed) as failure:
+            last = self._protocol.error(operation_id, failure.errors)
+        except WebSocketDisconnect:
+            return
+        except Exception:
+            logger.exception("An operation failed unexpectedly (request id %s).", self._request_id)
+            await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
+            return
+        if self._operations.get(operation_id) is asyncio.current_task():
+            del self._operations[operation_id]
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._send(last)
+
+    async def _close_unless_initialised(self) -> None:
+        await asyncio.sleep(self._runtime.settings.connection_init_seconds)
+        if not self._initialised:
+            await self._close(Closed(CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"))
+
+    async def _keep_alive(self, message: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await self._send(message)
+                await asyncio.sleep(self._runtime.settings.ping_seconds)
+
+    async def _send(self, text: str) -> None:
+        """Send a message, waiting while the client reads slower than we write. Raises WebSocketDisconnect."""
+        if self._websocket.application_state is not WebSocketState.CONNECTED:
+            raise WebSocketDisconnect
+        await self._websocket.send({"type": "websocket.send", "text": text})
+
+    async def _close(self, closed: Closed) -> None:
+        if self._websocket.application_state is WebSocketState.CONNECTED:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                await self._websocket.close(closed.code, closed.reason)
+
+    def _start_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,83 @@
+"""Lookups of one turn of the event loop become one store read.
+
+A DataLoader without a cache, shared by every request and socket of the process: whatever is asked for while the loop
+runs its ready callbacks is read together when they are done, each id once, at most ``MAX_BATCH`` ids a read. The hub is
+the cache. (Strawberry's DataLoader with its cache off reads an id as often as it is asked for: docs/adr/0003.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from typing import TYPE_CHECKING, TypeAlias
+
+from userline.storage.protocol import MAX_BATCH
+
+if TYPE_CHECKING:
+    from userline.changes.hub import Hub
+    from userline.storage.protocol import UserStore
+    from userline.users.record import UserSnapshot
+
+Waiters: TypeAlias = "list[asyncio.Future[UserSnapshot | None]]"
+
+
+class Batcher:
+    """Reads snapshots from the store through the hub. For one event loop."""
+
+    def __init__(self, store: UserStore, hub: Hub) -> None:
+        self._store = store
+        self._hub = hub
+        self._pending: dict[str, Waiters] = {}
+        self._reads_under_way: set[asyncio.Task[None]] = set()
+        self.reads = 0
+        self.ids_read = 0
+
+    def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
+        """Return a future of the user's newest snapshot, or None if there is no such user.
+
+        The store is read even if the hub holds the user. The future raises what the store raises.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[UserSnapshot | None] = loop.create_future()
+        if not self._pending:
+            # A context of its own: the read belongs to everybody who asked, not to who asked first.
+            loop.call_soon(self._dispatch, context=Context())
+        self._pending.setdefault(user_id, []).append(future)
+        return future
+
+    async def close(self) -> None:
+        """Wait for the reads under way."""
+        await asyncio.gather(*self._reads_under_way, return_exceptions=True)
+
+    def _dispatch(self) -> None:
+        pending, self._pending = self._pending, {}
+        wanted = [
+            (user_id, waiters)
+            for user_id, waiters in pending.items()
+            if not all(waiter.cancelled() for waiter in waiters)
+        ]
+        for start in range(0, len(wanted), MAX_BATCH):
+            task = asyncio.create_task(self._read(dict(wanted[start : start + MAX_BATCH])))
+            self._reads_under_way.add(task)
+            task.add_done_callback(self._reads_under_way.discard)
+
+    async def _read(self, batch: dict[str, Waiters]) -> None:
+        ids = list(batch)
+        self.reads += 1
+        self.ids_read += len(ids)
+        with self._hub.pinned(ids):
+            try:
+                records = await self._store.get_many(ids)
+            except BaseException as error:
+                for waiters in batch.values():
+                    for waiter in waiters:
+                        if not waiter.done():
+                            waiter.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+                return
+            for (user_id, waiters), record in zip(batch.items(), records, strict=True):
+                snapshot = self._hub.confirm(user_id, record.snapshot if record else None)
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(snapshot)

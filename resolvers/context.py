@@ -1,0 +1,29 @@
+"""What every resolver can reach through ``info.context``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from userline.resolvers.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """What is configured for everybody: the app's id and default locale, and each role's settings by its name."""
+
+    id: str
+    default_locale: str
+    roles: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The context of one operation."""
+
+    users: Users
+    app: AppInfo
+    request_id: str = ""

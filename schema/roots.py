@@ -1,0 +1,114 @@
+"""The root types: what can be asked, written and watched."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import strawberry
+from strawberry.types import Info
+
+from userline.resolvers.context import Context
+from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
+from userline.schema.scalars import RoleSettings
+from userline.schema.types import (
+    App,
+    CreateUserIfNotExistsPayload,
+    Role,
+    SetUserPayload,
+    User,
+    as_optional_user,
+    as_user,
+)
+
+OperationInfo = Info[Context, None]
+
+UserId = Annotated[strawberry.ID, strawberry.argument(description="The user's id: 1 to 255 characters, no NUL.")]
+
+
+@strawberry.type(description="What can be read.")
+class Query:
+    """The query root."""
+
+    @strawberry.field(
+        description=(
+            "The user with this id, or null if there is none. Ask for as many as you like, by aliases or in operations "
+            "of their own: all that is asked for at the same time is read from the store at once."
+        )
+    )
+    async def user(self, info: OperationInfo, id: UserId) -> User | None:  # noqa: A002 - the contract's name
+        """Return one user."""
+        return as_optional_user(await info.context.users.get(id))
+
+    @strawberry.field(description="The users with these ids: as many and in the same order, null for the missing.")
+    async def users(
+        self,
+        info: OperationInfo,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
+    ) -> list[User | None]:
+        """Return many users."""
+        return [as_optional_user(snapshot) for snapshot in await info.context.users.get_many(ids)]
+
+    @strawberry.field(description="What is configured for everybody who uses this gateway.")
+    def app(self, info: OperationInfo) -> App:
+        """Return the app's configuration."""
+        app = info.context.app
+        return App(
+            id=strawberry.ID(app.id),
+            default_locale=app.default_locale,
+            roles=[Role(name=name, settings=RoleSettings(dict(settings))) for name, settings in app.roles.items()],
+        )
+
+
+@strawberry.type(description="What can be written. Every mutation is safe to repeat.")
+class Mutation:
+    """The mutation root."""
+
+    @strawberry.mutation(
+        description=(
+            "Creates the user if there is none with this id. A user who exists stays as it is; that is a success."
+        )
+    )
+    async def create_user_if_not_exists(
+        self,
+        info: OperationInfo,
+        id: UserId,  # noqa: A002 - the contract's name
+        input: Annotated[CreateUserInput, strawberry.argument(description="The new user.")],  # noqa: A002
+    ) -> CreateUserIfNotExistsPayload:
+        """Create a user unless it exists."""
+        user, created = await info.context.users.create_if_not_exists(id, given_fields(input))
+        return CreateUserIfNotExistsPayload(user=as_user(user), created=created)
+
+    @strawberry.mutation(
+        description=(
+            "Patches the user, creating it if there is none with this id (then `name` is required). Patches of "
+            "different fields, or of different custom keys, sent at the same time all hold."
+        )
+    )
+    async def set_user(
+        self,
+        info: OperationInfo,
+        id: UserId,  # noqa: A002 - the contract's name
+        input: Annotated[SetUserInput, strawberry.argument(description="The patch.")],  # noqa: A002
+    ) -> SetUserPayload:
+        """Patch a user."""
+        user, result = await info.context.users.set(id, given_fields(input))
+        return SetUserPayload(user=as_user(user), created=result.created, changed=result.changed)
+
+
+@strawberry.type(description="What can be watched.")
+class Subscription:
+    """The subscription root."""
+
+    @strawberry.subscription(
+        description=(
+            "First the user as it is now (null if there is none), and then again whenever it is created or something "
+            "that everybody sees of it changes. A slow reader may miss states in between, never the last one."
+        )
+    )
+    async def user_changed(
+        self,
+        info: OperationInfo,
+        id: UserId,  # noqa: A002 - the contract's name
+    ) -> AsyncGenerator[User | None, None]:
+        """Watch a user."""
+        async for snapshot in info.context.users.watch(id):
+            yield as_optional_user(snapshot)

@@ -1,0 +1,69 @@
+"""The custom scalars.
+
+They let any JSON value through: its shape is checked together with the rest of the input (``userline.users``), so that
+all that is wrong with an input is reported at once, each with its field.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError, Undefined, ValueNode
+from graphql.utilities import value_from_ast_untyped
+
+Custom = NewType("Custom", dict[str, Any])
+PushTokens = NewType("PushTokens", dict[str, Any])
+RoleSettings = NewType("RoleSettings", dict[str, Any])
+
+
+def _serialize(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(value)
+
+
+def _parse_value(value: Any) -> Any:
+    return value
+
+
+def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    value = value_from_ast_untyped(node, variables)
+    if isinstance(value, dict):
+        # A variable inside a literal that was not given stands for a key that was left out.
+        return {key: item for key, item in value.items() if item is not Undefined}
+    return value
+
+
+def _refuse(_: Any) -> Any:
+    raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
+
+
+SCALARS: dict[object, Any] = {
+    Custom: strawberry.scalar(
+        name="Custom",
+        description=(
+            "Custom attributes of a user: a map of strings to strings, without nesting. Keys may hold any character, "
+            "dots and dollar signs included; keys that are not GraphQL names are given through a variable. In an input "
+            "it is a patch: a key's string sets that key, a key's null removes it, keys left out stay as they are, and "
+            "null in place of the whole map removes all."
+        ),
+        serialize=_serialize,
+        parse_value=_parse_value,
+        parse_literal=_parse_literal,
+    ),
+    PushTokens: strawberry.scalar(
+        name="PushTokens",
+        description=(
+            'Push tokens of a user: a map of "fcm:TOKEN" or "apns:TOKEN" to true. It is a patch: true registers a '
+            "token, null unregisters it, tokens left out stay as they are, and null in place of the whole map "
+            "unregisters all. Push tokens are private: they are never part of an output."
+        ),
+        serialize=_serialize,
+        parse_value=_parse_value,
+        parse_literal=_parse_literal,
+    ),
+    RoleSettings: strawberry.scalar(
+        name="RoleSettings",
+        description="The settings of a role: a JSON object, as whoever runs the gateway has configured it.",
+        serialize=_serialize,
+        parse_value=_refuse,
+    ),
+}

@@ -1,0 +1,87 @@
+"""The output types."""
+
+from typing import cast
+
+import strawberry
+from strawberry.types import Info
+
+from userline.resolvers.context import Context
+from userline.schema.scalars import Custom, RoleSettings
+from userline.users.record import UserSnapshot
+
+
+@strawberry.type(
+    description=(
+        "A user: a person or a bot that sends and receives messages. This is the public half of a user, which "
+        "everybody who may use the gateway sees. E-mail addresses, phone numbers and push tokens are private and never "
+        "part of it."
+    )
+)
+class User:
+    """The public half of a user. Its resolvers are the attributes of a UserSnapshot."""
+
+    id: strawberry.ID = strawberry.field(
+        description="Identifies the user: given by whoever created it, never changes. At most 255 characters."
+    )
+    name: str = strawberry.field(description="The name to show. Never blank, at most 255 characters.")
+    custom: Custom = strawberry.field(description="Attributes of your own: a map of strings to strings.")
+    locale: str | None = strawberry.field(
+        description="The user's language as an IETF language tag (BCP 47), or null for the app's default locale."
+    )
+    photo_url: str | None = strawberry.field(description="An http or https URL of a picture of the user.")
+    role: str = strawberry.field(description='The user\'s role, "default" unless it was set. See `App.roles`.')
+    welcome_message: str | None = strawberry.field(
+        description="The first message that others see when they start a conversation with the user."
+    )
+
+    @strawberry.field(description="The user's locale, or the app's default locale where the user has none.")
+    @staticmethod
+    def effective_locale(root: strawberry.Parent[UserSnapshot], info: Info[Context, None]) -> str:
+        """Return the user's locale or the app's."""
+        return root.locale or info.context.app.default_locale
+
+
+def as_user(snapshot: UserSnapshot) -> User:
+    """Return a snapshot where a ``User`` is asked for: it has the attributes that ``User`` resolves."""
+    return cast("User", snapshot)
+
+
+def as_optional_user(snapshot: UserSnapshot | None) -> User | None:
+    """Return a snapshot or None where an optional ``User`` is asked for."""
+    return cast("User | None", snapshot)
+
+
+@strawberry.type(description="A role that users can have, with what it means for a frontend.")
+class Role:
+    """A configured role."""
+
+    name: str = strawberry.field(description="The name that `User.role` has.")
+    settings: RoleSettings = strawberry.field(description="The role's settings, by which a frontend behaves.")
+
+
+@strawberry.type(description="What is configured for everybody who uses this gateway.")
+class App:
+    """The app's configuration."""
+
+    id: strawberry.ID = strawberry.field(description="Identifies the app.")
+    default_locale: str = strawberry.field(description="The locale of users who have none of their own.")
+    roles: list[Role] = strawberry.field(description="The configured roles, by name. There is always one: `default`.")
+
+
+@strawberry.type(description="What `createUserIfNotExists` did.")
+class CreateUserIfNotExistsPayload:
+    """What createUserIfNotExists did."""
+
+    user: User = strawberry.field(description="The user, new or as it was.")
+    created: bool = strawberry.field(description="Whether the user was created now; false if it was there already.")
+
+
+@strawberry.type(description="What `setUser` did.")
+class SetUserPayload:
+    """What setUser did."""
+
+    user: User = strawberry.field(description="The user as it is now.")
+    created: bool = strawberry.field(description="Whether the user was created now.")
+    changed: bool = strawberry.field(
+        description="Whether anything changed, private fields included; false if all was as asked for already."
+    )
