@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
     from userline.resolvers.context import Context
+
+_FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
+_WHAT_WAS_FOUND = re.compile(r",? found: .*", re.DOTALL | re.IGNORECASE)
 
 Payload: TypeAlias = "dict[str, Any]"
 """A GraphQL response: ``data`` (unless nothing was executed) and ``errors`` (if there are any)."""
@@ -83,8 +88,9 @@ class Operation:
             if inspect.isawaitable(stream):
                 stream = await stream
             if not isinstance(stream, ExecutionResult):
-                async for result in map_source_to_response_event(self.executor, stream):
-                    yield self._payload(result)
+                async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
+                    async for result in results:
+                        yield self._payload(result)
                 return
         except UserlineError as error:
             raise SubscriptionFailed([format_refusal(error)]) from None
@@ -141,10 +147,8 @@ def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | N
         message = f"The document has no operation named '{name}'."
     elif len(operations) == 1:
         return next(iter(operations.values()))
-    elif operations:
-        message = "The document has several operations: operationName must say which one to run."
     else:
-        message = "The document has no operation to run."
+        message = "The document has several operations: operationName must say which one to run."
     raise RequestRefused([format_request_error(GraphQLError(message), ErrorCode.GRAPHQL_VALIDATION_FAILED)])
 
 
@@ -170,8 +174,11 @@ def _bad_variables(
             definition: Any = definition,
         ) -> None:
             place = "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in path)
-            message = f"Variable '${name}' has a bad value{place and ' at ' + place}: {error.message}"
-            field = path[0] if path and isinstance(path[0], str) else name
+            # What was found is what the caller has sent, perhaps at length.
+            complaint = _WHAT_WAS_FOUND.sub("", error.message)
+            message = f"Variable '${name}' has a bad value{place and ' at ' + place}: {complaint}"
+            named = _FIELD_IN_COMPLAINT.search(complaint)
+            field = path[0] if path and isinstance(path[0], str) else named[1] if named else name
             errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, field))
 
         validate_input_value(value, variable_type, add)

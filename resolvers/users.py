@@ -12,7 +12,7 @@ from userline.users.errors import BadUserInput, Problem
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
@@ -86,7 +86,7 @@ class Users:
         user_id, patch = self._parse(user_id, lambda: parse_patch(given, self._rules))
         return await self._write(user_id, self._store.patch(user_id, patch))
 
-    async def watch(self, user_id: str) -> AsyncIterator[UserSnapshot | None]:
+    async def watch(self, user_id: str) -> AsyncGenerator[UserSnapshot | None, None]:
         """Yield the current snapshot (None: there is no such user), and then each newer one, until closed.
 
         A slow reader may miss snapshots in between, never the last one. Raises BadUserInput, StoreUnavailable.

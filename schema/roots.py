@@ -1,6 +1,7 @@
 """The root types: what can be asked, written and watched."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
@@ -110,5 +111,6 @@ class Subscription:
         id: UserId,  # noqa: A002 - the contract's name
     ) -> AsyncGenerator[User | None, None]:
         """Watch a user."""
-        async for snapshot in info.context.users.watch(id):
-            yield as_optional_user(snapshot)
+        async with aclosing(info.context.users.watch(id)) as snapshots:
+            async for snapshot in snapshots:
+                yield as_optional_user(snapshot)

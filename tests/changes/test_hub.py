@@ -1,0 +1,247 @@
+"""The hub: what it answers, what it forgets, and whom it wakes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from types import MappingProxyType
+
+import pytest
+
+from userline.changes.hub import MISS, Hub
+from userline.users.record import UserSnapshot
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def snapshot(version: int, name: str | None = None, user_id: str = "alice") -> UserSnapshot:
+    return UserSnapshot(
+        id=user_id,
+        version=version,
+        name=name or f"Name {version}",
+        custom=MappingProxyType({}),
+        locale=None,
+        photo_url=None,
+        role="default",
+        welcome_message=None,
+    )
+
+
+def confirm(hub: Hub, held: UserSnapshot | None, user_id: str = "alice") -> UserSnapshot | None:
+    with hub.pinned([user_id]):
+        return hub.confirm(user_id, held)
+
+
+def test_what_was_read_is_held_for_the_ttl_and_not_longer() -> None:
+    clock = Clock()
+    hub = Hub(ttl=30, clock=clock)
+    assert hub.peek("alice") is MISS
+    first = snapshot(1)
+    confirm(hub, first)
+    clock.now += 29.9
+    assert hub.peek("alice") is first
+    clock.now += 0.2
+    assert hub.peek("alice") is MISS
+
+
+def test_that_a_user_does_not_exist_is_held_too() -> None:
+    hub = Hub()
+    confirm(hub, None)
+    assert hub.peek("alice") is None
+
+
+def test_one_version_is_one_object() -> None:
+    hub = Hub()
+    first = snapshot(1)
+    confirm(hub, first)
+    assert confirm(hub, snapshot(1)) is first
+    hub.hear(snapshot(1))
+    assert hub.peek("alice") is first
+
+
+def test_an_older_snapshot_never_takes_the_place_of_a_newer_one() -> None:
+    hub = Hub()
+    newer = snapshot(5)
+    confirm(hub, newer)
+    assert confirm(hub, snapshot(4)) is newer
+    hub.hear(snapshot(3))
+    assert confirm(hub, None) is newer
+    assert hub.peek("alice") is newer
+
+
+def test_a_change_of_a_user_who_is_not_held_is_not_kept() -> None:
+    hub = Hub()
+    hub.hear(snapshot(1))
+    assert hub.peek("alice") is MISS
+    assert len(hub) == 0
+
+
+def test_a_change_heard_while_the_user_is_being_read_beats_the_read() -> None:
+    hub = Hub()
+    with hub.pinned(["alice"]):
+        hub.hear(snapshot(2))
+        assert hub.peek("alice") is MISS, "not confirmed by the store yet"
+        hub.confirm("alice", snapshot(1))
+    held = hub.peek("alice")
+    assert isinstance(held, UserSnapshot)
+    assert held.version == 2
+
+
+def test_a_read_that_was_overtaken_is_recognised_even_when_the_cache_is_full() -> None:
+    hub = Hub(capacity=1)
+    with hub.pinned(["alice"]):
+        confirm(hub, snapshot(2))
+        for number in range(10):
+            confirm(hub, snapshot(1, user_id=f"other {number}"), f"other {number}")
+        newest = hub.confirm("alice", snapshot(1))
+    assert newest is not None
+    assert newest.version == 2
+
+
+def test_a_read_that_failed_leaves_nothing_behind() -> None:
+    hub = Hub()
+    with pytest.raises(OSError, match="down"), hub.pinned(["alice"]):
+        raise OSError("down")
+    assert len(hub) == 0
+
+
+def test_the_longest_unused_go_first_and_the_watched_stay() -> None:
+    hub = Hub(capacity=2)
+    with hub.watching("watched"):
+        confirm(hub, snapshot(1, user_id="watched"), "watched")
+        for name in "abc":
+            confirm(hub, snapshot(1, user_id=name), name)
+            if name == "b":
+                assert hub.peek("a") is not MISS
+        assert hub.peek("b") is MISS
+        assert hub.peek("a") is not MISS
+        assert hub.peek("c") is not MISS
+        assert hub.peek("watched") is not MISS
+        assert len(hub) == 3
+
+
+def test_a_watched_user_is_answered_for_beyond_the_ttl() -> None:
+    clock = Clock()
+    hub = Hub(ttl=30, clock=clock)
+    with hub.watching("alice"):
+        held = confirm(hub, snapshot(1))
+        clock.now += 3600
+        assert hub.peek("alice") is held
+    clock.now += 29
+    assert hub.peek("alice") is held
+    clock.now += 2
+    assert hub.peek("alice") is MISS
+
+
+def test_who_starts_to_watch_what_is_no_longer_fresh_waits_for_the_store() -> None:
+    clock = Clock()
+    hub = Hub(ttl=30, clock=clock)
+    confirm(hub, snapshot(1))
+    clock.now += 31
+    with hub.watching("alice") as watcher:
+        assert watcher.is_new
+        assert hub.peek("alice") is MISS
+        confirm(hub, snapshot(1))
+        assert not watcher.is_new
+
+
+async def test_the_first_event_is_the_snapshot_held() -> None:
+    hub = Hub()
+    held = confirm(hub, snapshot(1))
+    with hub.watching("alice") as watcher:
+        assert await watcher.next() is held
+
+
+async def test_the_first_event_for_a_missing_user_is_none_and_then_it_is_created() -> None:
+    hub = Hub()
+    with hub.watching("alice") as watcher:
+        confirm(hub, None)
+        assert await watcher.next() is None
+        hub.hear(snapshot(1))
+        created = await watcher.next()
+        assert created is not None
+        assert created.version == 1
+
+
+async def test_a_stuck_watcher_holds_one_snapshot_and_then_gets_the_newest() -> None:
+    hub = Hub()
+    with hub.watching("alice") as watcher:
+        for version in range(1, 5001):
+            confirm(hub, snapshot(version))
+        newest = await watcher.next()
+        assert newest is not None
+        assert newest.version == 5000
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watcher.next(), 0.01)
+
+
+async def test_versions_are_in_order_whatever_the_order_of_delivery() -> None:
+    hub = Hub()
+    shuffled = random.Random(4)
+    versions = list(range(1, 501))
+    shuffled.shuffle(versions)
+    seen: list[int] = []
+
+    async def read() -> None:
+        while not seen or seen[-1] < 500:
+            latest = await watcher.next()
+            assert latest is not None
+            seen.append(latest.version)
+
+    with hub.watching("alice") as watcher:
+        confirm(hub, snapshot(1))
+        reader = asyncio.create_task(read())
+        for version in versions:
+            hub.hear(snapshot(version))
+            if shuffled.random() < 0.3:
+                await asyncio.sleep(0)
+        await asyncio.wait_for(reader, 5)
+    assert seen == sorted(set(seen))
+    assert len(seen) > 1
+
+
+async def test_a_newer_version_that_looks_the_same_wakes_nobody() -> None:
+    hub = Hub()
+    with hub.watching("alice") as watcher:
+        confirm(hub, snapshot(1, "Alice"))
+        await watcher.next()
+        private_only = snapshot(2, "Alice")
+        assert confirm(hub, private_only) is private_only
+        hub.hear(snapshot(3, "Alice B."))
+        woken_by = await watcher.next()
+        assert woken_by is not None
+        assert woken_by.version == 3
+    assert hub.deliveries == 2
+
+
+async def test_every_watcher_hears_and_a_closed_one_no_more() -> None:
+    hub = Hub()
+    confirm(hub, snapshot(1))
+    with hub.watching("alice") as first:
+        with hub.watching("alice") as second:
+            assert hub.watcher_count == 2
+            hub.hear(snapshot(2))
+        hub.hear(snapshot(3))
+        assert [(await w.next()).version for w in (first, second)] == [3, 2]  # type: ignore[union-attr]
+    assert hub.watcher_count == 0
+
+
+async def test_a_watcher_whose_wait_was_cancelled_can_go_on() -> None:
+    hub = Hub()
+    confirm(hub, snapshot(1))
+    with hub.watching("alice") as watcher:
+        await watcher.next()
+        waiting = asyncio.create_task(watcher.next())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        hub.hear(snapshot(2))
+        latest = await watcher.next()
+        assert latest is not None
+        assert latest.version == 2

@@ -1,0 +1,259 @@
+"""Operations from request to payload, without a transport."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.stores import MemoryStore
+from userline.changes.bus import Bus
+from userline.changes.hub import Hub
+from userline.execution.engine import Engine, RequestRefused, SubscriptionFailed
+from userline.execution.request import parse_request
+from userline.resolvers.context import AppInfo, Context
+from userline.resolvers.users import Users
+from userline.schema.sdl import make_schema
+from userline.users.errors import BadUserInput, StoreUnavailable
+from userline.users.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Api:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.bus = Bus("memory://")
+        self.hub = Hub()
+        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
+        self.engine = Engine(
+            make_schema(), document_cache=100, max_document_characters=15_000, max_document_tokens=1000
+        )
+        self.context = Context(self.users, AppInfo("app", "en", {"default": {"a": 1}}), "request-1")
+
+    async def execute(self, query: str, **variables: object) -> dict[str, Any]:
+        request = parse_request({"query": query, "variables": variables})
+        return await self.engine.prepare(request, self.context).execute()
+
+    def refusal(self, query: str, operation_name: str | None = None, **variables: object) -> list[dict[str, Any]]:
+        request = parse_request({"query": query, "variables": variables, "operationName": operation_name})
+        with pytest.raises(RequestRefused) as caught:
+            self.engine.prepare(request, self.context)
+        return caught.value.errors
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    api = Api()
+    await api.bus.start(api.hub.hear)
+    yield api
+    await api.users.close()
+    await api.bus.stop()
+
+
+SET = "mutation($id: ID!, $input: SetUserInput!) { setUser(id: $id, input: $input) { created changed user { name } } }"
+CREATE = (
+    "mutation($id: ID!, $input: CreateUserInput!) "
+    "{ createUserIfNotExists(id: $id, input: $input) { created user { name role custom } } }"
+)
+
+
+async def test_every_operation_of_the_contract(api: Api) -> None:
+    assert await api.execute(CREATE, id="a", input={"name": "A", "role": None, "custom": {"k": "v", "n": None}}) == {
+        "data": {
+            "createUserIfNotExists": {"created": True, "user": {"name": "A", "role": "default", "custom": {"k": "v"}}}
+        }
+    }
+    again = await api.execute(CREATE, id="a", input={"name": "B"})
+    assert again["data"]["createUserIfNotExists"]["created"] is False
+    assert again["data"]["createUserIfNotExists"]["user"]["name"] == "A"
+    assert await api.execute(SET, id="a", input={"name": "A2"}) == {
+        "data": {"setUser": {"created": False, "changed": True, "user": {"name": "A2"}}}
+    }
+    assert await api.execute(SET, id="a", input={}) == {
+        "data": {"setUser": {"created": False, "changed": False, "user": {"name": "A2"}}}
+    }
+    answer = await api.execute(
+        '{ user(id: "a") { effectiveLocale locale } users(ids: ["b", "a"]) { id } app { id roles { name settings } } }'
+    )
+    assert answer == {
+        "data": {
+            "user": {"effectiveLocale": "en", "locale": None},
+            "users": [None, {"id": "a"}],
+            "app": {"id": "app", "roles": [{"name": "default", "settings": {"a": 1}}]},
+        }
+    }
+
+
+async def test_aliases_and_operations_at_once_share_a_read(api: Api) -> None:
+    await api.execute('{ a: user(id: "1") { id } b: user(id: "2") { id } c: user(id: "1") { id } }')
+    assert api.store.reads == [["1", "2"]]
+
+
+async def test_private_fields_are_no_part_of_any_output(api: Api) -> None:
+    await api.execute(SET, id="a", input={"name": "A", "email": "a@example.com", "pushTokens": {"fcm:x": True}})
+    for field in ("email", "phone", "pushTokens", "createdAt", "version"):
+        errors = api.refusal(f'{{ user(id: "a") {{ {field} }} }}')
+        assert errors[0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_literals_and_variables_inside_of_them(api: Api) -> None:
+    answer = await api.execute(
+        'mutation($v: String, $left: String) { setUser(id: "a", input: {name: "A", email: "a@example.com", '
+        'custom: {k: $v, l: $left, m: "x"}, pushTokens: {}}) { user { custom } } }',
+        v="y",
+    )
+    assert answer == {"data": {"setUser": {"user": {"custom": {"k": "y", "m": "x"}}}}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "x" * 256}, "name"),
+        ({"custom": 5}, "custom"),
+        ({"custom": {"a": 5}}, "custom"),
+        ({"custom": {"a": {"b": "c"}}}, "custom"),
+        ({"custom": {"a": 10**400}}, "custom"),
+        ({"locale": "english"}, "locale"),
+        ({"photoUrl": "javascript:alert(1)"}, "photoUrl"),
+        ({"role": ""}, "role"),
+        ({"email": ["x"]}, "email"),
+        ({"email": ["a@example.com"] * 21}, "email"),
+        ({"phone": "12345"}, "phone"),
+        ({"pushTokens": {"x": True}}, "pushTokens"),
+        ({"pushTokens": {"fcm:x": False}}, "pushTokens"),
+        ({"custom": {"a": "x" * 70_000}}, "custom"),
+        ({"custom": {str(n): "x" for n in range(101)}}, "custom"),
+    ],
+)
+async def test_bad_input_has_code_and_field_and_changes_nothing(api: Api, patch: dict[str, Any], field: str) -> None:
+    await api.execute(SET, id="a", input={"name": "A"})
+    before = dict(api.store.users)
+    answer = await api.execute(SET, id="a", input=patch)
+    assert answer["data"] is None
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["extensions"]["field"] == field
+    assert error["path"] == ["setUser"]
+    assert error["message"].startswith(field)
+    assert api.store.users == before
+
+
+async def test_all_bad_fields_are_told_at_once(api: Api) -> None:
+    answer = await api.execute(SET, id="", input={"name": "", "email": "x", "locale": "?", "photoUrl": "x"})
+    (error,) = answer["errors"]
+    assert error["extensions"]["field"] == "id"
+    assert [problem["field"] for problem in error["extensions"]["problems"]] == [
+        "id",
+        "name",
+        "locale",
+        "photoUrl",
+        "email",
+    ]
+
+
+async def test_a_new_user_needs_a_name(api: Api) -> None:
+    answer = await api.execute(SET, id="a", input={"role": "x"})
+    assert answer["errors"][0]["extensions"] == {"code": "NAME_REQUIRED", "field": "name"}
+    assert api.store.users == {}
+
+
+def test_bad_variables_are_all_told_with_their_fields(api: Api) -> None:
+    errors = api.refusal(SET, input={"name": 5, "locale": [], "email": [1]})
+    assert [(error["extensions"]["code"], error["extensions"]["field"]) for error in errors] == [
+        ("BAD_USER_INPUT", "id"),
+        ("BAD_USER_INPUT", "name"),
+        ("BAD_USER_INPUT", "locale"),
+        ("BAD_USER_INPUT", "email"),
+    ]
+    assert errors[1]["message"].startswith("Variable '$input' has a bad value at .name:")
+    (unknown,) = api.refusal(SET, id="a", input={"name": "A", "age": 5})
+    assert unknown["extensions"]["field"] == "age"
+    assert unknown["message"].endswith("not to include unknown field 'age'. Did you mean 'name'?")
+    (missing,) = api.refusal(CREATE, id="a", input={})
+    assert missing["extensions"] == {"code": "BAD_USER_INPUT", "field": "name"}
+
+
+async def test_a_null_variable_where_a_value_is_needed(api: Api) -> None:
+    query = 'query($id: ID = "a") { user(id: $id) { id } }'
+    request = parse_request({"query": query, "variables": {"id": None}})
+    answer = await api.engine.prepare(request, api.context).execute()
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "id"}
+
+
+def test_operation_names(api: Api) -> None:
+    several = "query A { app { id } } query B { app { id } }"
+    for name, text in ((None, "several operations"), ("C", "no operation named 'C'")):
+        (error,) = api.refusal(several, name)
+        assert text in error["message"]
+        assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_what_is_unexpected_is_masked_and_logged_whole(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.store.failure = RuntimeError("the secret is canary-1234")
+    answer = await api.execute('{ user(id: "a") { id } }')
+    (error,) = answer["errors"]
+    assert answer["data"] == {"user": None}
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": "request-1"}
+    assert "canary" not in str(answer)
+    assert "canary-1234" in caplog.text
+    assert "request-1" in caplog.text
+
+
+async def test_a_store_that_is_away(api: Api) -> None:
+    api.store.failure = StoreUnavailable()
+    answer = await api.execute('{ user(id: "a") { id } }')
+    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+
+
+async def test_a_subscription_starts_with_the_present_and_ends_with_its_reader(api: Api) -> None:
+    request = parse_request({"query": 'subscription { userChanged(id: "a") { name } }'})
+    async with aclosing(api.engine.prepare(request, api.context).events()) as events:
+        assert await anext(events) == {"data": {"userChanged": None}}
+        await api.execute(SET, id="a", input={"name": "A"})
+        assert await anext(events) == {"data": {"userChanged": {"name": "A"}}}
+        assert api.hub.watcher_count == 1
+    assert api.hub.watcher_count == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "user_id", "code"),
+    [
+        (StoreUnavailable(), "a", "STORE_UNAVAILABLE"),
+        (RuntimeError("canary"), "a", "INTERNAL_SERVER_ERROR"),
+        (None, "", "BAD_USER_INPUT"),
+    ],
+)
+async def test_a_subscription_that_cannot_start(api: Api, failure: Exception | None, user_id: str, code: str) -> None:
+    api.store.failure = failure
+    request = parse_request(
+        {"query": "subscription($id: ID!) { userChanged(id: $id) { name } }", "variables": {"id": user_id}}
+    )
+    with pytest.raises(SubscriptionFailed) as caught:
+        await anext(api.engine.prepare(request, api.context).events())
+    assert caught.value.errors[0]["extensions"]["code"] == code
+    assert "canary" not in str(caught.value.errors)
+    assert api.hub.watcher_count == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "fields"),
+    [
+        (None, ["body"]),
+        (5, ["body"]),
+        ("x", ["body"]),
+        ([], ["body"]),
+        ({}, ["query"]),
+        ({"query": 5, "variables": [], "operationName": 1, "extensions": "x"}, None),
+        ({"query": "{ app { id } }", "variables": "x"}, ["variables"]),
+    ],
+)
+def test_malformed_requests(value: object, fields: list[str] | None) -> None:
+    with pytest.raises(BadUserInput) as caught:
+        parse_request(value)
+    expected = fields or ["query", "operationName", "variables", "extensions"]
+    assert [problem.field for problem in caught.value.problems] == expected

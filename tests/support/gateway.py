@@ -1,0 +1,104 @@
+"""A real gateway: the ``userline serve`` command in a process of its own, on a free port of the loopback address."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_PATIENCE = 30.0
+
+
+class RunningGateway:
+    """A gateway process. ``url`` is its address, ``log`` what it has written so far."""
+
+    def __init__(self, directory: Path, *flags: str, env: dict[str, str] | None = None) -> None:
+        self.directory = directory
+        self.database = directory / "users.db"
+        self._log_path = directory / f"gateway-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "userline", "serve", "--port", "0"]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")}
+        with self._log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--store-url", f"sqlite:///{self.database}", *flags],
+                cwd=directory,
+                env=clean | (env or {}),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.url = self._wait_until_ready()
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text()
+
+    @property
+    def websocket_url(self) -> str:
+        return self.url.replace("http://", "ws://") + "/graphql"
+
+    def execute(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the whole response to one operation."""
+        answer = self.http.post("/graphql", json={"query": query, "variables": variables})
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def data(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the data of one operation that has no errors."""
+        body = self.execute(query, variables)
+        assert "errors" not in body, body
+        data: dict[str, Any] = body["data"]
+        return data
+
+    def set_user(self, user_id: str, **patch: object) -> dict[str, Any]:
+        """Patch a user and return the payload."""
+        query = (
+            "mutation($id: ID!, $input: SetUserInput!) { setUser(id: $id, input: $input) "
+            "{ created changed user { id name custom locale photoUrl role welcomeMessage } } }"
+        )
+        payload: dict[str, Any] = self.data(query, {"id": user_id, "input": patch})["setUser"]
+        return payload
+
+    def metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        match = re.search(rf"^{name} (\S+)$", self.http.get("/metrics").text, re.MULTILINE)
+        assert match, f"there is no metric {name}"
+        return float(match[1])
+
+    def stop(self) -> int:
+        """Stop it as an operator would and return its exit code."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_PATIENCE)
+
+    def kill(self) -> None:
+        """Stop it as a power cut would."""
+        self.http.close()
+        self.process.kill()
+        self.process.wait(_PATIENCE)
+
+    def _wait_until_ready(self) -> str:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            address = _ADDRESS.search(self.log)
+            if address:
+                try:
+                    if httpx.get(address[0] + "/readyz").status_code == 200:
+                        return address[0]
+                except httpx.TransportError:
+                    pass
+            time.sleep(0.05)
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError(f"The gateway did not start:\n{self.log}")

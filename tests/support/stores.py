@@ -1,0 +1,60 @@
+"""A store in memory that obeys the same ``apply`` as the real ones, and can be watched, slowed and broken."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from userline.storage.protocol import WriteResult
+from userline.users.patch import UserPatch, apply
+from userline.users.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from userline.users.record import UserRecord
+
+
+class MemoryStore:
+    """Keeps users in a dict. ``reads`` has the ids of each read; every call raises ``failure`` while it is set."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, UserRecord] = {}
+        self.reads: list[list[str]] = []
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def ping(self) -> None:
+        self._fail()
+
+    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
+        self.reads.append(list(ids))
+        found = [self.users.get(user_id) for user_id in ids]
+        await self.gate.wait()
+        self._fail()
+        return found
+
+    async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
+        existing = self.users.get(user_id)
+        if existing is not None:
+            return WriteResult(existing, existing)
+        return await self.patch(user_id, patch)
+
+    async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
+        self._fail()
+        before = self.users.get(user_id)
+        after = apply(patch, before, user_id=user_id, now=1, rules=Rules())
+        self.users[user_id] = after
+        await self.gate.wait()
+        return WriteResult(before, after)
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
