@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from contextlib import aclosing
@@ -21,7 +22,7 @@ from graphql.execution import create_source_event_stream, execute_root_selection
 
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
-from userline.users.errors import ErrorCode, UserlineError
+from userline.users.errors import ErrorCode, StoreUnavailable, UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -69,13 +70,21 @@ class Operation:
     type: OperationType
     executor: Executor[Any]
     context: Context
+    time_limit: float
 
     async def execute(self) -> Payload:
         """Execute a query or mutation. Raises nothing: what goes wrong is in the payload."""
         try:
             result = execute_root_selection_set(self.executor)
             if inspect.isawaitable(result):
-                result = await result
+                async with asyncio.timeout(self.time_limit):
+                    result = await result
+        except TimeoutError:
+            refusal = StoreUnavailable(
+                f"The operation took longer than {self.time_limit:g} s, which is the limit. A write may yet be done; "
+                "all of them are safe to repeat."
+            )
+            return {"data": None, "errors": [format_refusal(refusal)]}
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
             return {"data": None, "errors": [mask(error, self.context.request_id)]}
         return self._payload(result)
@@ -108,8 +117,15 @@ class Engine:
     """Prepares and executes operations of one schema."""
 
     def __init__(
-        self, schema: strawberry.Schema, *, document_cache: int, max_document_characters: int, max_document_tokens: int
+        self,
+        schema: strawberry.Schema,
+        *,
+        document_cache: int = 1000,
+        max_document_characters: int = 15_000,
+        max_document_tokens: int = 1000,
+        time_limit: float = 10.0,
     ) -> None:
+        self._time_limit = time_limit
         self._executor_class = schema.execution_context_class
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
         self.documents = DocumentCache(
@@ -135,7 +151,7 @@ class Engine:
         if isinstance(executor, list):
             errors = _bad_variables(self._schema, operation, request.variables or {})
             raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
-        return Operation(operation.operation, executor, context)
+        return Operation(operation.operation, executor, context, self._time_limit)
 
 
 def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:

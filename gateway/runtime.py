@@ -33,6 +33,7 @@ class Runtime:
             document_cache=settings.document_cache,
             max_document_characters=settings.max_document_characters,
             max_document_tokens=settings.max_document_tokens,
+            time_limit=settings.operation_seconds,
         )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.sockets = 0

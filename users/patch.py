@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -218,6 +218,6 @@ def _too_many(name: str, what: str, count: int, most: int) -> Problem:
 
 def _largest_field(patch: UserPatch) -> str:
     """Return the contract's name of the field that brings the most bytes."""
-    attributes = {attribute: name for name, (attribute, _) in _FIELDS.items()}
-    sizes = {item.name: len(orjson.dumps(getattr(patch, item.name), default=str)) for item in fields(patch)}
-    return attributes[max(sizes, key=lambda attribute: sizes[attribute])]
+    given = {name: getattr(patch, attribute) for name, (attribute, _) in _FIELDS.items()}
+    sizes = {name: len(orjson.dumps(value)) for name, value in given.items() if value is not UNSET}
+    return max(sizes, key=lambda name: sizes[name])

@@ -28,9 +28,7 @@ class Api:
         self.bus = Bus("memory://")
         self.hub = Hub()
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
-        self.engine = Engine(
-            make_schema(), document_cache=100, max_document_characters=15_000, max_document_tokens=1000
-        )
+        self.engine = Engine(make_schema(), time_limit=0.2)
         self.context = Context(self.users, AppInfo("app", "en", {"default": {"a": 1}}), "request-1")
 
     async def execute(self, query: str, **variables: object) -> dict[str, Any]:
@@ -208,6 +206,15 @@ async def test_a_store_that_is_away(api: Api) -> None:
     api.store.failure = StoreUnavailable()
     answer = await api.execute('{ user(id: "a") { id } }')
     assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+
+
+async def test_an_operation_that_takes_too_long(api: Api) -> None:
+    api.store.gate.clear()
+    answer = await api.execute('{ user(id: "a") { id } }')
+    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+    assert "longer than 0.2 s" in answer["errors"][0]["message"]
+    api.store.gate.set()
+    assert await api.execute('{ user(id: "a") { id } }') == {"data": {"user": None}}
 
 
 async def test_a_subscription_starts_with_the_present_and_ends_with_its_reader(api: Api) -> None:

@@ -1,0 +1,75 @@
+# userline: the two commands that matter are `make run` and `make test`.
+# They need Python 3.11 or newer and access to package registries, and install nothing outside of this folder.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench schema settings-docs lock graphiql wheel clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: $(VENV)/.runtime ## Set up and serve on http://127.0.0.1:8000/graphql (flags: make run ARGS="--port 9000")
+	@$(MAKE) --no-print-directory graphiql || echo "Serving without GraphiQL, because its page could not be built."
+	@$(BIN)/userline serve $(ARGS)
+
+test: $(VENV)/.dev graphiql ## Set up and run the tests (flags: make test ARGS="-k hub")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, import directions, the Dockerfile
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy src/userline tests bench
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint docker/Dockerfile
+
+bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
+	$(BIN)/python -m bench $(ARGS)
+
+schema: $(VENV)/.dev ## Export schema/schema.graphql
+	$(BIN)/userline schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+
+settings-docs: $(VENV)/.dev ## Write docs/settings.md
+	$(BIN)/userline settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+
+graphiql: $(VENV)/.runtime ## Build GraphiQL's page from its npm packages, unless it is there already
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node, is_current; \
+		sys.exit(not (is_current() or find_node()))' || $(INSTALL) -r requirements/node.txt
+	@$(BIN)/python -m userline.gateway.graphiql.build
+
+wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into dist/
+	$(BIN)/python -m hatchling build -d dist
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
+lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (with ARGS=--upgrade), addresses left out
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --group pyproject.toml:build -c requirements/runtime.txt -o requirements/build.txt
+	$(LOCK) --group pyproject.toml:node -o requirements/node.txt
+	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+
+clean: ## Remove everything that was made, except data
+	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "userline needs Python 3.11 or newer. Say which one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making a Python environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+LINK = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+$(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.txt requirements/build.txt pyproject.toml
+	@echo "Installing userline and what it runs on …"
+	@$(INSTALL) -r requirements/runtime.txt -r requirements/build.txt
+	@$(LINK)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@echo "Installing what the tests and checks need …"
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
