@@ -1,0 +1,205 @@
+// Opens GraphiQL in a real browser for which every outside address is unreachable, and uses it as a person would.
+//
+//   node graphiql.mjs BASE_URL CHROMIUM SCREENSHOT.png
+//
+// BASE_URL is an open gateway on 127.0.0.1. Writes a JSON object to stdout and exits with 0 if all checks passed.
+import { chromium } from 'playwright-core';
+
+const [baseUrl, executablePath, screenshot] = process.argv.slice(2);
+const endpoint = `${baseUrl.replace(/\/$/, '')}/graphql`;
+const PATIENCE = 20_000;
+
+const checks = [];
+const requests = [];
+const problems = [];
+const initFrames = [];
+
+function check(name, passed, detail) {
+  checks.push({ name, passed: Boolean(passed), ...(passed || detail === undefined ? {} : { detail }) });
+}
+
+function watchTraffic(page) {
+  page.on('request', (request) => requests.push(request.url()));
+  page.on('requestfailed', (request) => problems.push(`${request.url()} failed: ${request.failure()?.errorText}`));
+  page.on('response', (response) => {
+    if (response.status() >= 400) {
+      problems.push(`${response.url()} answered ${response.status()}`);
+    }
+  });
+  page.on('websocket', (socket) => {
+    requests.push(socket.url());
+    socket.on('socketerror', (error) => problems.push(`${socket.url()} failed: ${error}`));
+    socket.on('framesent', ({ payload }) => {
+      const message = JSON.parse(payload);
+      if (message.type === 'connection_init') {
+        initFrames.push(message);
+      }
+    });
+  });
+  page.on('console', (message) => {
+    if (message.type() === 'error') {
+      problems.push(`console: ${message.text()}`);
+    }
+  });
+  page.on('pageerror', (error) => problems.push(`page error: ${error.stack ?? error}`));
+}
+
+function isOutside(address) {
+  const { protocol, hostname } = new URL(address);
+  return !['data:', 'blob:'].includes(protocol) && hostname !== '127.0.0.1';
+}
+
+/** What a Monaco editor shows, line by line from the top. */
+function shownIn(page, editor) {
+  return page.evaluate((selector) => {
+    const lines = [...document.querySelectorAll(`${selector} .view-line`)];
+    const top = (line) => Number.parseFloat(line.style.top);
+    return lines
+      .sort((a, b) => top(a) - top(b))
+      .map((line) => line.textContent.replaceAll('\u00a0', ' '))
+      .join('\n');
+  }, editor);
+}
+
+async function until(condition) {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    if (await condition()) {
+      return true;
+    }
+    if (Date.now() > deadline) {
+      return false;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function checkShown(page, name, editor, ...texts) {
+  const missing = async () => {
+    const shown = await shownIn(page, editor);
+    return texts.filter((text) => !shown.includes(text));
+  };
+  const passed = await until(async () => (await missing()).length === 0);
+  check(name, passed, passed ? undefined : { missing: await missing(), shown: await shownIn(page, editor) });
+}
+
+const OPERATION = '.graphiql-query-editor';
+const RESPONSE = '.graphiql-response';
+
+/** Runs one of the examples: the play button, and then the operation's name in the menu. */
+async function run(page, operation) {
+  await page.locator('.graphiql-execute-button').click();
+  await page.getByRole('menuitem', { name: operation, exact: true }).click();
+}
+
+async function setName(name) {
+  const query = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }';
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables: { name } }),
+  });
+  const result = await response.json();
+  check(`${name} is written from outside the page`, result.data?.setUser.changed, result);
+}
+
+async function useThePage(page) {
+  await page.goto(endpoint);
+  await page.locator(`${OPERATION} .view-line`).first().waitFor();
+  check('the title is userline', (await page.title()) === 'userline', await page.title());
+  await checkShown(page, 'the first tab shows the examples', OPERATION, 'Welcome to userline', 'mutation CreateUser');
+
+  await run(page, 'CreateUser');
+  await checkShown(page, 'a mutation answers', RESPONSE, '"createUserIfNotExists"', '"created"', '"id": "alice"');
+  await run(page, 'SetCustom');
+  await checkShown(page, 'a mutation with variables answers', RESPONSE, '"setUser"', '"app.theme": "dark"');
+  await run(page, 'Rename');
+  await checkShown(page, 'a patch with literals answers', RESPONSE, '"Alice Liddell"', '"city": "Oxford"');
+  check('null removed a custom key', !(await shownIn(page, RESPONSE)).includes('"team"'));
+  await run(page, 'App');
+  await checkShown(page, 'what is configured is shown', RESPONSE, '"defaultLocale"', '"settings"');
+  await run(page, 'ReadMany');
+  await checkShown(page, 'many users are read', RESPONSE, '"users"', '"id": "alice"', 'null');
+  await run(page, 'Read');
+  await checkShown(page, 'a query answers', RESPONSE, '"user"', '"name": "Alice Liddell"', '"effectiveLocale"');
+
+  await run(page, 'Watch');
+  await checkShown(page, 'a subscription shows the user as it is', RESPONSE, '"userChanged"', '"Alice Liddell"');
+  for (const name of [`Alice ${Date.now()}`, `Alice again ${Date.now()}`]) {
+    await setName(name);
+    await checkShown(page, `the subscription shows ${name}`, RESPONSE, '"userChanged"', `"name": "${name}"`);
+  }
+  await page.screenshot({ path: screenshot });
+  await page.getByRole('button', { name: /^Stop/ }).click();
+
+  await page.getByRole('button', { name: 'New tab' }).click();
+  await until(async () => !(await shownIn(page, OPERATION)).includes('Welcome'));
+  await page.locator(`${OPERATION} .monaco-editor`).click();
+  await page.keyboard.press('ControlOrMeta+A');
+  await page.keyboard.type('{ user(id: "alice") { effect', { delay: 20 });
+  const suggestion = page.locator('.suggest-widget.visible .monaco-list-row').filter({ hasText: 'effectiveLocale' });
+  check('completion knows the schema', await until(() => suggestion.first().isVisible()));
+  await suggestion.first().click();
+  await checkShown(page, 'a completion is taken', OPERATION, 'effectiveLocale');
+  check('what is valid is not marked', await until(async () => (await markers(page)).length === 0), await markers(page));
+  await page.keyboard.type(' nonsense', { delay: 20 });
+  const complaint = async () => (await markers(page)).some((text) => text.includes('Cannot query field "nonsense"'));
+  check('validation knows the schema', await until(complaint), await markers(page));
+  check('what is invalid is underlined', await until(() => page.locator('.squiggly-error').first().isVisible()));
+
+  await page.getByRole('tab').first().click();
+  await checkShown(page, 'the examples are still there', OPERATION, 'Welcome to userline');
+  check('the examples are valid', await until(async () => (await markers(page)).length === 0), await markers(page));
+
+  await page.getByRole('button', { name: 'Headers' }).click();
+  await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .monaco-editor').click();
+  await page.keyboard.insertText('{"Authorization": "Bearer example"}');
+  initFrames.length = 0;
+  await run(page, 'Watch');
+  const authorized = () => initFrames.some(({ payload }) => payload?.Authorization === 'Bearer example');
+  check('a socket carries the Authorization header', await until(authorized), initFrames);
+
+  const workers = page.workers().map((worker) => worker.url());
+  for (const name of ['editor.worker', 'graphql.worker', 'json.worker']) {
+    check(`${name} runs`, workers.some((url) => url.includes(`/graphiql/${name}`)), workers);
+  }
+}
+
+/** The complaints of Monaco about all that stands in its editors. */
+function markers(page) {
+  return page.evaluate(() => globalThis.__MONACO.editor.getModelMarkers({}).map((marker) => marker.message));
+}
+
+const browser = await chromium.launch({
+  executablePath,
+  headless: true,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+  ],
+});
+try {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  page.setDefaultTimeout(PATIENCE);
+  watchTraffic(page);
+  try {
+    await useThePage(page);
+  } catch (error) {
+    check('the page can be used', false, String(error.stack ?? error));
+    await page.screenshot({ path: screenshot });
+  }
+  const outside = requests.filter(isOutside);
+  check('no request leaves 127.0.0.1', outside.length === 0, outside);
+  check('no request fails and no error is logged', problems.length === 0, problems);
+} finally {
+  await browser.close();
+}
+const ok = checks.every(({ passed }) => passed);
+process.stdout.write(`${JSON.stringify({ ok, browser: browser.version(), checks, requests }, null, 2)}\n`);
+process.exitCode = ok ? 0 : 1;
