@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -50,12 +50,23 @@ def make_app(runtime: Runtime) -> Starlette:
         Route("/", _to_graphql),
     ]
     if settings.graphiql and static_directory().is_dir():
-        routes.append(Mount("/graphiql", StaticFiles(directory=static_directory())))
+        routes.append(Mount("/graphiql", _Assets(directory=static_directory())))
     return Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(RequestMiddleware, access_log=settings.access_log)],
     )
+
+
+class _Assets(StaticFiles):
+    """GraphiQL's assets, whose names change with their content."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a file that browsers may keep."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
 
 
 async def _to_graphql(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature

@@ -37,6 +37,8 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 _HTTP_URL = TypeAdapter(HttpUrl)
 _URL_START = re.compile(r"https?://[^/\\]", re.IGNORECASE)
 _URL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+# phonenumbers leaves out what stands around a number; here it must be the whole text.
+_PHONE = re.compile(r"\+[^+\x00-\x1f\x7f]*\w")
 _PUSH_TOKEN = re.compile(r"(?:fcm|apns):.+", re.DOTALL)
 
 
@@ -131,7 +133,7 @@ def check_phone(value: object) -> str:
     """One phone number in international form that is possible, though perhaps not assigned; kept as given."""
     text = check_text(value)
     try:
-        possible = text.startswith("+") and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
+        possible = bool(_PHONE.fullmatch(text)) and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
     except phonenumbers.NumberParseException:
         possible = False
     if not possible:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -255,6 +256,12 @@ def test_a_browser_gets_graphiql_and_a_tool_does_not(gateway: RunningGateway) ->
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src" in answer.headers["content-security-policy"]
     assert gateway.http.get("/", headers={"accept": browser}, follow_redirects=True).text == answer.text
+    script = re.search(r'src="\./(graphiql/[^"]+\.js)"', answer.text)
+    assert script, answer.text
+    asset = gateway.http.get("/" + script[1])
+    assert asset.status_code == 200
+    assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert gateway.http.get("/graphiql/../pyproject.toml").status_code == 404
     assert gateway.http.get("/graphql").status_code == 400
     assert gateway.http.get("/graphql", params={"query": "{ app { id } }"}).json() == {
         "data": {"app": {"id": "userline"}}
