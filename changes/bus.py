@@ -1,7 +1,7 @@
 """The bus that carries changes between the gateways of a deployment, on broadcaster.
 
 Every gateway listens to the same channel from its start to its end, whoever is watched; docs/adr/0004 says why. A
-message is JSON: ``{"version": 7, "user": {…the snapshot…}}``.
+message is JSON, a list of changes: ``[{"version": 7, "user": {…the snapshot…}}, …]``.
 """
 
 from __future__ import annotations
@@ -9,39 +9,56 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from broadcaster import Broadcast
 
+from userline.changes.backends import make_backend
+from userline.changes.outbox import Outbox
 from userline.users.codec import snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.changes")
 
-CHANNEL = "userline:changes:0"
-_LONGEST_PAUSE = 5.0
+CHANNEL: Final = "userline:changes:0"
+
+MOST_CHANGES_A_MESSAGE: Final = 100
+MOST_CHANGES_WAITING: Final = 10_000
+START_PATIENCE_SECONDS: Final = 2.0
+STOP_PATIENCE_SECONDS: Final = 2.0
+_LONGEST_PAUSE_SECONDS: Final = 0.5
 
 
 class BusMessageError(ValueError):
-    """A message on the bus that is not a change."""
+    """Something on the bus that is not a change."""
 
 
-def encode_change(snapshot: UserSnapshot) -> str:
-    """Return the message that tells the other gateways of a new snapshot."""
-    return orjson.dumps({"version": snapshot.version, "user": snapshot_to_json(snapshot)}).decode()
+def encode_changes(snapshots: Iterable[UserSnapshot]) -> bytes:
+    """Return the message that tells the other gateways of new snapshots."""
+    return orjson.dumps([{"version": item.version, "user": snapshot_to_json(item)} for item in snapshots])
 
 
-def decode_change(message: object) -> UserSnapshot:
-    """Return the snapshot in a message. Raises BusMessageError."""
+def decode_changes(message: bytes | str) -> list[object]:
+    """Return the changes in a message, each still to be read by :func:`decode_change`. Raises BusMessageError."""
     try:
-        value = orjson.loads(message)  # type: ignore[arg-type]
+        changes = orjson.loads(message)
+    except (ValueError, TypeError) as error:
+        raise BusMessageError(str(error)) from error
+    if not isinstance(changes, list):
+        raise BusMessageError("The message is not a list.")
+    return changes
+
+
+def decode_change(value: Any) -> UserSnapshot:
+    """Return the snapshot of a change. Raises BusMessageError."""
+    try:
         snapshot = snapshot_from_json(value["user"], value["version"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise BusMessageError(str(error)) from error
     if type(snapshot.version) is not int or snapshot.version < 1:
         raise BusMessageError("The version is not a positive integer.")
@@ -49,67 +66,143 @@ def decode_change(message: object) -> UserSnapshot:
 
 
 class Bus:
-    """Publishes changes and hands those of every gateway, this one included, to a listener.
+    """Publishes changes, and hands those of every gateway, this one included, to a listener.
 
-    ``connected`` tells whether changes are being heard. Messages that make no sense are dropped and counted.
+    Publishing never fails and never waits: a change that cannot be sent now is sent when the bus is back, the newest of
+    each user. ``connected`` tells whether changes are being heard. What makes no sense is dropped and counted.
     """
 
     def __init__(self, url: str) -> None:
-        self._broadcast = Broadcast(url)
-        self._listening: asyncio.Task[None] | None = None
-        self.connected = False
+        self._url = url
+        self._broadcast = Broadcast(backend=make_backend(url, self))
+        self._outbox = Outbox(MOST_CHANGES_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._joined = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._hear: Callable[[UserSnapshot], None] = lambda _: None
+        self._on_lost: Callable[[], None] = lambda: None
+        self._on_joined: Callable[[], None] = lambda: None
         self.published = 0
+        self.publish_failures = 0
         self.heard = 0
-        self.dropped = 0
+        self.nonsense = 0
+        self.gaps = 0
 
-    async def start(self, listener: Callable[[UserSnapshot], None]) -> None:
-        """Connect, and call ``listener`` with every change from now on. Returns once changes are heard."""
+    @property
+    def connected(self) -> bool:
+        """Whether changes are being heard."""
+        return self._joined.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many users have a change that is still to be published."""
+        return len(self._outbox)
+
+    @property
+    def dropped(self) -> int:
+        """How many changes were given up because too many waited."""
+        return self._outbox.dropped
+
+    async def start(
+        self,
+        hear: Callable[[UserSnapshot], None],
+        *,
+        on_lost: Callable[[], None] = lambda: None,
+        on_joined: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Connect, and call ``hear`` with every change from now on.
+
+        ``on_lost`` is called when changes may be missed, ``on_joined`` each time they are heard (again). Returns when
+        they are heard, or after two seconds: a bus that is away at the start is joined when it comes.
+        """
+        self._hear, self._on_lost, self._on_joined = hear, on_lost, on_joined
         await self._broadcast.connect()
-        ready = asyncio.Event()
-        self._listening = asyncio.create_task(self._listen(listener, ready), name="userline-bus")
-        await ready.wait()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="userline-bus-listen"),
+            asyncio.create_task(self._publish_waiting(), name="userline-bus-publish"),
+        ]
+        try:
+            async with asyncio.timeout(START_PATIENCE_SECONDS):
+                await self._joined.wait()
+        except TimeoutError:
+            logger.warning("The bus is away. This gateway is not ready until it hears the others.")
+            self._on_lost()
 
     async def stop(self) -> None:
-        """Stop listening and disconnect."""
-        if self._listening is None:
+        """Publish what waits, if that is possible within two seconds, stop listening and disconnect."""
+        if not self._tasks:
             return
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-        self._listening = None
+        try:
+            async with asyncio.timeout(STOP_PATIENCE_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("Stopping with changes of %d users not published.", self.waiting)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._joined.clear()
         await self._broadcast.disconnect()
 
-    async def publish(self, snapshot: UserSnapshot) -> None:
-        """Tell every gateway of a new snapshot. Raises what the transport raises."""
-        await self._broadcast.publish(CHANNEL, encode_change(snapshot))
-        self.published += 1
+    def publish(self, snapshot: UserSnapshot) -> None:
+        """Tell every gateway of a new snapshot, as soon as possible."""
+        self._idle.clear()
+        self._outbox.put(snapshot)
 
-    async def _listen(self, listener: Callable[[UserSnapshot], None], ready: asyncio.Event) -> None:
-        pause = 0.05
-        while True:
-            try:
-                async with self._broadcast.subscribe(CHANNEL) as subscriber:
-                    self.connected = True
-                    ready.set()
-                    while True:
-                        event = await subscriber.get()
-                        pause = 0.05
-                        self._deliver(event.message, listener)
-            except Exception:
-                logger.exception("The bus listener failed; listening again in at most %.1f s.", pause)
-            finally:
-                self.connected = False
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    def lost(self) -> None:
+        """Take note that messages may be missed. For the backend."""
+        self._joined.clear()
+        self.gaps += 1
+        self._on_lost()
 
-    def _deliver(self, message: object, listener: Callable[[UserSnapshot], None]) -> None:
+    def joined(self) -> None:
+        """Take note that messages are heard. For the backend."""
+        self._joined.set()
+        self._on_joined()
+
+    async def _listen(self) -> None:
+        async with self._broadcast.subscribe(CHANNEL) as subscriber:
+            while True:
+                event = await subscriber.get()
+                self._deliver(event.message)
+
+    def _deliver(self, message: bytes | str) -> None:
         try:
-            snapshot = decode_change(message)
+            changes = decode_changes(message)
         except BusMessageError as error:
-            self.dropped += 1
-            logger.warning("Dropped a message on the bus that is not a change: %s", error)
+            self._drop(error)
             return
-        self.heard += 1
-        try:
-            listener(snapshot)
-        except Exception:
-            logger.exception("Taking a change from the bus failed.")
+        for change in changes:
+            try:
+                snapshot = decode_change(change)
+            except BusMessageError as error:
+                self._drop(error)
+                continue
+            self.heard += 1
+            try:
+                self._hear(snapshot)
+            except Exception:
+                logger.exception("Taking a change from the bus failed.")
+
+    def _drop(self, error: BusMessageError) -> None:
+        self.nonsense += 1
+        logger.warning("Dropped something on the bus that is not a change: %s", error)
+
+    async def _publish_waiting(self) -> None:
+        pause = 0.0
+        while True:
+            if not self._outbox:
+                self._idle.set()
+            changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
+            try:
+                await self._broadcast.publish(CHANNEL, encode_changes(changes))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
+                if not pause:
+                    logger.warning("Changes cannot be published (%r); they wait until the bus is back.", error)
+                self.publish_failures += 1
+                self._outbox.put_back(changes)
+                pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+            else:
+                pause = 0.0
+                self.published += len(changes)

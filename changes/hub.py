@@ -5,13 +5,18 @@ bring it snapshots, and it keeps the newest by version, so that nobody is ever s
 
 An entry may be answered from for ``ttl`` seconds after the store confirmed it, or for as long as somebody watches it.
 At most ``capacity`` entries without watchers are kept, the longest unused go first.
+
+While the bus is away the hub hears of no changes and so answers nothing (``lose_touch``); when the bus is back, what is
+held is in doubt until the store has confirmed it anew (``regain_touch``).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from userline.changes.watcher import Watcher
@@ -33,13 +38,12 @@ MISS: Final = Miss()
 
 
 class _Entry:
-    __slots__ = ("confirmed", "fresh_until", "pins", "snapshot", "version", "watchers")
+    __slots__ = ("confirmed_at", "pins", "snapshot", "version", "watchers")
 
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
-        self.fresh_until = 0.0
-        self.confirmed = False
+        self.confirmed_at = -math.inf
         self.pins = 0
         self.watchers: set[Watcher] = set()
 
@@ -54,7 +58,11 @@ class Hub:
         self._capacity = capacity
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
+        # Users without watchers, the longest unused first; users with watchers, the longest unconfirmed first.
         self._idle: OrderedDict[str, None] = OrderedDict()
+        self._watched: OrderedDict[str, None] = OrderedDict()
+        self._in_touch = True
+        self._epoch = 0
         self.hits = 0
         self.misses = 0
         self.deliveries = 0
@@ -63,10 +71,15 @@ class Hub:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def watched_users(self) -> int:
+        """How many users have a watcher."""
+        return len(self._watched)
+
     def peek(self, user_id: str) -> UserSnapshot | Miss | None:
         """Return the snapshot held (None: there is no such user), or MISS if the store must be read."""
         entry = self._entries.get(user_id)
-        if entry is None or not (self._clock() < entry.fresh_until or (entry.watchers and entry.confirmed)):
+        if entry is None or not self._may_answer(entry):
             self.misses += 1
             return MISS
         if user_id in self._idle:
@@ -75,32 +88,21 @@ class Hub:
         return entry.snapshot
 
     @contextmanager
-    def pinned(self, user_ids: Iterable[str]) -> Iterator[None]:
-        """Keep entries for these users while a store call about them is under way.
+    def reading(self, user_ids: Iterable[str]) -> Iterator[Reading]:
+        """Keep entries for these users while a store call about them is under way, and take its outcome.
 
         Only an entry that is still there can tell that an outcome was overtaken by a newer change meanwhile.
         """
-        entries = [(user_id, self._entry(user_id)) for user_id in user_ids]
-        for user_id, entry in entries:
+        entries = {user_id: self._entry(user_id) for user_id in user_ids}
+        for user_id, entry in entries.items():
             entry.pins += 1
             self._idle.pop(user_id, None)
         try:
-            yield
+            yield Reading(self, entries, self._epoch)
         finally:
-            for user_id, entry in entries:
+            for user_id, entry in entries.items():
                 entry.pins -= 1
                 self._release(user_id, entry)
-
-    def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
-        """Take what the store has just said of a pinned user (None: there is none); return the newest known."""
-        entry = self._entries[user_id]
-        entry.fresh_until = self._clock() + self._ttl
-        entry.confirmed = True
-        self._take(entry, snapshot)
-        for watcher in entry.watchers:
-            if watcher.is_new:
-                watcher.offer(entry.snapshot)
-        return entry.snapshot
 
     def hear(self, snapshot: UserSnapshot) -> None:
         """Take a change that the bus brought. A user who is not held is left alone."""
@@ -117,8 +119,10 @@ class Hub:
         known = self.peek(user_id)
         entry = self._entry(user_id)
         watcher = Watcher()
+        self._watched.setdefault(user_id)
         if isinstance(known, Miss):
-            entry.confirmed = False
+            entry.confirmed_at = -math.inf
+            self._watched.move_to_end(user_id, last=False)
         else:
             watcher.offer(known)
         entry.watchers.add(watcher)
@@ -129,15 +133,54 @@ class Hub:
         finally:
             self.watcher_count -= 1
             entry.watchers.discard(watcher)
-            if not entry.watchers and entry.confirmed:
-                entry.fresh_until = self._clock() + self._ttl
+            if not entry.watchers:
+                del self._watched[user_id]
+                if entry.confirmed_at > -math.inf:
+                    entry.confirmed_at = self._clock()
             self._release(user_id, entry)
+
+    def overdue(self, seconds: float, most: int) -> list[str]:
+        """Return up to ``most`` watched users that the store has not confirmed for so long, the longest first."""
+        latest = self._clock() - seconds
+        return [user_id for user_id in islice(self._watched, most) if self._entries[user_id].confirmed_at <= latest]
+
+    def lose_touch(self) -> None:
+        """Answer nothing from now on: changes are not heard."""
+        self._in_touch = False
+
+    def regain_touch(self) -> None:
+        """Hear of changes again. What is held may have been overtaken meanwhile, and is in doubt."""
+        self._in_touch = True
+        self._epoch += 1
+        for user_id in self._idle:
+            del self._entries[user_id]
+        self._idle.clear()
+        for entry in self._entries.values():
+            entry.confirmed_at = -math.inf
+
+    def _may_answer(self, entry: _Entry) -> bool:
+        if not self._in_touch:
+            return False
+        if entry.watchers and entry.confirmed_at > -math.inf:
+            return True
+        return self._clock() < entry.confirmed_at + self._ttl
 
     def _entry(self, user_id: str) -> _Entry:
         entry = self._entries.get(user_id)
         if entry is None:
             entry = self._entries[user_id] = _Entry()
         return entry
+
+    def _confirm(self, user_id: str, entry: _Entry, snapshot: UserSnapshot | None, epoch: int) -> UserSnapshot | None:
+        if epoch == self._epoch:
+            entry.confirmed_at = self._clock()
+            if entry.watchers:
+                self._watched.move_to_end(user_id)
+        self._take(entry, snapshot)
+        for watcher in entry.watchers:
+            if watcher.is_new:
+                watcher.offer(entry.snapshot)
+        return entry.snapshot
 
     def _take(self, entry: _Entry, snapshot: UserSnapshot | None) -> None:
         version = snapshot.version if snapshot else 0
@@ -155,10 +198,28 @@ class Hub:
     def _release(self, user_id: str, entry: _Entry) -> None:
         if entry.pins or entry.watchers:
             return
-        if entry.version == _UNREAD:
+        if entry.confirmed_at == -math.inf:
             self._entries.pop(user_id, None)
             return
         self._idle[user_id] = None
         while len(self._idle) > self._capacity:
             oldest, _ = self._idle.popitem(last=False)
             del self._entries[oldest]
+
+
+class Reading:
+    """A store call under way. Made by :meth:`Hub.reading`."""
+
+    __slots__ = ("_entries", "_epoch", "_hub")
+
+    def __init__(self, hub: Hub, entries: dict[str, _Entry], epoch: int) -> None:
+        self._hub = hub
+        self._entries = entries
+        self._epoch = epoch
+
+    def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
+        """Take what the store has just said of one of the users (None: there is none); return the newest known.
+
+        If the bus was away since the call began, what the store said is taken, but stays in doubt.
+        """
+        return self._hub._confirm(user_id, self._entries[user_id], snapshot, self._epoch)  # noqa: SLF001 - its helper

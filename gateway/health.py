@@ -34,8 +34,11 @@ class Health:
         return _json({"status": "ok"}, 200)
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
-        """Say whether store and bus answer: 200 if both do, else 503. The log has the reason."""
-        parts = {"store": await self._store_answers(), "bus": self._runtime.bus.connected}
+        """Say whether the store answers and changes are heard: 200 if so, else 503. The log has the reason.
+
+        After a gap of the bus it is 503 until every watched user has been read again.
+        """
+        parts = {"store": await self._store_answers(), "bus": self._runtime.coherent}
         ready = all(parts.values())
         body = {"status": "ready" if ready else "not ready"}
         return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)

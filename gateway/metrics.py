@@ -44,9 +44,15 @@ class _RuntimeCollector(Collector):
             "userline_cache_misses": ("Lookups that the store had to answer.", hub.misses),
             "userline_deliveries": ("Snapshots handed to watchers.", hub.deliveries),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
-            "userline_bus_publish_failures": ("Changes that could not be published.", users.unpublished),
+            "userline_bus_publish_failures": (
+                "Attempts to publish that failed and are repeated.",
+                bus.publish_failures,
+            ),
+            "userline_bus_dropped": ("Changes never published, because too many waited.", bus.dropped),
             "userline_bus_heard": ("Changes heard on the bus.", bus.heard),
-            "userline_bus_dropped": ("Messages on the bus that made no sense.", bus.dropped),
+            "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
+            "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
+            "userline_reread_ids": ("Watched users read again.", self._runtime.refresher.ids_read),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
         }
@@ -54,6 +60,7 @@ class _RuntimeCollector(Collector):
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_sockets": ("Open WebSockets.", self._runtime.sockets),
+            "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
         }
         for name, (text, value) in counters.items():

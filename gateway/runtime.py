@@ -9,6 +9,7 @@ from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.resolvers.context import AppInfo, Context
+from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
 from userline.schema.sdl import make_schema
 from userline.storage.factory import make_store
@@ -27,6 +28,7 @@ class Runtime:
         self.store = make_store(settings.store_url, settings.rules)
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
         self.bus = Bus(settings.bus_url)
+        self.refresher = Refresher(self.store, self.hub)
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules)
         self.engine = Engine(
             make_schema(),
@@ -50,11 +52,26 @@ class Runtime:
         """
         await self.store.open()
         try:
-            await self.bus.start(self.hub.hear)
+            self.refresher.start()
+            await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             try:
                 yield
             finally:
                 await self.users.close()
                 await self.bus.stop()
+                await self.refresher.stop()
         finally:
             await self.store.close()
+
+    @property
+    def coherent(self) -> bool:
+        """Whether changes of all gateways are heard, and nothing that was missed is still to be read."""
+        return self.bus.connected and self.refresher.settled
+
+    def _lose_touch(self) -> None:
+        self.hub.lose_touch()
+        self.refresher.unsettle()
+
+    def _regain_touch(self) -> None:
+        self.hub.regain_touch()
+        self.refresher.settle()

@@ -65,7 +65,7 @@ class Batcher:
         ids = list(batch)
         self.reads += 1
         self.ids_read += len(ids)
-        with self._hub.pinned(ids):
+        with self._hub.reading(ids) as reading:
             try:
                 records = await self._store.get_many(ids)
             except BaseException as error:
@@ -77,7 +77,7 @@ class Batcher:
                     raise
                 return
             for (user_id, waiters), record in zip(batch.items(), records, strict=True):
-                snapshot = self._hub.confirm(user_id, record.snapshot if record else None)
+                snapshot = reading.confirm(user_id, record.snapshot if record else None)
                 for waiter in waiters:
                     if not waiter.done():
                         waiter.set_result(snapshot)

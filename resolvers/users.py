@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from userline.changes.hub import Miss
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from userline.users.record import UserSnapshot
     from userline.users.rules import Rules
 
-logger = logging.getLogger("userline.users")
-
 MAX_IDS = 1000
 """The most ids that one ``users`` field takes."""
 
@@ -36,7 +33,6 @@ class Users:
         self._rules = rules
         self.batcher = Batcher(store, hub)
         self._writes_under_way: set[asyncio.Task[tuple[UserSnapshot, WriteResult]]] = set()
-        self.unpublished = 0
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
@@ -128,14 +124,9 @@ class Users:
     async def _write_and_tell(
         self, user_id: str, write: Coroutine[None, None, WriteResult]
     ) -> tuple[UserSnapshot, WriteResult]:
-        with self._hub.pinned([user_id]):
+        with self._hub.reading([user_id]) as reading:
             result = await write
-            newest = self._hub.confirm(user_id, result.after.snapshot) or result.after.snapshot
+            newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
         if result.snapshot_changed:
-            try:
-                await self._bus.publish(result.after.snapshot)
-            except Exception:
-                # The write is done. Other gateways hear of it when they read the user again.
-                self.unpublished += 1
-                logger.exception("A change could not be published.")
+            self._bus.publish(result.after.snapshot)
         return newest, result

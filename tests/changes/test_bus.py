@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from userline.changes.bus import CHANNEL, Bus, BusMessageError, decode_change, encode_change
+from userline.changes.bus import CHANNEL, Bus, BusMessageError, decode_change, decode_changes, encode_changes
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-def snapshot(version: int) -> UserSnapshot:
+def snapshot(version: int, user_id: str = "alice/é") -> UserSnapshot:
     return UserSnapshot(
-        id="alice/é",
+        id=user_id,
         version=version,
         name="Alice",
         custom=MappingProxyType({"a.b": "1", "": "\0"}),
@@ -42,18 +42,83 @@ async def heard() -> AsyncIterator[tuple[Bus, asyncio.Queue[UserSnapshot]]]:
 async def test_a_published_change_is_heard(heard: tuple[Bus, asyncio.Queue[UserSnapshot]]) -> None:
     bus, queue = heard
     assert bus.connected
-    await bus.publish(snapshot(7))
+    bus.publish(snapshot(7))
     assert await queue.get() == snapshot(7)
     assert (bus.published, bus.heard, bus.dropped) == (1, 1, 0)
 
 
+async def test_changes_that_come_faster_than_they_are_sent_share_messages(
+    heard: tuple[Bus, asyncio.Queue[UserSnapshot]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, queue = heard
+    messages: list[bytes] = []
+    publish = bus._broadcast.publish
+
+    async def count(channel: str, message: bytes) -> None:
+        messages.append(message)
+        await publish(channel, message)
+
+    monkeypatch.setattr(bus._broadcast, "publish", count)
+    for number in range(250):
+        bus.publish(snapshot(1, f"user {number}"))
+    assert [(await queue.get()).id for _ in range(250)] == [f"user {number}" for number in range(250)]
+    assert len(messages) == 3
+
+
+async def test_of_changes_that_wait_the_newest_of_each_user_is_sent(
+    heard: tuple[Bus, asyncio.Queue[UserSnapshot]],
+) -> None:
+    bus, queue = heard
+    for version in (1, 3, 2):
+        bus.publish(snapshot(version))
+    bus.publish(snapshot(1, "other"))
+    assert [(item.id, item.version) for item in (await queue.get(), await queue.get())] == [
+        ("alice/é", 3),
+        ("other", 1),
+    ]
+
+
+async def test_what_cannot_be_sent_waits_until_it_can(
+    heard: tuple[Bus, asyncio.Queue[UserSnapshot]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, queue = heard
+
+    async def fail(*_: object) -> None:
+        raise ConnectionError("down")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bus._broadcast, "publish", fail)
+        bus.publish(snapshot(1))
+        bus.publish(snapshot(1, "other"))
+        while bus.publish_failures < 2:
+            await asyncio.sleep(0.01)
+        bus.publish(snapshot(2))
+        assert bus.waiting <= 2
+    assert {(item.id, item.version) for item in (await queue.get(), await queue.get())} == {
+        ("alice/é", 2),
+        ("other", 1),
+    }
+    assert (bus.published, bus.dropped) == (2, 0)
+
+
 async def test_nonsense_is_dropped_and_counted(heard: tuple[Bus, asyncio.Queue[UserSnapshot]]) -> None:
     bus, queue = heard
-    for nonsense in ("", "{", "[]", "null", "{}", '{"version":1}', '{"version":1,"user":{"id":5}}', b"\xff", None):
+    for nonsense in (
+        "",
+        "{",
+        "5",
+        "null",
+        "{}",
+        "[5]",
+        '[{"version":1}]',
+        '[{"version":1,"user":{"id":5}}]',
+        b"\xff",
+        None,
+    ):
         await bus._broadcast.publish(CHANNEL, nonsense)
-    await bus.publish(snapshot(1))
+    bus.publish(snapshot(1))
     assert await queue.get() == snapshot(1)
-    assert bus.dropped == 9
+    assert bus.nonsense == 10
 
 
 async def test_a_listener_that_fails_goes_on_listening(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,8 +130,9 @@ async def test_a_listener_that_fails_goes_on_listening(caplog: pytest.LogCapture
 
     bus = Bus("memory://")
     await bus.start(listen)
-    await bus.publish(snapshot(1))
-    await bus.publish(snapshot(2))
+    bus.publish(snapshot(1))
+    await asyncio.sleep(0.01)
+    bus.publish(snapshot(2))
     assert [await heard.get(), await heard.get()] == [1, 2]
     await bus.stop()
     assert "Taking a change from the bus failed." in caplog.text
@@ -80,13 +146,13 @@ async def test_stopping_twice_or_before_the_start_is_fine() -> None:
     await bus.stop()
 
 
-def test_a_change_survives_the_wire() -> None:
-    assert decode_change(encode_change(snapshot(3))) == snapshot(3)
+def test_changes_survive_the_wire() -> None:
+    sent = [snapshot(3), snapshot(1, "other")]
+    assert [decode_change(change) for change in decode_changes(encode_changes(sent))] == sent
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", 1.5, None, True])
 def test_a_version_that_is_not_a_positive_integer_is_refused(version: object) -> None:
-    value = orjson.loads(encode_change(snapshot(1)))
-    value["version"] = version
+    (value,) = orjson.loads(encode_changes([snapshot(1)]))
     with pytest.raises(BusMessageError):
-        decode_change(orjson.dumps(value))
+        decode_change(value | {"version": version})

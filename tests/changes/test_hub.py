@@ -34,8 +34,8 @@ def snapshot(version: int, name: str | None = None, user_id: str = "alice") -> U
 
 
 def confirm(hub: Hub, held: UserSnapshot | None, user_id: str = "alice") -> UserSnapshot | None:
-    with hub.pinned([user_id]):
-        return hub.confirm(user_id, held)
+    with hub.reading([user_id]) as reading:
+        return reading.confirm(user_id, held)
 
 
 def test_what_was_read_is_held_for_the_ttl_and_not_longer() -> None:
@@ -84,10 +84,10 @@ def test_a_change_of_a_user_who_is_not_held_is_not_kept() -> None:
 
 def test_a_change_heard_while_the_user_is_being_read_beats_the_read() -> None:
     hub = Hub()
-    with hub.pinned(["alice"]):
+    with hub.reading(["alice"]) as reading:
         hub.hear(snapshot(2))
         assert hub.peek("alice") is MISS, "not confirmed by the store yet"
-        hub.confirm("alice", snapshot(1))
+        reading.confirm("alice", snapshot(1))
     held = hub.peek("alice")
     assert isinstance(held, UserSnapshot)
     assert held.version == 2
@@ -95,18 +95,18 @@ def test_a_change_heard_while_the_user_is_being_read_beats_the_read() -> None:
 
 def test_a_read_that_was_overtaken_is_recognised_even_when_the_cache_is_full() -> None:
     hub = Hub(capacity=1)
-    with hub.pinned(["alice"]):
+    with hub.reading(["alice"]) as reading:
         confirm(hub, snapshot(2))
         for number in range(10):
             confirm(hub, snapshot(1, user_id=f"other {number}"), f"other {number}")
-        newest = hub.confirm("alice", snapshot(1))
+        newest = reading.confirm("alice", snapshot(1))
     assert newest is not None
     assert newest.version == 2
 
 
 def test_a_read_that_failed_leaves_nothing_behind() -> None:
     hub = Hub()
-    with pytest.raises(OSError, match="down"), hub.pinned(["alice"]):
+    with pytest.raises(OSError, match="down"), hub.reading(["alice"]):
         raise OSError("down")
     assert len(hub) == 0
 
@@ -245,3 +245,59 @@ async def test_a_watcher_whose_wait_was_cancelled_can_go_on() -> None:
         latest = await watcher.next()
         assert latest is not None
         assert latest.version == 2
+
+
+def test_without_touch_nothing_is_answered_from_memory() -> None:
+    hub = Hub()
+    held = confirm(hub, snapshot(1))
+    with hub.watching("watched"):
+        confirm(hub, snapshot(1, user_id="watched"), "watched")
+        hub.lose_touch()
+        assert hub.peek("alice") is MISS
+        assert hub.peek("watched") is MISS
+        assert confirm(hub, snapshot(1)) is held, "the same version stays the same object"
+        assert hub.peek("alice") is MISS
+
+
+def test_after_a_gap_the_unwatched_are_forgotten_and_the_watched_are_in_doubt() -> None:
+    hub = Hub()
+    confirm(hub, snapshot(1))
+    with hub.watching("watched") as watcher:
+        confirm(hub, snapshot(1, user_id="watched"), "watched")
+        hub.lose_touch()
+        hub.regain_touch()
+        assert hub.peek("alice") is MISS
+        assert hub.peek("watched") is MISS
+        assert len(hub) == 1
+        assert hub.overdue(float("inf"), 10) == ["watched"]
+        confirm(hub, snapshot(2, user_id="watched"), "watched")
+        assert hub.overdue(float("inf"), 10) == []
+        assert isinstance(hub.peek("watched"), UserSnapshot)
+        assert not watcher.is_new
+
+
+def test_a_read_that_began_before_the_gap_ended_confirms_nothing() -> None:
+    hub = Hub()
+    with hub.watching("alice"):
+        with hub.reading(["alice"]) as reading:
+            hub.regain_touch()
+            reading.confirm("alice", snapshot(1))
+        assert hub.peek("alice") is MISS
+        assert hub.overdue(float("inf"), 10) == ["alice"]
+
+
+def test_the_watched_are_read_again_in_their_turn() -> None:
+    clock = Clock()
+    hub = Hub(clock=clock)
+    with hub.watching("a"), hub.watching("b"), hub.watching("c"):
+        for name in "abc":
+            confirm(hub, snapshot(1, user_id=name), name)
+            clock.now += 10
+        assert hub.overdue(30, 10) == ["a"]
+        assert hub.overdue(20, 10) == ["a", "b"]
+        assert hub.overdue(20, 1) == ["a"]
+        confirm(hub, snapshot(1, user_id="a"), "a")
+        assert hub.overdue(20, 10) == ["b"]
+        with hub.watching("new"):
+            assert hub.overdue(30, 1) == ["new"]
+        assert hub.watched_users == 3

@@ -1,0 +1,101 @@
+"""Reads watched users again, so that no change is missed for long, whatever happens to the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from typing import TYPE_CHECKING, Final
+
+from userline.storage.protocol import MAX_BATCH
+from userline.users.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from userline.changes.hub import Hub
+    from userline.storage.protocol import UserStore
+
+logger = logging.getLogger("userline.users")
+
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+
+
+class Refresher:
+    """Confirms what the hub holds for watchers.
+
+    After a gap of the bus every watched user is read at once, in batches; otherwise each is read once a ``period``
+    (seconds), spread over it: a gateway that died between its write and its publication costs no more than that.
+    """
+
+    def __init__(self, store: UserStore, hub: Hub, *, period: float = 30.0) -> None:
+        self._store = store
+        self._hub = hub
+        self._period = period
+        self._tick = min(1.0, period / 10)
+        self._gap_closed = asyncio.Event()
+        self._gap_closed.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._in_doubt = asyncio.Event()
+        self.ids_read = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether every watched user has been read since the last gap."""
+        return self._gap_closed.is_set()
+
+    def start(self) -> None:
+        """Begin to read watched users again."""
+        self._tasks = [
+            asyncio.create_task(self._keep_fresh(), name="userline-refresh"),
+            asyncio.create_task(self._close_gaps(), name="userline-close-gaps"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    def unsettle(self) -> None:
+        """Take note that changes are not heard."""
+        self._gap_closed.clear()
+
+    def settle(self) -> None:
+        """Read everything that is watched, now that changes are heard again."""
+        self._gap_closed.clear()
+        self._in_doubt.set()
+
+    async def _close_gaps(self) -> None:
+        pause = 0.05
+        while True:
+            await self._in_doubt.wait()
+            self._in_doubt.clear()
+            while ids := self._hub.overdue(math.inf, MAX_BATCH):
+                try:
+                    await self._read(ids)
+                    pause = 0.05
+                except StoreUnavailable:
+                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            if not self._in_doubt.is_set():
+                self._gap_closed.set()
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick)
+            # A little more than its share each tick, so that all are read within the period.
+            share = math.ceil(self._hub.watched_users * self._tick / self._period * 1.1)
+            try:
+                while share > 0 and (ids := self._hub.overdue(self._period * 0.9, min(share, MAX_BATCH))):
+                    await self._read(ids)
+                    share -= len(ids)
+            except StoreUnavailable as error:
+                logger.warning("Watched users could not be read again: %s", error)
+
+    async def _read(self, ids: list[str]) -> None:
+        with self._hub.reading(ids) as reading:
+            records = await self._store.get_many(ids)
+            for user_id, record in zip(ids, records, strict=True):
+                reading.confirm(user_id, record.snapshot if record else None)
+        self.ids_read += len(ids)
