@@ -54,7 +54,7 @@ class UserStore(Protocol):
 
     **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written), and ``StoreUnavailable``
     when the store cannot be reached or does not answer in time (a write may or may not have happened; repeating it is
-    safe). Anything else is a bug. A failure of one call never harms another.
+    safe), or is not open. Anything else is a bug. A failure of one call never harms another.
 
     **Cancellation**: a cancelled read stops waiting. A cancelled write may still happen.
 
@@ -76,7 +76,7 @@ class UserStore(Protocol):
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing.
 
-        At most ``MAX_BATCH`` ids; an id may be there more than once.
+        At most ``MAX_BATCH`` ids, else ValueError; an id may be there more than once.
         """
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:

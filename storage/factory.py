@@ -1,0 +1,76 @@
+"""From the URL in the settings to the store that it names."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote
+
+from userline.storage.sqlite import SQLiteUserStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from userline.storage.protocol import UserStore
+    from userline.users.rules import Rules
+
+_Maker: TypeAlias = "Callable[[Rules], UserStore]"
+
+
+def make_store(url: str, rules: Rules) -> UserStore:
+    """Return the store that ``url`` names, still to be opened.
+
+    ``sqlite:///userline.db`` is a file in the working directory, ``sqlite:////var/lib/userline.db`` one with a path
+    from the root; what a URL gives a meaning to (``?``, ``#``, ``%``, spaces) is percent-encoded. Raises ValueError as
+    ``check_store_url`` does.
+    """
+    return _maker(url)(rules)
+
+
+def check_store_url(url: str) -> None:
+    """Raise ValueError if ``url`` names no store, with a sentence that says what would; touches no file or network.
+
+    The sentence never has the URL in it, which may hold a password.
+    """
+    _maker(url)
+
+
+def _maker(url: str) -> _Maker:
+    scheme, colon, rest = url.partition(":")
+    try:
+        _, parse = _SCHEMES[scheme.lower()]
+    except KeyError:
+        given = f"starts with {scheme}:" if colon and _SCHEME.fullmatch(scheme) else "has no scheme"
+        supported = " or ".join(example for example, _ in _SCHEMES.values())
+        raise ValueError(f"The URL of the user store {given}, and only these are supported: {supported}.") from None
+    return parse(rest)
+
+
+def _sqlite(rest: str) -> _Maker:
+    if "?" in rest or "#" in rest:
+        raise ValueError(
+            "The URL of a SQLite user store takes no options. Write %3F and %23 for ? and # in a file's name."
+        )
+    path = unquote(rest.removeprefix("///"))
+    if rest in {"", "//", "///"} or path == ":memory:":
+        raise ValueError(
+            "The SQLite user store needs a file, which it reads and writes through connections of their own: "
+            "write sqlite:///userline.db."
+        )
+    if not rest.startswith("///"):
+        raise ValueError(
+            "The URL of a SQLite user store has three slashes before a path: sqlite:///userline.db is in the working "
+            "directory, and sqlite:////var/lib/userline.db has a path from the root."
+        )
+    if path.endswith("/") or "\0" in path:
+        raise ValueError("The URL of a SQLite user store must name a file: write sqlite:///userline.db.")
+    return partial(SQLiteUserStore, path)
+
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+
+# Each scheme, with an example for messages, and what takes the rest of a URL and returns what makes the store.
+_SCHEMES: Final[dict[str, tuple[str, Callable[[str], _Maker]]]] = {
+    "sqlite": ("sqlite:///userline.db", _sqlite),
+}

@@ -1,0 +1,176 @@
+"""The database file: how it is opened, what marks it as ours, and how it is brought up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from userline.storage.protocol import StoreFormatError
+from userline.users.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x75736C6E
+"""What marks a SQLite file as userline's (``PRAGMA application_id``): "usln" in ASCII."""
+
+MIGRATIONS: Final = (
+    # A rowid table on purpose: WITHOUT ROWID keeps whole rows in the inner nodes of its tree, which pays for rows of
+    # less than a twentieth of a page (https://www.sqlite.org/withoutrowid.html), and a user is larger.
+    """
+    CREATE TABLE users (
+        id TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        locale TEXT,
+        photo_url TEXT,
+        role TEXT NOT NULL,
+        welcome_message TEXT,
+        custom TEXT NOT NULL,
+        email TEXT NOT NULL,
+        phone TEXT NOT NULL,
+        push_tokens TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT
+    """,
+)
+"""The statement that brings a file from format ``n`` to ``n + 1`` stands at ``n``; an empty file has format 0."""
+
+FORMAT: Final = len(MIGRATIONS)
+"""The format that this version reads and writes (``PRAGMA user_version``)."""
+
+OLDEST_SQLITE: Final = (3, 38, 0)
+"""The first SQLite that has both STRICT tables and, always, the JSON functions."""
+
+BUSY_SECONDS: Final = 5.0
+"""How long a statement waits for a lock that another process holds."""
+
+# One statement sees one state, even while another process makes the same file its own.
+_MARKS: Final = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+    FROM pragma_application_id, pragma_user_version
+"""
+
+_CACHE_KIB: Final = 32 * 1024
+
+_WRITABLE = "Check that the user who runs userline may write the file and its directory, or name another file."
+_DAMAGED = "Restore the file from a backup, or name another file."
+_HINTS: Final = {
+    sqlite3.SQLITE_BUSY: "Another program keeps the file locked: end it, then start again.",
+    sqlite3.SQLITE_CANTOPEN: _WRITABLE,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_FULL: "Make room on the disk, then start again.",
+    sqlite3.SQLITE_NOTADB: "Name another file: this one was written by something else.",
+    sqlite3.SQLITE_PERM: _WRITABLE,
+    sqlite3.SQLITE_READONLY: _WRITABLE,
+}
+_FORMAT_CODES: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Return a connection that writes users, with the file created or upgraded as needed.
+
+    Raises StoreUnavailable if the file cannot be read and written here, and StoreFormatError if what is in it is newer
+    or not ours; both say the path and what to do. A file that is refused is left as it was.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(str(part) for part in OLDEST_SQLITE)
+        raise StoreUnavailable(
+            f"This Python has SQLite {sqlite3.sqlite_version}, and the user store needs {wanted} or newer. "
+            "Use a Python that was built with a newer SQLite."
+        )
+    if not path.parent.is_dir():
+        raise StoreUnavailable(
+            f"{path} cannot be used for users: there is no directory {path.parent}. "
+            "Create the directory, or name another file."
+        )
+    with _opened(path, "rwc") as connection:
+        _check_format(connection, path)
+        _use_write_ahead_log(connection, path)
+        _migrate(connection, path)
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, to a file that ``open_writer`` has made ready. Raises as it does."""
+    with _opened(path, "rw") as connection:
+        connection.execute("PRAGMA query_only = ON")
+        _check_format(connection, path)
+    return connection
+
+
+@contextmanager
+def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Yield a new connection; if anything is raised, close it, and say what SQLite says in words of ours."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+        try:
+            # An acknowledged write must survive a power cut: in WAL mode, NORMAL would sync at checkpoints alone.
+            connection.execute("PRAGMA synchronous = FULL")
+            # macOS's fsync leaves data in the drive's cache; elsewhere this does nothing.
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        code = _primary_code(error)
+        message = f"{path} cannot be used for users: {error}. {_HINTS.get(code, '')}".rstrip()
+        raise (StoreFormatError if code in _FORMAT_CODES else StoreUnavailable)(message) from error
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format of the file, 0 if it is empty. Raises StoreFormatError if it is newer or not ours."""
+    application_id, version, tables = connection.execute(_MARKS).fetchone()
+    if application_id != APPLICATION_ID and (application_id or version or tables):
+        raise StoreFormatError(
+            f"{path} is the SQLite database of another program, and is left as it is. Name another file."
+        )
+    if version > FORMAT:
+        raise StoreFormatError(
+            f"{path} was written by a newer userline: it has format {version}, and this version knows formats up to "
+            f"{FORMAT}. Use that newer userline, or name another file."
+        )
+    return int(version)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Turn on WAL, which the file then keeps."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    mode = None
+    while mode is None:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            # Changing the mode does not wait for locks as other statements do, and gateways may start together.
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+    if mode != "wal":
+        raise StoreUnavailable(
+            f"{path} cannot be used for users: its file system cannot keep a write-ahead log. "
+            "Name a file on a local disk."
+        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to the current format, in one transaction; another process may be doing the same."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in MIGRATIONS[_check_format(connection, path) :]:
+        connection.execute(statement)
+    # Written even where nothing is new: SQLite opens a file that cannot be written without a word.
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")

@@ -1,0 +1,102 @@
+"""Users as rows: one read of many, one write of many.
+
+Python's sqlite3 gives up the interpreter lock for each row it steps to, and getting it back from a busy event loop
+takes up to ``sys.getswitchinterval()``, 5 ms. Read row by row, 1,000 users took 1.7 s beside a busy loop, and 12 ms as
+here, where SQLite joins all of them into one value and the statement takes one step. Writes are grouped for the same
+reason.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from userline.users.record import UserRecord, UserSnapshot
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+_PLAIN: Final = (
+    "id", "version", "name", "locale", "photo_url", "role", "welcome_message", "created_at", "updated_at"
+)  # fmt: skip
+_JSON: Final = ("custom", "email", "phone", "push_tokens")
+_COLUMNS: Final = (*_PLAIN, *_JSON)
+
+_PLAIN_ARRAY: Final = f"json_array({', '.join(f'users.{name}' for name in _PLAIN)})"
+# Text that is JSON already goes in as it is.
+_USER: Final = " || ',' || ".join([_PLAIN_ARRAY, *(f"users.{name}" for name in _JSON)])
+# A blob saves the way through a Python string. CROSS JOIN keeps the ids in the outer loop, whatever the planner thinks.
+_SELECT: Final = f"""
+    SELECT CAST('[' || group_concat('[' || {_USER} || ']') || ']' AS BLOB)
+    FROM json_each(?) AS wanted CROSS JOIN users ON users.id = wanted.value
+"""  # noqa: S608 - constants alone
+
+_ROWS_AT_ONCE: Final = (256, 32, 4, 1)
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
+_UPSERTS: Final = {
+    # Values are bound one by one: in a JSON parameter, SQLite would end a string at its first NUL.
+    count: f"INSERT OR REPLACE INTO users ({', '.join(_COLUMNS)}) VALUES {', '.join([_ROW] * count)}"  # noqa: S608
+    for count in _ROWS_AT_ONCE
+}
+
+
+def select_users(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, UserRecord]:
+    """Return those of the users who exist, by id, as they are at one moment."""
+    (joined,) = connection.execute(_SELECT, (orjson.dumps(list(dict.fromkeys(ids))).decode(),)).fetchone()
+    if joined is None:
+        return {}
+    return {record.snapshot.id: record for record in map(_record, orjson.loads(joined))}
+
+
+def upsert_users(connection: sqlite3.Connection, records: Sequence[UserRecord]) -> None:
+    """Write whole records over what is there. No two may be of one user."""
+    start = 0
+    for count in _ROWS_AT_ONCE:
+        while len(records) - start >= count:
+            values = [value for record in records[start : start + count] for value in _row(record)]
+            connection.execute(_UPSERTS[count], values)
+            start += count
+
+
+def _record(row: list[Any]) -> UserRecord:
+    plain, custom, email, phone, push_tokens = row
+    user_id, version, name, locale, photo_url, role, welcome_message, created_at, updated_at = plain
+    return UserRecord(
+        snapshot=UserSnapshot(
+            id=user_id,
+            version=version,
+            name=name,
+            custom=MappingProxyType(custom),
+            locale=locale,
+            photo_url=photo_url,
+            role=role,
+            welcome_message=welcome_message,
+        ),
+        email=tuple(email),
+        phone=tuple(phone),
+        push_tokens=frozenset(push_tokens),
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def _row(record: UserRecord) -> tuple[str | int | None, ...]:
+    snapshot = record.snapshot
+    return (
+        snapshot.id,
+        snapshot.version,
+        snapshot.name,
+        snapshot.locale,
+        snapshot.photo_url,
+        snapshot.role,
+        snapshot.welcome_message,
+        record.created_at,
+        record.updated_at,
+        orjson.dumps(dict(snapshot.custom)).decode(),
+        orjson.dumps(record.email).decode(),
+        orjson.dumps(record.phone).decode(),
+        orjson.dumps(sorted(record.push_tokens)).decode(),
+    )

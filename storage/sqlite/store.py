@@ -1,0 +1,160 @@
+"""The user store on SQLite."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from userline.storage.protocol import MAX_BATCH, WriteResult
+from userline.storage.sqlite.database import open_reader, open_writer
+from userline.storage.sqlite.rows import select_users, upsert_users
+from userline.storage.sqlite.worker import Worker
+from userline.users.errors import StoreUnavailable
+from userline.users.patch import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from userline.users.patch import UserPatch
+    from userline.users.record import UserRecord
+    from userline.users.rules import Rules
+
+logger = logging.getLogger("userline.storage")
+
+MOST_WRITES_A_COMMIT: Final = 512
+MOST_READS_A_GROUP: Final = 16
+
+PATIENCE_SECONDS: Final = 10.0
+"""How long a caller waits before the store counts as unavailable: the lock's five seconds, and a group ahead."""
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    user_id: str
+    patch: UserPatch
+    leave_existing: bool = False
+
+
+_Found: TypeAlias = "dict[str, UserRecord]"
+
+
+class SQLiteUserStore:
+    """A :class:`~userline.storage.protocol.UserStore` in one SQLite file, which several processes may share.
+
+    The event loop never waits for the disk. One thread writes: whatever calls have come in while it was busy become one
+    transaction with one COMMIT, and their callers hear of it after that. Another thread reads, and never waits for a
+    write (WAL). Before ``open`` and after ``close``, calls raise StoreUnavailable; a closed store can be opened again.
+
+    ``clock`` gives the time in Unix milliseconds; it is called on the writing thread.
+    """
+
+    def __init__(self, path: str | Path, rules: Rules, clock: Callable[[], int] = _now) -> None:
+        self.path = Path(path).absolute()
+        self._rules = rules
+        self._clock = clock
+        self._writer: Worker[_Write, WriteResult] | None = None
+        self._reader: Worker[Sequence[str], _Found] | None = None
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Open the file, creating or upgrading it. Raises StoreUnavailable or StoreFormatError, which name the path."""
+        if self._is_open:
+            return
+        writer = Worker("userline-write", partial(open_writer, self.path), self._write, most=MOST_WRITES_A_COMMIT)
+        await writer.start()
+        reader = Worker("userline-read", partial(open_reader, self.path), _read, most=MOST_READS_A_GROUP)
+        try:
+            await reader.start()
+        except BaseException:
+            await writer.stop()
+            raise
+        self._writer, self._reader = writer, reader
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Finish the calls under way, and close the file; the last process to do so folds the log into it."""
+        self._is_open = False
+        for worker in (self._reader, self._writer):
+            if worker is not None:
+                await worker.stop()
+
+    async def ping(self) -> None:
+        """Return if a read is answered; raises StoreUnavailable if not."""
+        await self._ask_reader(())
+
+    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
+        """Return the users with these ids, in the order of ``ids`` and as many, None for the missing."""
+        if len(ids) > MAX_BATCH:
+            raise ValueError(f"get_many takes at most {MAX_BATCH} ids, not {len(ids)}.")
+        found = await self._ask_reader(ids)
+        return [found.get(user_id) for user_id in ids]
+
+    async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
+        """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
+        return await self._ask_writer(_Write(user_id, patch, leave_existing=True))
+
+    async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
+        """Patch the user, creating it if it does not exist. Raises NameRequired and BadUserInput as ``apply`` does."""
+        return await self._ask_writer(_Write(user_id, patch))
+
+    async def _ask_reader(self, ids: Sequence[str]) -> _Found:
+        if self._reader is None or not self._is_open:
+            raise StoreUnavailable("The user store is not open.")
+        return await self._reader.ask(ids, patience=PATIENCE_SECONDS)
+
+    async def _ask_writer(self, write: _Write) -> WriteResult:
+        if self._writer is None or not self._is_open:
+            raise StoreUnavailable("The user store is not open.")
+        return await self._writer.ask(write, patience=PATIENCE_SECONDS)
+
+    def _write(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[WriteResult | Exception]:
+        """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            stored = select_users(connection, (write.user_id for write in writes))
+            current = dict(stored)
+            outcomes = [self._outcome(write, current) for write in writes]
+            upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite may have rolled back already
+                connection.execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _outcome(self, write: _Write, current: _Found) -> WriteResult | Exception:
+        """Do one write in ``current``, or return why not."""
+        before = current.get(write.user_id)
+        if before is not None and write.leave_existing:
+            return WriteResult(before, before)
+        try:
+            after = apply(write.patch, before, user_id=write.user_id, now=self._clock(), rules=self._rules)
+        except Exception as error:  # noqa: BLE001 - raised where the write is awaited
+            return error
+        current[write.user_id] = after
+        return WriteResult(before, after)
+
+
+def _read(connection: sqlite3.Connection, batches: Sequence[Sequence[str]]) -> list[_Found | Exception]:
+    return [_found(connection, ids) for ids in batches]
+
+
+def _found(connection: sqlite3.Connection, ids: Sequence[str]) -> _Found | Exception:
+    """Do one read, or return why not."""
+    try:
+        return select_users(connection, ids)
+    except sqlite3.Error:
+        logger.exception("A read of the user database failed.")
+        return StoreUnavailable()
+    except Exception as error:  # noqa: BLE001 - raised where the read is awaited
+        return error

@@ -1,0 +1,184 @@
+"""Several processes on one file, processes that are killed, and processes whose disk fails."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.storage.write_storm import RULES
+from userline.storage.sqlite import SQLiteUserStore
+
+STORM = Path(__file__).with_name("write_storm.py")
+IDS = [f"user-{number}" for number in range(5)]
+
+
+def start_storm(path: Path, caller: str, count: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-W", "error", str(STORM), str(path), caller, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+async def check_acknowledged(path: Path, lines: list[str]) -> None:
+    """Check that all writes that were printed are in the file, or later ones of the same key."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store = SQLiteUserStore(path, RULES)
+    await store.open()
+    users = {user: record for user, record in zip(IDS, await store.get_many(IDS), strict=True) if record}
+    await store.close()
+    for line in lines:
+        user, key, number, version = line.split()
+        assert int(users[user].snapshot.custom[key]) >= int(number)
+        assert users[user].snapshot.version >= int(version)
+
+
+async def test_killed_processes_lose_no_acknowledged_write(tmp_path: Path) -> None:
+    path = tmp_path / "users.db"
+    lines: list[str] = []
+    for kill in range(4):
+        with start_storm(path, f"kill{kill}", 1_000_000) as process:
+            assert process.stdout is not None
+            try:
+                lines += [process.stdout.readline() for _ in range(200 + 377 * kill)]
+            finally:
+                process.kill()
+            # What came before the kill may end in the middle of a line.
+            lines += [line for line in process.stdout if line.endswith("\n")]
+        assert process.returncode == -9
+        assert all(line.endswith("\n") for line in lines)
+        await check_acknowledged(path, lines)
+
+
+async def test_processes_on_one_new_file_lose_no_update(tmp_path: Path) -> None:
+    path = tmp_path / "users.db"
+    storms = [start_storm(path, f"process{number}", 20) for number in range(3)]
+    lines = [line for process in storms for line in process.communicate()[0].splitlines()]
+    assert [process.returncode for process in storms] == [0, 0, 0]
+    assert len(lines) == 3 * 40 * 20
+    await check_acknowledged(path, lines)
+    for user in IDS:
+        versions = [int(line.split()[3]) for line in lines if line.split()[0] == user]
+        assert sorted(versions) == list(range(1, 3 * 8 * 20 + 1))
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from userline.storage.sqlite import SQLiteUserStore
+from userline.users.errors import StoreUnavailable
+from userline.users.patch import parse_patch
+from userline.users.rules import Rules
+
+async def main(path):
+    store = SQLiteUserStore(path, Rules())
+    await store.open()
+    async def write(number):
+        patch = parse_patch({"name": "Alice", "welcomeMessage": "x" * 5000}, Rules())
+        return await store.patch(f"user {number}", patch)
+    for number in range(10):
+        await write(number)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, unlimited[1]))
+    outcomes = await asyncio.gather(*(write(number) for number in range(10, 200)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}, outcomes
+    assert all((await store.get_many([f"user {number}" for number in range(10)])))
+    assert not any((await store.get_many([f"user {number}" for number in range(10, 200)])))
+    resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    await asyncio.gather(*(write(number) for number in range(10, 200)))
+    await store.close()
+    await store.open()
+    assert all((await store.get_many([f"user {number}" for number in range(200)])))
+    await store.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_a_full_disk_fails_whole_groups_and_heals(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FULL_DISK, str(tmp_path / "users.db")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "The user database failed (userline-write)." in run.stderr
+    assert "sqlite3.OperationalError" in run.stderr
+
+
+NEVER_CLOSED = """
+import asyncio, sys
+from userline.storage.sqlite import SQLiteUserStore
+from userline.users.patch import parse_patch
+from userline.users.rules import Rules
+
+async def main(path):
+    store = SQLiteUserStore(path, Rules())
+    await store.open()
+    await store.patch("alice", parse_patch({"name": "Alice"}, Rules()))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_program_that_never_closes_its_store_ends(tmp_path: Path) -> None:
+    path = tmp_path / "users.db"
+    run = subprocess.run(
+        [sys.executable, "-c", NEVER_CLOSED, str(path)], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    store = SQLiteUserStore(path, RULES)
+    await store.open()
+    assert (await store.get_many(["alice"]))[0] is not None
+    await store.close()
+
+
+READ_ONLY = """
+import asyncio, os, sys
+from userline.storage.sqlite import SQLiteUserStore
+from userline.users.errors import StoreUnavailable
+from userline.users.rules import Rules
+
+async def main(path):
+    store = SQLiteUserStore(path, Rules())
+    try:
+        await store.open()
+    except StoreUnavailable as error:
+        print(error)
+
+if os.geteuid() == 0:
+    os.setuid(65534)
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that any user may enter: pytest's own are for their maker alone."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+        path.chmod(0o755)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_directory_that_may_not_be_written(open_to_all: Path, *, exists: bool) -> None:
+    path = open_to_all / "users.db"
+    if exists:
+        store = SQLiteUserStore(path, RULES)
+        await store.open()
+        await store.close()
+        path.chmod(0o444)
+    open_to_all.chmod(0o555)
+    run = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, str(path)], capture_output=True, text=True, check=False, cwd=open_to_all
+    )
+    assert run.returncode == 0, run.stderr
+    assert str(path) in run.stdout
+    assert "Check that the user who runs userline may write the file and its directory" in run.stdout
+    assert os.listdir(open_to_all) == (["users.db"] if exists else [])  # noqa: PTH208 - names alone
