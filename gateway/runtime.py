@@ -28,7 +28,7 @@ class Runtime:
         self.store = make_store(settings.store_url, settings.rules)
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
         self.bus = Bus(settings.bus_url)
-        self.refresher = Refresher(self.store, self.hub)
+        self.refresher = Refresher(self.store, self.hub, period=settings.reread_seconds)
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules)
         self.engine = Engine(
             make_schema(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {error.strerror or error}.") from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {reason}.") from error
 
 
 class _Server(uvicorn.Server):

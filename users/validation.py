@@ -123,6 +123,7 @@ def check_email(value: object) -> str:
             allow_domain_literal=True,
             check_deliverability=False,
             globally_deliverable=False,
+            strict=True,
         )
     except email_validator.EmailNotValidError:
         raise ValueError("must be an e-mail address, such as alice@example.com.") from None

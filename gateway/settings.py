@@ -1,0 +1,241 @@
+"""What can be set: each setting's name, meaning and default, and the checks of the whole.
+
+A value comes from a flag, else from a ``USERLINE_*`` environment variable, else from an ``.env`` file, else it is the
+default. An empty variable counts as one that is not set.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from userline.gateway.settings_checks import (
+    OPEN_ROLES,
+    SettingsError,
+    check_app_id,
+    check_bus_url,
+    check_host,
+    check_locale,
+    check_store_url,
+    check_together,
+    expected,
+    explain_port,
+    read_roles,
+)
+from userline.gateway.settings_origins import PREFIX, Origins, describe, variable_of
+from userline.users.rules import Limits, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ORIGINS = "where the values come from"
+
+
+def _setting(group: str, default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
+
+
+class Settings(BaseSettings):
+    """The settings of one gateway, valid as a whole. Raises :class:`SettingsError` with every problem there is."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+    )
+
+    host: Annotated[str, AfterValidator(check_host)] = _setting(
+        "Serving", "127.0.0.1", "The address or host name to listen on."
+    )
+    port: int = _setting("Serving", 8000, "The port to listen on; 0 takes any that is free.", ge=0, le=65535)
+    allow_open: bool = _setting(
+        "Serving", False, "Bind other than loopback although anybody may read and write every user."
+    )
+    workers: int = _setting(
+        "Serving", 1, "How many processes serve; more than one need a bus that they share.", ge=1, le=1024
+    )
+    env: Literal["development", "production"] = _setting(
+        "Serving", "development", "What the gateway is for. In production it never runs open."
+    )
+    shutdown_seconds: int = _setting(
+        "Serving", 10, "How long requests under way may take to finish once the gateway is told to stop.", ge=0
+    )
+    graphiql: bool = _setting("Serving", True, "Answer browsers that open /graphql with GraphiQL.")
+
+    store_url: Annotated[str, AfterValidator(check_store_url)] = _setting(
+        "Store and bus", "sqlite:///userline.db", "Where users live. sqlite:///userline.db is in the working directory."
+    )
+    bus_url: Annotated[str, AfterValidator(check_bus_url)] = _setting(
+        "Store and bus", "memory://", "How gateways hear of each other's changes. memory:// is for one process."
+    )
+    cache_seconds: float = _setting(
+        "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0
+    )
+    cache_users: int = _setting(
+        "Store and bus", 10_000, "How many users are held at most, beside those who are watched.", ge=0
+    )
+    reread_seconds: float = _setting(
+        "Store and bus", 30, "How often a watched user is read again, in case a change was missed.", gt=0
+    )
+
+    app_id: Annotated[str, AfterValidator(check_app_id)] = _setting(
+        "The app", "userline", "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens."
+    )
+    default_locale: Annotated[str, AfterValidator(check_locale)] = _setting(
+        "The app", "en", "The language tag (BCP 47) of users who have no locale of their own."
+    )
+    roles: Path | None = _setting(
+        "The app",
+        None,
+        'A JSON file {"ROLE": {settings…}} of all roles, "default" among them. Without it users may have any role.',
+    )
+
+    max_record_bytes: int = _setting(
+        "Limits of a user", 65_536, "How large a whole user may be, encoded as JSON.", ge=1
+    )
+    max_custom_keys: int = _setting("Limits of a user", 100, "How many custom attributes a user may have.", ge=0)
+    max_push_tokens: int = _setting("Limits of a user", 100, "How many push tokens a user may have.", ge=0)
+    max_emails: int = _setting("Limits of a user", 20, "How many e-mail addresses a user may have.", ge=0)
+    max_phones: int = _setting("Limits of a user", 20, "How many phone numbers a user may have.", ge=0)
+
+    max_body_bytes: int = _setting(
+        "Limits of operations", 1_048_576, "How large the body of an HTTP request may be.", ge=1
+    )
+    max_batch_operations: int = _setting(
+        "Limits of operations", 50, "How many operations one HTTP batch may have.", ge=1
+    )
+    max_document_characters: int = _setting(
+        "Limits of operations", 15_000, "How many characters a GraphQL document may have.", ge=1
+    )
+    max_document_tokens: int = _setting(
+        "Limits of operations", 1000, "How many tokens a GraphQL document may have.", ge=1
+    )
+    document_cache: int = _setting(
+        "Limits of operations", 1000, "How many GraphQL documents are kept parsed and validated.", ge=1
+    )
+    operation_seconds: float = _setting("Limits of operations", 10, "How long one query or mutation may take.", gt=0)
+
+    max_message_bytes: int = _setting("WebSockets", 65_536, "How large a message from a client may be.", ge=1)
+    max_subscriptions: int = _setting("WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1)
+    connection_init_seconds: float = _setting(
+        "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0
+    )
+    ping_seconds: float = _setting("WebSockets", 25, "How often a socket is pinged to keep it alive; 0 = never.", ge=0)
+
+    log_format: Literal["text", "json"] = _setting(
+        "Logging", "text", "text for people, json for one JSON object per line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "Logging", "info", "The least level that is logged."
+    )
+    access_log: bool = _setting("Logging", True, "Log a line for every request.")
+
+    _origins: Origins = PrivateAttr()
+    _roles: dict[str, dict[str, Any]] = PrivateAttr()
+
+    @property
+    def origins(self) -> Origins:
+        """Where each value came from."""
+        return self._origins
+
+    @property
+    def rules(self) -> Rules:
+        """What users are held to: the limits, and the role names if roles are configured."""
+        limits = Limits(
+            record_bytes=self.max_record_bytes,
+            custom_keys=self.max_custom_keys,
+            push_tokens=self.max_push_tokens,
+            emails=self.max_emails,
+            phones=self.max_phones,
+        )
+        return Rules(limits, frozenset(self._roles) if self.roles else None)
+
+    @property
+    def app_roles(self) -> dict[str, dict[str, Any]]:
+        """Each role's settings by its name, as the file had them at start-up."""
+        return self._roles
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature of the base class
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read flags, environment and .env file, and note which value came from which."""
+        named = [
+            ("environment", _variables(env_settings)),
+            (".env file", _variables(dotenv_settings)),
+        ]
+        flags = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        origins = Origins.of(tuple(cls.model_fields), flags, named)
+        noted = InitSettingsSource(settings_cls, {_ORIGINS: origins})
+        return noted, init_settings, env_settings, dotenv_settings
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_whole(cls, values: dict[str, Any], handler: ModelWrapValidatorHandler[Settings]) -> Settings:
+        origins: Origins = values.pop(_ORIGINS)
+        problems = {name: f"{name} is not a setting." for name in origins.other_flags}
+        try:
+            self = handler(values)
+        except ValidationError as error:
+            for detail in error.errors():
+                name = str(detail["loc"][0])
+                given = describe(name, detail["input"], origins)
+                sentence = detail.get("ctx", {}).get("error") or f"It must be {expected(cls.model_fields[name])}."
+                if name == "port":
+                    sentence = explain_port(detail["input"]) or sentence
+                problems[name] = f"{given} {sentence}"
+            # What is bad is left at its default, so that the good values can be checked together at once.
+            self = handler({name: value for name, value in values.items() if name not in problems})
+        roles, role_problems = read_roles(self.roles) if self.roles else (OPEN_ROLES, [])
+        more = [f"{describe('roles', str(self.roles), origins)} {problem}" for problem in role_problems]
+        more += check_together(self, origins, frozenset(problems))
+        if problems or more:
+            ordered = sorted(problems, key=lambda name: [*cls.model_fields, name].index(name))
+            raise SettingsError([*(problems[name] for name in ordered), *more])
+        self._origins = origins
+        self._roles = roles
+        return self
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, env_file: Path | None = None) -> Settings:
+    """Return the settings with ``flags`` (names of fields to values) over the environment and ``env_file`` (``.env``).
+
+    Raises SettingsError.
+    """
+    path = env_file or Path(".env")
+    try:
+        return Settings(_env_file=path, **dict(flags or {}))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path} cannot be read: {error}."]) from None
+
+
+def sources(settings: Settings) -> dict[str, str]:
+    """Return where each field's value came from: "flag", "environment", ".env file" or "default"."""
+    return dict(settings.origins.of_fields)
+
+
+def settings_warnings(settings: Settings) -> list[str]:
+    """Return a sentence for each ``USERLINE_*`` variable that means nothing to this version."""
+    return settings.origins.warnings([variable_of(name) for name in Settings.model_fields])
+
+
+def _variables(source: PydanticBaseSettingsSource) -> Mapping[str, str | None]:
+    return source.env_vars if isinstance(source, EnvSettingsSource) else {}

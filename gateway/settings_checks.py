@@ -1,0 +1,167 @@
+"""The checks of the settings, each with the sentence that says what to do."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
+
+import annotated_types
+import orjson
+
+from userline.gateway.settings_origins import describe
+from userline.storage import factory
+from userline.users import validation
+from userline.users.rules import DEFAULT_ROLE, MAX_ROLE_CHARACTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+
+    from userline.gateway.settings import Settings
+    from userline.gateway.settings_origins import Origins
+
+OPEN_ROLES: Final[dict[str, dict[str, Any]]] = {DEFAULT_ROLE: {}}
+"""The roles of an app that has no file of roles."""
+
+_TOKEN_VARIABLES = ("USERLINE_SECRET", "USERLINE_JWKS_URL", "USERLINE_CLIENT_USER_SYNCING")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
+_APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+
+
+class SettingsError(Exception):
+    """The settings are not valid. ``problems`` has a sentence for each thing that is wrong; ``str`` is all of them."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(["The settings are not valid:", *(f"  - {problem}" for problem in self.problems)]))
+
+
+def expected(field: FieldInfo) -> str:
+    """Return what the values of a field are: "a whole number from 0 to 65535"."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return "true or false"
+    names: dict[Any, str] = {int: "a whole number", float: "a number", str: "a string"}
+    bounds: dict[type, Any] = {type(bound): bound for bound in field.metadata}
+    what = names.get(kind, "the path of a file")
+    least, above, most = (bounds.get(one) for one in (annotated_types.Ge, annotated_types.Gt, annotated_types.Le))
+    if least and most:
+        return f"{what} from {least.ge} to {most.le}"
+    if above:
+        return f"{what} greater than {above.gt}"
+    return f"{what}, at least {least.ge}" if least else what
+
+
+def explain_port(value: object) -> str | None:
+    """Return what a port such as ``tcp://10.0.0.1:8000`` comes from, or None."""
+    if not _SERVICE_URL.fullmatch(str(value)):
+        return None
+    return (
+        "Kubernetes sets this variable for a service named userline. Set enableServiceLinks: false in the pod's spec, "
+        "give the service another name, or pass --port."
+    )
+
+
+def check_host(value: str) -> str:
+    """An IP address or a host name."""
+    if _ip(value) is None and not _HOST_NAME.fullmatch(value):
+        raise ValueError("It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port.")
+    return value
+
+
+def check_app_id(value: str) -> str:
+    """An id that can stand in a URL as it is."""
+    if not _APP_ID.fullmatch(value) or not value.strip("."):
+        raise ValueError("It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes.")
+    return value
+
+
+def check_locale(value: str) -> str:
+    """A BCP 47 language tag."""
+    try:
+        return validation.check_locale(value)
+    except ValueError as error:
+        raise ValueError(f"It {error}") from None
+
+
+def check_store_url(value: str) -> str:
+    """The URL of a store that this version has."""
+    factory.check_store_url(value)
+    return value
+
+
+def check_bus_url(value: str) -> str:
+    """The URL of a bus that this version has."""
+    if value != "memory://":
+        raise ValueError("This version of userline supports the memory:// bus only: set USERLINE_BUS_URL=memory://.")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    address = _ip(host)
+    return address.is_loopback if address else host.lower().rstrip(".") == "localhost"
+
+
+def check_together(settings: Settings, origins: Origins, bad: frozenset[str]) -> list[str]:
+    """Return what is wrong with the values together. Fields in ``bad`` are known to be wrong and are left alone."""
+    problems = []
+    if not bad & {"host", "allow_open"} and not settings.allow_open and not is_loopback(settings.host):
+        problems.append(
+            f"{describe('host', settings.host, origins)} Whoever reaches that address could read and write every user, "
+            "because this version of userline checks no tokens. Set USERLINE_HOST=127.0.0.1, or "
+            "USERLINE_ALLOW_OPEN=true if that is what you want."
+        )
+    if not bad & {"workers", "bus_url"} and settings.workers > 1 and settings.bus_url == "memory://":
+        problems.append(
+            f"{describe('workers', settings.workers, origins)} More than one process needs a bus that they share, and "
+            "the memory:// bus is for one: set USERLINE_WORKERS=1."
+        )
+    refusal = (
+        "but this version of userline does not check tokens yet, so it refuses to start rather than run open; "
+        "unset it to run open for development."
+    )
+    if "env" not in bad and settings.env == "production":
+        problems.append(f"USERLINE_ENV is set to production ({origins.of_fields['env']}), {refusal}")
+    problems += [
+        f"{name} is set ({origins.others[name]}), {refusal}" for name in _TOKEN_VARIABLES if name in origins.others
+    ]
+    return problems
+
+
+def read_roles(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the roles in the file with their settings, and a sentence for each thing that is wrong with it."""
+    try:
+        roles = orjson.loads(path.read_bytes())
+    except OSError as error:
+        return {}, [f"The file cannot be read: {error.strerror}."]
+    except orjson.JSONDecodeError as error:
+        return {}, [f"The file is not JSON: {error}."]
+    if not isinstance(roles, dict):
+        return {}, ['The file must have an object of roles, such as {"default": {}, "agent": {"canExport": true}}.']
+    problems = []
+    if DEFAULT_ROLE not in roles:
+        problems.append(
+            f'The file must have a role named "{DEFAULT_ROLE}", which users have unless they are given another.'
+        )
+    for name, value in roles.items():
+        if not name.strip() or len(name) > MAX_ROLE_CHARACTERS:
+            problems.append(
+                f"The role name {name[:40]!r} must not be blank or longer than {MAX_ROLE_CHARACTERS} characters."
+            )
+        if not isinstance(value, dict):
+            problems.append(f"The settings of the role {name[:40]!r} must be an object.")
+    return roles, problems
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,114 @@
+"""Users as JSON values, there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+
+from tests.strategies import new_users, patches, user_ids
+from userline.users.codec import encoded_size, record_to_json, snapshot_from_json, snapshot_to_json
+from userline.users.patch import UserPatch, apply, parse_new_user
+from userline.users.rules import Rules
+
+if TYPE_CHECKING:
+    from userline.users.record import UserRecord
+
+RULES = Rules()
+
+
+def make(new: dict[str, object]) -> UserRecord:
+    return apply(parse_new_user(new, RULES), None, user_id="alice", now=5, rules=RULES)
+
+
+def test_a_new_user_has_the_defaults_of_the_contract() -> None:
+    record = make({"name": "Alice"})
+    assert record_to_json(record) == {
+        "id": "alice",
+        "name": "Alice",
+        "custom": {},
+        "locale": None,
+        "photoUrl": None,
+        "role": "default",
+        "welcomeMessage": None,
+        "email": [],
+        "phone": [],
+        "pushTokens": {},
+        "createdAt": 5,
+        "updatedAt": 5,
+    }
+
+
+def test_a_full_user_has_the_names_of_the_contract() -> None:
+    given: dict[str, object] = {
+        "name": "Alice",
+        "custom": {"a.b": "$", "": "👩🏽‍🚀"},
+        "locale": "pt-BR",
+        "photoUrl": "https://example.com/a.png",
+        "role": "agent",
+        "welcomeMessage": "Hi",
+        "email": ["a@example.com", "b@example.com"],
+        "phone": ["+14155552671"],
+        "pushTokens": {"fcm:b": True, "apns:a": True},
+    }
+    assert record_to_json(make(given)) == {"id": "alice", **given, "createdAt": 5, "updatedAt": 5}
+
+
+def test_the_public_half_has_nothing_private() -> None:
+    record = make({"name": "Alice", "email": "a@example.com", "phone": "+14155552671", "pushTokens": {"fcm:a": True}})
+    public = snapshot_to_json(record.snapshot)
+    assert set(public) == {"id", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage"}
+
+
+@given(user_ids, new_users, patches)
+def test_a_snapshot_comes_back_as_it_was(user_id: str, new: UserPatch, patch: UserPatch) -> None:
+    record = apply(new, None, user_id=user_id, now=1, rules=RULES)
+    snapshot = apply(patch, record, user_id=user_id, now=2, rules=RULES).snapshot
+    text = orjson.dumps(snapshot_to_json(snapshot))
+    assert snapshot_from_json(orjson.loads(text), snapshot.version) == snapshot
+    assert json.loads(text) == orjson.loads(text)
+
+
+def test_what_comes_back_is_read_only() -> None:
+    snapshot = snapshot_from_json(snapshot_to_json(make({"name": "Alice", "custom": {"a": "b"}}).snapshot), 7)
+    assert snapshot.version == 7
+    with pytest.raises(TypeError):
+        snapshot.custom["a"] = "c"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["id", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage"])
+def test_a_snapshot_lacks_no_field(name: str) -> None:
+    value = snapshot_to_json(make({"name": "Alice"}).snapshot)
+    del value[name]
+    with pytest.raises(KeyError, match=name):
+        snapshot_from_json(value, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("id", 1, "id is not a string"),
+        ("name", None, "name is not a string"),
+        ("role", ["default"], "role is not a string"),
+        ("locale", 1, "locale is neither a string nor null"),
+        ("photoUrl", {}, "photoUrl is neither a string nor null"),
+        ("welcomeMessage", False, "welcomeMessage is neither a string nor null"),
+        ("custom", None, "custom is not a map of strings"),
+        ("custom", [["a", "b"]], "custom is not a map of strings"),
+        ("custom", {"a": None}, "custom is not a map of strings"),
+        ("custom", {"a": 1}, "custom is not a map of strings"),
+    ],
+)
+def test_a_snapshot_has_no_field_of_another_type(name: str, bad: Any, message: str) -> None:
+    value = snapshot_to_json(make({"name": "Alice"}).snapshot)
+    with pytest.raises(TypeError, match=message):
+        snapshot_from_json({**value, name: bad}, 1)
+
+
+def test_the_size_is_counted_in_bytes_of_utf8() -> None:
+    small, large = make({"name": "Alice"}), make({"name": "Alice", "welcomeMessage": "é👩"})
+    assert encoded_size(small) == len(json.dumps(record_to_json(small), separators=(",", ":")))
+    assert encoded_size(large) - encoded_size(small) == len('"é👩"'.encode()) - len("null")

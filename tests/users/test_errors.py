@@ -1,0 +1,81 @@
+"""The errors: their codes, their texts, and what they know."""
+
+from __future__ import annotations
+
+import pytest
+
+from userline.users.errors import (
+    BadUserInput,
+    ErrorCode,
+    Forbidden,
+    NameRequired,
+    OperationTooComplex,
+    Problem,
+    RateLimited,
+    StoreUnavailable,
+    Unauthenticated,
+    UserlineError,
+    UserSyncDisabled,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (
+            BadUserInput([Problem("name", "name must not be empty.")]),
+            "BAD_USER_INPUT",
+            "name must not be empty.",
+        ),
+        (NameRequired(), "NAME_REQUIRED", "name is required, because there is no user with this id yet."),
+        (Unauthenticated("Who are you?"), "UNAUTHENTICATED", "Who are you?"),
+        (Forbidden("Not yours."), "FORBIDDEN", "Not yours."),
+        (UserSyncDisabled("Off."), "USER_SYNC_DISABLED", "Off."),
+        (
+            StoreUnavailable(),
+            "STORE_UNAVAILABLE",
+            "The user store is not available right now. Try again in a moment.",
+        ),
+        (RateLimited("Slow down."), "RATE_LIMITED", "Slow down."),
+        (OperationTooComplex("Too deep."), "OPERATION_TOO_COMPLEX", "Too deep."),
+    ],
+)
+def test_each_error_has_its_code_and_its_text(error: UserlineError, code: str, text: str) -> None:
+    assert error.code == code
+    assert str(error) == error.message == text
+    assert isinstance(error, UserlineError)
+
+
+def test_the_codes_are_those_of_the_contract() -> None:
+    assert [str(code) for code in ErrorCode] == [
+        "BAD_USER_INPUT",
+        "NAME_REQUIRED",
+        "UNAUTHENTICATED",
+        "FORBIDDEN",
+        "USER_SYNC_DISABLED",
+        "STORE_UNAVAILABLE",
+        "RATE_LIMITED",
+        "OPERATION_TOO_COMPLEX",
+        "INTERNAL_SERVER_ERROR",
+        "GRAPHQL_PARSE_FAILED",
+        "GRAPHQL_VALIDATION_FAILED",
+    ]
+
+
+def test_bad_input_has_every_problem_and_the_first_field() -> None:
+    problems = [Problem("locale", "locale is wrong."), Problem("email", "email is wrong.")]
+    error = BadUserInput(iter(problems))
+    assert error.problems == tuple(problems)
+    assert error.field == "locale"
+    assert str(error) == "locale is wrong. email is wrong."
+
+
+def test_bad_input_without_a_problem_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match="at least one problem"):
+        BadUserInput([])
+
+
+def test_a_missing_name_is_bad_input_of_the_name() -> None:
+    error = NameRequired()
+    assert isinstance(error, BadUserInput)
+    assert error.field == "name"

@@ -1,0 +1,103 @@
+"""The limits of a user: what is past them is refused whole, and what already is may shrink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.users.samples import change, create
+from userline.users.codec import encoded_size
+from userline.users.errors import BadUserInput, Problem
+from userline.users.patch import apply, parse_patch
+from userline.users.rules import Limits, Rules
+
+if TYPE_CHECKING:
+    from userline.users.record import UserRecord
+
+
+def problems_of(before: UserRecord | None, patch: dict[str, Any], rules: Rules) -> list[Problem]:
+    with pytest.raises(BadUserInput) as caught:
+        apply(parse_patch(patch, rules), before, user_id="alice", now=2000, rules=rules)
+    return list(caught.value.problems)
+
+
+def test_custom_keys() -> None:
+    rules = Rules(Limits(custom_keys=2))
+    full = create({"name": "Alice", "custom": {"a": "1", "b": "2"}}, rules)
+    assert problems_of(full, {"custom": {"c": "3"}}, rules) == [
+        Problem("custom", "custom would have 3 keys; the limit is 2.")
+    ]
+    assert change(full, {"custom": {"a": None, "c": "3"}}, rules=rules).snapshot.custom == {"b": "2", "c": "3"}
+
+
+def test_push_tokens() -> None:
+    rules = Rules(Limits(push_tokens=1))
+    full = create({"name": "Alice", "pushTokens": {"fcm:a": True}}, rules)
+    assert problems_of(full, {"pushTokens": {"fcm:b": True}}, rules) == [
+        Problem("pushTokens", "pushTokens would have 2 tokens; the limit is 1.")
+    ]
+    assert change(full, {"pushTokens": {"fcm:a": None, "fcm:b": True}}, rules=rules).push_tokens == {"fcm:b"}
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert Limits() == Limits(record_bytes=65_536, custom_keys=100, push_tokens=100, emails=20, phones=20)
+
+
+def test_the_whole_record_to_the_byte() -> None:
+    record = create({"name": "Alice", "welcomeMessage": "x" * 100})
+    size = encoded_size(record)
+    assert create({"name": "Alice", "welcomeMessage": "x" * 100}, Rules(Limits(record_bytes=size))) == record
+    patch = {"name": "Alice", "welcomeMessage": "x" * 101}
+    assert problems_of(None, patch, Rules(Limits(record_bytes=size))) == [
+        Problem(
+            "welcomeMessage",
+            f"welcomeMessage makes the user {size + 1} bytes large; the limit is {size} bytes.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", "Ann"), ("role", "agent"), ("locale", "zh-Hant"), ("custom", {"": "é"})]
+)
+def test_the_record_limit_names_a_field_of_the_patch(name: str, value: object) -> None:
+    before = create({"name": "A", "role": "r"})
+    rules = Rules(Limits(record_bytes=encoded_size(before)))
+    assert [problem.field for problem in problems_of(before, {name: value}, rules)] == [name]
+
+
+def test_the_record_limit_names_the_largest_field_of_the_patch() -> None:
+    rules = Rules(Limits(record_bytes=300))
+    patch = {"name": "Alice", "custom": {"a": "x" * 200}, "welcomeMessage": "x" * 150, "email": "a@example.com"}
+    assert [problem.field for problem in problems_of(None, patch, rules)] == ["custom"]
+
+
+def test_all_limits_are_reported_at_once() -> None:
+    rules = Rules(Limits(custom_keys=0, push_tokens=0, record_bytes=1))
+    patch = {"name": "Alice", "custom": {"a": "1"}, "pushTokens": {"fcm:a": True}}
+    assert [problem.field for problem in problems_of(None, patch, rules)] == [
+        "custom",
+        "pushTokens",
+        "pushTokens",
+    ]
+
+
+def test_a_user_past_a_lowered_limit_may_shrink_or_change_elsewhere_but_not_grow() -> None:
+    before = create(
+        {
+            "name": "Alice",
+            "custom": {"a": "1", "b": "2", "c": "3"},
+            "pushTokens": {"fcm:a": True, "fcm:b": True, "fcm:c": True},
+            "welcomeMessage": "x" * 100,
+        }
+    )
+    rules = Rules(Limits(custom_keys=1, push_tokens=1, record_bytes=10))
+    assert len(change(before, {"custom": {"a": None}}, rules=rules).snapshot.custom) == 2
+    assert len(change(before, {"pushTokens": {"fcm:a": None}}, rules=rules).push_tokens) == 2
+    assert change(before, {"welcomeMessage": None}, rules=rules).snapshot.welcome_message is None
+    assert change(before, {"name": "Ecila"}, rules=rules).snapshot.name == "Ecila"
+    assert [problem.field for problem in problems_of(before, {"custom": {"d": "4"}}, rules)] == [
+        "custom",
+        "custom",
+    ]
+    assert [problem.field for problem in problems_of(before, {"name": "Alice B."}, rules)] == ["name"]

@@ -1,0 +1,271 @@
+"""Each check of a value: what it lets through unchanged, and the sentence about what it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+
+from tests.strategies import texts
+from userline.users import validation
+from userline.users.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TEXT_CHECKS: list[Callable[[object], str]] = [
+    validation.check_text,
+    validation.check_id,
+    validation.check_name,
+    validation.check_locale,
+    validation.check_photo_url,
+    validation.check_email,
+    validation.check_phone,
+    lambda value: validation.check_role(value, Rules()),
+]
+
+
+def refusal(check: Callable[[object], Any], value: object) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        check(value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("check", TEXT_CHECKS)
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (True, "a boolean"),
+        (1, "a number"),
+        (1.5, "a number"),
+        ([], "a list"),
+        (("a",), "a list"),
+        ({}, "an object"),
+    ],
+)
+def test_what_must_be_a_string_says_what_it_got(check: Callable[[object], str], value: object, kind: str) -> None:
+    assert refusal(check, value) == f"must be a string, not {kind}."
+
+
+@pytest.mark.parametrize("check", TEXT_CHECKS)
+def test_lone_surrogates_are_refused_everywhere(check: Callable[[object], str]) -> None:
+    assert refusal(check, "a\ud800") == "must be valid Unicode, without lone surrogates."
+
+
+@given(texts)
+def test_any_unicode_text_is_text(text: str) -> None:
+    assert validation.check_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "value", ["a", " ", "a/b", "a.b", "$where", "👩🏽‍🚀", "..", "%00", "\n", "a" * 255, "👩" * 255]
+)
+def test_good_ids(value: str) -> None:
+    assert validation.check_id(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "must not be empty."),
+        ("a" * 256, "must be at most 255 characters long, not 256."),
+        ("a\0b", "must not contain the NUL character."),
+    ],
+)
+def test_bad_ids(value: str, message: str) -> None:
+    assert refusal(validation.check_id, value) == message
+
+
+@pytest.mark.parametrize("value", ["A", " Alice ", "\t.", "👩🏽‍🚀", "مرحبا", "a" * 255])
+def test_good_names_are_kept_as_given(value: str) -> None:
+    assert validation.check_name(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "must not be empty."),
+        (" \t\n", "must not be empty."),
+        ("\u3000\u00a0", "must not be empty."),
+        ("a" * 256, "must be at most 255 characters long, not 256."),
+    ],
+)
+def test_bad_names(value: str, message: str) -> None:
+    assert refusal(validation.check_name, value) == message
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["en", "EN-us", "pt-BR", "zh-Hant-TW", "de-419", "de-CH-1996", "x-private", "i-klingon", "en-US-u-ca-buddhist"],
+)
+def test_good_locales_are_kept_as_given(value: str) -> None:
+    assert validation.check_locale(value) == value
+
+
+@pytest.mark.parametrize(
+    "value", ["", "e", "xx", "en-", "-en", "en US", "en\n", "zzz-QQ", "en-x-", "de-1996-1996", "\u0435n", "123"]
+)
+def test_bad_locales(value: str) -> None:
+    assert refusal(validation.check_locale, value) == "must be an IETF language tag (BCP 47), such as en or pt-BR."
+
+
+def test_a_locale_with_an_underscore_is_told_about_hyphens() -> None:
+    message = refusal(validation.check_locale, "en_US")
+    assert message == "must be an IETF language tag, whose parts are joined by hyphens, such as en-US."
+
+
+def test_a_locale_is_bounded() -> None:
+    assert refusal(validation.check_locale, "en-" + "a" * 253) == "must be at most 255 characters long, not 256."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://a",
+        "https://example.com/alice.png",
+        "HTTPS://EXAMPLE.COM/A.PNG?size=1&x=%00#y",
+        "http://localhost:8000/a",
+        "http://[::1]/",
+        "http://é.example/é",
+        "https://example.com/" + "a" * (2083 - 20),
+    ],
+)
+def test_good_photo_urls_are_kept_as_given(value: str) -> None:
+    assert validation.check_photo_url(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "alice.png",
+        "//example.com/a",
+        "http:a",
+        "https://",
+        "https:///a",
+        "http:///\\a",
+        "http://?a",
+        "ftp://example.com/a",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "file:///etc/passwd",
+        " https://example.com",
+        "https://example.com\n",
+        "https://exam ple.com",
+        "https://example.com/\0",
+        "http://[::1",
+        "http://a:99999",
+        "http://256.1.1.1",
+    ],
+)
+def test_bad_photo_urls(value: str) -> None:
+    message = refusal(validation.check_photo_url, value)
+    assert message == "must be an http or https URL, such as https://example.com/alice.png."
+
+
+def test_a_photo_url_is_bounded() -> None:
+    message = refusal(validation.check_photo_url, "https://example.com/" + "a" * 2064)
+    assert message == "must be at most 2083 characters long, not 2084."
+
+
+def test_any_role_goes_where_none_are_configured() -> None:
+    assert validation.check_role("a.b 👩🏽‍🚀", Rules()) == "a.b 👩🏽‍🚀"
+    assert refusal(lambda value: validation.check_role(value, Rules()), " ") == "must not be empty."
+    message = refusal(lambda value: validation.check_role(value, Rules()), "a" * 256)
+    assert message == "must be at most 255 characters long, not 256."
+
+
+def test_only_configured_roles_go() -> None:
+    rules = Rules(roles=frozenset({"default", "agent"}))
+    assert validation.check_role("agent", rules) == "agent"
+    for value in ("admin", "Agent", ""):
+        message = refusal(lambda value: validation.check_role(value, rules), value)
+        assert message == "must be one of the configured roles: agent, default."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "alice@example.com",
+        "ALICE+x@Example.COM",
+        "a@localhost",
+        "a@example.test",
+        "a@[127.0.0.1]",
+        '"a b"@example.com',
+        "δοκιμή@παράδειγμα.δοκιμή",
+        "a@xn--nxasmq6b.com",
+    ],
+)
+def test_good_emails_are_kept_as_given(value: str) -> None:
+    assert validation.check_email(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "alice",
+        "@example.com",
+        "a@",
+        "a@@b.co",
+        "a.@b.co",
+        "a@b..co",
+        "a@-b.co",
+        " a@b.co",
+        "a@b.co\n",
+        "A <a@b.co>",
+    ],
+)
+def test_bad_emails(value: str) -> None:
+    assert refusal(validation.check_email, value) == "must be an e-mail address, such as alice@example.com."
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["+14155552671", "+1 (415) 555-2671", "+31 20 123 4567", "+49 30/123456", "+442071838750", "+14155552671;ext=5"],
+)
+def test_good_phones_are_kept_as_given(value: str) -> None:
+    assert validation.check_phone(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "+",
+        "4155552671",
+        "004915112345678",
+        "+1415",
+        "+999123456789",
+        "++14155552671",
+        " +14155552671",
+        "+14155552671\n",
+        "+14155552671\0",
+        "+14155552671!",
+        "+14155552671, +14155552672",
+        "+14155552671 or so",
+        "tel:+14155552671",
+        "+1" + "4" * 300,
+    ],
+)
+def test_bad_phones(value: str) -> None:
+    message = refusal(validation.check_phone, value)
+    assert message == "must be a possible phone number in international form, such as +14155552671."
+
+
+def test_a_list_may_be_a_single_value() -> None:
+    assert validation.check_list("a", validation.check_text, 1) == ("a",)
+    assert validation.check_list(["a", "b"], validation.check_text, 2) == ("a", "b")
+    assert validation.check_list([], validation.check_text, 0) == ()
+
+
+def test_a_list_names_its_first_bad_entry() -> None:
+    message = refusal(lambda value: validation.check_list(value, validation.check_name, 9), ["a", "", 1])
+    assert message == "entry 1 must not be empty."
+
+
+def test_a_list_is_bounded() -> None:
+    message = refusal(lambda value: validation.check_list(value, validation.check_text, 2), ["a", "b", "c"])
+    assert message == "must have at most 2 entries, not 3."
