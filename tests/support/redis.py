@@ -1,0 +1,78 @@
+"""A real Redis: a ``redis-server`` process of the test's own on the loopback address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PATIENCE = 20.0
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nothing listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """Redis without persistence, which can be killed, frozen and started again at the same port."""
+
+    def __init__(self, directory: Path) -> None:
+        if shutil.which("redis-server") is None:
+            reason = "there is no redis-server on PATH"
+            if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        self._directory = directory
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(
+            ["redis-server", *options], cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with redis.Redis(port=self.port, socket_timeout=1) as client:
+                    client.ping()
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "redis-server does not answer"
+                assert self._process.poll() is None, "redis-server has ended"
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait(_PATIENCE)
+
+    def freeze(self) -> None:
+        """Let it answer nothing, with every connection open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def command(self, *words: str) -> object:
+        """Send a command, as an operator would."""
+        with redis.Redis(port=self.port, socket_timeout=5) as client:
+            answer: object = client.execute_command(*words)
+            return answer
