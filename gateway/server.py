@@ -1,4 +1,4 @@
-"""Runs the application on Uvicorn."""
+"""Runs the application on Uvicorn, in this process or in several."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from userline.gateway.app import make_app
+from userline.gateway.logs import configure_logging
 from userline.gateway.runtime import Runtime
+from userline.gateway.workers import follow_parent, run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline")
 
+_CLOSING_SECONDS: Final = 15
+"""What closing store and bus may take after the requests under way, at most."""
+
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -29,6 +34,27 @@ def serve(settings: Settings) -> None:
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
     opened.
     """
+    with _listen(settings.host, settings.port) as listener:
+        if settings.workers == 1:
+            _work(settings, listener)
+        else:
+            _check_store(settings)
+            run_workers(
+                settings.workers,
+                _work_apart,
+                (settings, listener),
+                patience=settings.shutdown_seconds + _CLOSING_SECONDS,
+            )
+
+
+def _work_apart(settings: Settings, listener: socket.socket) -> None:
+    """Serve in a process of its own, started by the one that listens."""
+    follow_parent()
+    configure_logging(settings.log_format, settings.log_level)
+    _work(settings, listener)
+
+
+def _work(settings: Settings, listener: socket.socket) -> None:
     runtime = Runtime(settings)
     config = uvicorn.Config(
         make_app(runtime),
@@ -43,10 +69,7 @@ def serve(settings: Settings) -> None:
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
-    with (
-        _listen(settings.host, settings.port) as listener,
-        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
-    ):
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(_Server(config), runtime, listener))
 
 
@@ -60,6 +83,17 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.sock
         logger.info("GraphQL, WebSocket and GraphiQL at %s/graphql; stop with Ctrl+C.", address)
         await server.serve([listener])
     logger.info("Stopped.")
+
+
+def _check_store(settings: Settings) -> None:
+    """Open the store and close it again, so that a store that cannot be used ends the program and not each worker."""
+
+    async def check() -> None:
+        store = Runtime(settings).store
+        await store.open()
+        await store.close()
+
+    asyncio.run(check())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -79,7 +79,9 @@ class Settings(BaseSettings):
         "Store and bus", "sqlite:///userline.db", "Where users live. sqlite:///userline.db is in the working directory."
     )
     bus_url: Annotated[str, AfterValidator(check_bus_url)] = _setting(
-        "Store and bus", "memory://", "How gateways hear of each other's changes. memory:// is for one process."
+        "Store and bus",
+        "memory://",
+        "How gateways hear of each other's changes: memory:// for one process, redis://HOST:PORT for any number.",
     )
     cache_seconds: float = _setting(
         "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0

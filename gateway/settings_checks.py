@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 import annotated_types
 import orjson
 
+from userline.changes import backends
 from userline.gateway.settings_origins import describe
 from userline.storage import factory
 from userline.users import validation
@@ -98,8 +99,7 @@ def check_store_url(value: str) -> str:
 
 def check_bus_url(value: str) -> str:
     """The URL of a bus that this version has."""
-    if value != "memory://":
-        raise ValueError("This version of userline supports the memory:// bus only: set USERLINE_BUS_URL=memory://.")
+    backends.check_bus_url(value)
     return value
 
 
@@ -121,7 +121,7 @@ def check_together(settings: Settings, origins: Origins, bad: frozenset[str]) ->
     if not bad & {"workers", "bus_url"} and settings.workers > 1 and settings.bus_url == "memory://":
         problems.append(
             f"{describe('workers', settings.workers, origins)} More than one process needs a bus that they share, and "
-            "the memory:// bus is for one: set USERLINE_WORKERS=1."
+            "the memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
         )
     refusal = (
         "but this version of userline does not check tokens yet, so it refuses to start rather than run open; "

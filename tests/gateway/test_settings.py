@@ -161,8 +161,8 @@ def test_the_limits_are_those_of_the_rules() -> None:
         ),
         (
             "bus_url",
-            "redis://localhost",
-            "This version of userline supports the memory:// bus only: set USERLINE_BUS_URL=memory://.",
+            "nats://localhost",
+            "The bus is memory:// (one process), or redis://HOST:PORT or rediss://HOST:PORT (any number of gateways).",
         ),
         (
             "store_url",
@@ -200,7 +200,7 @@ def test_all_that_is_wrong_is_reported_together(monkeypatch: pytest.MonkeyPatch,
         "because this version of userline checks no tokens. Set USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true "
         "if that is what you want.\n"
         "  - USERLINE_WORKERS is 2 (flag --workers). More than one process needs a bus that they share, and the "
-        "memory:// bus is for one: set USERLINE_WORKERS=1.\n"
+        "memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1.\n"
         f"  - USERLINE_SECRET is set (.env file), {OPEN_REFUSAL}"
     )
     assert "hush" not in str(caught.value)
