@@ -116,8 +116,11 @@ class TransportWS:
         return '{"type":"connection_ack"}'
 
     def pong(self, payload: Any) -> str:
-        """Return the answer to ``ping``."""
-        return _encode({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        """Return the answer to ``ping``. Raises Closed for a payload that can be read but not be written."""
+        try:
+            return _encode({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        except orjson.JSONEncodeError:
+            raise Closed(CloseCode.BAD_REQUEST, "The message's payload is nested too deeply.") from None
 
     def next(self, operation_id: str, payload: Payload) -> str:
         """Return the message with a result of an operation."""

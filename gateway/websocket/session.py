@@ -176,15 +176,20 @@ class _Session:
 
     async def _keep_alive(self, message: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):
-            while True:
-                await self._send(message)
+            await self._send(message)
+            while self._runtime.settings.ping_seconds:
                 await asyncio.sleep(self._runtime.settings.ping_seconds)
+                await self._send(message)
 
     async def _send(self, text: str) -> None:
         """Send a message, waiting while the client reads slower than we write. Raises WebSocketDisconnect."""
         if self._websocket.application_state is not WebSocketState.CONNECTED:
             raise WebSocketDisconnect
-        await self._websocket.send({"type": "websocket.send", "text": text})
+        try:
+            await self._websocket.send({"type": "websocket.send", "text": text})
+        except RuntimeError as error:
+            # The server below has closed the socket itself: a message past the limit, a ping without an answer.
+            raise WebSocketDisconnect from error
 
     async def _close(self, closed: Closed) -> None:
         if self._websocket.application_state is WebSocketState.CONNECTED:

@@ -1,0 +1,83 @@
+"""GraphQL clients of the npm registry against a real gateway, each in a script of its own beside this file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from tests.clients.wire import nothing_left_behind
+from userline.gateway.graphiql import build
+
+if TYPE_CHECKING:
+    from tests.support.gateway import RunningGateway
+
+HERE = Path(__file__).parent
+AUDITS = 61
+CHECKS = ["writes and reads", "errors", "subscriptions"]
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
+    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def node() -> build.Node:
+    """Node, with the clients that package-lock.json pins installed beside the scripts."""
+    found = build.find_node()
+    if found is None:
+        unavailable(f"there is no Node on PATH, and no {build.NODE_REQUIREMENT}")
+    lock = HERE / "package-lock.json"
+    installed = HERE / "node_modules" / ".package-lock.json"  # written by npm when it is done
+    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
+        build.install_packages(HERE, found)
+    return found
+
+
+def run(node: build.Node, script: str, gateway: RunningGateway) -> dict[str, Any]:
+    """Run a script until it ends well, and return what it printed."""
+    command = [str(node.executable), str(HERE / f"{script}.mjs"), gateway.url]
+    result = subprocess.run(command, capture_output=True, text=True, env=node.environment(), timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
+
+
+def test_the_audit_of_graphql_over_http_finds_nothing(node: build.Node, gateway: RunningGateway) -> None:
+    audits = run(node, "audit", gateway)["audits"]
+    assert [audit for audit in audits if audit["status"] != "ok"] == []
+    assert len({audit["id"] for audit in audits}) == len(audits) == AUDITS
+
+
+@pytest.mark.parametrize(
+    ("script", "client", "more"),
+    [
+        ("graphql-ws", "graphql-ws", ["pings are answered", "a hundred queries at once", "dispose"]),
+        ("legacy-ws", "subscriptions-transport-ws", ["close"]),
+        ("apollo", "@apollo/client", ["the operations of a turn are one HTTP batch", "dispose"]),
+        ("urql", "@urql/core", ["queries by GET", "dispose"]),
+    ],
+)
+def test_a_client_works(node: build.Node, gateway: RunningGateway, script: str, client: str, more: list[str]) -> None:
+    with nothing_left_behind(gateway):
+        assert run(node, script, gateway) == {"client": client, "checks": CHECKS + more}
+    assert "Traceback" not in gateway.log
+
+
+def test_the_pinned_packages_name_no_host() -> None:
+    lock = (HERE / "package-lock.json").read_text()
+    assert "://" not in lock
+    packages = json.loads(lock)["packages"]
+    assert all(package.get("integrity") for name, package in packages.items() if name)
+
+
+def test_the_packages_are_pinned_exactly() -> None:
+    pinned: dict[str, str] = json.loads((HERE / "package.json").read_text())["devDependencies"]
+    assert all(version.replace(".", "").isdigit() for version in pinned.values()), pinned
