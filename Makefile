@@ -19,12 +19,13 @@ run: $(VENV)/.runtime ## Set up and serve on http://127.0.0.1:8000/graphql (flag
 test: $(VENV)/.dev graphiql ## Set up and run the tests (flags: make test ARGS="-k hub")
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types, import directions, the Dockerfile
+check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/userline tests bench
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
 	$(BIN)/python -m bench $(ARGS)
