@@ -1,0 +1,52 @@
+"""Who is asking, and what they may write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from userline.users.errors import Forbidden, UserSyncDisabled
+
+
+class ViewerKind(StrEnum):
+    """What kind of token a viewer has shown."""
+
+    OPEN = "open"
+    """None: the gateway runs open, for development, and everybody may do everything that the API can do."""
+    USER = "user"
+    """The token of one user, as a frontend has it."""
+    APP = "app"
+    """The app's own token, as a back end has it."""
+
+
+class ClientUserSyncing(StrEnum):
+    """What the holders of user tokens may write."""
+
+    OFF = "off"
+    """Nothing."""
+    OWN = "own"
+    """Their own user."""
+    ANY = "any"
+    """Every user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is asking. ``user_id`` is set for user tokens; ``expires_at`` is in Unix seconds, None for never."""
+
+    kind: ViewerKind
+    user_id: str | None = None
+    expires_at: float | None = None
+
+
+OPEN_VIEWER = Viewer(ViewerKind.OPEN)
+
+
+def check_may_write(viewer: Viewer, user_id: str, syncing: ClientUserSyncing) -> None:
+    """Return if the viewer may write this user. Raises UserSyncDisabled or Forbidden."""
+    if viewer.kind is not ViewerKind.USER or syncing is ClientUserSyncing.ANY:
+        return
+    if syncing is ClientUserSyncing.OFF:
+        raise UserSyncDisabled("This app does not let clients write users; its back end does that.")
+    if viewer.user_id != user_id:
+        raise Forbidden("A user token may write its own user only.")
