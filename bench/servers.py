@@ -46,6 +46,14 @@ class Server:
         after_name = stat.rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident_bytes(self) -> int | None:
+        """Return the memory that the process has; None where there is no /proc."""
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
 
 @asynccontextmanager
 async def running(name: str, seeded: Path, directory: Path, *flags: str) -> AsyncIterator[Server]:

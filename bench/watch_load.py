@@ -26,10 +26,14 @@ _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 
 
 class WatchLoad:
-    """``sockets`` sockets with ``each`` subscriptions on each. A delivery is one event that one subscription gets."""
+    """``sockets`` sockets with ``each`` subscriptions on each. A delivery is one event that one subscription gets.
 
-    def __init__(self, address: Address, *, sockets: int, each: int) -> None:
+    ``writes_to`` is where the user is changed, if that is another gateway of the deployment.
+    """
+
+    def __init__(self, address: Address, *, sockets: int, each: int, writes_to: Address | None = None) -> None:
         self._address = address
+        self._writes_to = writes_to or address
         self._each = each
         self._count = sockets
         self._sockets: list[_Socket] = []
@@ -63,7 +67,7 @@ class WatchLoad:
     async def run(self, seconds: float) -> Sample:
         """Change the user again and again, each time after everybody has heard of the change before."""
         sample = Sample()
-        client = await connect(self._address)
+        client = await connect(self._writes_to)
         try:
             while sample.seconds < seconds:
                 self._changes += 1
