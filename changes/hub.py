@@ -98,7 +98,7 @@ class Hub:
             entry.pins += 1
             self._idle.pop(user_id, None)
         try:
-            yield Reading(self, entries, self._epoch)
+            yield Reading(self, entries, {user_id: entry.version for user_id, entry in entries.items()}, self._epoch)
         finally:
             for user_id, entry in entries.items():
                 entry.pins -= 1
@@ -144,6 +144,29 @@ class Hub:
         latest = self._clock() - seconds
         return [user_id for user_id in islice(self._watched, most) if self._entries[user_id].confirmed_at <= latest]
 
+    def doubt(self, user_id: str) -> bool:
+        """Stop answering for a user until the store has confirmed it; return whether somebody watches it.
+
+        For what is changed behind the gateways' backs: they may have left the version as it was.
+        """
+        entry = self._entries.get(user_id)
+        if entry is None:
+            return False
+        entry.confirmed_at = -math.inf
+        if entry.watchers:
+            self._watched.move_to_end(user_id, last=False)
+            return True
+        self._idle.pop(user_id, None)
+        self._release(user_id, entry)
+        return False
+
+    def differs(self, snapshot: UserSnapshot) -> bool:
+        """Return whether the user is held and looks different, at this version or an older one."""
+        entry = self._entries.get(snapshot.id)
+        if entry is None or snapshot.version < entry.version:
+            return False
+        return entry.snapshot is None or not snapshot.looks_like(entry.snapshot)
+
     def lose_touch(self) -> None:
         """Answer nothing from now on: changes are not heard."""
         self._in_touch = False
@@ -171,11 +194,15 @@ class Hub:
             entry = self._entries[user_id] = _Entry()
         return entry
 
-    def _confirm(self, user_id: str, entry: _Entry, snapshot: UserSnapshot | None, epoch: int) -> UserSnapshot | None:
+    def _confirm(
+        self, user_id: str, entry: _Entry, snapshot: UserSnapshot | None, known: int, epoch: int
+    ) -> UserSnapshot | None:
         if epoch == self._epoch:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
+        if _was_edited(entry, snapshot, known):
+            self._show(entry, snapshot)
         self._take(entry, snapshot)
         for watcher in entry.watchers:
             if watcher.is_new:
@@ -186,11 +213,14 @@ class Hub:
         version = snapshot.version if snapshot else 0
         if version <= entry.version:
             return
-        old = entry.snapshot
+        if snapshot is not None and entry.snapshot is not None and snapshot.looks_like(entry.snapshot):
+            entry.snapshot, entry.version = snapshot, version
+        else:
+            self._show(entry, snapshot)
+
+    def _show(self, entry: _Entry, snapshot: UserSnapshot | None) -> None:
         entry.snapshot = snapshot
-        entry.version = version
-        if snapshot is not None and old is not None and snapshot.looks_like(old):
-            return
+        entry.version = snapshot.version if snapshot else 0
         for watcher in entry.watchers:
             watcher.offer(snapshot)
         self.deliveries += len(entry.watchers)
@@ -207,14 +237,28 @@ class Hub:
             del self._entries[oldest]
 
 
+def _was_edited(entry: _Entry, snapshot: UserSnapshot | None, known: int) -> bool:
+    """Return whether the store shows what only an edit behind the gateways' backs explains.
+
+    That is another content at the version held, or no user where one was held when the call began (``known``) and no
+    newer version was heard of since.
+    """
+    if entry.snapshot is None:
+        return False
+    if snapshot is None:
+        return entry.version == known
+    return snapshot.version == entry.version and not snapshot.looks_like(entry.snapshot)
+
+
 class Reading:
     """A store call under way. Made by :meth:`Hub.reading`."""
 
-    __slots__ = ("_entries", "_epoch", "_hub")
+    __slots__ = ("_entries", "_epoch", "_hub", "_versions")
 
-    def __init__(self, hub: Hub, entries: dict[str, _Entry], epoch: int) -> None:
+    def __init__(self, hub: Hub, entries: dict[str, _Entry], versions: dict[str, int], epoch: int) -> None:
         self._hub = hub
         self._entries = entries
+        self._versions = versions
         self._epoch = epoch
 
     def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
@@ -222,4 +266,5 @@ class Reading:
 
         If the bus was away since the call began, what the store said is taken, but stays in doubt.
         """
-        return self._hub._confirm(user_id, self._entries[user_id], snapshot, self._epoch)  # noqa: SLF001 - its helper
+        known = self._versions[user_id]
+        return self._hub._confirm(user_id, self._entries[user_id], snapshot, known, self._epoch)  # noqa: SLF001

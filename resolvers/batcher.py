@@ -65,19 +65,22 @@ class Batcher:
         ids = list(batch)
         self.reads += 1
         self.ids_read += len(ids)
-        with self._hub.reading(ids) as reading:
-            try:
+        try:
+            with self._hub.reading(ids) as reading:
                 records = await self._store.get_many(ids)
-            except BaseException as error:
-                for waiters in batch.values():
-                    for waiter in waiters:
-                        if not waiter.done():
-                            waiter.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
-                return
-            for (user_id, waiters), record in zip(batch.items(), records, strict=True):
-                snapshot = reading.confirm(user_id, record.snapshot if record else None)
+                snapshots = [
+                    reading.confirm(user_id, record.snapshot if record else None)
+                    for user_id, record in zip(ids, records, strict=True)
+                ]
+        except BaseException as error:
+            for waiters in batch.values():
                 for waiter in waiters:
                     if not waiter.done():
-                        waiter.set_result(snapshot)
+                        waiter.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for waiters, snapshot in zip(batch.values(), snapshots, strict=True):
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(snapshot)

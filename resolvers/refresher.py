@@ -32,6 +32,7 @@ class Refresher:
         self._hub = hub
         self._period = period
         self._tick = min(1.0, period / 10)
+        self._is_gap = False
         self._gap_closed = asyncio.Event()
         self._gap_closed.set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,11 +60,17 @@ class Refresher:
 
     def unsettle(self) -> None:
         """Take note that changes are not heard."""
+        self._is_gap = True
         self._gap_closed.clear()
 
     def settle(self) -> None:
         """Read everything that is watched, now that changes are heard again."""
         self._gap_closed.clear()
+        self._is_gap = False
+        self._in_doubt.set()
+
+    def hasten(self) -> None:
+        """Read what is in doubt now, without calling that a gap."""
         self._in_doubt.set()
 
     async def _close_gaps(self) -> None:
@@ -75,10 +82,11 @@ class Refresher:
                 try:
                     await self._read(ids)
                     pause = 0.05
-                except StoreUnavailable:
+                except Exception as error:  # noqa: BLE001 - a refresher that has ended would leave gaps open for ever
+                    _complain(error)
                     await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            if not self._in_doubt.is_set():
+            if not self._in_doubt.is_set() and not self._is_gap:
                 self._gap_closed.set()
 
     async def _keep_fresh(self) -> None:
@@ -90,8 +98,8 @@ class Refresher:
                 while share > 0 and (ids := self._hub.overdue(self._period * 0.9, min(share, MAX_BATCH))):
                     await self._read(ids)
                     share -= len(ids)
-            except StoreUnavailable as error:
-                logger.warning("Watched users could not be read again: %s", error)
+            except Exception as error:  # noqa: BLE001 - as above
+                _complain(error)
 
     async def _read(self, ids: list[str]) -> None:
         with self._hub.reading(ids) as reading:
@@ -99,3 +107,8 @@ class Refresher:
             for user_id, record in zip(ids, records, strict=True):
                 reading.confirm(user_id, record.snapshot if record else None)
         self.ids_read += len(ids)
+
+
+def _complain(error: Exception) -> None:
+    expected = isinstance(error, StoreUnavailable)
+    logger.warning("Watched users could not be read again: %s", error, exc_info=None if expected else error)

@@ -71,8 +71,45 @@ def test_an_older_snapshot_never_takes_the_place_of_a_newer_one() -> None:
     confirm(hub, newer)
     assert confirm(hub, snapshot(4)) is newer
     hub.hear(snapshot(3))
-    assert confirm(hub, None) is newer
     assert hub.peek("alice") is newer
+
+
+def test_an_absence_that_was_read_before_the_creation_is_old_news() -> None:
+    hub = Hub()
+    with hub.reading(["alice"]) as reading:
+        created = confirm(hub, snapshot(1))
+        assert reading.confirm("alice", None) is created
+    assert hub.peek("alice") is created
+
+
+async def test_an_edit_behind_our_backs_is_shown_once_the_store_has_been_read() -> None:
+    hub = Hub()
+    with hub.watching("alice") as watcher:
+        confirm(hub, snapshot(3, "Alice"))
+        assert await watcher.next() is not None
+        edited = snapshot(3, "Edited by hand")
+        assert hub.differs(edited)
+        assert hub.doubt("alice")
+        assert hub.peek("alice") is MISS
+        assert hub.overdue(float("inf"), 10) == ["alice"]
+        assert confirm(hub, edited) is edited
+        assert await watcher.next() is edited
+        assert confirm(hub, None) is None
+        assert await watcher.next() is None
+        recreated = snapshot(1, "Alice again")
+        assert confirm(hub, recreated) is recreated
+        assert await watcher.next() is recreated
+
+
+def test_doubt_of_one_whom_nobody_watches_forgets_them() -> None:
+    hub = Hub()
+    confirm(hub, snapshot(1))
+    assert not hub.differs(snapshot(1))
+    assert not hub.differs(snapshot(1, user_id="nobody"))
+    assert not hub.doubt("alice")
+    assert not hub.doubt("nobody")
+    assert hub.peek("alice") is MISS
+    assert len(hub) == 0
 
 
 def test_a_change_of_a_user_who_is_not_held_is_not_kept() -> None:

@@ -33,6 +33,12 @@ class Listener:
             on_joined=lambda: self.events.append("joined"),
         )
 
+    async def until_heard(self, count: int) -> None:
+        await until(lambda: len(self.heard) == count)
+
+    async def until_version(self, version: int) -> None:
+        await until(lambda: self.versions()[-1:] == [version])
+
     def versions(self) -> list[int]:
         return [change.version for change in self.heard]
 
@@ -67,7 +73,7 @@ async def test_every_gateway_hears_every_change(join: Join) -> None:
     for number, listener in enumerate(listeners):
         listener.bus.publish(snapshot(1, user_id=f"user {number}"))
     for listener in listeners:
-        await until(lambda listener=listener: len(listener.heard) == 5)
+        await listener.until_heard(5)
         assert {change.id for change in listener.heard} == {f"user {number}" for number in range(5)}
         assert listener.events == ["joined"]
 
@@ -120,7 +126,7 @@ async def test_clients_killed_fifty_times_are_never_deaf(server: RedisServer, jo
     await until(lambda: all(listener.bus.connected for listener in listeners))
     listeners[0].bus.publish(snapshot(51))
     for listener in listeners:
-        await until(lambda listener=listener: listener.versions()[-1:] == [51])
+        await listener.until_version(51)
         assert listener.bus.gaps > 0
         assert listener.events[-1] == "joined"
         assert listener.events == ["joined"] + ["lost", "joined"] * (len(listener.events) // 2)
