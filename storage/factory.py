@@ -7,25 +7,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote
 
+from userline.storage.mongo import MongoUserStore, check_mongo_url
 from userline.storage.sqlite import SQLiteUserStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from userline.storage.mongo.driver import DriverName
     from userline.storage.protocol import UserStore
     from userline.users.rules import Rules
 
-_Maker: TypeAlias = "Callable[[Rules], UserStore]"
+_Maker: TypeAlias = "Callable[[Rules, DriverName], UserStore]"
 
 
-def make_store(url: str, rules: Rules) -> UserStore:
+def make_store(url: str, rules: Rules, *, mongodb_driver: DriverName = "motor") -> UserStore:
     """Return the store that ``url`` names, still to be opened.
 
     ``sqlite:///userline.db`` is a file in the working directory, ``sqlite:////var/lib/userline.db`` one with a path
-    from the root; what a URL gives a meaning to (``?``, ``#``, ``%``, spaces) is percent-encoded. Raises ValueError as
-    ``check_store_url`` does.
+    from the root; what a URL gives a meaning to (``?``, ``#``, ``%``, spaces) is percent-encoded.
+    ``mongodb://user:password@host/userline`` and ``mongodb+srv://…`` are MongoDB, by the driver ``mongodb_driver``.
+    Raises ValueError as ``check_store_url`` does, or if the store cannot keep users as large as ``rules`` allow.
     """
-    return _maker(url)(rules)
+    return _maker(url)(rules, mongodb_driver)
 
 
 def check_store_url(url: str) -> None:
@@ -44,10 +47,10 @@ def _maker(url: str) -> _Maker:
         given = f"starts with {scheme}:" if colon and _SCHEME.fullmatch(scheme) else "has no scheme"
         supported = " or ".join(example for example, _ in _SCHEMES.values())
         raise ValueError(f"The URL of the user store {given}, and only these are supported: {supported}.") from None
-    return parse(rest)
+    return parse(url, rest)
 
 
-def _sqlite(rest: str) -> _Maker:
+def _sqlite(_url: str, rest: str) -> _Maker:
     if "?" in rest or "#" in rest:
         raise ValueError(
             "The URL of a SQLite user store takes no options. Write %3F and %23 for ? and # in a file's name."
@@ -65,12 +68,19 @@ def _sqlite(rest: str) -> _Maker:
         )
     if path.endswith("/") or "\0" in path:
         raise ValueError("The URL of a SQLite user store must name a file: write sqlite:///userline.db.")
-    return partial(SQLiteUserStore, path)
+    return lambda rules, _: SQLiteUserStore(path, rules)
+
+
+def _mongodb(url: str, _rest: str) -> _Maker:
+    check_mongo_url(url)
+    return partial(MongoUserStore, url)
 
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
-# Each scheme, with an example for messages, and what takes the rest of a URL and returns what makes the store.
-_SCHEMES: Final[dict[str, tuple[str, Callable[[str], _Maker]]]] = {
+# Each scheme, with an example for messages, and what takes a URL and the rest of it and returns what makes the store.
+_SCHEMES: Final[dict[str, tuple[str, Callable[[str, str], _Maker]]]] = {
     "sqlite": ("sqlite:///userline.db", _sqlite),
+    "mongodb": ("mongodb://localhost/userline", _mongodb),
+    "mongodb+srv": ("mongodb+srv://cluster.example.com/userline", _mongodb),
 }

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
 
 MAX_BATCH = 1000
-"""The most ids that one ``get_many`` takes."""
+"""The most ids that one ``get_many`` takes, and the most users that one ``list_users`` returns."""
+
+MAX_WRITES = 100
+"""The most users that one ``patch_many`` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,28 @@ class UserStore(Protocol):
 
     async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Patch the user, creating it if it does not exist. Raises NameRequired and BadUserInput as ``apply`` does."""
+
+    async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        """Patch several users, all or none, each as ``patch`` would; return the result of each, in the same order.
+
+        Raises BatchRefused, with what ``apply`` raised for each user it refuses, and then nothing was written. At most
+        ``MAX_WRITES`` users, else ValueError. Two batches that have users in common both come to an end.
+
+        A store that has transactions uses one, and a batch then survives a power cut whole or not at all. A store that
+        has none applies all patches to what it reads first, writes nothing if one of them is refused, and otherwise
+        writes the users one after the other, each as ``patch`` does. What can go wrong between check and end then
+        leaves some users written and others not: the death of the process or the store (StoreUnavailable), or another
+        write that brings a user so near a limit that its patch no longer fits (BatchRefused). Repeating the batch is
+        safe after either. A read may see some users of a batch before the others.
+        """
+
+    async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
+        """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id.
+
+        Ids are ordered by their code points, which is also the order of their UTF-8 bytes. There need not be a user
+        with the id ``after``. ``limit`` is 1 to ``MAX_BATCH``, else ValueError. A user who is there during a whole walk
+        from page to page is on exactly one of them.
+        """
 
 
 class StoreFormatError(Exception):

@@ -5,6 +5,7 @@
     UserlineError                a refusal that the caller may read
     ├── BadUserInput             BAD_USER_INPUT: one or more fields of an input are wrong
     │   └── NameRequired         NAME_REQUIRED: a user would be created without a name
+    ├── BatchRefused             BAD_USER_INPUT: some users of a batch are wrong
     ├── Unauthenticated          UNAUTHENTICATED: who is asking is not known
     ├── Forbidden                FORBIDDEN: who is asking may not do this
     ├── UserSyncDisabled         USER_SYNC_DISABLED: clients may not write users in this deployment
@@ -23,7 +24,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class ErrorCode(StrEnum):
@@ -90,6 +91,22 @@ class NameRequired(BadUserInput):
 
     def __init__(self) -> None:
         super().__init__([Problem("name", "name is required, because there is no user with this id yet.")])
+
+
+class BatchRefused(UserlineError):
+    """Some users of a batch that is written whole or not at all were refused; nothing was written.
+
+    ``errors`` says why, by user id, in the order of the batch.
+    """
+
+    code = ErrorCode.BAD_USER_INPUT
+
+    def __init__(self, errors: Mapping[str, BadUserInput]) -> None:
+        self.errors = dict(errors)
+        if not self.errors:
+            raise ValueError("BatchRefused needs at least one error.")
+        count = len(self.errors)
+        super().__init__(f"{count} of the users {'is' if count == 1 else 'are'} refused, so none was written.")
 
 
 class Unauthenticated(UserlineError):

@@ -34,6 +34,12 @@ _SELECT: Final = f"""
     FROM json_each(?) AS wanted CROSS JOIN users ON users.id = wanted.value
 """  # noqa: S608 - constants alone
 
+# The subquery has the alias that the columns above are named by. Its order is kept in practice and not promised.
+_SELECT_PAGE: Final = f"""
+    SELECT CAST('[' || group_concat('[' || {_USER} || ']') || ']' AS BLOB)
+    FROM (SELECT * FROM users WHERE id > ? ORDER BY id LIMIT ?) AS users
+"""  # noqa: S608 - constants alone
+
 _ROWS_AT_ONCE: Final = (256, 32, 4, 1)
 _ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
 _UPSERTS: Final = {
@@ -46,9 +52,14 @@ _UPSERTS: Final = {
 def select_users(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, UserRecord]:
     """Return those of the users who exist, by id, as they are at one moment."""
     (joined,) = connection.execute(_SELECT, (orjson.dumps(list(dict.fromkeys(ids))).decode(),)).fetchone()
-    if joined is None:
-        return {}
-    return {record.snapshot.id: record for record in map(_record, orjson.loads(joined))}
+    return {record.snapshot.id: record for record in _records(joined)}
+
+
+def select_page(connection: sqlite3.Connection, after: str, limit: int) -> dict[str, UserRecord]:
+    """Return the first ``limit`` users whose ids come after ``after``, by id, in order of id."""
+    (joined,) = connection.execute(_SELECT_PAGE, (after, limit)).fetchone()
+    found = {record.snapshot.id: record for record in _records(joined)}
+    return {user_id: found[user_id] for user_id in sorted(found)}
 
 
 def upsert_users(connection: sqlite3.Connection, records: Sequence[UserRecord]) -> None:
@@ -59,6 +70,10 @@ def upsert_users(connection: sqlite3.Connection, records: Sequence[UserRecord]) 
             values = [value for record in records[start : start + count] for value in _row(record)]
             connection.execute(_UPSERTS[count], values)
             start += count
+
+
+def _records(joined: bytes | None) -> Iterable[UserRecord]:
+    return map(_record, orjson.loads(joined) if joined is not None else [])
 
 
 def _record(row: list[Any]) -> UserRecord:

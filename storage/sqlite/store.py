@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from userline.storage.protocol import MAX_BATCH, WriteResult
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult
 from userline.storage.sqlite.database import open_reader, open_writer
-from userline.storage.sqlite.rows import select_users, upsert_users
+from userline.storage.sqlite.rows import select_page, select_users, upsert_users
 from userline.storage.sqlite.worker import Worker
-from userline.users.errors import StoreUnavailable
+from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -40,12 +40,21 @@ def _now() -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    user_id: str
-    patch: UserPatch
+    """The patches of one call, by user id: all of them are written or none."""
+
+    patches: Mapping[str, UserPatch]
     leave_existing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    after: str
+    limit: int
+
+
+_Read: TypeAlias = "Sequence[str] | _Page"
 _Found: TypeAlias = "dict[str, UserRecord]"
+_Written: TypeAlias = "dict[str, WriteResult]"
 
 
 class SQLiteUserStore:
@@ -62,15 +71,21 @@ class SQLiteUserStore:
         self.path = Path(path).absolute()
         self._rules = rules
         self._clock = clock
-        self._writer: Worker[_Write, WriteResult] | None = None
-        self._reader: Worker[Sequence[str], _Found] | None = None
+        self._writer: Worker[_Write, _Written] | None = None
+        self._reader: Worker[_Read, _Found] | None = None
         self._is_open = False
 
     async def open(self) -> None:
         """Open the file, creating or upgrading it. Raises StoreUnavailable or StoreFormatError, which name the path."""
         if self._is_open:
             return
-        writer = Worker("userline-write", partial(open_writer, self.path), self._write, most=MOST_WRITES_A_COMMIT)
+        writer = Worker(
+            "userline-write",
+            partial(open_writer, self.path),
+            self._write,
+            most=MOST_WRITES_A_COMMIT,
+            weight=lambda write: len(write.patches),
+        )
         await writer.start()
         reader = Worker("userline-read", partial(open_reader, self.path), _read, most=MOST_READS_A_GROUP)
         try:
@@ -101,27 +116,46 @@ class SQLiteUserStore:
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
-        return await self._ask_writer(_Write(user_id, patch, leave_existing=True))
+        return await self._write_one(user_id, patch, leave_existing=True)
 
     async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Patch the user, creating it if it does not exist. Raises NameRequired and BadUserInput as ``apply`` does."""
-        return await self._ask_writer(_Write(user_id, patch))
+        return await self._write_one(user_id, patch)
 
-    async def _ask_reader(self, ids: Sequence[str]) -> _Found:
+    async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        """Patch several users in one transaction, all or none. Raises BatchRefused."""
+        if len(patches) > MAX_WRITES:
+            raise ValueError(f"patch_many takes at most {MAX_WRITES} users, not {len(patches)}.")
+        return await self._ask_writer(_Write(dict(patches)))
+
+    async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
+        """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id."""
+        if not 1 <= limit <= MAX_BATCH:
+            raise ValueError(f"list_users returns 1 to {MAX_BATCH} users, not {limit}.")
+        return [*(await self._ask_reader(_Page(after or "", limit))).values()]
+
+    async def _write_one(self, user_id: str, patch: UserPatch, *, leave_existing: bool = False) -> WriteResult:
+        try:
+            written = await self._ask_writer(_Write({user_id: patch}, leave_existing))
+        except BatchRefused as refused:
+            raise refused.errors[user_id] from None
+        return written[user_id]
+
+    async def _ask_reader(self, question: _Read) -> _Found:
         if self._reader is None or not self._is_open:
             raise StoreUnavailable("The user store is not open.")
-        return await self._reader.ask(ids, patience=PATIENCE_SECONDS)
+        return await self._reader.ask(question, patience=PATIENCE_SECONDS)
 
-    async def _ask_writer(self, write: _Write) -> WriteResult:
+    async def _ask_writer(self, write: _Write) -> _Written:
         if self._writer is None or not self._is_open:
             raise StoreUnavailable("The user store is not open.")
         return await self._writer.ask(write, patience=PATIENCE_SECONDS)
 
-    def _write(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[WriteResult | Exception]:
-        """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone."""
+    def _write(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[_Written | Exception]:
+        """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone and whole."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            stored = select_users(connection, (write.user_id for write in writes))
+            stored = select_users(connection, (user_id for write in writes for user_id in write.patches))
             current = dict(stored)
             outcomes = [self._outcome(write, current) for write in writes]
             upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
@@ -132,27 +166,39 @@ class SQLiteUserStore:
             raise
         return outcomes
 
-    def _outcome(self, write: _Write, current: _Found) -> WriteResult | Exception:
-        """Do one write in ``current``, or return why not."""
-        before = current.get(write.user_id)
-        if before is not None and write.leave_existing:
-            return WriteResult(before, before)
-        try:
-            after = apply(write.patch, before, user_id=write.user_id, now=self._clock(), rules=self._rules)
-        except Exception as error:  # noqa: BLE001 - raised where the write is awaited
-            return error
-        current[write.user_id] = after
-        return WriteResult(before, after)
+    def _outcome(self, write: _Write, current: _Found) -> _Written | Exception:
+        """Do one write in ``current``, or leave it as it is and return why not."""
+        results: _Written = {}
+        refused: dict[str, BadUserInput] = {}
+        for user_id, patch in write.patches.items():
+            before = current.get(user_id)
+            if before is not None and write.leave_existing:
+                results[user_id] = WriteResult(before, before)
+                continue
+            try:
+                after = apply(patch, before, user_id=user_id, now=self._clock(), rules=self._rules)
+            except BadUserInput as error:
+                refused[user_id] = error
+            except Exception as error:  # noqa: BLE001 - raised where the write is awaited
+                return error
+            else:
+                results[user_id] = WriteResult(before, after)
+        if refused:
+            return BatchRefused(refused)
+        current.update((user_id, result.after) for user_id, result in results.items())
+        return results
 
 
-def _read(connection: sqlite3.Connection, batches: Sequence[Sequence[str]]) -> list[_Found | Exception]:
-    return [_found(connection, ids) for ids in batches]
+def _read(connection: sqlite3.Connection, questions: Sequence[_Read]) -> list[_Found | Exception]:
+    return [_found(connection, question) for question in questions]
 
 
-def _found(connection: sqlite3.Connection, ids: Sequence[str]) -> _Found | Exception:
+def _found(connection: sqlite3.Connection, question: _Read) -> _Found | Exception:
     """Do one read, or return why not."""
     try:
-        return select_users(connection, ids)
+        if isinstance(question, _Page):
+            return select_page(connection, question.after, question.limit)
+        return select_users(connection, question)
     except sqlite3.Error:
         logger.exception("A read of the user database failed.")
         return StoreUnavailable()

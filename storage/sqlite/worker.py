@@ -31,9 +31,9 @@ class _Call(Generic[Question, Answer]):
 class Worker(Generic[Question, Answer]):
     """One thread and its connection. It belongs to the event loop it was started on.
 
-    ``work`` gets the connection and at least one and at most ``most`` questions, everything that was waiting, and
-    returns an answer or the error to raise for each, in order. If ``work`` itself raises, all of the group fail with
-    StoreUnavailable and the cause is logged.
+    ``work`` gets the connection and at least one question, as many as were waiting, up to a weight of ``most``
+    (``weight`` says what one question counts for, 1 by default), and returns an answer or the error to raise for each,
+    in order. If ``work`` itself raises, all of the group fail with StoreUnavailable and the cause is logged.
     """
 
     def __init__(
@@ -43,10 +43,12 @@ class Worker(Generic[Question, Answer]):
         work: Callable[[sqlite3.Connection, Sequence[Question]], Sequence[Answer | Exception]],
         *,
         most: int,
+        weight: Callable[[Question], int] = lambda _: 1,
     ) -> None:
         self._connect = connect
         self._work = work
         self._most = most
+        self._weight = weight
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
@@ -122,12 +124,14 @@ class Worker(Generic[Question, Answer]):
     def _next_group(self) -> tuple[list[_Call[Question, Answer]], bool]:
         """Wait for a call; return it with those behind it, and whether they are the last."""
         group: list[_Call[Question, Answer]] = []
+        load = 0
         call = self._calls.get()
         with suppress(Empty):
             while call is not None:
                 if not call.future.cancelled():
                     group.append(call)
-                if len(group) == self._most:
+                    load += self._weight(call.question)
+                if load >= self._most:
                     break
                 call = self._calls.get_nowait()
         return group, call is None

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from userline.storage.factory import check_store_url, make_store
+from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.driver import DriverName
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.rules import Rules
 
@@ -24,6 +26,25 @@ def test_sqlite_urls(url: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "hosts", "database", "seconds"),
+    [
+        ("mongodb://localhost", "localhost:27017", "userline", 1.5),
+        ("MongoDB://alice:hunter2@a,b:27018/users?replicaSet=rs", "a:27017, b:27018", "users", 1.5),
+        ("mongodb://alice:p%40ss@[::1]:27018/?timeoutMS=500", "[::1]:27018", "userline", 0.5),
+        ("mongodb://alice@db/users?retryWrites=true&w=majority&journal=true", "db:27017", "users", 1.5),
+        ("mongodb+srv://alice:hunter2@a.example.com/users?srvServiceName=db&w=majority", "a.example.com", "users", 1.5),
+    ],
+)
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+def test_mongodb_urls(url: str, hosts: str, database: str, seconds: float, driver: DriverName) -> None:
+    check_store_url(url)
+    store = make_store(url, Rules(), mongodb_driver=driver)
+    assert isinstance(store, MongoUserStore)
+    assert (store.url.hosts, store.url.database, store.url.seconds) == (hosts, database, seconds)
+    assert store.driver == driver
+
+
+@pytest.mark.parametrize(
     ("url", "says"),
     [
         ("", "has no scheme"),
@@ -39,6 +60,29 @@ def test_sqlite_urls(url: str, path: Path) -> None:
         ("sqlite:///userline.db?mode=ro", "takes no options"),
         ("sqlite:///userline.db#x", "takes no options"),
         ("sqlite:////var/lib/", "must name a file"),
+        ("mongodb:", "must begin with 'mongodb://'"),
+        ("mongodb://", "at least one hostname"),
+        ("mongodb:///users", "Empty host"),
+        ("mongodb://db:99999/users", "Port must be"),
+        ("mongodb://alice:hunter2@db:99999/users", "Port must be"),
+        ("mongodb://db/users?color=red", "Unknown option: color"),
+        ("mongodb://db/users?retryWrites=maybe", "must be 'true' or 'false'"),
+        ("mongodb://db/users.people", "no collection"),
+        ("mongodb://db/a b", "Bad database name"),
+        ("mongodb://alice:hunter2/x@db/users", "percent-encoded"),
+        ("mongodb://alice:hunter2@x@db/users", "percent-encoded"),
+        ("mongodb://alice:hunter2:x@db/users", "percent-encoded"),
+        ("mongodb://alice:hunter2%@db/users", "percent-encoded"),
+        ("mongodb://alice:x@db/users?tlsCertificateKeyFilePassword=hunter2&color=red", "Unknown option: color"),
+        ("mongodb://db/users?authMechanismProperties=hunter2@", "percent-encoded"),
+        ("mongodb://db/users?w=1", "cannot set w to anything but majority"),
+        ("mongodb://db/users?w=majority&w=majority", "Duplicate URI option"),
+        ("mongodb://db/users?journal=false", "cannot set journal"),
+        ("mongodb://db/users?readPreference=secondary", "cannot set readPreference"),
+        ("mongodb://db/users?readConcernLevel=local", "cannot set readConcernLevel"),
+        ("mongodb://db/users?timeoutMS=0", "timeoutMS=0"),
+        ("mongodb+srv://alice:hunter2@a.example.com,b.example.com/users", "one host name"),
+        ("mongodb+srv://alice:hunter2@a.example.com:27017/users", "without a port"),
         ("sqlite:///a%00b", "must name a file"),
     ],
 )

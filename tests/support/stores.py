@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from userline.storage.protocol import WriteResult
+from userline.storage.protocol import MAX_WRITES, WriteResult
+from userline.users.errors import BadUserInput, BatchRefused
 from userline.users.patch import UserPatch, apply
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from userline.users.record import UserRecord
 
@@ -54,6 +55,26 @@ class MemoryStore:
         self.users[user_id] = after
         await self.gate.wait()
         return WriteResult(before, after)
+
+    async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        assert len(patches) <= MAX_WRITES
+        self._fail()
+        results, errors = {}, {}
+        for user_id, patch in patches.items():
+            before = self.users.get(user_id)
+            try:
+                results[user_id] = WriteResult(before, apply(patch, before, user_id=user_id, now=1, rules=Rules()))
+            except BadUserInput as error:
+                errors[user_id] = error
+        if errors:
+            raise BatchRefused(errors)
+        self.users.update((user_id, result.after) for user_id, result in results.items())
+        await self.gate.wait()
+        return results
+
+    async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
+        self._fail()
+        return [self.users[user_id] for user_id in sorted(self.users) if user_id > (after or "")][:limit]
 
     def _fail(self) -> None:
         if self.failure is not None:

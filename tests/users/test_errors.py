@@ -6,6 +6,7 @@ import pytest
 
 from userline.users.errors import (
     BadUserInput,
+    BatchRefused,
     ErrorCode,
     Forbidden,
     NameRequired,
@@ -28,6 +29,12 @@ from userline.users.errors import (
             "name must not be empty.",
         ),
         (NameRequired(), "NAME_REQUIRED", "name is required, because there is no user with this id yet."),
+        (BatchRefused({"a": NameRequired()}), "BAD_USER_INPUT", "1 of the users is refused, so none was written."),
+        (
+            BatchRefused(dict.fromkeys("ab", NameRequired())),
+            "BAD_USER_INPUT",
+            "2 of the users are refused, so none was written.",
+        ),
         (Unauthenticated("Who are you?"), "UNAUTHENTICATED", "Who are you?"),
         (Forbidden("Not yours."), "FORBIDDEN", "Not yours."),
         (UserSyncDisabled("Off."), "USER_SYNC_DISABLED", "Off."),
@@ -73,6 +80,11 @@ def test_bad_input_has_every_problem_and_the_first_field() -> None:
 def test_bad_input_without_a_problem_makes_no_sense() -> None:
     with pytest.raises(ValueError, match="at least one problem"):
         BadUserInput([])
+
+
+def test_a_batch_without_an_error_is_not_refused() -> None:
+    with pytest.raises(ValueError, match="at least one error"):
+        BatchRefused({})
 
 
 def test_a_missing_name_is_bad_input_of_the_name() -> None:

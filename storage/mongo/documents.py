@@ -1,0 +1,132 @@
+"""Users as MongoDB documents.
+
+A caller's key of ``custom`` or ``pushTokens`` becomes a field's name only in its encoded form, which has no dot,
+dollar or NUL and is never empty, so that it can be neither a path nor an operator, here or in anybody's query. A
+caller's value is always a string, never a document.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from bson.int64 import Int64
+
+from userline.users.record import UserRecord, UserSnapshot
+from userline.users.rules import DEFAULT_ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Document: TypeAlias = dict[str, Any]
+
+_EMPTY_KEY: Final = "%"
+_ESCAPES: Final = {"%": "%25", ".": "%2E", "$": "%24", "\0": "%00"}
+_ESCAPED: Final = {escape: character for character, escape in _ESCAPES.items()}
+_TO_ESCAPE: Final = re.compile(r"[%.$\0]")
+_TO_RESTORE: Final = re.compile("|".join(_ESCAPED))
+
+
+class DocumentError(ValueError):
+    """A document is not a user. The message says which, and what is wrong, and has none of its contents."""
+
+
+def encode_key(key: str) -> str:
+    """Return the field name that stands for ``key``: ``%25``, ``%2E``, ``%24``, ``%00``, and ``%`` for the empty."""
+    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], key) or _EMPTY_KEY
+
+
+def decode_key(name: str) -> str:
+    """Return the key that :func:`encode_key` made ``name`` from."""
+    if "%" not in name:
+        return name
+    return "" if name == _EMPTY_KEY else _TO_RESTORE.sub(lambda match: _ESCAPED[match[0]], name)
+
+
+def encode_user(record: UserRecord) -> Document:
+    """Return the document that keeps ``record``. Times and the version are 64-bit integers, whatever their size."""
+    snapshot = record.snapshot
+    return {
+        "_id": snapshot.id,
+        "version": Int64(snapshot.version),
+        "name": snapshot.name,
+        "custom": {encode_key(key): value for key, value in snapshot.custom.items()},
+        "locale": snapshot.locale,
+        "photoUrl": snapshot.photo_url,
+        "role": snapshot.role,
+        "welcomeMessage": snapshot.welcome_message,
+        "email": list(record.email),
+        "phone": list(record.phone),
+        "pushTokens": {encode_key(token): True for token in sorted(record.push_tokens)},
+        "createdAt": Int64(record.created_at),
+        "updatedAt": Int64(record.updated_at),
+    }
+
+
+def decode_user(document: Mapping[str, Any]) -> UserRecord:
+    """Return the user that ``document`` keeps. Raises DocumentError.
+
+    What has a default may be missing, and fields that no user has are left alone: other programs may write here too.
+    """
+    fields = _Fields(document)
+    created_at = fields.integer("createdAt", 0)
+    return UserRecord(
+        snapshot=UserSnapshot(
+            id=fields.text("_id"),
+            version=fields.integer("version"),
+            name=fields.text("name"),
+            custom=MappingProxyType(fields.mapping("custom", str)),
+            locale=fields.optional_text("locale"),
+            photo_url=fields.optional_text("photoUrl"),
+            role=fields.optional_text("role") or DEFAULT_ROLE,
+            welcome_message=fields.optional_text("welcomeMessage"),
+        ),
+        email=fields.texts("email"),
+        phone=fields.texts("phone"),
+        push_tokens=frozenset(fields.mapping("pushTokens", bool)),
+        created_at=created_at,
+        updated_at=fields.integer("updatedAt", created_at),
+    )
+
+
+class _Fields:
+    """Reads the fields of one document, and says which is wrong."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def text(self, name: str) -> str:
+        value = self._document.get(name)
+        if isinstance(value, str):
+            return value
+        raise self._error(name, "a string")
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self._document.get(name) is None else self.text(name)
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        value = self._document.get(name, default)
+        # Shells write whole numbers as doubles at times.
+        if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+            return int(value)
+        raise self._error(name, "a whole number")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self._document.get(name)
+        if values is None:
+            return ()
+        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+            return tuple(values)
+        raise self._error(name, "a list of strings")
+
+    def mapping(self, name: str, kind: type) -> dict[str, Any]:
+        values = self._document.get(name)
+        if values is None:
+            return {}
+        if isinstance(values, dict) and all(isinstance(value, kind) for value in values.values()):
+            return {decode_key(key): value for key, value in values.items()}
+        raise self._error(name, "an object of strings" if kind is str else "an object of true")
+
+    def _error(self, name: str, kind: str) -> DocumentError:
+        return DocumentError(f"The document {self._document.get('_id')!r} is not a user: {name} is not {kind}.")

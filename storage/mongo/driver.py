@@ -1,0 +1,165 @@
+"""One way to talk to MongoDB over two drivers: Motor, and PyMongo's own async client, which succeeds it.
+
+Their collections have the same methods. They differ in how they are made and closed, in how a change stream is
+opened, and in this: Motor runs each command on one of a few threads, which it shares among all clients of the process.
+A command beyond that number waits in the queue of the thread pool, where neither a time-out nor a cancellation reaches
+it; so no more than ``most_commands`` may be under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+
+from motor.frameworks import asyncio as motor_asyncio
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from userline.storage.mongo.documents import Document
+    from userline.storage.mongo.url import MongoURL
+
+DriverName: TypeAlias = Literal["motor", "pymongo"]
+
+USERS: Final = "users"
+
+_HEARTBEAT_MILLISECONDS: Final = 2000
+_POOL_SIZE: Final = 100
+
+
+class Stream(Protocol):
+    """A change stream of either driver."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may still bring changes."""
+
+    @property
+    def resume_token(self) -> Mapping[str, Any] | None:
+        """What a new stream goes on from."""
+
+    async def try_next(self) -> Mapping[str, Any] | None:
+        """Return the next change, or None if there was none for a while."""
+
+    async def close(self) -> None:
+        """Let go of the server's cursor."""
+
+
+class Driver:
+    """What the store asks of a driver. Every command may raise PyMongoError."""
+
+    most_commands: int
+
+    _client: Any
+
+    def __init__(self, url: MongoURL) -> None:
+        self._database = self._client.get_database(
+            url.database,
+            write_concern=WriteConcern("majority", j=True),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+    async def ping(self) -> None:
+        """Return if the primary answers."""
+        await self._database.command("ping")
+
+    async def find(self, ids: Sequence[str]) -> list[Document]:
+        """Return the documents with these ids, of which none is there twice, in any order; by one command."""
+        cursor = self._database[USERS].find({"_id": {"$in": ids}}, batch_size=len(ids) + 1)
+        documents: list[Document] = await cursor.to_list(None)
+        return documents
+
+    async def find_after(self, *, after: str, limit: int) -> list[Document]:
+        """Return the first ``limit`` documents whose ids are strings past ``after``, in the order of their bytes."""
+        cursor = self._database[USERS].find({"_id": {"$gt": after}}, limit=limit, batch_size=limit, sort=[("_id", 1)])
+        documents: list[Document] = await cursor.to_list(None)
+        return documents
+
+    async def find_one(self, collection: str, query: Document) -> Document | None:
+        """Return one document that matches."""
+        document: Document | None = await self._database[collection].find_one(query)
+        return document
+
+    async def insert(self, collection: str, document: Document) -> bool:
+        """Return whether the document was inserted; if not, there is one with its id."""
+        try:
+            await self._database[collection].insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def replace(self, document: Document, version: int) -> bool:
+        """Replace the user's document if it has this version, and return whether it had."""
+        result = await self._database[USERS].replace_one({"_id": document["_id"], "version": version}, document)
+        return bool(result.matched_count)
+
+    async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
+        """Return a stream of the users' changes."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close all connections."""
+        raise NotImplementedError
+
+
+class MotorDriver(Driver):
+    """Motor: PyMongo's blocking client on a pool of threads."""
+
+    # One thread is left for a change stream, which keeps it busy.
+    most_commands = max(1, motor_asyncio.max_workers - 1)
+
+    def __init__(self, url: MongoURL) -> None:
+        self._client = AsyncIOMotorClient(url.url, io_loop=asyncio.get_running_loop(), **_options(url))
+        super().__init__(url)
+
+    async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
+        """Return a stream; Motor opens it when it is asked for a change."""
+        stream: Stream = self._database[USERS].watch(pipeline, **options)
+        return stream
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class PyMongoDriver(Driver):
+    """PyMongo's own async client."""
+
+    most_commands = _POOL_SIZE
+
+    def __init__(self, url: MongoURL) -> None:
+        self._client = AsyncMongoClient(url.url, **_options(url))
+        super().__init__(url)
+
+    async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
+        """Open a stream and return it."""
+        stream: Stream = await self._database[USERS].watch(pipeline, **options)
+        return stream
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+
+DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
+
+
+def _options(url: MongoURL) -> dict[str, Any]:
+    """Return what the drivers would otherwise wait too long for, or for ever, except where the URL says it."""
+    milliseconds = int(url.seconds * 1000)
+    defaults = {
+        "appName": "userline",
+        "timeoutMS": milliseconds,
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "socketTimeoutMS": milliseconds,
+        "waitQueueTimeoutMS": milliseconds,
+        "heartbeatFrequencyMS": _HEARTBEAT_MILLISECONDS,
+        "maxPoolSize": _POOL_SIZE,
+    }
+    return {name: value for name, value in defaults.items() if name.lower() not in url.options}

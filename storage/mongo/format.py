@@ -1,0 +1,55 @@
+"""What marks a database as userline's: one document that says in which format its users are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userline.storage.mongo.documents import DocumentError, decode_user
+from userline.storage.mongo.driver import USERS
+from userline.storage.protocol import StoreFormatError
+
+if TYPE_CHECKING:
+    from userline.storage.mongo.driver import Driver
+
+FORMAT: Final = 1
+"""The format that this version reads and writes."""
+
+META: Final = "userline_meta"
+_FORMAT_ID: Final = "format"
+
+
+async def check_format(driver: Driver, database: str) -> None:
+    """Return if the database is in our format, marking it if it is empty; that a write works is known then.
+
+    Raises StoreFormatError if it is newer or not ours, and leaves it as it is.
+    """
+    meta = await driver.find_one(META, {"_id": _FORMAT_ID})
+    if meta is None:
+        await _check_not_taken(driver, database)
+        if await driver.insert(META, {"_id": _FORMAT_ID, "format": FORMAT}):
+            return
+        meta = await driver.find_one(META, {"_id": _FORMAT_ID}) or {}
+    version = meta.get("format")
+    if not isinstance(version, int | float):
+        raise StoreFormatError(
+            f"The collection {META} of the database {database} was not written by userline. Name another database in "
+            "the URL of the user store."
+        )
+    if version > FORMAT:
+        raise StoreFormatError(
+            f"The database {database} was written by a newer userline: it has format {version:g}, and this version "
+            f"knows formats up to {FORMAT}. Use that newer userline, or name another database."
+        )
+
+
+async def _check_not_taken(driver: Driver, database: str) -> None:
+    document = await driver.find_one(USERS, {})
+    if document is None:
+        return
+    try:
+        decode_user(document)
+    except DocumentError:
+        raise StoreFormatError(
+            f"The collection {USERS} of the database {database} has documents of another program, and is left as it "
+            "is. Name another database in the URL of the user store."
+        ) from None

@@ -1,0 +1,388 @@
+"""What is MongoDB's own: how users look in it, races between gateways, and what else may be in a database."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import pytest
+from bson.int64 import Int64
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from tests.storage.contract import RULES, Clock, existing, get, new_user, patch
+from tests.strategies import ODD_TEXTS
+from tests.support.mongodb import MongoServer, new_database, servers_to_test
+from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.documents import decode_key, encode_key
+from userline.storage.mongo.driver import Driver, DriverName
+from userline.storage.protocol import StoreFormatError
+from userline.users.errors import BatchRefused, NameRequired, StoreUnavailable
+from userline.users.rules import Limits, Rules
+
+
+@pytest.fixture(scope="module", params=servers_to_test())
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    server = MongoServer(request.param, tmp_path_factory.mktemp(request.param))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+def driver(request: pytest.FixtureRequest) -> DriverName:
+    name: DriverName = request.param
+    return name
+
+
+@pytest.fixture
+def database() -> str:
+    return new_database()
+
+
+@pytest.fixture
+def documents(server: MongoServer, database: str) -> Iterator[Collection[dict[str, Any]]]:
+    """The users' collection, as any other program sees it."""
+    with MongoClient[dict[str, Any]](server.url(database)) as client:
+        yield client[database]["users"]
+        client.drop_database(database)
+
+
+@pytest.fixture
+async def store(
+    server: MongoServer,
+    database: str,
+    driver: DriverName,
+    documents: Collection[dict[str, Any]],  # noqa: ARG001 - removes what the store leaves
+) -> AsyncIterator[MongoUserStore]:
+    store = MongoUserStore(server.url(database), RULES, driver, Clock())
+    await store.open()
+    yield store
+    await store.close()
+
+
+class Commands:
+    """The commands that were sent, by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        for name in ("find", "insert", "replace"):
+            self._count(monkeypatch, name)
+
+    def _count(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        send = getattr(Driver, name)
+
+        async def counted(*arguments: object) -> object:
+            self.names.append(name)
+            return await send(*arguments)
+
+        monkeypatch.setattr(Driver, name, counted)
+
+
+@pytest.fixture
+def commands(store: MongoUserStore, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    assert store is not None  # it has sent what opening takes
+    return Commands(monkeypatch)
+
+
+# How users look
+
+KEYS = {
+    "a.b": "a%2Eb",
+    "$set": "%24set",
+    "": "%",
+    "%": "%25",
+    "%2E": "%252E",
+    "a\0b": "a%00b",
+    "$": "%24",
+    ".": "%2E",
+    "__proto__": "__proto__",
+    "naïve": "naïve",
+}
+
+
+@pytest.mark.parametrize(("key", "name"), KEYS.items())
+def test_keys(key: str, name: str) -> None:
+    assert encode_key(key) == name
+    assert decode_key(name) == key
+
+
+def test_keys_of_other_programs_are_read_as_they_are() -> None:
+    assert decode_key("100%") == "100%"
+    assert decode_key("%2e%ZZ") == "%2e%ZZ"
+
+
+async def test_a_document(store: MongoUserStore, server: MongoServer, documents: Collection[dict[str, Any]]) -> None:
+    given = {"custom": dict.fromkeys(KEYS, "v"), "email": "alice@example.com", "pushTokens": {"fcm:a.$b": True}}
+    await store.create_if_not_exists("alice", new_user(**given, locale="en"))
+    document = documents.find_one()
+    assert document == {
+        "_id": "alice",
+        "version": 1,
+        "name": "Alice",
+        "custom": dict.fromkeys(KEYS.values(), "v"),
+        "locale": "en",
+        "photoUrl": None,
+        "role": "default",
+        "welcomeMessage": None,
+        "email": ["alice@example.com"],
+        "phone": [],
+        "pushTokens": {"fcm:a%2E%24b": True},
+        "createdAt": 1_700_000_000_000,
+        "updatedAt": 1_700_000_000_000,
+    }
+    for name in ("version", "createdAt", "updatedAt"):
+        # nx-27017 keeps no type of integers.
+        assert type(document[name]) is Int64 or server.name == "nx-27017"
+
+
+async def test_operators_are_names_like_any_other(store: MongoUserStore, documents: Collection[dict[str, Any]]) -> None:
+    operators = ['{"$gt": ""}', "$where", "$ne", '{"$set": {"role": "admin"}}']
+    for operator in operators:
+        assert await get(store, operator) is None
+        await store.patch(operator, patch(name=operator, custom={operator: operator}))
+        await store.patch(operator, patch(custom={"role": "admin", f"{operator}.role": "x"}))
+    for operator in operators:
+        record = await existing(store, operator)
+        assert (record.snapshot.name, record.snapshot.role) == (operator, "default")
+        assert record.snapshot.custom == {operator: operator, "role": "admin", f"{operator}.role": "x"}
+    for document in documents.find():
+        assert not any("$" in key or "." in key for key in document["custom"])
+
+
+async def test_every_odd_text_is_a_string_in_the_database(
+    store: MongoUserStore, documents: Collection[dict[str, Any]]
+) -> None:
+    await store.create_if_not_exists("alice", new_user(custom={text: text for text in ODD_TEXTS}))
+    document = documents.find_one({"_id": "alice"})
+    assert document is not None
+    assert list(document["custom"].values()) == list(ODD_TEXTS)
+
+
+# Commands, and races
+
+
+async def test_a_batch_is_one_command(store: MongoUserStore, commands: Commands) -> None:
+    await asyncio.gather(*(store.create_if_not_exists(f"user {n}", new_user()) for n in range(300)))
+    commands.names.clear()
+    found = await store.get_many([f"user {number % 300}" for number in range(1000)])
+    assert all(found)
+    assert commands.names == ["find"]
+
+
+async def test_many_patches_of_one_user_are_a_handful_of_commands(store: MongoUserStore, commands: Commands) -> None:
+    async def write(number: int) -> int:
+        if number % 10 == 9:
+            with pytest.raises(NameRequired):
+                await store.patch("nobody", patch(locale="en"))
+            return 0
+        return (await store.patch("alice", patch(name="Alice", custom={str(number): "x"}))).after.snapshot.version
+
+    versions = await asyncio.gather(*(write(number) for number in range(100)))
+    assert sorted(filter(None, versions)) == list(range(1, 91))
+    assert len(commands.names) <= 8
+    assert len((await existing(store, "alice")).snapshot.custom) == 90
+
+
+async def test_what_changes_nothing_writes_nothing(store: MongoUserStore, commands: Commands) -> None:
+    await store.create_if_not_exists("alice", new_user())
+    commands.names.clear()
+    await store.patch("alice", patch(name="Alice"))
+    await store.create_if_not_exists("alice", new_user(name="Bob"))
+    assert commands.names == ["find", "find"]
+
+
+async def test_a_user_created_meanwhile_by_somebody_else(
+    store: MongoUserStore, server: MongoServer, database: str, driver: DriverName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MongoUserStore(server.url(database), RULES, driver)
+    await other.open()
+    find = Driver.find
+    overtaken = False
+
+    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
+        nonlocal overtaken
+        found = await find(self, ids)
+        if not overtaken:
+            overtaken = True
+            await other.create_if_not_exists("alice", new_user(custom={"other": "x"}))
+        return found
+
+    monkeypatch.setattr(Driver, "find", overtaken_find)
+    result = await store.patch("alice", patch(name="Bob", custom={"mine": "x"}))
+    assert not result.created
+    assert result.after.snapshot.custom == {"other": "x", "mine": "x"}
+    overtaken = False
+    created = await store.create_if_not_exists("bob", new_user())
+    assert created.created
+    await other.close()
+
+
+async def test_a_user_who_is_always_written_by_somebody_else(
+    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_if_not_exists("alice", new_user())
+
+    async def too_late(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Driver, "replace", too_late)
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await store.patch("alice", patch(name="Bob"))
+    assert time.monotonic() - start < 2
+
+
+async def test_a_failed_command_fails_all_its_writes_and_no_others(
+    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = Driver.insert
+
+    async def broken(self: Driver, collection: str, document: dict[str, Any]) -> bool:
+        if document["_id"] == "alice":
+            raise ConnectionResetError("gone")
+        return await insert(self, collection, document)
+
+    monkeypatch.setattr(Driver, "insert", broken)
+    users = ["alice", "bob"] * 10
+    outcomes = await asyncio.gather(
+        *(store.patch(user, patch(name=f"{number}")) for number, user in enumerate(users)), return_exceptions=True
+    )
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes[::2])
+    assert len(set(map(id, outcomes[::2]))) == 10
+    assert not any(isinstance(outcome, Exception) for outcome in outcomes[1::2])
+    monkeypatch.undo()
+    assert (await store.patch("alice", patch(name="Alice"))).created
+
+
+async def test_a_batch_that_somebody_else_brings_to_a_limit(
+    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = Driver.find
+    overtaken = False
+
+    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
+        nonlocal overtaken
+        found = await find(self, ids)
+        if not overtaken:
+            overtaken = True
+            await store.patch("alice", patch(name="Alice", custom={str(key): "x" for key in range(100)}))
+        return found
+
+    monkeypatch.setattr(Driver, "find", overtaken_find)
+    with pytest.raises(BatchRefused) as refused:
+        await store.patch_many({"alice": patch(name="Alice", custom={"more": "x"}), "bob": patch(name="Bob")})
+    assert list(refused.value.errors) == ["alice"]
+
+
+# What else may be there
+
+
+async def test_documents_of_other_programs_with_less_and_with_more(
+    store: MongoUserStore, documents: Collection[dict[str, Any]]
+) -> None:
+    documents.insert_one({"_id": "alice", "version": 2.0, "name": "Alice", "shoeSize": 43})
+    record = await existing(store, "alice")
+    assert (record.snapshot.version, record.snapshot.role, record.snapshot.custom) == (2, "default", {})
+    assert (record.email, record.push_tokens, record.created_at) == ((), frozenset(), 0)
+    result = await store.patch("alice", patch(locale="en"))
+    assert result.after.snapshot.version == 3
+
+
+async def test_documents_that_are_not_users_are_not_listed(
+    store: MongoUserStore, documents: Collection[dict[str, Any]]
+) -> None:
+    documents.insert_many([{"_id": f"damaged {number}"} for number in range(5)] + [{"_id": 7}])
+    await store.patch_many({user_id: patch(name="x") for user_id in ("alice", "zoe", "yves")})
+    page = await store.list_users(limit=2, after=None)
+    assert [record.snapshot.id for record in page] == ["alice", "yves"]
+    page = await store.list_users(limit=2, after="yves")
+    assert [record.snapshot.id for record in page] == ["zoe"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"name": None},
+        {"version": "1"},
+        {"version": 1.5},
+        {"custom": {"a": 1}},
+        {"custom": []},
+        {"email": "a@example.com"},
+        {"pushTokens": {"fcm:a": "yes"}},
+        {"locale": {"gt": ""}},
+        {"createdAt": "today"},
+    ],
+)
+async def test_a_document_that_is_not_a_user_harms_no_other(
+    store: MongoUserStore,
+    documents: Collection[dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+    damage: dict[str, object],
+) -> None:
+    await store.create_if_not_exists("bob", new_user())
+    documents.insert_one({"_id": "alice", "version": 1, "name": "Alice", **damage})
+    alice, bob = await store.get_many(["alice", "bob"])
+    assert alice is None
+    assert bob is not None
+    (logged,) = [record.getMessage() for record in caplog.records if record.name == "userline.storage"]
+    assert f"The document 'alice' is not a user: {next(iter(damage))} is not " in logged
+    with pytest.raises(StoreFormatError, match=r"'alice' is not a user.*Correct the document, or delete it"):
+        await store.patch("alice", patch(name="Alice"))
+    await store.patch("bob", patch(name="Bob"))
+
+
+async def test_a_newer_format_is_refused(
+    store: MongoUserStore, server: MongoServer, database: str, driver: DriverName
+) -> None:
+    await store.close()
+    await store.open()
+    with MongoClient[dict[str, Any]](server.url(database)) as client:
+        meta = client[database]["userline_meta"]
+        assert list(meta.find()) == [{"_id": "format", "format": 1}]
+        meta.replace_one({"_id": "format"}, {"_id": "format", "format": 2})
+        newer = MongoUserStore(server.url(database), RULES, driver)
+        with pytest.raises(StoreFormatError, match=f"{database} was written by a newer userline: it has format 2"):
+            await newer.open()
+        with pytest.raises(StoreUnavailable, match="not open"):
+            await newer.ping()
+        meta.replace_one({"_id": "format"}, {"_id": "format"})
+        with pytest.raises(StoreFormatError, match="was not written by userline"):
+            await newer.open()
+
+
+async def test_a_database_of_another_program_is_refused(
+    server: MongoServer, database: str, driver: DriverName, documents: Collection[dict[str, Any]]
+) -> None:
+    documents.insert_one({"first": "Alice"})
+    store = MongoUserStore(server.url(database), RULES, driver)
+    with pytest.raises(StoreFormatError, match="has documents of another program, and is left as it is"):
+        await store.open()
+    assert "userline_meta" not in documents.database.list_collection_names()
+
+
+async def test_gateways_that_open_a_new_database_together(
+    server: MongoServer, database: str, driver: DriverName, documents: Collection[dict[str, Any]]
+) -> None:
+    stores = [MongoUserStore(server.url(database), RULES, driver) for _ in range(8)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.close() for store in stores))
+    assert documents.database["userline_meta"].count_documents({}) == 1
+
+
+# Words
+
+
+async def test_debug_logs_of_ours_have_nothing_private(store: MongoUserStore, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "userline")
+    await store.patch("alice", patch(name="Alice", email="alice@example.com"))
+    assert "alice@example.com" not in "".join(
+        record.getMessage() for record in caplog.records if "userline" in record.name
+    )
+
+
+def test_users_that_no_document_could_hold() -> None:
+    rules = Rules(Limits(record_bytes=5_000_000))
+    with pytest.raises(ValueError, match="cannot be allowed more than 4194304 bytes"):
+        MongoUserStore("mongodb://localhost/userline", rules)
