@@ -174,6 +174,10 @@ class Hub:
     def regain_touch(self) -> None:
         """Hear of changes again. What is held may have been overtaken meanwhile, and is in doubt."""
         self._in_touch = True
+        self.doubt_all()
+
+    def doubt_all(self) -> None:
+        """Forget whom nobody watches, and answer for the others once the store has confirmed them."""
         self._epoch += 1
         for user_id in self._idle:
             del self._entries[user_id]

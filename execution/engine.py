@@ -22,7 +22,7 @@ from graphql.execution import create_source_event_stream, execute_root_selection
 
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
-from userline.users.errors import ErrorCode, StoreUnavailable, UserlineError
+from userline.users.errors import ErrorCode, OperationTooComplex, StoreUnavailable, UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLInputType, GraphQLSchema, OperationDefinitionNode
     from graphql.execution import Executor
 
+    from userline.execution.cost import OperationLimits
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
     from userline.resolvers.context import Context
@@ -116,7 +117,7 @@ class Operation:
 class Engine:
     """Prepares and executes operations of one schema."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         schema: strawberry.Schema,
         *,
@@ -124,8 +125,11 @@ class Engine:
         max_document_characters: int = 15_000,
         max_document_tokens: int = 1000,
         time_limit: float = 10.0,
+        introspection: bool = True,
+        limits: OperationLimits | None = None,
     ) -> None:
         self._time_limit = time_limit
+        self._hide_suggestions = not introspection
         self._executor_class = schema.execution_context_class
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
         self.documents = DocumentCache(
@@ -133,6 +137,8 @@ class Engine:
             capacity=document_cache,
             max_characters=max_document_characters,
             max_tokens=max_document_tokens,
+            introspection=introspection,
+            limits=limits,
         )
 
     def prepare(self, request: GraphQLRequest, context: Context) -> Operation:
@@ -141,15 +147,21 @@ class Engine:
         if document.ast is None:
             raise RequestRefused(document.errors)
         operation = _choose(document.operations, request.operation_name)
+        refusal = document.refusals.get(operation.name.value if operation.name else None)
+        if refusal is not None:
+            raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
         executor = self._executor_class.build(
             self._schema,
             document.ast,
             context_value=context,
             raw_variable_values=request.variables,
             operation_name=request.operation_name,
+            hide_suggestions=self._hide_suggestions,
         )
         if isinstance(executor, list):
-            errors = _bad_variables(self._schema, operation, request.variables or {})
+            errors = _bad_variables(
+                self._schema, operation, request.variables or {}, hide_suggestions=self._hide_suggestions
+            )
             raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
         return Operation(operation.operation, executor, context, self._time_limit)
 
@@ -169,7 +181,7 @@ def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | N
 
 
 def _bad_variables(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any]
+    schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any], *, hide_suggestions: bool
 ) -> list[FormattedError]:
     """Return an error for each bad place in the variables, with its field."""
     errors: list[FormattedError] = []
@@ -197,5 +209,5 @@ def _bad_variables(
             field = path[0] if path and isinstance(path[0], str) else named[1] if named else name
             errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, field))
 
-        validate_input_value(value, variable_type, add)
+        validate_input_value(value, variable_type, add, hide_suggestions)
     return errors

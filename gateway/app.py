@@ -11,11 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.metrics import make_registry
 from userline.gateway.middleware import RequestMiddleware
+from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def make_app(runtime: Runtime) -> Starlette:
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", health.metrics),
+        RestRoute(runtime),
         Route("/", _to_graphql),
     ]
     if settings.graphiql and static_directory().is_dir():
@@ -54,7 +57,10 @@ def make_app(runtime: Runtime) -> Starlette:
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(RequestMiddleware, access_log=settings.access_log)],
+        middleware=[
+            Middleware(RequestMiddleware, access_log=settings.access_log),
+            Middleware(BrowserMiddleware, settings=settings),
+        ],
     )
 
 

@@ -17,6 +17,7 @@ from userline.gateway.settings_origins import flag_of, shown, variable_of
 from userline.gateway.settings_table import group_of, to_json, to_markdown, to_text
 from userline.storage.protocol import StoreFormatError
 from userline.users.errors import UserlineError
+from userline.users.patch import parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,7 @@ def userline() -> None:
       userline serve                          serve on http://127.0.0.1:8000/graphql
       userline serve --port 9000 --log-format json
       USERLINE_PORT=9000 userline settings    what is set, and by what
+      userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
 
@@ -150,6 +152,40 @@ def show_settings(env_file: Path | None, *, as_json: bool, as_markdown: bool, **
     click.echo(to_json(settings) if as_json else to_text(settings), nl=False)
     for warning in settings_warnings(settings):
         click.echo(f"Warning: {warning}", err=True)
+
+
+@userline.command(short_help="Make a token for development.")
+@click.option("--user", "user_id", metavar="ID", help="Make a token of the user with this id.")
+@click.option("--app", "for_app", is_flag=True, help="Make a token of the app, as a back end has it.")
+@click.option("--expires", default="1h", show_default=True, help="How long it is good: a number and s, m, h or d.")
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read settings from this file instead of .env.",
+)
+def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | None) -> None:
+    """Print a token that is signed with USERLINE_SECRET, for USERLINE_APP_ID.
+
+    \b
+    Examples:
+      userline token --user alice
+      userline token --app --expires 5m
+    """  # noqa: D301 - click's mark of a paragraph to leave as it is
+    from userline.gateway.auth.minting import mint, parse_duration  # noqa: PLC0415 - the other commands need none of it
+
+    if (user_id is None) is not for_app:
+        raise click.UsageError("Say whose token it is: --user ID or --app.")
+    try:
+        seconds = parse_duration(expires)
+        user_id = None if user_id is None else parse_id(user_id)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--expires") from None
+    except UserlineError as error:
+        raise click.BadParameter(error.message, param_hint="--user") from None
+    settings = _load(env_file, {})
+    if settings.secret is None:
+        raise click.ClickException("There is no secret to sign it with: set USERLINE_SECRET.")
+    click.echo(mint(settings.secret.get_secret_value(), settings.app_id, user_id=user_id, seconds=seconds))
 
 
 @userline.command(short_help="Print the GraphQL schema.")

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import structlog
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,9 +17,11 @@ from starlette.responses import Response
 from userline.execution.engine import RequestRefused
 from userline.execution.errors import format_refusal
 from userline.execution.request import parse_request
+from userline.gateway.auth.bearer import challenge, token_of_request
+from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
 from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
-from userline.users.errors import BadUserInput, Problem
+from userline.users.errors import BadUserInput, Problem, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from userline.execution.engine import Payload
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
+    from userline.users.errors import UserlineError
 
 _API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -38,6 +42,13 @@ class HTTPRefused(Exception):
         self.status = status
         self.payload = {"errors": [format_refusal(BadUserInput([Problem(field, message)]))]}
         self.headers = headers or {}
+
+    @classmethod
+    def of(cls, error: UserlineError, status: int, headers: dict[str, str] | None = None) -> HTTPRefused:
+        """Return the answer to a request that an error of ours ends."""
+        refused = cls(status, "", error.message, headers)
+        refused.payload = {"errors": [format_refusal(error)]}
+        return refused
 
 
 class GraphQLOverHTTP:
@@ -67,9 +78,23 @@ class GraphQLOverHTTP:
         media_type = choose(accept, (JSON, GRAPHQL_RESPONSE))
         handler = {"GET": self._get, "POST": self._post}.get(request.method, self._other_method)
         try:
+            if request.method in ("GET", "POST"):
+                await self._authenticate(request)
             return await (handler(request, media_type) if media_type else self._not_acceptable())
         except HTTPRefused as refused:
             return _respond(refused.payload, media_type or JSON, refused.status, refused.headers)
+
+    async def _authenticate(self, request: Request) -> None:
+        """Find out who is asking, once for everything that the request asks for."""
+        try:
+            token = token_of_request(request.scope)
+            viewer = await self._runtime.authenticator.viewer(token)
+        except Unauthenticated as error:
+            raise HTTPRefused.of(error, 401, challenge(request.scope)) from None
+        except StoreUnavailable as error:
+            raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
+        request.scope["state"]["viewer"] = viewer
+        structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
 
     async def _not_acceptable(self) -> Response:
         raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")
@@ -91,12 +116,10 @@ class GraphQLOverHTTP:
         return _respond(payload, media_type, _status(media_type, executed=executed))
 
     async def _post(self, request: Request, media_type: str) -> Response:
-        _check_content_type(request.headers.get("content-type"))
-        body = await self._read(request)
         try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise HTTPRefused(400, "body", f"The body is not valid JSON: {error}") from None
+            value = await read_json(request, self._settings.max_body_bytes)
+        except BodyRefused as refused:
+            raise HTTPRefused(refused.status, refused.field, str(refused)) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
         payload, executed = await self._run(_parse(value), request)
@@ -120,7 +143,8 @@ class GraphQLOverHTTP:
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
     ) -> tuple[Payload, bool]:
         """Return the response's payload, and whether the operation was executed."""
-        context = self._runtime.context(request.scope["state"]["request_id"])
+        state = request.scope["state"]
+        context = self._runtime.context(state["request_id"], state["viewer"])
         try:
             operation = self._runtime.engine.prepare(wanted, context)
         except RequestRefused as refused:
@@ -133,37 +157,12 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return await operation.execute(), True
 
-    async def _read(self, request: Request) -> bytes:
-        most = self._settings.max_body_bytes
-        too_large = HTTPRefused(413, "body", f"The body is larger than {most} bytes, which is the limit.")
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > most:
-            raise too_large
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise too_large
-        return bytes(body)
-
 
 def _parse(value: object) -> GraphQLRequest:
     try:
         return parse_request(value)
     except BadUserInput as error:
-        refused = HTTPRefused(400, error.field, error.message)
-        refused.payload = {"errors": [format_refusal(error)]}
-        raise refused from None
-
-
-def _check_content_type(header: str | None) -> None:
-    name, _, parameters = (header or "").partition(";")
-    if name.strip().lower() != JSON:
-        raise HTTPRefused(415, "content-type", f"The Content-Type of a POST must be {JSON}.")
-    for parameter in parameters.split(";"):
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
-            raise HTTPRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")
+        raise HTTPRefused.of(error, 400) from None
 
 
 def _status(media_type: str, *, executed: bool) -> int:

@@ -62,7 +62,16 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    uvicorn_logger = logging.getLogger("uvicorn.error")
+    uvicorn_logger.setLevel(max(logging.INFO, root.level))  # below, it writes what comes over sockets, tokens included
+    uvicorn_logger.addFilter(_is_no_handshake)
+    logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
+
+
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    """Whether this is none of Uvicorn's lines about a handshake. They have the query; the access log's line has not."""
+    return not (isinstance(record.msg, str) and '"WebSocket %s"' in record.msg)
 
 
 def _json_processors() -> list[Processor]:

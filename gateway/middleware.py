@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import orjson
 import structlog
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 access_logger = logging.getLogger("userline.access")
 
+_FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -40,11 +42,12 @@ class RequestMiddleware:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] in ("http.response.start", "websocket.accept"):
+            if message["type"] in _FIRST_MESSAGES:
                 status = message.get("status", 101)
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
 
+        structlog.contextvars.unbind_contextvars("viewer")  # of a request before this one on the same connection
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
@@ -58,7 +61,7 @@ class RequestMiddleware:
                     access_logger.info(
                         "%s %s %s %.1f ms",
                         scope.get("method", "WEBSOCKET"),
-                        scope["path"],
+                        quote(scope["path"]),  # or a line break in it would make a line of the log
                         status,
                         (time.perf_counter() - started) * 1000,
                     )

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
+from userline.gateway.auth.authenticator import Authenticator
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
 from userline.schema.sdl import make_schema
 from userline.storage.factory import make_store
+from userline.storage.mongo import MongoUserStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from userline.gateway.settings import Settings
+    from userline.users.record import UserSnapshot
+    from userline.users.viewer import Viewer
 
 
 class Runtime:
@@ -25,24 +29,26 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = make_store(settings.store_url, settings.rules)
+        self.store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
         self.bus = Bus(settings.bus_url)
         self.refresher = Refresher(self.store, self.hub, period=settings.reread_seconds)
-        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules)
+        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules, syncing=settings.syncing)
+        self.authenticator = Authenticator.of(settings)
         self.engine = Engine(
             make_schema(),
             document_cache=settings.document_cache,
             max_document_characters=settings.max_document_characters,
             max_document_tokens=settings.max_document_tokens,
             time_limit=settings.operation_seconds,
+            introspection=settings.introspection,
         )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.sockets = 0
 
-    def context(self, request_id: str) -> Context:
+    def context(self, request_id: str, viewer: Viewer) -> Context:
         """Return the context of one operation."""
-        return Context(self.users, self._app, request_id)
+        return Context(self.users, self._app, viewer, request_id)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,10 +59,13 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
+            if self.settings.change_stream and isinstance(self.store, MongoUserStore):
+                self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             try:
                 yield
             finally:
+                await self.authenticator.close()
                 await self.users.close()
                 await self.bus.stop()
                 await self.refresher.stop()
@@ -75,3 +84,17 @@ class Runtime:
     def _regain_touch(self) -> None:
         self.hub.regain_touch()
         self.refresher.settle()
+
+    def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
+        """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""
+        self.hub.hear(snapshot)
+        if self.hub.differs(snapshot) and self.hub.doubt(snapshot.id):
+            self.refresher.hasten()
+
+    def _hear_of_a_deletion(self, user_id: str) -> None:
+        if self.hub.doubt(user_id):
+            self.refresher.hasten()
+
+    def _miss_edits(self) -> None:
+        self.hub.doubt_all()
+        self.refresher.hasten()

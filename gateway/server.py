@@ -62,6 +62,8 @@ def _work(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         lifespan="off",  # the runtime is opened here, so that what goes wrong ends as a sentence and an exit code
         server_header=False,
+        proxy_headers=settings.trusted_proxies is not None,
+        forwarded_allow_ips=settings.trusted_proxies or "",
         timeout_graceful_shutdown=settings.shutdown_seconds,
         ws="websockets-sansio",
         ws_max_size=settings.max_message_bytes,
@@ -77,10 +79,13 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.sock
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     async with runtime.running():
-        logger.warning(
-            "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
-        )
-        logger.info("GraphQL, WebSocket and GraphiQL at %s/graphql; stop with Ctrl+C.", address)
+        if runtime.authenticator.is_open:
+            logger.warning(
+                "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
+                "For development."
+            )
+        what = "GraphQL, WebSocket and GraphiQL" if runtime.settings.graphiql else "GraphQL and WebSocket"
+        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, address)
         await server.serve([listener])
     logger.info("Stopped.")
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,7 +32,10 @@ from userline.gateway.settings_checks import (
     check_app_id,
     check_bus_url,
     check_host,
+    check_jwks_url,
     check_locale,
+    check_origins,
+    check_proxies,
     check_store_url,
     check_together,
     expected,
@@ -33,6 +44,7 @@ from userline.gateway.settings_checks import (
 )
 from userline.gateway.settings_origins import PREFIX, Origins, describe, variable_of
 from userline.users.rules import Limits, Rules
+from userline.users.viewer import ClientUserSyncing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +85,50 @@ class Settings(BaseSettings):
     shutdown_seconds: int = _setting(
         "Serving", 10, "How long requests under way may take to finish once the gateway is told to stop.", ge=0
     )
-    graphiql: bool = _setting("Serving", True, "Answer browsers that open /graphql with GraphiQL.")
+    graphiql: bool = _setting(
+        "Serving", True, "Answer browsers that open /graphql with GraphiQL. In production the default is false."
+    )
+    introspection: bool = _setting(
+        "Serving",
+        True,
+        "Let clients ask for the schema, and help with misspelt names. In production the default is false.",
+    )
+    trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = _setting(
+        "Serving",
+        None,
+        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+
+    secret: SecretStr | None = _setting(
+        "Tokens",
+        None,
+        "The secret that HS256 tokens are checked with. Other users of the machine can see what is given as a flag.",
+    )
+    jwks_url: Annotated[str | None, AfterValidator(check_jwks_url)] = _setting(
+        "Tokens", None, "Where the public keys are that RS256, ES256 and EdDSA tokens are checked with (a JWKS)."
+    )
+    jwks_pause_seconds: float = _setting(
+        "Tokens", 10, "How long to wait at least before keys are fetched again for a token whose key is unknown.", ge=0
+    )
+    client_user_syncing: Literal["off", "own", "any"] = _setting(
+        "Tokens", "own", "What user tokens may write: nothing, their own user, or every user."
+    )
+    cors_origins: Annotated[str | None, AfterValidator(check_origins)] = _setting(
+        "Tokens",
+        None,
+        "The origins of web pages, separated by commas, that may use the API, such as https://app.example.com.",
+    )
 
     store_url: Annotated[str, AfterValidator(check_store_url)] = _setting(
         "Store and bus", "sqlite:///userline.db", "Where users live. sqlite:///userline.db is in the working directory."
+    )
+    mongodb_driver: Literal["motor", "pymongo"] = _setting(
+        "Store and bus", "motor", "What talks to MongoDB: Motor, or PyMongo's own asynchronous client, its successor."
+    )
+    change_stream: bool = _setting(
+        "Store and bus",
+        False,
+        "Follow MongoDB's change stream, so that edits by other programs reach watchers at once.",
     )
     bus_url: Annotated[str, AfterValidator(check_bus_url)] = _setting(
         "Store and bus",
@@ -170,6 +222,21 @@ class Settings(BaseSettings):
         """Each role's settings by its name, as the file had them at start-up."""
         return self._roles
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no tokens are checked."""
+        return self.secret is None and self.jwks_url is None
+
+    @property
+    def syncing(self) -> ClientUserSyncing:
+        """What user tokens may write."""
+        return ClientUserSyncing(self.client_user_syncing)
+
+    @property
+    def origins_allowed(self) -> tuple[str, ...]:
+        """The origins in ``cors_origins``."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -194,6 +261,8 @@ class Settings(BaseSettings):
     def _check_whole(cls, values: dict[str, Any], handler: ModelWrapValidatorHandler[Settings]) -> Settings:
         origins: Origins = values.pop(_ORIGINS)
         problems = {name: f"{name} is not a setting." for name in origins.other_flags}
+        if values.get("env") == "production":
+            values = {"graphiql": False, "introspection": False} | values
         try:
             self = handler(values)
         except ValidationError as error:

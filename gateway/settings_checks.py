@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 import orjson
+from pydantic import SecretStr
 
 from userline.changes import backends
 from userline.gateway.settings_origins import describe
+from userline.gateway.settings_tokens import check_tokens, check_url, normal_origin
 from userline.storage import factory
 from userline.users import validation
 from userline.users.rules import DEFAULT_ROLE, MAX_ROLE_CHARACTERS
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 OPEN_ROLES: Final[dict[str, dict[str, Any]]] = {DEFAULT_ROLE: {}}
 """The roles of an app that has no file of roles."""
 
-_TOKEN_VARIABLES = ("USERLINE_SECRET", "USERLINE_JWKS_URL", "USERLINE_CLIENT_USER_SYNCING")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
@@ -49,6 +50,7 @@ def expected(field: FieldInfo) -> str:
     if kind is bool:
         return "true or false"
     names: dict[Any, str] = {int: "a whole number", float: "a number", str: "a string"}
+    names |= {str | None: "a string", SecretStr | None: "a string, at least 32 bytes in production"}
     bounds: dict[type, Any] = {type(bound): bound for bound in field.metadata}
     what = names.get(kind, "the path of a file")
     least, above, most = (bounds.get(one) for one in (annotated_types.Ge, annotated_types.Gt, annotated_types.Le))
@@ -74,6 +76,31 @@ def check_host(value: str) -> str:
     if _ip(value) is None and not _HOST_NAME.fullmatch(value):
         raise ValueError("It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port.")
     return value
+
+
+def check_jwks_url(value: str | None) -> str | None:
+    """The http(s) URL of a set of keys."""
+    if value is not None:
+        check_url(value)
+    return value
+
+
+def check_origins(value: str | None) -> str | None:
+    """Origins as browsers send them, separated by commas, in one spelling."""
+    return ",".join(normal_origin(part.strip()) for part in value.split(",")) if value else None
+
+
+def check_proxies(value: str | None) -> str | None:
+    """IP addresses and networks, separated by commas."""
+    parts = [part.strip() for part in value.split(",")] if value else []
+    for part in parts:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError(
+                "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16."
+            ) from None
+    return ",".join(parts) or None
 
 
 def check_app_id(value: str) -> str:
@@ -112,27 +139,29 @@ def is_loopback(host: str) -> bool:
 def check_together(settings: Settings, origins: Origins, bad: frozenset[str]) -> list[str]:
     """Return what is wrong with the values together. Fields in ``bad`` are known to be wrong and are left alone."""
     problems = []
-    if not bad & {"host", "allow_open"} and not settings.allow_open and not is_loopback(settings.host):
+    if (
+        settings.is_open
+        and not settings.allow_open
+        and not bad & {"host", "allow_open", "secret", "jwks_url"}
+        and not is_loopback(settings.host)
+    ):
         problems.append(
             f"{describe('host', settings.host, origins)} Whoever reaches that address could read and write every user, "
-            "because this version of userline checks no tokens. Set USERLINE_HOST=127.0.0.1, or "
-            "USERLINE_ALLOW_OPEN=true if that is what you want."
+            "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
+            "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want."
+        )
+    on_mongodb = settings.store_url.lower().startswith("mongodb")
+    if not bad & {"change_stream", "store_url"} and settings.change_stream and not on_mongodb:
+        problems.append(
+            f"{describe('change_stream', settings.change_stream, origins)} Only MongoDB has a change stream: set "
+            "USERLINE_STORE_URL=mongodb://…, or leave USERLINE_CHANGE_STREAM out."
         )
     if not bad & {"workers", "bus_url"} and settings.workers > 1 and settings.bus_url == "memory://":
         problems.append(
             f"{describe('workers', settings.workers, origins)} More than one process needs a bus that they share, and "
             "the memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
         )
-    refusal = (
-        "but this version of userline does not check tokens yet, so it refuses to start rather than run open; "
-        "unset it to run open for development."
-    )
-    if "env" not in bad and settings.env == "production":
-        problems.append(f"USERLINE_ENV is set to production ({origins.of_fields['env']}), {refusal}")
-    problems += [
-        f"{name} is set ({origins.others[name]}), {refusal}" for name in _TOKEN_VARIABLES if name in origins.others
-    ]
-    return problems
+    return problems + check_tokens(settings, origins, bad)
 
 
 def read_roles(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pydantic import SecretStr
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -75,9 +77,11 @@ class Origins:
 
 
 def shown(value: object) -> str:
-    """Return ``value`` as people may see it, passwords in URLs hidden."""
+    """Return ``value`` as people may see it, secrets and passwords in URLs hidden."""
     if value is None:
         return "none"
+    if isinstance(value, SecretStr):
+        return "***"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -90,5 +94,6 @@ def describe(name: str, value: object, origins: Origins) -> str:
     place = origins.of_fields[name]
     if place == "flag":
         place = f"flag {flag_of(name)}"
-    text = repr(shown(value)) if isinstance(value, str) else shown(value)
+    hidden = "***" if name == "secret" else shown(value)
+    text = repr(hidden) if isinstance(value, str) else hidden
     return f"{variable_of(name)} is {text} ({place})."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from pydantic import SecretStr
 
 from userline.gateway.settings import Settings, sources
 from userline.gateway.settings_checks import expected
@@ -37,13 +38,15 @@ another file than `.env` in the working directory.
 
 ## What is refused
 
-This version checks no tokens: it always runs open, and whoever reaches it may read and write every user. So that
-nobody runs it so by mistake, it does not start
+Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: whoever reaches it may read and write every
+user. So that nobody runs it so by mistake, an open gateway does not start
 
 - on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` says that this is meant;
-- with `USERLINE_ENV=production`;
-- with `USERLINE_SECRET`, `USERLINE_JWKS_URL` or `USERLINE_CLIENT_USER_SYNCING` set, which ask for tokens to be
-  checked.
+- with `USERLINE_ENV=production`.
+
+In production it does not start with a secret of less than 32 bytes or one that can be guessed, with a JWKS URL without
+https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL.
+[SECURITY.md](../SECURITY.md) has what tokens are and what they allow.
 
 It does not start with more than one worker on the `memory://` bus either, because the workers would not hear of each
 other's changes.
@@ -126,4 +129,4 @@ def _groups() -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
 
 
 def _plain(value: Any) -> Any:
-    return shown(value) if isinstance(value, str | Path) else value
+    return shown(value) if isinstance(value, str | Path | SecretStr) else value

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from userline.resolvers.users import Users
+    from userline.users.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +27,5 @@ class Context:
 
     users: Users
     app: AppInfo
+    viewer: Viewer
     request_id: str = ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.hub import Miss
 from userline.resolvers.batcher import Batcher
-from userline.users.errors import BadUserInput, Problem
+from userline.storage.protocol import MAX_WRITES
+from userline.users.errors import BadUserInput, BatchRefused, Forbidden, Problem, UserSyncDisabled
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
+from userline.users.viewer import ClientUserSyncing, check_may_write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
@@ -16,23 +19,38 @@ if TYPE_CHECKING:
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.storage.protocol import UserStore, WriteResult
-    from userline.users.record import UserSnapshot
+    from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
+    from userline.users.viewer import Viewer
 
 MAX_IDS = 1000
 """The most ids that one ``users`` field takes."""
+
+MAX_PAGE = 100
+"""The most users on one page of all users."""
+
+T = TypeVar("T")
 
 
 class Users:
     """The users of a deployment as one gateway sees them: store, hub and bus together. For one event loop."""
 
-    def __init__(self, *, store: UserStore, hub: Hub, bus: Bus, rules: Rules) -> None:
+    def __init__(
+        self,
+        *,
+        store: UserStore,
+        hub: Hub,
+        bus: Bus,
+        rules: Rules,
+        syncing: ClientUserSyncing = ClientUserSyncing.OWN,
+    ) -> None:
         self._store = store
         self._hub = hub
         self._bus = bus
         self._rules = rules
+        self._syncing = syncing
         self.batcher = Batcher(store, hub)
-        self._writes_under_way: set[asyncio.Task[tuple[UserSnapshot, WriteResult]]] = set()
+        self._writes_under_way: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
@@ -65,22 +83,86 @@ class Users:
             for user_id, snapshot in zip(user_ids, found, strict=True)
         ]
 
-    async def create_if_not_exists(self, user_id: str, given: Mapping[str, object]) -> tuple[UserSnapshot, bool]:
+    async def records(self, user_ids: Sequence[str]) -> list[UserRecord | None]:
+        """Return the whole users, private fields included, straight from the store, None for the missing.
+
+        For server tokens alone. Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one, and StoreUnavailable.
+        """
+        if len(user_ids) > MAX_IDS:
+            raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
+        for user_id in user_ids:
+            parse_id(user_id)
+        with self._hub.reading(user_ids) as reading:
+            found = await self._store.get_many(user_ids)
+            for user_id, record in zip(user_ids, found, strict=True):
+                reading.confirm(user_id, record.snapshot if record else None)
+        return found
+
+    async def page(self, *, limit: int, after: str | None = None) -> tuple[list[UserRecord], bool]:
+        """Return up to ``limit`` whole users whose ids come after ``after``, and whether there are more.
+
+        They are in order of id, by code points. For server tokens alone. ``limit`` is 1 to ``MAX_PAGE``. Raises
+        BadUserInput, StoreUnavailable.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise BadUserInput([Problem("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}.")])
+        if after is not None:
+            parse_id(after, "startingAfter")
+        found = await self._store.list_users(limit=limit + 1, after=after)
+        for record in found:
+            self._hub.hear(record.snapshot)
+        return found[:limit], len(found) > limit
+
+    async def create_if_not_exists(
+        self, user_id: str, given: Mapping[str, object], *, viewer: Viewer
+    ) -> tuple[UserSnapshot, bool]:
         """Create the user from ``given`` (contract names to values) unless it exists.
 
-        Returns the user's snapshot and whether it was created. Raises BadUserInput, StoreUnavailable.
+        Returns the user's snapshot and whether it was created. Whether the viewer may create it is asked only if it
+        does not exist. Raises BadUserInput, Forbidden, UserSyncDisabled, StoreUnavailable.
         """
         user_id, patch = self._parse(user_id, lambda: parse_new_user(given, self._rules))
+        try:
+            check_may_write(viewer, user_id, self._syncing)
+        except (Forbidden, UserSyncDisabled):
+            # From the store: what is held in memory may be behind a user who was created a moment ago.
+            existing = await self.batcher.load(user_id)
+            if existing is None:
+                raise
+            return existing, False
         newest, result = await self._write(user_id, self._store.create_if_not_exists(user_id, patch))
         return newest, result.created
 
-    async def set(self, user_id: str, given: Mapping[str, object]) -> tuple[UserSnapshot, WriteResult]:
+    async def set(
+        self, user_id: str, given: Mapping[str, object], *, viewer: Viewer
+    ) -> tuple[UserSnapshot, WriteResult]:
         """Patch the user with ``given`` (contract names to values), creating it if it does not exist.
 
-        Returns the user's newest snapshot and what the write did. Raises BadUserInput, NameRequired, StoreUnavailable.
+        Returns the user's newest snapshot and what the write did. Whether the viewer may write it is asked before the
+        input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
         """
+        check_may_write(viewer, user_id, self._syncing)
         user_id, patch = self._parse(user_id, lambda: parse_patch(given, self._rules))
         return await self._write(user_id, self._store.patch(user_id, patch))
+
+    async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
+        """Patch several users (ids to contract names to values), all or none, creating those who do not exist.
+
+        Returns what was done with each. Raises BatchRefused with the problems of every user, BadUserInput for more than
+        ``MAX_WRITES`` users, and StoreUnavailable.
+        """
+        if len(given) > MAX_WRITES:
+            raise BadUserInput([Problem("body", f"A batch has at most {MAX_WRITES} users, not {len(given)}.")])
+        patches: dict[str, UserPatch] = {}
+        refused: dict[str, BadUserInput] = {}
+        for user_id, fields in given.items():
+            try:
+                patches[user_id] = self._parse(user_id, partial(self._parse_fields, fields))[1]
+            except BadUserInput as error:
+                refused[user_id] = error
+        if refused:
+            raise BatchRefused(refused)
+        return await self._to_the_end(self._write_many_and_tell(patches))
 
     async def watch(self, user_id: str) -> AsyncGenerator[UserSnapshot | None, None]:
         """Yield the current snapshot (None: there is no such user), and then each newer one, until closed.
@@ -97,6 +179,11 @@ class Users:
     async def _get(self, user_id: str) -> UserSnapshot | None:
         snapshot = self._hub.peek(user_id)
         return await self.batcher.load(user_id) if isinstance(snapshot, Miss) else snapshot
+
+    def _parse_fields(self, fields: object) -> UserPatch:
+        if not isinstance(fields, dict):
+            raise BadUserInput([Problem("body", "The patch of a user must be an object.")])
+        return parse_patch(fields, self._rules)
 
     def _parse(self, user_id: str, parse: Callable[[], UserPatch]) -> tuple[str, UserPatch]:
         """Check the id and the input, and report the problems of both together."""
@@ -116,7 +203,10 @@ class Users:
 
     async def _write(self, user_id: str, write: Coroutine[None, None, WriteResult]) -> tuple[UserSnapshot, WriteResult]:
         """Do a write, and tell of it, to the end even if the caller goes away meanwhile."""
-        task = asyncio.create_task(self._write_and_tell(user_id, write))
+        return await self._to_the_end(self._write_and_tell(user_id, write))
+
+    async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
+        task = asyncio.create_task(work)
         self._writes_under_way.add(task)
         task.add_done_callback(self._writes_under_way.discard)
         return await asyncio.shield(task)
@@ -130,3 +220,13 @@ class Users:
         if result.snapshot_changed:
             self._bus.publish(result.after.snapshot)
         return newest, result
+
+    async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        with self._hub.reading(patches) as reading:
+            results = await self._store.patch_many(patches)
+            for user_id, result in results.items():
+                reading.confirm(user_id, result.after.snapshot)
+        for result in results.values():
+            if result.snapshot_changed:
+                self._bus.publish(result.after.snapshot)
+        return results

@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
+from userline.resolvers.audit import audit_server_token
 from userline.resolvers.context import Context
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.scalars import RoleSettings
@@ -75,7 +76,9 @@ class Mutation:
         input: Annotated[CreateUserInput, strawberry.argument(description="The new user.")],  # noqa: A002
     ) -> CreateUserIfNotExistsPayload:
         """Create a user unless it exists."""
-        user, created = await info.context.users.create_if_not_exists(id, given_fields(input))
+        context = info.context
+        audit_server_token(context.viewer, "write", id, context.request_id)
+        user, created = await context.users.create_if_not_exists(id, given_fields(input), viewer=context.viewer)
         return CreateUserIfNotExistsPayload(user=as_user(user), created=created)
 
     @strawberry.mutation(
@@ -91,7 +94,9 @@ class Mutation:
         input: Annotated[SetUserInput, strawberry.argument(description="The patch.")],  # noqa: A002
     ) -> SetUserPayload:
         """Patch a user."""
-        user, result = await info.context.users.set(id, given_fields(input))
+        context = info.context
+        audit_server_token(context.viewer, "write", id, context.request_id)
+        user, result = await context.users.set(id, given_fields(input), viewer=context.viewer)
         return SetUserPayload(user=as_user(user), created=result.created, changed=result.changed)
 
 

@@ -163,7 +163,7 @@ def check_custom(value: object) -> dict[str, str | None]:
 
 def check_push_tokens(value: object) -> dict[str, bool | None]:
     """Return a patch of push tokens: "fcm:TOKEN" or "apns:TOKEN", with true (register) or null (unregister)."""
-    tokens = _check_map(value, _check_push_value)
+    tokens = _check_map(value, _check_push_value, keys_are_private=True)
     for token in tokens:
         if not _PUSH_TOKEN.fullmatch(token):
             raise ValueError('keys must look like "fcm:TOKEN" or "apns:TOKEN".')
@@ -180,7 +180,7 @@ def _check_push_value(value: object) -> bool | None:
     raise ValueError("must be true (register) or null (unregister).")
 
 
-def _check_map(value: object, check: Callable[[object], T]) -> dict[str, T]:
+def _check_map(value: object, check: Callable[[object], T], *, keys_are_private: bool = False) -> dict[str, T]:
     if not isinstance(value, dict):
         raise ValueError(f"must be an object, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
     checked: dict[str, T] = {}
@@ -192,7 +192,8 @@ def _check_map(value: object, check: Callable[[object], T]) -> dict[str, T]:
         try:
             checked[key] = check(item)
         except ValueError as error:
-            raise ValueError(f"value of {_shown(key)} {error}") from None
+            whose = "values" if keys_are_private else f"value of {_shown(key)}"
+            raise ValueError(f"{whose} {error}") from None
     return checked
 
 

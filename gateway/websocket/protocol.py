@@ -26,16 +26,22 @@ class CloseCode(IntEnum):
     """The client asked for it (legacy ``connection_terminate``)."""
     INTERNAL_ERROR = 1011
     """Something unexpected happened in the gateway."""
+    TRY_AGAIN_LATER = 1013
+    """The token cannot be checked now, because the keys cannot be fetched."""
     BAD_REQUEST = 4400
     """A message that the subprotocol does not allow; the reason says what is wrong with it."""
     UNAUTHORIZED = 4401
     """An operation before the connection was acknowledged."""
+    FORBIDDEN = 4403
+    """No token, one that is not good, or a renewal with somebody else's. Clients may come back with another token."""
     SUBPROTOCOL_NOT_ACCEPTABLE = 4406
     """The client offered no subprotocol that the gateway speaks."""
     INITIALISATION_TIMEOUT = 4408
     """No ``connection_init`` came in time."""
     SUBSCRIBER_ALREADY_EXISTS = 4409
     """An operation with the id of one that is still under way."""
+    TOKEN_EXPIRED = 4410
+    """The token's time is over and it was not renewed. Clients may come back with a new one."""
     TOO_MANY_INITIALISATION_REQUESTS = 4429
     """A second ``connection_init``."""
 

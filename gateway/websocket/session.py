@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from userline.execution.engine import RequestRefused, SubscriptionFailed
 from userline.execution.errors import format_refusal
 from userline.execution.request import parse_request
+from userline.gateway.websocket.credentials import Credentials
 from userline.gateway.websocket.protocol import (
     ClientMessage,
     CloseCode,
@@ -31,8 +34,12 @@ if TYPE_CHECKING:
 
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
+    from userline.users.viewer import Viewer
 
 logger = logging.getLogger("userline.websocket")
+
+_LONGEST_SLEEP_SECONDS: Final = 60.0
+"""The clock by which tokens expire can be set; sleeping goes by another one."""
 
 
 async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
@@ -62,6 +69,8 @@ class _Session:
         self._request_id: str = websocket.scope["state"]["request_id"]
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._credentials = Credentials(runtime.authenticator, websocket.scope)
+        self._expiry: asyncio.Task[None] | None = None
         self._initialised = False
         self._acknowledged = asyncio.Event()
 
@@ -91,14 +100,16 @@ class _Session:
         text = event.get("text")
         if text is None:
             raise Closed(CloseCode.BAD_REQUEST, "Messages must be text frames.")
+        if self._websocket.application_state is not WebSocketState.CONNECTED:
+            return  # what still comes in after the gateway has closed the socket is nobody's any more
         await self._handle(self._protocol.parse(text))
 
     async def _handle(self, message: Message) -> None:
         match message.type:
             case ClientMessage.CONNECTION_INIT:
-                await self._initialise()
+                await self._initialise(message)
             case ClientMessage.PING:
-                await self._send(self._protocol.pong(message.payload))
+                await self._pong(message)
             case ClientMessage.PONG:
                 pass
             case ClientMessage.SUBSCRIBE:
@@ -108,10 +119,21 @@ class _Session:
             case ClientMessage.TERMINATE:
                 raise Closed(CloseCode.NORMAL, "")
 
-    async def _initialise(self) -> None:
+    async def _pong(self, message: Message) -> None:
+        if not await self._credentials.renew(message.payload):
+            await self._send(self._protocol.pong(message.payload))
+            return
+        self._watch_expiry()
+        ends_at = self._credentials.ends_at
+        await self._send(self._protocol.pong({"expiresAt": None if ends_at is None else int(ends_at * 1000)}))
+
+    async def _initialise(self, message: Message) -> None:
         if self._initialised:
             raise Closed(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
         self._initialised = True
+        viewer = await self._credentials.establish(message.payload)
+        structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+        self._watch_expiry()
         await self._send(self._protocol.acknowledge())
         self._acknowledged.set()
         if self._protocol.keep_alive is not None:
@@ -120,6 +142,7 @@ class _Session:
     async def _subscribe(self, message: Message) -> None:
         if not self._acknowledged.is_set():
             raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
+        viewer = self._credentials.viewer
         if message.id in self._operations:
             if not self._protocol.restarts_operations:
                 raise Closed(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {message.id} already exists")
@@ -133,7 +156,7 @@ class _Session:
             refusal = RateLimited(f"This socket has {most} operations under way, which is the limit.")
             await self._send(self._protocol.error(message.id, [format_refusal(refusal)]))
             return
-        task = asyncio.create_task(self._run_operation(message.id, request))
+        task = asyncio.create_task(self._run_operation(message.id, request, viewer))
         self._operations[message.id] = task
 
     async def _stop(self, operation_id: str) -> None:
@@ -142,13 +165,13 @@ class _Session:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _run_operation(self, operation_id: str, request: GraphQLRequest) -> None:
+    async def _run_operation(self, operation_id: str, request: GraphQLRequest, viewer: Viewer) -> None:
         """Run an operation to its end and say so, unless it is stopped before.
 
         The id is free for a next operation from just before the message that ends this one.
         """
         try:
-            operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id))
+            operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id, viewer))
             if operation.type is OperationType.SUBSCRIPTION:
                 async with aclosing(operation.events()) as events:
                     async for payload in events:
@@ -174,6 +197,19 @@ class _Session:
         if not self._initialised:
             await self._close(Closed(CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"))
 
+    def _watch_expiry(self) -> None:
+        """Close the socket when the token that it has now expires."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self._credentials.ends_at is not None:
+            self._expiry = self._start_background(self._close_when_expired(self._credentials.ends_at))
+
+    async def _close_when_expired(self, ends_at: float) -> None:
+        while (left := ends_at - time.time()) > 0:  # noqa: ASYNC110 - it is a time that is waited for
+            await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+        await self._close(Closed(CloseCode.TOKEN_EXPIRED, "Token expired"))
+
     async def _keep_alive(self, message: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):
             await self._send(message)
@@ -196,7 +232,8 @@ class _Session:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 await self._websocket.close(closed.code, closed.reason)
 
-    def _start_background(self, work: Coroutine[None, None, None]) -> None:
+    def _start_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task

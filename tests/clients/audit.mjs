@@ -1,7 +1,10 @@
-// graphql-http's audit of a GraphQL-over-HTTP server: prints every audit's name and status.
+// graphql-http's audit of a GraphQL-over-HTTP server: prints every audit's name and status. Arguments: URL, and a token.
 import { auditServer } from 'graphql-http';
 
-const results = await auditServer({ url: `${process.argv[2]}/graphql` });
+const [url, token] = process.argv.slice(2);
+const withToken = (input, init = {}) =>
+  fetch(input, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
+const results = await auditServer({ url: `${url}/graphql`, fetchFn: token ? withToken : fetch });
 const audits = results.map(({ id, name, status, reason }) => ({ id, name, status, reason }));
 console.log(JSON.stringify({ client: 'graphql-http', audits }));
 const failed = audits.filter(({ status }) => status !== 'ok');

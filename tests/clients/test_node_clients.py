@@ -6,15 +6,14 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.clients.wire import nothing_left_behind
+from tests.support.gateway import RunningGateway
+from tests.support.tokens import SECRET, token_of
 from userline.gateway.graphiql import build
-
-if TYPE_CHECKING:
-    from tests.support.gateway import RunningGateway
 
 HERE = Path(__file__).parent
 AUDITS = 61
@@ -41,9 +40,9 @@ def node() -> build.Node:
     return found
 
 
-def run(node: build.Node, script: str, gateway: RunningGateway) -> dict[str, Any]:
+def run(node: build.Node, script: str, gateway: RunningGateway, *more: str) -> dict[str, Any]:
     """Run a script until it ends well, and return what it printed."""
-    command = [str(node.executable), str(HERE / f"{script}.mjs"), gateway.url]
+    command = [str(node.executable), str(HERE / f"{script}.mjs"), gateway.url, *more]
     result = subprocess.run(command, capture_output=True, text=True, env=node.environment(), timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     report: dict[str, Any] = json.loads(result.stdout)
@@ -54,6 +53,16 @@ def test_the_audit_of_graphql_over_http_finds_nothing(node: build.Node, gateway:
     audits = run(node, "audit", gateway)["audits"]
     assert [audit for audit in audits if audit["status"] != "ok"] == []
     assert len({audit["id"] for audit in audits}) == len(audits) == AUDITS
+
+
+def test_the_audit_finds_nothing_where_tokens_are_checked(node: build.Node, tmp_path: Path) -> None:
+    guarded = RunningGateway(tmp_path, env={"USERLINE_SECRET": SECRET})
+    try:
+        audits = run(node, "audit", guarded, token_of("auditor"))["audits"]
+        assert [audit for audit in audits if audit["status"] != "ok"] == []
+        assert len(audits) == AUDITS
+    finally:
+        guarded.stop()
 
 
 @pytest.mark.parametrize(

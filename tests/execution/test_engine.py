@@ -17,6 +17,7 @@ from userline.resolvers.users import Users
 from userline.schema.sdl import make_schema
 from userline.users.errors import BadUserInput, StoreUnavailable
 from userline.users.rules import Rules
+from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ class Api:
         self.hub = Hub()
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
         self.engine = Engine(make_schema(), time_limit=0.2)
-        self.context = Context(self.users, AppInfo("app", "en", {"default": {"a": 1}}), "request-1")
+        self.context = Context(self.users, AppInfo("app", "en", {"default": {"a": 1}}), OPEN_VIEWER, "request-1")
 
     async def execute(self, query: str, **variables: object) -> dict[str, Any]:
         request = parse_request({"query": query, "variables": variables})

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
-OPEN_REFUSAL = (
-    "but this version of userline does not check tokens yet, so it refuses to start rather than run open; "
-    "unset it to run open for development."
-)
-
 
 def problems(**flags: Any) -> list[str]:
     with pytest.raises(SettingsError) as caught:
@@ -40,19 +35,6 @@ def test_other_addresses_may_be_open_only_if_told_to(host: str) -> None:
     assert problem.startswith(f"USERLINE_HOST is '{host}' (flag --host). Whoever reaches that address")
     assert "USERLINE_ALLOW_OPEN=true" in problem
     assert load_settings({"host": host, "allow_open": True}).host == host
-
-
-@pytest.mark.parametrize("name", ["USERLINE_SECRET", "USERLINE_JWKS_URL", "USERLINE_CLIENT_USER_SYNCING"])
-def test_who_asks_for_tokens_to_be_checked_does_not_get_an_open_gateway(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, "hush")
-    assert problems() == [f"{name} is set (environment), {OPEN_REFUSAL}"]
-    assert problems(allow_open=True) == [f"{name} is set (environment), {OPEN_REFUSAL}"]
-
-
-def test_production_is_never_open() -> None:
-    assert problems(env="production") == [f"USERLINE_ENV is set to production (flag), {OPEN_REFUSAL}"]
 
 
 @pytest.mark.parametrize(

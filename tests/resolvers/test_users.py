@@ -15,6 +15,7 @@ from userline.resolvers.users import Users
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable
 from userline.users.patch import UserPatch
 from userline.users.rules import Rules
+from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -66,7 +67,7 @@ async def test_lookups_of_different_kinds_share_a_read_and_each_id_is_read_once(
 
 
 async def test_get_many_keeps_order_and_duplicates(gateway: Gateway) -> None:
-    await gateway.users.set("a", {"name": "A"})
+    await gateway.users.set("a", {"name": "A"}, viewer=OPEN_VIEWER)
     found = await gateway.users.get_many(["x", "a", "x", "a"])
     assert [user and user.name for user in found] == [None, "A", None, "A"]
 
@@ -80,7 +81,7 @@ async def test_more_than_1000_ids_are_refused(gateway: Gateway) -> None:
 
 async def test_a_write_is_seen_by_the_next_read_without_a_read_of_the_store(gateway: Gateway) -> None:
     assert await gateway.users.get("alice") is None
-    written, result = await gateway.users.set("alice", {"name": "Alice"})
+    written, result = await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
     assert result.created
     assert await gateway.users.get("alice") is written
     assert gateway.store.reads == [["alice"]]
@@ -92,7 +93,7 @@ async def test_a_write_is_seen_even_by_a_read_that_was_under_way(gateway: Gatewa
     while not gateway.store.reads:
         await asyncio.sleep(0)
     gateway.store.gate.set()
-    await gateway.users.set("alice", {"name": "Alice"})
+    await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
     read = await reading
     held = await gateway.users.get("alice")
     assert held is not None, "the read, which began before the write, did not bring back its absence"
@@ -100,11 +101,11 @@ async def test_a_write_is_seen_even_by_a_read_that_was_under_way(gateway: Gatewa
 
 
 async def test_the_same_version_is_the_same_object(gateway: Gateway) -> None:
-    first, _ = await gateway.users.set("alice", {"name": "Alice"})
-    second, result = await gateway.users.set("alice", {"name": "Alice"})
+    first, _ = await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
+    second, result = await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
     assert not result.changed
     assert first is second
-    assert (await gateway.users.create_if_not_exists("alice", {"name": "Other"})) == (first, False)
+    assert (await gateway.users.create_if_not_exists("alice", {"name": "Other"}, viewer=OPEN_VIEWER)) == (first, False)
 
 
 async def test_a_cancelled_lookup_harms_nobody_else(gateway: Gateway) -> None:
@@ -135,14 +136,14 @@ async def test_a_store_that_is_away_fails_everybody_who_asked_and_then_recovers(
     with pytest.raises(StoreUnavailable):
         await anext(gateway.watch("alice"))
     with pytest.raises(StoreUnavailable):
-        await gateway.users.set("alice", {"name": "Alice"})
+        await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
     gateway.store.failure = None
     assert await gateway.users.get("0") is None
     assert len(gateway.hub) == 1
 
 
 async def test_held_users_are_served_while_the_store_is_away(gateway: Gateway) -> None:
-    written, _ = await gateway.users.set("alice", {"name": "Alice"})
+    written, _ = await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
     gateway.store.failure = StoreUnavailable()
     assert await gateway.users.get("alice") is written
 
@@ -151,7 +152,7 @@ async def test_a_write_whose_caller_goes_away_is_still_told(gateway: Gateway) ->
     async with aclosing(gateway.watch("alice")) as events:
         assert await anext(events) is None
         gateway.store.gate.clear()
-        writing = asyncio.create_task(gateway.users.set("alice", {"name": "Alice"}))
+        writing = asyncio.create_task(gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER))
         while "alice" not in gateway.store.users:
             await asyncio.sleep(0)
         writing.cancel()
@@ -168,11 +169,11 @@ async def test_a_write_whose_caller_goes_away_is_still_told(gateway: Gateway) ->
 async def test_only_what_everybody_sees_is_published(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     published: list[str] = []
     monkeypatch.setattr(gateway.bus, "publish", lambda snapshot: published.append(snapshot.name))
-    await gateway.users.set("alice", {"name": "Alice"})
-    await gateway.users.set("alice", {"name": "Alice"})
-    await gateway.users.set("alice", {"email": "alice@example.com"})
-    await gateway.users.create_if_not_exists("alice", {"name": "Other"})
-    await gateway.users.set("alice", {"name": "Alice B."})
+    await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
+    await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
+    await gateway.users.set("alice", {"email": "alice@example.com"}, viewer=OPEN_VIEWER)
+    await gateway.users.create_if_not_exists("alice", {"name": "Other"}, viewer=OPEN_VIEWER)
+    await gateway.users.set("alice", {"name": "Alice B."}, viewer=OPEN_VIEWER)
     assert published == ["Alice", "Alice B."]
 
 
@@ -186,14 +187,14 @@ async def test_watching_ends_with_the_watcher(gateway: Gateway) -> None:
 
 async def test_problems_of_the_id_and_of_the_input_are_told_together(gateway: Gateway) -> None:
     with pytest.raises(BadUserInput) as caught:
-        await gateway.users.set("", {"name": "", "email": ["nonsense"]})
+        await gateway.users.set("", {"name": "", "email": ["nonsense"]}, viewer=OPEN_VIEWER)
     assert [problem.field for problem in caught.value.problems] == ["id", "name", "email"]
     with pytest.raises(BadUserInput) as caught:
-        await gateway.users.create_if_not_exists("a\0b", {})
+        await gateway.users.create_if_not_exists("a\0b", {}, viewer=OPEN_VIEWER)
     assert [problem.field for problem in caught.value.problems] == ["id", "name"]
     with pytest.raises(BadUserInput) as caught:
-        await gateway.users.set("x" * 256, {"name": "X"})
+        await gateway.users.set("x" * 256, {"name": "X"}, viewer=OPEN_VIEWER)
     assert caught.value.field == "id"
     with pytest.raises(NameRequired):
-        await gateway.users.set("alice", {"role": "admin"})
+        await gateway.users.set("alice", {"role": "admin"}, viewer=OPEN_VIEWER)
     assert gateway.store.users == {}

@@ -64,7 +64,7 @@ class TestParsing:
                 "phone entry 0 must be a possible phone number in international form, such as +14155552671.",
             ),
             ("pushTokens", {"a": True}, 'pushTokens keys must look like "fcm:TOKEN" or "apns:TOKEN".'),
-            ("pushTokens", {"fcm:a": 1}, "pushTokens value of 'fcm:a' must be true (register) or null (unregister)."),
+            ("pushTokens", {"fcm:a": 1}, "pushTokens values must be true (register) or null (unregister)."),
             ("photo_url", "https://example.com", "photo_url is not a field of a user."),
             ("id", "alice", "id is not a field of a user."),
         ],

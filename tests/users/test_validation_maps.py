@@ -61,7 +61,7 @@ def test_bad_push_tokens(token: str, value: bool | None) -> None:
 @pytest.mark.parametrize("value", [False, 1, 0, "true", "", [], {}])
 def test_a_push_token_is_registered_or_not(value: object) -> None:
     message = refusal(validation.check_push_tokens, {"fcm:a": value})
-    assert message == "value of 'fcm:a' must be true (register) or null (unregister)."
+    assert message == "values must be true (register) or null (unregister)."
 
 
 def test_push_tokens_are_an_object() -> None:

@@ -1,0 +1,169 @@
+"""What an operation would cost, counted before it is validated.
+
+One walk over the document: each fragment is counted once, however often it is spread, so that the walk is linear in the
+size of the document, whatever the document expands to. The numbers are those of the expanded operation: a fragment that
+is spread twice counts twice. What is asked of the schema itself (``__schema`` and ``__type``) is deep and wide by its
+nature; it is counted apart and has limits of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
+
+if TYPE_CHECKING:
+    from graphql import DocumentNode, SelectionSetNode
+
+_INTROSPECTION: Final = ("__schema", "__type")
+
+_WEIGHTS: Final = {
+    "user": 5,
+    "users": 100,
+    "createUserIfNotExists": 10,
+    "setUser": 10,
+    "userChanged": 10,
+}
+"""What a field of a root costs; every other field costs 1. ``users`` has a fixed weight, because its ids are limited."""
+
+_LENGTHS: Final = {
+    "types": 30,
+    "fields": 10,
+    "inputFields": 10,
+    "enumValues": 10,
+    "possibleTypes": 10,
+    "directives": 5,
+    "args": 2,
+}
+"""How many elements a list of the schema has, about. What is selected of each counts that often."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationLimits:
+    """How large one operation may be."""
+
+    depth: int = 10
+    aliases: int = 30
+    directives: int = 50
+    root_fields: int = 50
+    cost: int = 1000
+    introspection_depth: int = 20
+    introspection_cost: int = 150_000
+
+
+class Size(NamedTuple):
+    """How large a selection is with all its fragments."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    root_fields: int = 0
+    cost: int = 0
+    introspection_depth: int = 0
+    introspection_cost: int = 0
+
+
+Refusals: TypeAlias = "dict[str | None, str]"
+"""For each operation past a limit, by name, the sentence that names the limit."""
+
+_NOTHING = Size()
+
+
+def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, int]:
+    """Return the operations that are past a limit, and how many operations there are."""
+    definitions = document.definitions
+    fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
+    operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
+    walk = _Walk(fragments)
+    refusals: Refusals = {}
+    for operation in operations:
+        refusal = _refusal(walk.measure(operation), limits)
+        if refusal is not None:
+            refusals[operation.name.value if operation.name else None] = refusal
+    return refusals, len(operations)
+
+
+def _refusal(size: Size, limits: OperationLimits) -> str | None:
+    for what, unit, number, most in (
+        ("is", " levels deep", size.depth, limits.depth),
+        ("has", " aliases", size.aliases, limits.aliases),
+        ("has", " directives", size.directives, limits.directives),
+        ("has", " root fields", size.root_fields, limits.root_fields),
+        ("costs", "", size.cost, limits.cost),
+        ("asks for the schema", " levels deep", size.introspection_depth, limits.introspection_depth),
+        ("asks for the schema at a cost of", "", size.introspection_cost, limits.introspection_cost),
+    ):
+        if number > most:
+            return f"The operation {what} {_shown(number)}{unit}; the limit is {most}."
+    return None
+
+
+def _shown(number: int) -> str:
+    """Return a number that may have been doubled by each of many fragments."""
+    return str(number) if number < 1_000_000_000 else "more than 1000000000"
+
+
+@dataclass(slots=True)
+class _Walk:
+    fragments: dict[str, FragmentDefinitionNode]
+    sizes: dict[tuple[str, bool, bool], Size] = field(default_factory=dict)
+
+    def measure(self, operation: OperationDefinitionNode) -> Size:
+        size = self._selections(operation.selection_set, root=True, introspection=False)
+        directives = len(operation.directives or ()) + sum(
+            len(definition.directives or ()) for definition in operation.variable_definitions or ()
+        )
+        return size._replace(directives=size.directives + directives)
+
+    def _selections(self, selection_set: SelectionSetNode, *, root: bool, introspection: bool) -> Size:
+        depth = aliases = directives = root_fields = cost = introspection_depth = introspection_cost = 0
+        for node in selection_set.selections:
+            directives += len(node.directives or ())
+            if isinstance(node, FieldNode):
+                part = self._field(node, root=root, introspection=introspection)
+            elif isinstance(node, FragmentSpreadNode):
+                part = self._fragment(node.name.value, root=root, introspection=introspection)
+            else:  # an inline fragment
+                part = self._selections(node.selection_set, root=root, introspection=introspection)  # type: ignore[attr-defined]
+            depth = max(depth, part.depth)
+            aliases += part.aliases
+            directives += part.directives
+            root_fields += part.root_fields
+            cost += part.cost
+            introspection_depth = max(introspection_depth, part.introspection_depth)
+            introspection_cost += part.introspection_cost
+        return Size(depth, aliases, directives, root_fields, cost, introspection_depth, introspection_cost)
+
+    def _field(self, node: FieldNode, *, root: bool, introspection: bool) -> Size:
+        name = node.name.value
+        inside = introspection or name in _INTROSPECTION
+        below = _NOTHING
+        if node.selection_set is not None:
+            below = self._selections(node.selection_set, root=False, introspection=inside)
+        aliases = below.aliases + (node.alias is not None)
+        if inside:
+            cost = 1 + _LENGTHS.get(name, 1) * below.introspection_cost
+            return Size(0, aliases, below.directives, int(root), 0, 1 + below.introspection_depth, cost)
+        cost = below.cost + (_WEIGHTS.get(name, 1) if root else 1)
+        return Size(
+            1 + below.depth,
+            aliases,
+            below.directives,
+            int(root),
+            cost,
+            below.introspection_depth,
+            below.introspection_cost,
+        )
+
+    def _fragment(self, name: str, *, root: bool, introspection: bool) -> Size:
+        key = (name, root, introspection)
+        size = self.sizes.get(key)
+        if size is None:
+            self.sizes[key] = _NOTHING  # stays while the fragment is being counted: a cycle adds nothing to it
+            fragment = self.fragments.get(name)
+            if fragment is None:
+                return _NOTHING
+            size = self._selections(fragment.selection_set, root=root, introspection=introspection)
+            self.sizes[key] = size = size._replace(directives=size.directives + len(fragment.directives or ()))
+        return size

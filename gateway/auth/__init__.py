@@ -1,0 +1,1 @@
+"""Who is asking: tokens, the keys they are checked with, and where requests carry them."""

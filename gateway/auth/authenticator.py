@@ -1,0 +1,104 @@
+"""Who is asking: the viewer that a token stands for, and the memory of the tokens that were checked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from jwt.api_jws import PyJWS
+from jwt.exceptions import PyJWTError
+
+from userline.gateway.auth.keys import KeySet, SharedSecret
+from userline.gateway.auth.tokens import LEEWAY_SECONDS, TokenRefused, read, viewer_of
+from userline.users.errors import Unauthenticated
+from userline.users.viewer import OPEN_VIEWER, Viewer
+
+if TYPE_CHECKING:
+    from userline.gateway.auth.keys import Keys
+    from userline.gateway.settings import Settings
+
+logger = logging.getLogger("userline.auth")
+
+MISSING_TOKEN: Final = "A token is required, as Authorization: Bearer TOKEN."  # noqa: S105 - a sentence
+
+_CACHED_VIEWERS: Final = 10_000
+
+
+class Authenticator:
+    """Tells viewers by their tokens. Without keys the gateway is open, and everybody is ``OPEN_VIEWER``.
+
+    For one event loop.
+    """
+
+    def __init__(self, app_id: str, keys: Keys | None, *, capacity: int = _CACHED_VIEWERS) -> None:
+        self._app_id = app_id
+        self._keys = keys
+        self._jws = PyJWS(algorithms=keys.algorithms if keys else ())
+        self._capacity = capacity
+        self._viewers: OrderedDict[bytes, Viewer] = OrderedDict()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Authenticator:
+        """Return the authenticator that the settings ask for."""
+        if settings.secret is not None:
+            return cls(settings.app_id, SharedSecret(settings.secret.get_secret_value().encode()))
+        if settings.jwks_url is not None:
+            keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds)
+            made = cls(settings.app_id, keys)
+            keys.on_change = made.forget
+            return made
+        return cls(settings.app_id, None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no tokens are checked."""
+        return self._keys is None
+
+    async def viewer(self, token: str | None) -> Viewer:
+        """Return who shows this token.
+
+        Raises Unauthenticated, whose message is for the caller, and StoreUnavailable if the keys cannot be fetched.
+        """
+        if self._keys is None:
+            return OPEN_VIEWER
+        if token is None:
+            raise Unauthenticated(MISSING_TOKEN)
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._viewers.get(digest)
+        if known is not None:
+            if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
+                self._viewers.move_to_end(digest)
+                return known
+            del self._viewers[digest]
+        try:
+            viewer = await self._check(token, self._keys)
+        except TokenRefused as refused:
+            logger.info("A token was refused: %s.", refused)
+            raise Unauthenticated(refused.told) from None
+        self._viewers[digest] = viewer
+        if len(self._viewers) > self._capacity:
+            self._viewers.popitem(last=False)
+        return viewer
+
+    def forget(self) -> None:
+        """Forget every token that was checked, because the keys are others now."""
+        self._viewers.clear()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._keys is not None:
+            await self._keys.close()
+
+    async def _check(self, token: str, keys: Keys) -> Viewer:
+        told = read(token)
+        if told.algorithm not in keys.algorithms:
+            raise TokenRefused("alg is not one that is accepted here")
+        key = await keys.find(told.algorithm, told.key_id)
+        try:
+            self._jws.decode_complete(token, key, algorithms=[told.algorithm])
+        except PyJWTError:
+            raise TokenRefused("the signature is not good") from None
+        return viewer_of(told.claims, app_id=self._app_id, now=time.time())

@@ -1,0 +1,125 @@
+"""What a token says, read strictly. No I/O.
+
+A token is a JWT (RFC 7519) in the compact form of a JWS (RFC 7515). What can be read in two ways (repeated names, NaN,
+characters that a decoder skips) is refused, and so is whatever asks to be checked with something other than the
+configured key. ``TokenRefused`` says precisely why, for the log; it never holds anything of the token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from userline.users.errors import BadUserInput
+from userline.users.patch import parse_id
+from userline.users.viewer import Viewer, ViewerKind
+
+MAX_TOKEN_CHARACTERS: Final = 8192
+LEEWAY_SECONDS: Final = 30.0
+"""How far the clocks of who issues and who checks tokens may be apart."""
+
+_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII)
+_FORBIDDEN_HEADERS = ("crit", "b64", "jwk", "jku", "x5u", "x5c")
+_LATEST = 2**53
+
+
+class TokenRefused(Exception):
+    """A token that shows nobody. ``told`` is the sentence for the caller, ``str(error)`` the reason for the log."""
+
+    def __init__(self, reason: str, told: str = "The token is not valid.") -> None:
+        super().__init__(reason)
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """The header and the claims of a token whose signature nobody has checked yet."""
+
+    algorithm: str
+    key_id: str | None
+    claims: dict[str, Any]
+
+
+def read(token: str) -> Unverified:
+    """Return what the token says. Raises TokenRefused."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise TokenRefused("the token is too long")
+    parts = _COMPACT.fullmatch(token)
+    if parts is None:
+        raise TokenRefused("the token does not have three parts of base64url")
+    header = _object(parts[1], "header")
+    claims = _object(parts[2], "payload")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str):
+        raise TokenRefused("alg is not a string")
+    for name in _FORBIDDEN_HEADERS:
+        if name in header:
+            raise TokenRefused(f"the header has {name}")
+    key_id = header.get("kid")
+    if not isinstance(key_id, str | None):
+        raise TokenRefused("kid is not a string")
+    return Unverified(algorithm, key_id, claims)
+
+
+def viewer_of(claims: dict[str, Any], *, app_id: str, now: float) -> Viewer:
+    """Return who the claims of a token with a good signature stand for. Raises TokenRefused."""
+    expires_at = _moment(claims, "exp")
+    not_before = _moment(claims, "nbf")
+    _moment(claims, "iat")
+    if claims.get("iss") != app_id:
+        raise TokenRefused("iss is not the app's id")
+    audience = claims.get("aud", app_id)
+    if app_id not in (audience if isinstance(audience, list) else [audience]):
+        raise TokenRefused("aud does not have the app's id")
+    if expires_at is not None and now >= expires_at + LEEWAY_SECONDS:
+        raise TokenRefused("exp is past", "The token has expired.")
+    if not_before is not None and now < not_before - LEEWAY_SECONDS:
+        raise TokenRefused("nbf is still to come", "The token is not valid yet.")
+    match claims.get("tokenType"):
+        case "app":
+            return Viewer(ViewerKind.APP, expires_at=expires_at)
+        case "user":
+            try:
+                return Viewer(ViewerKind.USER, parse_id(claims.get("sub")), expires_at)
+            except BadUserInput:
+                raise TokenRefused("sub is not a user id") from None
+    raise TokenRefused("tokenType is neither user nor app")
+
+
+def _object(part: str, name: str) -> dict[str, Any]:
+    try:
+        text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
+        value = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_no_constant)
+    except (binascii.Error, ValueError, RecursionError):
+        raise TokenRefused(f"the {name} is not sound JSON in base64url") from None
+    if not isinstance(value, dict):
+        raise TokenRefused(f"the {name} is not an object")
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("A name is there twice.")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON.")
+
+
+def _moment(claims: dict[str, Any], name: str) -> float | None:
+    """Return a claim in Unix seconds, or None if it is left out. Source: RFC 7519, section 2, NumericDate."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TokenRefused(f"{name} is not a number")
+    if abs(value) > _LATEST:
+        raise TokenRefused(f"{name} is out of range")
+    return float(value)

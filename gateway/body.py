@@ -1,0 +1,57 @@
+"""Bodies of requests: read whole up to a limit, and JSON alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from userline.gateway.negotiation import JSON
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class BodyRefused(Exception):
+    """A body that is not read to its end, or is not JSON. ``field`` is the part of the request that is wrong."""
+
+    def __init__(self, status: int, field: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field
+
+
+async def read_json(request: Request, most: int) -> Any:
+    """Return the value in a JSON body of at most ``most`` bytes.
+
+    Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
+    """
+    _check_content_type(request.headers.get("content-type"))
+    body = await _read(request, most)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BodyRefused(400, "body", f"The body is not valid JSON: {error}") from None
+
+
+async def _read(request: Request, most: int) -> bytes:
+    too_large = BodyRefused(413, "body", f"The body is larger than {most} bytes, which is the limit.")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise too_large
+    return bytes(body)
+
+
+def _check_content_type(header: str | None) -> None:
+    name, _, parameters = (header or "").partition(";")
+    if name.strip().lower() != JSON:
+        raise BodyRefused(415, "content-type", f"The Content-Type of the body must be {JSON}.")
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
+            raise BodyRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")

@@ -1,0 +1,174 @@
+"""WebSocket connections whose floods cost the gateway little, and which end when they are to end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+    from websockets.frames import Frame
+
+_SLICE_BYTES: Final = 2048
+"""How much is parsed before it is looked at whether to go on: a frame can be as small as six bytes."""
+
+_CONTROL_FRAMES_PER_SECOND: Final = 10.0
+_CONTROL_FRAMES_AT_ONCE: Final = 100
+_FRAGMENTS: Final = 256
+"""How many frames one message may come in."""
+
+_BYTES_AFTER_CLOSE: Final = 262_144
+"""How much is read and thrown away while the gateway waits for the answer to its close."""
+
+_PATIENCE: Final = 5.0
+"""How long a client that reads slowly may take to get the last that was sent to it."""
+
+
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """Closes floods of control frames and of fragments (1008), answers pings only as fast as the answers are read,
+    and aborts connections whose client has stopped reading where Uvicorn would wait for it.
+    """  # noqa: D205, D209 - one sentence
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unparsed = b""
+        self._waiting = False
+        self._fragments = 0
+        self._control_frames = 0.0
+        self._counted_at = 0.0
+        self._owed_pong = b""
+        self._thrown_away = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was still to be done."""
+        self._unparsed = b""
+        self._owed_pong = b""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what is there, until enough of it is under way."""
+        if self.close_sent:
+            self._thrown_away += len(data)
+            if self._thrown_away > _BYTES_AFTER_CLOSE:
+                self.transport.abort()
+                return
+        self._unparsed = self._unparsed + data if self._unparsed else data
+        if not self._waiting:
+            self._parse()
+
+    def _parse(self) -> None:
+        self._waiting = False
+        while self._unparsed and not self.read_paused:
+            if self.transport.is_closing():
+                self._unparsed = b""
+                return
+            part, self._unparsed = self._unparsed[:_SLICE_BYTES], self._unparsed[_SLICE_BYTES:]
+            super().data_received(part)
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next event; what has been read meanwhile is parsed in a turn of its own."""
+        message = await super().receive()
+        if self._unparsed and not self.read_paused and not self._waiting:
+            self._waiting = True
+            self.loop.call_soon(self._parse)
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; to close, wait for a client that does not read no longer than it deserves."""
+        if message["type"] != "websocket.close":
+            await super().send(message)
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await super().send(message)
+        except TimeoutError:
+            self.transport.abort()
+            raise ClientDisconnected from None
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def handle_text(self, event: Frame) -> None:
+        """Count the first frame of a message."""
+        self._fragments = 1
+        super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """Count the first frame of a message."""
+        self._fragments = 1
+        super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Count a further frame of a message."""
+        self._fragments += 1
+        if self._fragments > _FRAGMENTS:
+            self._refuse(f"A message has more than {_FRAGMENTS} frames")
+        else:
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """Answer, or owe the answer to a client that does not read: the newest one is enough (RFC 6455, 5.5.3)."""
+        pong = b"".join(self.conn.data_to_send())
+        if self._is_flood():
+            return
+        if self.writable.is_set():
+            self.transport.write(pong)
+        else:
+            self._owed_pong = pong
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take the answer to a ping of ours."""
+        if not self._is_flood():
+            super().handle_pong(event)
+
+    def resume_writing(self) -> None:
+        """Go on sending, an owed answer first."""
+        super().resume_writing()
+        if self._owed_pong and not self.transport.is_closing():
+            self.transport.write(self._owed_pong)
+        self._owed_pong = b""
+
+    def keepalive_timeout(self) -> None:
+        """Close a connection whose client does not answer; what it has not read yet, it never will."""
+        super().keepalive_timeout()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Close because the gateway stops, and do not wait for ever for who does not read."""
+        super().shutdown()
+        self.loop.call_later(_PATIENCE, self.transport.abort)
+
+    def _is_flood(self) -> bool:
+        """Count a control frame, and whether there are too many."""
+        if self.close_sent:
+            return True
+        now = self.loop.time()
+        forgotten = (now - self._counted_at) * _CONTROL_FRAMES_PER_SECOND
+        self._control_frames = max(self._control_frames - forgotten, 0.0) + 1.0
+        self._counted_at = now
+        if self._control_frames <= _CONTROL_FRAMES_AT_ONCE:
+            return False
+        self._refuse("Too many control frames")
+        return True
+
+    def _refuse(self, reason: str) -> None:
+        """Close with 1008. What comes in after it is not looked at."""
+        if self.close_sent:
+            return
+        self._unparsed = b""
+        self.frames = []
+        self.stop_keepalive()
+        code = CloseCode.POLICY_VIOLATION
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.fail(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.writable.is_set():
+            self.transport.close()
+        else:
+            self.transport.abort()

@@ -1,0 +1,82 @@
+"""Answers of the REST API, refusals among them: ``{"errorCode": …, "reasons": […]}``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from starlette.responses import Response
+
+from userline.execution.errors import mask
+from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, UserlineError
+
+if TYPE_CHECKING:
+    from userline.gateway.body import BodyRefused
+
+NOT_FOUND: Final = "NOT_FOUND"
+"""The one code that only the REST API has: there is no such user, or no such address."""
+
+MOST_REASONS: Final = 100
+"""How many reasons one error has at most, for each user."""
+
+_STATUS: Final = {
+    ErrorCode.BAD_USER_INPUT: 400,
+    ErrorCode.NAME_REQUIRED: 400,
+    ErrorCode.OPERATION_TOO_COMPLEX: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.USER_SYNC_DISABLED: 403,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.STORE_UNAVAILABLE: 503,
+}
+
+# What tells the caller how to go on, by status.
+_MORE_HEADERS: Final = {429: {"retry-after": "1"}, 503: {"retry-after": "1"}}
+
+_LONGEST_REASON: Final = 1000
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return ``value`` as JSON that nobody keeps."""
+    return Response(
+        orjson.dumps(value),
+        status,
+        {
+            "cache-control": "no-store",
+            "content-type": "application/json; charset=utf-8",
+            "x-content-type-options": "nosniff",
+            **(headers or {}),
+        },
+    )
+
+
+def refuse(status: int, code: str, reason: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an error with one reason."""
+    return answer({"errorCode": code, "reasons": [reason]}, status, headers)
+
+
+def refuse_body(refused: BodyRefused) -> Response:
+    """Return the error that says why a body was not read."""
+    return refuse(refused.status, ErrorCode.BAD_USER_INPUT, str(refused))
+
+
+def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) -> Response:
+    """Return the error that tells of a refusal; that of a batch also says what is wrong with each user."""
+    value = _told(error)
+    if isinstance(error, BatchRefused):
+        value["users"] = {user_id: _told(one) for user_id, one in error.errors.items()}
+    status = _STATUS[error.code]
+    return answer(value, status, headers or _MORE_HEADERS.get(status))
+
+
+def fail(error: Exception, request_id: str) -> Response:
+    """Log an unexpected exception whole, and return the error that says no more than where to find it."""
+    return refuse(500, ErrorCode.INTERNAL_SERVER_ERROR, mask(error, request_id)["message"])
+
+
+def _told(error: UserlineError) -> dict[str, Any]:
+    reasons = [problem.message for problem in error.problems] if isinstance(error, BadUserInput) else [error.message]
+    shown = [reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…" for reason in reasons]
+    if len(shown) > MOST_REASONS:
+        shown[MOST_REASONS - 1 :] = [f"There are {len(reasons) - MOST_REASONS + 1} more reasons."]
+    return {"errorCode": error.code, "reasons": shown}

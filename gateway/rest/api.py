@@ -1,0 +1,165 @@
+"""The endpoints of the REST API."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import BaseRoute, Match
+
+from userline.gateway.auth.bearer import challenge
+from userline.gateway.body import BodyRefused, read_json
+from userline.gateway.rest.access import authenticate
+from userline.gateway.rest.answers import NOT_FOUND, answer, fail, refuse, refuse_body, refuse_error
+from userline.gateway.rest.openapi import describe
+from userline.gateway.rest.path import PREFIX, Collection, Description, Item, parse_path
+from userline.gateway.rest.query import no_parameters, page_of
+from userline.resolvers.audit import audit
+from userline.users.codec import record_to_json
+from userline.users.errors import BadUserInput, ErrorCode, Problem, StoreUnavailable, Unauthenticated, UserlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import TypeAlias
+
+    from starlette.datastructures import URLPath
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
+    from userline.gateway.runtime import Runtime
+    from userline.storage.protocol import WriteResult
+    from userline.users.viewer import Viewer
+
+    Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+class RestRoute(BaseRoute):
+    """Everything under ``/v1``. Starlette's own routes match decoded paths, which hide where an id ends."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._api = RestApi(runtime)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take HTTP requests under the prefix, whatever their method."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        mine = scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
+        return (Match.FULL if mine else Match.NONE), {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Nothing here has a name."""
+        raise NotImplementedError
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            response = await self._api.answer(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+
+class RestApi:
+    """Whole users over HTTP."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+
+    async def answer(self, request: Request) -> Response:
+        """Return the answer to one request. Raises Starlette's ClientDisconnect alone."""
+        try:
+            return await self._route(request)
+        except BodyRefused as refused:
+            return refuse_body(refused)
+        except Unauthenticated as error:
+            return refuse_error(error, challenge(request.scope))
+        except UserlineError as error:
+            return refuse_error(error)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - masked and logged
+            return fail(error, _request_id(request))
+
+    async def _route(self, request: Request) -> Response:
+        handlers: dict[str, Handler]
+        match parse_path(request.scope, self._settings.app_id):
+            case Description():
+                handlers = {"GET": self._describe}
+            case Collection():
+                handlers = {"GET": self._list, "PUT": self._put_many}
+            case Item() as item:
+                handlers = {"GET": partial(self._get, item=item), "PUT": partial(self._put, item=item)}
+            case None:
+                return refuse(404, NOT_FOUND, "There is nothing at this address.")
+        if request.method not in handlers:
+            allowed = ", ".join(handlers)
+            reason = f"This address takes {' and '.join(handlers)} requests."
+            return refuse(405, ErrorCode.BAD_USER_INPUT, reason, {"allow": allowed})
+        return await handlers[request.method](request)
+
+    async def _describe(self, request: Request) -> Response:
+        no_parameters(request)
+        return answer(describe(self._settings, with_tokens=not self._runtime.authenticator.is_open))
+
+    async def _get(self, request: Request, item: Item) -> Response:
+        viewer = await authenticate(request, self._runtime)
+        no_parameters(request)
+        user_id = item.user_id()
+        _audit(request, viewer, "read", [user_id])
+        (record,) = await self._in_time(self._runtime.users.records([user_id]))
+        if record is None:
+            return refuse(404, NOT_FOUND, "There is no user with this id.")
+        return answer(record_to_json(record))
+
+    async def _list(self, request: Request) -> Response:
+        viewer = await authenticate(request, self._runtime)
+        limit, after = page_of(request)
+        records, has_more = await self._in_time(self._runtime.users.page(limit=limit, after=after))
+        _audit(request, viewer, "read", [record.snapshot.id for record in records])
+        return answer({"data": [record_to_json(record) for record in records], "hasMore": has_more})
+
+    async def _put(self, request: Request, item: Item) -> Response:
+        viewer = await authenticate(request, self._runtime)
+        no_parameters(request)
+        user_id = item.user_id()
+        patch = await self._object(request, "The body must be an object with the fields to set.")
+        _audit(request, viewer, "write", [user_id])
+        _, result = await self._in_time(self._runtime.users.set(user_id, patch, viewer=viewer))
+        return answer(_written(result))
+
+    async def _put_many(self, request: Request) -> Response:
+        viewer = await authenticate(request, self._runtime)
+        no_parameters(request)
+        patches = await self._object(request, "The body must be an object of user ids and the fields to set of each.")
+        _audit(request, viewer, "write", patches)
+        results = await self._in_time(self._runtime.users.set_many(patches))
+        return answer({user_id: _written(result) for user_id, result in results.items()})
+
+    async def _object(self, request: Request, otherwise: str) -> dict[str, Any]:
+        value = await read_json(request, self._settings.max_body_bytes)
+        if not isinstance(value, dict):
+            raise BadUserInput([Problem("body", otherwise)])
+        return value
+
+    async def _in_time(self, work: Awaitable[Any]) -> Any:
+        """Wait for the store no longer than for a GraphQL operation; a write goes on to its end all the same."""
+        try:
+            async with asyncio.timeout(self._settings.operation_seconds):
+                return await work
+        except TimeoutError:
+            raise StoreUnavailable from None
+
+
+def _audit(request: Request, viewer: Viewer, action: str, user_ids: Iterable[str]) -> None:
+    audit(viewer, action, list(user_ids), _request_id(request))
+
+
+def _written(result: WriteResult) -> dict[str, bool]:
+    return {"created": result.created, "changed": result.changed}
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.scope["state"]["request_id"]
+    return request_id

@@ -1,0 +1,81 @@
+"""Who is at the other end of a socket, for how long, and how that is renewed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from userline.gateway.auth.bearer import token_of_payload, token_of_request
+from userline.gateway.auth.tokens import LEEWAY_SECONDS
+from userline.gateway.websocket.protocol import CloseCode, Closed
+from userline.users.errors import StoreUnavailable, Unauthenticated
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from userline.gateway.auth.authenticator import Authenticator
+    from userline.users.viewer import Viewer
+
+
+class Credentials:
+    """The viewer of one socket."""
+
+    def __init__(self, authenticator: Authenticator, scope: Scope) -> None:
+        self._authenticator = authenticator
+        self._scope = scope
+        self._viewer: Viewer | None = None
+        self.ends_at: float | None = None
+        """When the token stops being good, in Unix seconds, or None for never.
+
+        That is at its ``exp``. The leeway is for being let in: a token that is let in by it ends with it.
+        """
+
+    @property
+    def viewer(self) -> Viewer:
+        """The viewer, now. Raises Closed if there is none, or no longer."""
+        if self._viewer is None:
+            raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
+        if self.ends_at is not None and time.time() >= self.ends_at:
+            raise Closed(CloseCode.TOKEN_EXPIRED, "Token expired")
+        return self._viewer
+
+    async def establish(self, payload: Any) -> Viewer:
+        """Take the token in the payload of ``connection_init``, else in the handshake. Raises Closed."""
+        token = self._token_in(payload)
+        if token is None and not self._authenticator.is_open:
+            try:
+                token = token_of_request(self._scope)
+            except Unauthenticated as error:
+                raise Closed(CloseCode.FORBIDDEN, f"Forbidden: {error.message}") from None
+        return await self._accept(token)
+
+    async def renew(self, payload: Any) -> bool:
+        """Take the token in the payload of a ``ping``, if there is one, and return whether there was. Raises Closed."""
+        token = self._token_in(payload)
+        if token is None:
+            return False
+        await self._accept(token, self.viewer)
+        return True
+
+    def _token_in(self, payload: Any) -> str | None:
+        try:
+            return token_of_payload(payload)
+        except Unauthenticated as error:
+            if self._authenticator.is_open:
+                return None
+            raise Closed(CloseCode.FORBIDDEN, f"Forbidden: {error.message}") from None
+
+    async def _accept(self, token: str | None, before: Viewer | None = None) -> Viewer:
+        try:
+            viewer = await self._authenticator.viewer(token)
+        except Unauthenticated as error:
+            raise Closed(CloseCode.FORBIDDEN, f"Forbidden: {error.message}") from None
+        except StoreUnavailable as error:
+            raise Closed(CloseCode.TRY_AGAIN_LATER, error.message) from None
+        if before is not None and (viewer.kind, viewer.user_id) != (before.kind, before.user_id):
+            raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
+        ends_at = viewer.expires_at
+        if ends_at is not None and ends_at <= time.time():
+            ends_at += LEEWAY_SECONDS
+        self._viewer, self.ends_at = viewer, ends_at
+        return viewer

@@ -1,0 +1,36 @@
+"""Fixtures for the tests of tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.gateway import RunningGateway
+from tests.support.tokens import SECRET, KeyServer, Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that checks tokens with ``SECRET``, and logs all that it can."""
+    running = RunningGateway(
+        tmp_path_factory.mktemp("guarded"), "--log-level", "debug", env={"USERLINE_SECRET": SECRET}
+    )
+    yield running
+    code = running.stop()
+    assert code == 0, running.log
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer.new("ES256", "first")
+
+
+@pytest.fixture
+def key_server(signer: Signer) -> Iterator[KeyServer]:
+    server = KeyServer(signer)
+    yield server
+    server.stop()
