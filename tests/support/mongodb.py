@@ -2,8 +2,8 @@
 
 A default run has nx-27017, which comes with the development tools. ``USERLINE_TEST_STORES`` names others, separated by
 commas: ``mongo-java-server``, which ``scripts/mongo-stand-ins`` puts into ``.stand-ins/``, and ``ferretdb`` (version
-1), which has to be on PATH. ``USERLINE_TEST_MONGODB_URI`` adds the MongoDB that it names, which has to be a replica set for
-all tests to run.
+1), which has to be on PATH. ``USERLINE_TEST_MONGODB_URI`` adds the MongoDB that it names, which has to be a replica set
+for all tests to run.
 """
 
 from __future__ import annotations
