@@ -52,7 +52,7 @@ class DocumentCache:
     Without ``introspection`` the schema cannot be asked for, and errors do not suggest names of it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting
         self,
         schema: GraphQLSchema,
         *,

@@ -22,10 +22,13 @@ from graphql.execution import create_source_event_stream, execute_root_selection
 
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
+from userline.execution.pacer import Pacer
+from userline.execution.trusted import PersistedDocuments, TrustedDocuments
 from userline.users.errors import ErrorCode, OperationTooComplex, StoreUnavailable, UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     import strawberry
     from graphql import GraphQLInputType, GraphQLSchema, OperationDefinitionNode
@@ -34,10 +37,14 @@ if TYPE_CHECKING:
     from userline.execution.cost import OperationLimits
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
+    from userline.execution.trusted import DocumentTexts
     from userline.resolvers.context import Context
 
 _FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
 _WHAT_WAS_FOUND = re.compile(r",? found: .*", re.DOTALL | re.IGNORECASE)
+
+_MAX_VARIABLE_ERRORS = 20
+_MAX_LEVELS = 50
 
 Payload: TypeAlias = "dict[str, Any]"
 """A GraphQL response: ``data`` (unless nothing was executed) and ``errors`` (if there are any)."""
@@ -54,6 +61,10 @@ class RequestRefused(Exception):
     def payload(self) -> Payload:
         """The response."""
         return {"errors": self.errors}
+
+
+class _EnoughErrors(Exception):
+    """There are as many errors as anybody wants to read."""
 
 
 class SubscriptionFailed(Exception):
@@ -127,6 +138,8 @@ class Engine:
         time_limit: float = 10.0,
         introspection: bool = True,
         limits: OperationLimits | None = None,
+        persisted_documents: int = 1000,
+        trusted_documents: Path | None = None,
     ) -> None:
         self._time_limit = time_limit
         self._hide_suggestions = not introspection
@@ -140,12 +153,26 @@ class Engine:
             introspection=introspection,
             limits=limits,
         )
+        self.texts: DocumentTexts = (
+            TrustedDocuments.of(trusted_documents, self.documents)
+            if trusted_documents
+            else PersistedDocuments(persisted_documents)
+        )
+        self.pacer = Pacer()
 
     def prepare(self, request: GraphQLRequest, context: Context) -> Operation:
         """Return the operation that the request asks for. Raises RequestRefused."""
-        document = self.documents.get(request.query)
+        try:
+            text = self.texts.text_of(request)
+        except UserlineError as error:
+            raise RequestRefused([format_refusal(error)]) from None
+        document = self.documents.get(text)
         if document.ast is None:
             raise RequestRefused(document.errors)
+        self.texts.keep(request)
+        if request.variables and not _is_shallow(request.variables):
+            too_deep = f"The variables are nested more than {_MAX_LEVELS} levels deep, which is the limit."
+            raise RequestRefused([format_refusal(OperationTooComplex(too_deep))])
         operation = _choose(document.operations, request.operation_name)
         refusal = document.refusals.get(operation.name.value if operation.name else None)
         if refusal is not None:
@@ -180,6 +207,21 @@ def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | N
     raise RequestRefused([format_request_error(GraphQLError(message), ErrorCode.GRAPHQL_VALIDATION_FAILED)])
 
 
+def _is_shallow(variables: dict[str, Any]) -> bool:
+    """Return whether the variables can be walked recursively by all who do so."""
+    level: list[Any] = [variables]
+    for _ in range(_MAX_LEVELS):
+        level = [
+            below
+            for value in level
+            for below in (value.values() if isinstance(value, dict) else value)
+            if isinstance(below, dict | list)
+        ]
+        if not level:
+            return True
+    return False
+
+
 def _bad_variables(
     schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any], *, hide_suggestions: bool
 ) -> list[FormattedError]:
@@ -208,6 +250,11 @@ def _bad_variables(
             named = _FIELD_IN_COMPLAINT.search(complaint)
             field = path[0] if path and isinstance(path[0], str) else named[1] if named else name
             errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, field))
+            if len(errors) >= _MAX_VARIABLE_ERRORS:
+                raise _EnoughErrors
 
-        validate_input_value(value, variable_type, add, hide_suggestions)
+        try:
+            validate_input_value(value, variable_type, add, hide_suggestions)
+        except _EnoughErrors:
+            break
     return errors

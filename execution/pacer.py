@@ -6,29 +6,33 @@ import asyncio
 import time
 from typing import Final
 
-_TURN_SECONDS: Final = 0.015
+PREPARING_SECONDS: Final = 0.01
+EXECUTING_SECONDS: Final = 0.025
+"""Longer, because lookups that begin in one turn become one read of the store."""
+
+_PAUSE_SECONDS: Final = 0.001
+"""Not 0: what the loop finds ready goes before what is due, and others wait for a time, too."""
 
 
 class Pacer:
-    """Lets operations begin in a turn of the event loop until its time is up, and the others in the next ones.
+    """Lets work begin in a turn of the event loop until its time is up, and the rest in the next turns.
 
     For one event loop.
     """
 
-    def __init__(self, seconds: float = _TURN_SECONDS) -> None:
-        self._seconds = seconds
-        self._until: float | None = None
+    def __init__(self) -> None:
+        self._started: float | None = None
 
-    async def turn(self) -> None:
-        """Return when there is time left in this turn."""
+    async def turn(self, seconds: float) -> None:
+        """Return when this turn has lasted less than ``seconds``, counted from the first who asked in it."""
         while True:
             now = time.perf_counter()
-            if self._until is None:
-                self._until = now + self._seconds
+            if self._started is None:
+                self._started = now
                 asyncio.get_running_loop().call_soon(self._end)
-            if now < self._until:
+            if now - self._started < seconds:
                 return
-            await asyncio.sleep(0)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     def _end(self) -> None:
-        self._until = None
+        self._started = None

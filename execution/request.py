@@ -5,10 +5,13 @@ Source: https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameter
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from userline.users.errors import BadUserInput, Problem
+
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class GraphQLRequest:
     query: str
     operation_name: str | None = None
     variables: dict[str, Any] | None = None
+    document_hash: str | None = None
+    """The SHA-256 hash of the document, in hexadecimal digits. With it, ``query`` may be empty."""
 
 
 def parse_request(value: object) -> GraphQLRequest:
@@ -25,7 +30,10 @@ def parse_request(value: object) -> GraphQLRequest:
     if not isinstance(value, dict):
         raise BadUserInput([Problem("body", 'A GraphQL request must be a JSON object such as {"query": "{ … }"}.')])
     problems = []
+    document_hash, problem = _hash_in(value)
     query = value.get("query")
+    if query is None and document_hash is not None:
+        query = ""
     if not isinstance(query, str):
         problems.append(Problem("query", "query is required: a string with a GraphQL document."))
         query = ""
@@ -37,8 +45,28 @@ def parse_request(value: object) -> GraphQLRequest:
     if not isinstance(variables, dict | None):
         problems.append(Problem("variables", "variables must be an object or null."))
         variables = None
-    if not isinstance(value.get("extensions"), dict | None):
-        problems.append(Problem("extensions", "extensions must be an object or null."))
+    if problem is not None:
+        problems.append(problem)
     if problems:
         raise BadUserInput(problems)
-    return GraphQLRequest(query, operation_name or None, variables)
+    return GraphQLRequest(query, operation_name or None, variables, document_hash)
+
+
+def _hash_in(value: dict[str, Any]) -> tuple[str | None, Problem | None]:
+    """Return the hash that a request names its document by, or None, and what is wrong with it."""
+    extensions = value.get("extensions")
+    if not isinstance(extensions, dict | None):
+        return None, Problem("extensions", "extensions must be an object or null.")
+    found, place = value.get("documentId"), "documentId"
+    persisted = (extensions or {}).get("persistedQuery")
+    if found is None and persisted is not None:
+        place = "extensions"
+        if not isinstance(persisted, dict) or persisted.get("version", 1) != 1:
+            return None, Problem(place, 'extensions.persistedQuery must be {"version": 1, "sha256Hash": "…"}.')
+        found = persisted.get("sha256Hash", "")
+    if found is None:
+        return None, None
+    text = found.lower().removeprefix("sha256:") if isinstance(found, str) else ""
+    if not _HASH.fullmatch(text):
+        return None, Problem(place, f"{place} must have a SHA-256 hash in 64 hexadecimal digits.")
+    return text, None

@@ -124,11 +124,12 @@ def serve(env_file: Path | None, **flags: Any) -> None:
     for warning in settings_warnings(settings):
         logger.warning("%s", warning)
 
+    from userline.execution.trusted import TrustedDocumentsError  # noqa: PLC0415 - the other commands need none of it
     from userline.gateway import server  # noqa: PLC0415 - the other commands need none of it
 
     try:
         server.serve(settings)
-    except (UserlineError, StoreFormatError) as error:
+    except (UserlineError, StoreFormatError, TrustedDocumentsError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(_sentence(error)) from error

@@ -6,6 +6,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,17 +17,19 @@ from starlette.responses import Response
 
 from userline.execution.engine import RequestRefused
 from userline.execution.errors import format_refusal
+from userline.execution.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
 from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.gateway.rate_limit import key_of
 from userline.users.errors import BadUserInput, Problem, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from userline.execution.engine import Payload
+    from userline.execution.engine import Operation, Payload
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
     from userline.users.errors import UserlineError
@@ -94,7 +97,15 @@ class GraphQLOverHTTP:
         except StoreUnavailable as error:
             raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
         request.scope["state"]["viewer"] = viewer
+        self._take(request)
         structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+
+    def _take(self, request: Request, operations: int = 1) -> None:
+        """Count the operations that the request asks for."""
+        limiter = self._runtime.rate_limiter
+        wait = limiter.take(key_of(request.scope["state"]["viewer"], request.scope), operations)
+        if wait:
+            raise HTTPRefused.of(limiter.refusal(wait), 429, {"retry-after": str(math.ceil(wait))})
 
     async def _not_acceptable(self) -> Response:
         raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")
@@ -129,33 +140,50 @@ class GraphQLOverHTTP:
         most = self._settings.max_batch_operations
         if not 1 <= len(values) <= most:
             raise HTTPRefused(400, "body", f"A batch has 1 to {most} operations, not {len(values)}.")
-        answers = await asyncio.gather(*(self._run_item(value, request) for value in values))
+        if len(values) > 1:
+            self._take(request, len(values) - 1)
+        # Prepared one by one and executed together, so that the lookups of all become one read of the store.
+        prepared = [await self._prepare_item(value, request) for value in values]
+        answers = await asyncio.gather(*map(self._execute, prepared))
         return _respond(answers, media_type, 200)
 
-    async def _run_item(self, value: object, request: Request) -> Payload:
+    async def _prepare_item(self, value: object, request: Request) -> Operation | Payload:
         try:
-            payload, _ = await self._run(_parse(value), request)
+            return await self._prepare(_parse(value), request)
         except HTTPRefused as refused:
             return refused.payload
-        return payload
 
     async def _run(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
     ) -> tuple[Payload, bool]:
         """Return the response's payload, and whether the operation was executed."""
+        prepared = await self._prepare(wanted, request, queries_only=queries_only)
+        return await self._execute(prepared), not isinstance(prepared, dict)
+
+    async def _prepare(
+        self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
+    ) -> Operation | Payload:
+        """Return the operation, or the response's payload if it cannot be executed."""
         state = request.scope["state"]
         context = self._runtime.context(state["request_id"], state["viewer"])
+        await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
         try:
             operation = self._runtime.engine.prepare(wanted, context)
         except RequestRefused as refused:
-            return refused.payload, False
+            return refused.payload
         if operation.type is OperationType.SUBSCRIPTION:
             raise HTTPRefused(
                 400, "query", "Subscriptions are served over WebSocket at this address (graphql-transport-ws)."
             )
         if queries_only and operation.type is not OperationType.QUERY:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
-        return await operation.execute(), True
+        return operation
+
+    async def _execute(self, prepared: Operation | Payload) -> Payload:
+        if isinstance(prepared, dict):
+            return prepared
+        await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
+        return await prepared.execute()
 
 
 def _parse(value: object) -> GraphQLRequest:

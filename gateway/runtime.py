@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
+from userline.gateway.rate_limit import RateLimiter
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
@@ -42,7 +44,12 @@ class Runtime:
             max_document_tokens=settings.max_document_tokens,
             time_limit=settings.operation_seconds,
             introspection=settings.introspection,
+            limits=settings.operation_limits,
+            persisted_documents=settings.persisted_documents,
+            trusted_documents=settings.trusted_documents,
         )
+        self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
+        self.sockets_of_users: Counter[str] = Counter()
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.sockets = 0
 

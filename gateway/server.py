@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -14,6 +15,8 @@ import uvicorn
 
 from userline.gateway.app import make_app
 from userline.gateway.logs import configure_logging
+from userline.gateway.protocols.http import make_http_protocol
+from userline.gateway.protocols.websocket import BoundedWebSocketProtocol
 from userline.gateway.runtime import Runtime
 from userline.gateway.workers import follow_parent, run_workers
 
@@ -35,6 +38,7 @@ def serve(settings: Settings) -> None:
     opened.
     """
     with _listen(settings.host, settings.port) as listener:
+        _give_up_on_silent_clients(listener, settings.ping_seconds)
         if settings.workers == 1:
             _work(settings, listener)
         else:
@@ -65,7 +69,8 @@ def _work(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",
         timeout_graceful_shutdown=settings.shutdown_seconds,
-        ws="websockets-sansio",
+        http=make_http_protocol(max_header_bytes=settings.max_header_bytes, header_seconds=settings.header_seconds),
+        ws=BoundedWebSocketProtocol,
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,
@@ -79,6 +84,8 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.sock
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     async with runtime.running():
+        gc.collect()
+        gc.freeze()  # what is there now stays, so that collections have no reason to look at it again
         if runtime.authenticator.is_open:
             logger.warning(
                 "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
@@ -108,6 +115,12 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {reason}.") from error
+
+
+def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> None:
+    """Have the system end connections, where it can, whose client acknowledges nothing of what was sent to it."""
+    if ping_seconds and hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1000, int(ping_seconds * 2000)))
 
 
 class _Server(uvicorn.Server):

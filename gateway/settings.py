@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from userline.execution.cost import OperationLimits
 from userline.gateway.settings_checks import (
     OPEN_ROLES,
     SettingsError,
@@ -177,13 +178,67 @@ class Settings(BaseSettings):
     max_document_tokens: int = _setting(
         "Limits of operations", 1000, "How many tokens a GraphQL document may have.", ge=1
     )
+    max_depth: int = _setting("Limits of operations", 10, "How many levels deep an operation may select.", ge=1)
+    max_aliases: int = _setting(
+        "Limits of operations", 30, "How many aliases an operation may have, fragments included.", ge=0
+    )
+    max_directives: int = _setting(
+        "Limits of operations", 50, "How many directives an operation may have, fragments included.", ge=0
+    )
+    max_root_fields: int = _setting(
+        "Limits of operations", 50, "How many fields of the root an operation may have, fragments included.", ge=1
+    )
+    max_cost: int = _setting(
+        "Limits of operations",
+        1000,
+        "What an operation may cost: 1 for each field, 5 for user, 100 for users, 10 for a mutation or subscription.",
+        ge=1,
+    )
+    max_introspection_depth: int = _setting(
+        "Limits of operations", 20, "How many levels deep an operation may ask for the schema.", ge=1
+    )
+    max_introspection_cost: int = _setting(
+        "Limits of operations",
+        8000,
+        "How much of the schema an operation may ask for; the query of code generators costs about 4,100.",
+        ge=1,
+    )
+    trusted_documents: Path | None = _setting(
+        "Limits of operations",
+        None,
+        "A directory with the only documents that are served: .graphql files, and .json manifests of them by hash.",
+    )
+    persisted_documents: int = _setting(
+        "Limits of operations",
+        1000,
+        "How many documents are kept that clients have sent with their hash, to name them by it; 0 = none.",
+        ge=0,
+    )
     document_cache: int = _setting(
         "Limits of operations", 1000, "How many GraphQL documents are kept parsed and validated.", ge=1
     )
     operation_seconds: float = _setting("Limits of operations", 10, "How long one query or mutation may take.", gt=0)
+    max_header_bytes: int = _setting(
+        "Limits of operations", 16_384, "How large the headers of a request may be, its address included.", ge=1024
+    )
+    header_seconds: float = _setting("Limits of operations", 10, "How long the headers may take to arrive.", gt=0)
+    rate_limit_per_second: float = _setting(
+        "Limits of operations",
+        100,
+        "How many operations and socket messages a user may send a second; 0 = any number. On an open gateway it goes "
+        "by address, and the default is 0.",
+        ge=0,
+    )
+    rate_limit_burst: int = _setting(
+        "Limits of operations", 2000, "How many of them may come at once after a quiet time.", ge=1
+    )
 
     max_message_bytes: int = _setting("WebSockets", 65_536, "How large a message from a client may be.", ge=1)
     max_subscriptions: int = _setting("WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1)
+    max_sockets: int = _setting("WebSockets", 10_000, "How many sockets one process may have open.", ge=1)
+    max_sockets_per_user: int = _setting(
+        "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0
+    )
     connection_init_seconds: float = _setting(
         "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0
     )
@@ -216,6 +271,19 @@ class Settings(BaseSettings):
             phones=self.max_phones,
         )
         return Rules(limits, frozenset(self._roles) if self.roles else None)
+
+    @property
+    def operation_limits(self) -> OperationLimits:
+        """How large an operation may be."""
+        return OperationLimits(
+            depth=self.max_depth,
+            aliases=self.max_aliases,
+            directives=self.max_directives,
+            root_fields=self.max_root_fields,
+            cost=self.max_cost,
+            introspection_depth=self.max_introspection_depth,
+            introspection_cost=self.max_introspection_cost,
+        )
 
     @property
     def app_roles(self) -> dict[str, dict[str, Any]]:
@@ -263,6 +331,8 @@ class Settings(BaseSettings):
         problems = {name: f"{name} is not a setting." for name in origins.other_flags}
         if values.get("env") == "production":
             values = {"graphiql": False, "introspection": False} | values
+        if not values.get("secret") and not values.get("jwks_url"):
+            values = {"rate_limit_per_second": 0} | values
         try:
             self = handler(values)
         except ValidationError as error:

@@ -11,7 +11,10 @@
     ├── UserSyncDisabled         USER_SYNC_DISABLED: clients may not write users in this deployment
     ├── StoreUnavailable         STORE_UNAVAILABLE: the store did not answer
     ├── RateLimited              RATE_LIMITED: too many requests
-    └── OperationTooComplex      OPERATION_TOO_COMPLEX: an operation past a limit of the gateway
+    ├── OperationTooComplex      OPERATION_TOO_COMPLEX: an operation past a limit of the gateway
+    ├── DocumentNotTrusted       DOCUMENT_NOT_TRUSTED: a document other than the ones that this gateway serves
+    ├── PersistedQueryNotFound   PERSISTED_QUERY_NOT_FOUND: only a document's hash came, and it is not known
+    └── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED: this gateway does not keep documents by their hash
 
 Everything else that is raised while an operation runs is unexpected: the caller sees ``INTERNAL_SERVER_ERROR`` and a
 request id, the log sees all of it.
@@ -38,6 +41,9 @@ class ErrorCode(StrEnum):
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     RATE_LIMITED = "RATE_LIMITED"
     OPERATION_TOO_COMPLEX = "OPERATION_TOO_COMPLEX"
+    DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
@@ -146,3 +152,30 @@ class OperationTooComplex(UserlineError):
     """An operation is past one of the gateway's limits, which the message names."""
 
     code = ErrorCode.OPERATION_TOO_COMPLEX
+
+
+class DocumentNotTrusted(UserlineError):
+    """A document other than the ones that this gateway serves."""
+
+    code = ErrorCode.DOCUMENT_NOT_TRUSTED
+
+    def __init__(self) -> None:
+        super().__init__("This gateway serves trusted documents only, and this is none of them.")
+
+
+class PersistedQueryNotFound(UserlineError):
+    """Only the hash of a document came, and it is not known. Clients go by the message: they send the document too."""
+
+    code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
+class PersistedQueryNotSupported(UserlineError):
+    """This gateway does not keep documents by their hash. Clients go by the message, and send no more hashes."""
+
+    code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")

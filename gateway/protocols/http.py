@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
     from collections.abc import Callable
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 _SLICE_BYTES: Final = 4096
 """How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
 
@@ -149,7 +151,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._refused = True
         self._unparsed = b""
         self._clear_deadline()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
             self.transport.write(_answer(status, field, message))
             if self.transport.can_write_eof():
                 self.transport.write_eof()

@@ -31,7 +31,7 @@ _PATIENCE: Final = 5.0
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Closes floods of control frames and of fragments (1008), answers pings only as fast as the answers are read,
     and aborts connections whose client has stopped reading where Uvicorn would wait for it.
-    """  # noqa: D205, D209 - one sentence
+    """  # noqa: D205 - one sentence
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -44,6 +44,10 @@ class CloseCode(IntEnum):
     """The token's time is over and it was not renewed. Clients may come back with a new one."""
     TOO_MANY_INITIALISATION_REQUESTS = 4429
     """A second ``connection_init``."""
+    RATE_LIMITED = 4430
+    """Messages other than operations came faster than the rate limit allows. Clients may come back later."""
+    TOO_MANY_SOCKETS = 4431
+    """The user has as many sockets as one may have. Clients may come back when another one is closed."""
 
 
 class Closed(Exception):

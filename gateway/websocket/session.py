@@ -9,13 +9,17 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
+import orjson
 import structlog
 from graphql import OperationType
+from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from userline.execution.engine import RequestRefused, SubscriptionFailed
 from userline.execution.errors import format_refusal
+from userline.execution.pacer import PREPARING_SECONDS
 from userline.execution.request import parse_request
+from userline.gateway.rate_limit import key_of
 from userline.gateway.websocket.credentials import Credentials
 from userline.gateway.websocket.protocol import (
     ClientMessage,
@@ -26,6 +30,7 @@ from userline.gateway.websocket.protocol import (
     choose_subprotocol,
 )
 from userline.users.errors import BadUserInput, RateLimited
+from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,6 +49,14 @@ _LONGEST_SLEEP_SECONDS: Final = 60.0
 
 async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
     """Serve one socket until it is closed."""
+    most = runtime.settings.max_sockets
+    if runtime.sockets >= most:
+        refusal = RateLimited(f"This gateway has {most} sockets open, which is the limit. Try again in a moment.")
+        body = orjson.dumps({"errors": [format_refusal(refusal)]})
+        await websocket.send_denial_response(
+            Response(body, 503, {"content-type": "application/json; charset=utf-8", "retry-after": "5"})
+        )
+        return
     protocol = choose_subprotocol(websocket.scope["subprotocols"])
     if protocol is None:
         # Accepted first, because a browser cannot see why a handshake was refused.
@@ -55,10 +68,12 @@ async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
         return
     await websocket.accept(protocol.name)
     runtime.sockets += 1
+    session = _Session(websocket, protocol, runtime)
     try:
-        await _Session(websocket, protocol, runtime).run()
+        await session.run()
     finally:
         runtime.sockets -= 1
+        session.leave()
 
 
 class _Session:
@@ -72,6 +87,8 @@ class _Session:
         self._credentials = Credentials(runtime.authenticator, websocket.scope)
         self._expiry: asyncio.Task[None] | None = None
         self._initialised = False
+        self._limited_as: str | None = None
+        self._counted_as: str | None = None
         self._acknowledged = asyncio.Event()
 
     async def run(self) -> None:
@@ -105,6 +122,14 @@ class _Session:
         await self._handle(self._protocol.parse(text))
 
     async def _handle(self, message: Message) -> None:
+        limiter = self._runtime.rate_limiter
+        wait = limiter.take(self._limited_as)
+        if wait:
+            refusal = limiter.refusal(wait)
+            if message.type is not ClientMessage.SUBSCRIBE:
+                raise Closed(CloseCode.RATE_LIMITED, refusal.message)
+            await self._send(self._protocol.error(message.id, [format_refusal(refusal)]))
+            return
         match message.type:
             case ClientMessage.CONNECTION_INIT:
                 await self._initialise(message)
@@ -133,11 +158,30 @@ class _Session:
         self._initialised = True
         viewer = await self._credentials.establish(message.payload)
         structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+        self._enter(viewer)
         self._watch_expiry()
         await self._send(self._protocol.acknowledge())
         self._acknowledged.set()
         if self._protocol.keep_alive is not None:
             self._start_background(self._keep_alive(self._protocol.keep_alive))
+
+    def _enter(self, viewer: Viewer) -> None:
+        """Count the socket as one of its user's. Raises Closed."""
+        key = self._limited_as = key_of(viewer, self._websocket.scope)
+        most = self._runtime.settings.max_sockets_per_user
+        if viewer.kind is not ViewerKind.USER or not most or key is None:
+            return
+        if self._runtime.sockets_of_users[key] >= most:
+            raise Closed(CloseCode.TOO_MANY_SOCKETS, f"This user has {most} sockets open, which is the limit.")
+        self._runtime.sockets_of_users[key] += 1
+        self._counted_as = key
+
+    def leave(self) -> None:
+        """Count the socket no longer."""
+        if self._counted_as is not None:
+            self._runtime.sockets_of_users[self._counted_as] -= 1
+            if not self._runtime.sockets_of_users[self._counted_as]:
+                del self._runtime.sockets_of_users[self._counted_as]
 
     async def _subscribe(self, message: Message) -> None:
         if not self._acknowledged.is_set():
@@ -171,6 +215,7 @@ class _Session:
         The id is free for a next operation from just before the message that ends this one.
         """
         try:
+            await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
             operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id, viewer))
             if operation.type is OperationType.SUBSCRIPTION:
                 async with aclosing(operation.events()) as events:

@@ -372,6 +372,6 @@ def test_a_hundred_operations_at_once_are_all_answered(gateway: RunningGateway) 
 
 def test_every_close_code_is_provoked_by_name(request: pytest.FixtureRequest) -> None:
     folder = request.path.parents[1]
-    paths = [*folder.glob("clients/test_websocket_*.py"), *folder.glob("gateway/auth/test_*.py")]
+    paths = [*folder.glob("clients/test_websocket_*.py"), *folder.glob("gateway/**/test_*.py")]
     tests = "".join(path.read_text() for path in paths)
     assert [code.name for code in CloseCode if f"CloseCode.{code.name}" not in tests] == []

@@ -214,7 +214,8 @@ def test_a_body_that_is_too_large(gateway: RunningGateway) -> None:
 
 def test_a_batch_is_answered_in_order_and_item_by_item(gateway: RunningGateway) -> None:
     reads = gateway.metric("userline_store_reads_total")
-    batch: list[dict[str, object]] = [{"query": f'{{ user(id: "batched {n}") {{ id }} }}'} for n in range(48)]
+    query = "query($id: ID!) { user(id: $id) { id } }"
+    batch: list[dict[str, object]] = [{"query": query, "variables": {"id": f"batched {n}"}} for n in range(48)]
     answer = gateway.http.post("/graphql", json=[*batch, {"query": 5}, {"query": "{ app { id } }"}])
     assert answer.status_code == 200
     body = answer.json()

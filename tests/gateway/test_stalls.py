@@ -1,0 +1,86 @@
+"""No small request keeps the event loop from everybody else: a heartbeat of 1 ms tells how long it was held."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.support.attacks import BODIES
+
+from userline.gateway.app import make_app
+from userline.gateway.runtime import Runtime
+from userline.gateway.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+ROUNDS = 5
+MOST = 0.05
+REPORT = os.environ.get("USERLINE_TEST_REPORT") == "1"
+
+
+class Heartbeat:
+    """Beats every millisecond; ``longest`` is the longest time between two beats, less the millisecond."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            await asyncio.sleep(0.001)
+            now = loop.time()
+            self.longest = max(self.longest, now - last - 0.001)
+            last = now
+
+
+@asynccontextmanager
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    runtime = Runtime(load_settings({"store_url": f"sqlite:///{tmp_path}/users.db", "access_log": False}))
+    gc.collect()
+    gc.freeze()  # as a gateway does at its start
+    async with runtime.running():
+        transport = httpx.ASGITransport(make_app(runtime))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as made:
+            made.runtime = runtime  # type: ignore[attr-defined]
+            yield made
+    gc.unfreeze()
+
+
+async def stall_of(http: httpx.AsyncClient, body: bytes) -> tuple[float, httpx.Response]:
+    """Return the least of several longest stalls, each with a gateway that has not seen the document, and an answer."""
+    heartbeat = Heartbeat()
+    answer = httpx.Response(500)
+    beating = asyncio.create_task(heartbeat.beat())
+    stalls = []
+    for _ in range(ROUNDS):
+        http.runtime.engine.documents._documents.clear()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.005)
+        heartbeat.longest = 0.0
+        answer = await http.post("/graphql", content=body, headers={"content-type": "application/json"})
+        await asyncio.sleep(0.005)
+        stalls.append(heartbeat.longest)
+    beating.cancel()
+    return min(stalls), answer
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_request_stalls_nobody(name: str, tmp_path: Path) -> None:
+    body = BODIES[name]
+    assert len(body) <= 65_536
+    async with client(tmp_path) as http:
+        stall, answer = await stall_of(http, body)
+    if REPORT:
+        print(f"STALL {name} | {len(body)} | {stall * 1000:.1f} ms | {answer.text[:60]}")
+    assert answer.status_code in (200, 400), answer.text
+    assert "INTERNAL_SERVER_ERROR" not in answer.text
+    assert stall < MOST, f"{stall * 1000:.0f} ms"
