@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,8 +93,8 @@ class MongoServer:
             return
         self.port = self.port or _free_port()
         command = _COMMANDS[self.name](self.port, self.directory)
-        if not Path(command[0]).exists():
-            raise AssertionError(f"There is no {self.name}: run scripts/mongo-stand-ins.")
+        if shutil.which(command[0]) is None:
+            raise AssertionError(f"There is no {self.name}: run scripts/mongo-stand-ins, or put it on PATH.")
         with (self.directory / "output").open("ab") as output:
             self.process = subprocess.Popen(command, cwd=self.directory, stdout=output, stderr=output)
         deadline = time.monotonic() + _PATIENCE
