@@ -24,14 +24,14 @@ from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
 from userline.execution.pacer import Pacer
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
-from userline.users.errors import ErrorCode, OperationTooComplex, StoreUnavailable, UserlineError
+from userline.users.errors import BadUserInput, ErrorCode, OperationTooComplex, Problem, StoreUnavailable, UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     import strawberry
-    from graphql import GraphQLInputType, GraphQLSchema, OperationDefinitionNode
+    from graphql import DocumentNode, GraphQLInputType, GraphQLSchema, OperationDefinitionNode
     from graphql.execution import Executor
 
     from userline.execution.cost import OperationLimits
@@ -44,7 +44,7 @@ _FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
 _WHAT_WAS_FOUND = re.compile(r",? found: .*", re.DOTALL | re.IGNORECASE)
 
 _MAX_VARIABLE_ERRORS = 20
-_MAX_LEVELS = 50
+_TOO_DEEP = BadUserInput([Problem("variables", "variables are nested too deeply.")])
 
 Payload: TypeAlias = "dict[str, Any]"
 """A GraphQL response: ``data`` (unless nothing was executed) and ``errors`` (if there are any)."""
@@ -170,16 +170,23 @@ class Engine:
         if document.ast is None:
             raise RequestRefused(document.errors)
         self.texts.keep(request)
-        if request.variables and not _is_shallow(request.variables):
-            too_deep = f"The variables are nested more than {_MAX_LEVELS} levels deep, which is the limit."
-            raise RequestRefused([format_refusal(OperationTooComplex(too_deep))])
         operation = _choose(document.operations, request.operation_name)
         refusal = document.refusals.get(operation.name.value if operation.name else None)
         if refusal is not None:
             raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
+        try:
+            executor = self._build(document.ast, operation, request, context)
+        except RecursionError:
+            raise RequestRefused([format_refusal(_TOO_DEEP)]) from None
+        return Operation(operation.operation, executor, context, self._time_limit)
+
+    def _build(
+        self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
+    ) -> Executor[Any]:
+        """Return what executes the operation with the variables of the request. Raises RequestRefused."""
         executor = self._executor_class.build(
             self._schema,
-            document.ast,
+            ast,
             context_value=context,
             raw_variable_values=request.variables,
             operation_name=request.operation_name,
@@ -190,7 +197,7 @@ class Engine:
                 self._schema, operation, request.variables or {}, hide_suggestions=self._hide_suggestions
             )
             raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
-        return Operation(operation.operation, executor, context, self._time_limit)
+        return executor
 
 
 def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:
@@ -205,21 +212,6 @@ def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | N
     else:
         message = "The document has several operations: operationName must say which one to run."
     raise RequestRefused([format_request_error(GraphQLError(message), ErrorCode.GRAPHQL_VALIDATION_FAILED)])
-
-
-def _is_shallow(variables: dict[str, Any]) -> bool:
-    """Return whether the variables can be walked recursively by all who do so."""
-    level: list[Any] = [variables]
-    for _ in range(_MAX_LEVELS):
-        level = [
-            below
-            for value in level
-            for below in (value.values() if isinstance(value, dict) else value)
-            if isinstance(below, dict | list)
-        ]
-        if not level:
-            return True
-    return False
 
 
 def _bad_variables(

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Final
 
-PREPARING_SECONDS: Final = 0.01
+PREPARING_SECONDS: Final = 0.005
 EXECUTING_SECONDS: Final = 0.025
 """Longer, because lookups that begin in one turn become one read of the store."""
 

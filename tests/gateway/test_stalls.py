@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 ROUNDS = 5
-MOST = 0.05
+# What must hold is 50 ms on a machine with nothing else to do. Without the limits these take seconds, so that a default
+# run, on a machine that may be busy, tells the two apart by a wider mark.
+MOST = 0.05 if os.environ.get("USERLINE_TEST_LONG") == "1" else 0.5
 REPORT = os.environ.get("USERLINE_TEST_REPORT") == "1"
 
 
