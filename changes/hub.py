@@ -87,6 +87,19 @@ class Hub:
         self.hits += 1
         return entry.snapshot
 
+    def peek_many(self, user_ids: Iterable[str]) -> list[UserSnapshot | None] | None:
+        """Return the snapshots held of all these users, or None if the store must be read for any of them."""
+        found = []
+        for user_id in user_ids:
+            entry = self._entries.get(user_id)
+            if entry is None or not self._may_answer(entry):
+                return None
+            if user_id in self._idle:
+                self._idle.move_to_end(user_id)
+            found.append(entry.snapshot)
+        self.hits += len(found)
+        return found
+
     @contextmanager
     def reading(self, user_ids: Iterable[str]) -> Iterator[Reading]:
         """Keep entries for these users while a store call about them is under way, and take its outcome.

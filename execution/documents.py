@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
@@ -25,6 +26,7 @@ from userline.users.errors import ErrorCode, OperationTooComplex
 if TYPE_CHECKING:
     from userline.execution.cost import Refusals
     from userline.execution.errors import FormattedError
+    from userline.execution.plans.plan import Plan
 
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 10_000
 """What comparing fields of one name with each other may cost: the one part of validation that is quadratic.
@@ -44,6 +46,9 @@ class Document:
     errors: list[FormattedError] = field(default_factory=list)
     refusals: Refusals = field(default_factory=dict)
     """The operations that are past a limit, by name, with the sentence that says so."""
+    fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
+    plans: dict[str | None, Plan | None] = field(default_factory=dict)
+    """The plans of the operations by name, filled as they are asked for. None: the operation is not simple enough."""
 
 
 class DocumentCache:
@@ -76,12 +81,18 @@ class DocumentCache:
     def __len__(self) -> int:
         return len(self._documents)
 
-    def get(self, text: str) -> Document:
-        """Return the document with this text."""
+    def known(self, text: str) -> Document | None:
+        """Return the document with this text if it has been read before."""
         document = self._documents.get(text)
         if document is not None:
             self._documents.move_to_end(text)
             self.hits += 1
+        return document
+
+    def get(self, text: str) -> Document:
+        """Return the document with this text."""
+        document = self.known(text)
+        if document is not None:
             return document
         self.misses += 1
         if len(text) > self._max_characters:
@@ -123,6 +134,11 @@ class DocumentCache:
                 if isinstance(definition, OperationDefinitionNode)
             },
             refusals=refusals,
+            fragments={
+                definition.name.value: definition
+                for definition in ast.definitions
+                if isinstance(definition, FragmentDefinitionNode)
+            },
         )
 
 

@@ -15,9 +15,11 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from userline.execution.engine import RequestRefused
 from userline.execution.errors import format_refusal
+from userline.execution.general import GeneralSubscription
+from userline.execution.operation import RequestRefused
 from userline.execution.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.execution.plans.subscriptions import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
@@ -29,7 +31,8 @@ from userline.users.errors import BadUserInput, Problem, StoreUnavailable, Unaut
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from userline.execution.engine import Operation, Payload
+    from userline.execution.engine import Execution
+    from userline.execution.operation import Response as Answer
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
     from userline.users.errors import UserlineError
@@ -43,14 +46,14 @@ class HTTPRefused(Exception):
     def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.payload = {"errors": [format_refusal(BadUserInput([Problem(field, message)]))]}
+        self.answer = orjson.dumps({"errors": [format_refusal(BadUserInput([Problem(field, message)]))]})
         self.headers = headers or {}
 
     @classmethod
     def of(cls, error: UserlineError, status: int, headers: dict[str, str] | None = None) -> HTTPRefused:
         """Return the answer to a request that an error of ours ends."""
         refused = cls(status, "", error.message, headers)
-        refused.payload = {"errors": [format_refusal(error)]}
+        refused.answer = orjson.dumps({"errors": [format_refusal(error)]})
         return refused
 
 
@@ -85,7 +88,7 @@ class GraphQLOverHTTP:
                 await self._authenticate(request)
             return await (handler(request, media_type) if media_type else self._not_acceptable())
         except HTTPRefused as refused:
-            return _respond(refused.payload, media_type or JSON, refused.status, refused.headers)
+            return _respond(refused.answer, media_type or JSON, refused.status, refused.headers)
 
     async def _authenticate(self, request: Request) -> None:
         """Find out who is asking, once for everything that the request asks for."""
@@ -123,8 +126,8 @@ class GraphQLOverHTTP:
                     raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
             else:
                 value.pop(name, None)
-        payload, executed = await self._run(_parse(value), request, queries_only=True)
-        return _respond(payload, media_type, _status(media_type, executed=executed))
+        answer, executed = await self._run(_parse(value), request, queries_only=True)
+        return _respond(answer, media_type, _status(media_type, executed=executed))
 
     async def _post(self, request: Request, media_type: str) -> Response:
         try:
@@ -133,8 +136,8 @@ class GraphQLOverHTTP:
             raise HTTPRefused(refused.status, refused.field, str(refused)) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
-        payload, executed = await self._run(_parse(value), request)
-        return _respond(payload, media_type, _status(media_type, executed=executed))
+        answer, executed = await self._run(_parse(value), request)
+        return _respond(answer, media_type, _status(media_type, executed=executed))
 
     async def _batch(self, values: list[Any], request: Request, media_type: str) -> Response:
         most = self._settings.max_batch_operations
@@ -145,33 +148,33 @@ class GraphQLOverHTTP:
         # Prepared one by one and executed together, so that the lookups of all become one read of the store.
         prepared = [await self._prepare_item(value, request) for value in values]
         answers = await asyncio.gather(*map(self._execute, prepared))
-        return _respond(answers, media_type, 200)
+        return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
-    async def _prepare_item(self, value: object, request: Request) -> Operation | Payload:
+    async def _prepare_item(self, value: object, request: Request) -> Execution | Answer:
         try:
             return await self._prepare(_parse(value), request)
         except HTTPRefused as refused:
-            return refused.payload
+            return refused.answer
 
     async def _run(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> tuple[Payload, bool]:
-        """Return the response's payload, and whether the operation was executed."""
+    ) -> tuple[Answer, bool]:
+        """Return the response, and whether the operation was executed."""
         prepared = await self._prepare(wanted, request, queries_only=queries_only)
-        return await self._execute(prepared), not isinstance(prepared, dict)
+        return await self._execute(prepared), not isinstance(prepared, bytes)
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> Operation | Payload:
-        """Return the operation, or the response's payload if it cannot be executed."""
+    ) -> Execution | Answer:
+        """Return the operation, or the response if it cannot be executed."""
         state = request.scope["state"]
         context = self._runtime.context(state["request_id"], state["viewer"])
         await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
         try:
             operation = self._runtime.engine.prepare(wanted, context)
         except RequestRefused as refused:
-            return refused.payload
-        if operation.type is OperationType.SUBSCRIPTION:
+            return refused.response
+        if isinstance(operation, PlannedSubscription | GeneralSubscription):
             raise HTTPRefused(
                 400, "query", "Subscriptions are served over WebSocket at this address (graphql-transport-ws)."
             )
@@ -179,11 +182,12 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return operation
 
-    async def _execute(self, prepared: Operation | Payload) -> Payload:
-        if isinstance(prepared, dict):
+    async def _execute(self, prepared: Execution | Answer) -> Answer:
+        if isinstance(prepared, bytes):
             return prepared
         await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
-        return await prepared.execute()
+        answer = prepared.execute()
+        return answer if isinstance(answer, bytes) else await answer
 
 
 def _parse(value: object) -> GraphQLRequest:
@@ -202,9 +206,9 @@ def _status(media_type: str, *, executed: bool) -> int:
     return 200 if executed or media_type == JSON else 400
 
 
-def _respond(payload: Any, media_type: str, status: int, headers: dict[str, str] | None = None) -> Response:
+def _respond(answer: Answer, media_type: str, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(
-        orjson.dumps(payload),
+        answer,
         status,
         {**_API_HEADERS, **(headers or {}), "content-type": f"{media_type}; charset=utf-8"},
     )

@@ -37,8 +37,10 @@ class Runtime:
         self.refresher = Refresher(self.store, self.hub, period=settings.reread_seconds)
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules, syncing=settings.syncing)
         self.authenticator = Authenticator.of(settings)
+        self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_schema(),
+            self._app,
             document_cache=settings.document_cache,
             max_document_characters=settings.max_document_characters,
             max_document_tokens=settings.max_document_tokens,
@@ -50,7 +52,6 @@ class Runtime:
         )
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
         self.sockets_of_users: Counter[str] = Counter()
-        self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.sockets = 0
 
     def context(self, request_id: str, viewer: Viewer) -> Context:

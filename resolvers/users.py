@@ -61,6 +61,18 @@ class Users:
         """Return the user's snapshot, or None if there is no such user. Raises BadUserInput, StoreUnavailable."""
         return await self._get(parse_id(user_id))
 
+    def held(self, user_id: str) -> UserSnapshot | Miss | None:
+        """Return the snapshot that is held (None: there is no such user), or MISS: then ``load`` has it."""
+        return self._hub.peek(user_id)
+
+    def held_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None] | None:
+        """Return the snapshots if all are held, else None: then ``get_many`` has them."""
+        return self._hub.peek_many(user_ids) if len(user_ids) <= MAX_IDS else None
+
+    def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
+        """Return a future of the user's snapshot, read from the store. Raises BadUserInput; it, StoreUnavailable."""
+        return self.batcher.load(parse_id(user_id))
+
     async def get_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None]:
         """Return the users' snapshots in the order of ``user_ids`` and as many, None for the missing.
 

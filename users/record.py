@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class UserSnapshot:
     photo_url: str | None
     role: str
     welcome_message: str | None
+    encodings: dict[object, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was made of the snapshot to be sent, by what it was made for. Whoever fills it keeps it small."""
 
     def looks_like(self, other: UserSnapshot) -> bool:
         """Whether everybody would see the same in both, whatever their versions."""

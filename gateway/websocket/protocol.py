@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from userline.execution.engine import Payload
     from userline.execution.errors import FormattedError
+    from userline.execution.operation import Response
 
 _MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 
@@ -88,6 +88,7 @@ class TransportWS:
     name = "graphql-transport-ws"
     restarts_operations = False
     """Whether a second operation with an id takes the place of the first one."""
+    _next_type = "next"
     keep_alive: str | None = None
     """The message that is sent now and then to keep the connection open; here WebSocket's own pings do it."""
 
@@ -132,9 +133,9 @@ class TransportWS:
         except orjson.JSONEncodeError:
             raise Closed(CloseCode.BAD_REQUEST, "The message's payload is nested too deeply.") from None
 
-    def next(self, operation_id: str, payload: Payload) -> str:
+    def next(self, operation_id: str, response: Response) -> str:
         """Return the message with a result of an operation."""
-        return _encode({"id": operation_id, "type": "next", "payload": payload})
+        return _encode({"id": operation_id, "type": self._next_type, "payload": orjson.Fragment(response)})
 
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
         """Return the message that ends an operation that could not be executed or go on."""
@@ -150,6 +151,7 @@ class LegacyWS(TransportWS):
 
     name = "graphql-ws"
     restarts_operations = True
+    _next_type = "data"
     keep_alive = '{"type":"ka"}'
 
     _types = {  # noqa: RUF012 - never changed
@@ -158,10 +160,6 @@ class LegacyWS(TransportWS):
         "stop": ClientMessage.COMPLETE,
         "connection_terminate": ClientMessage.TERMINATE,
     }
-
-    def next(self, operation_id: str, payload: Payload) -> str:
-        """Return the message with a result of an operation."""
-        return _encode({"id": operation_id, "type": "data", "payload": payload})
 
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
         """Return the message that ends an operation that could not be executed or go on: it has room for one error."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 import structlog
-from graphql import OperationType
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from userline.execution.engine import RequestRefused, SubscriptionFailed
 from userline.execution.errors import format_refusal
+from userline.execution.general import GeneralSubscription
+from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.pacer import PREPARING_SECONDS
+from userline.execution.plans.subscriptions import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.rate_limit import key_of
 from userline.gateway.websocket.credentials import Credentials
@@ -217,12 +218,14 @@ class _Session:
         try:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
             operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id, viewer))
-            if operation.type is OperationType.SUBSCRIPTION:
+            if isinstance(operation, PlannedSubscription | GeneralSubscription):
                 async with aclosing(operation.events()) as events:
-                    async for payload in events:
-                        await self._send(self._protocol.next(operation_id, payload))
+                    async for response in events:
+                        await self._send(self._protocol.next(operation_id, response))
             else:
-                await self._send(self._protocol.next(operation_id, await operation.execute()))
+                answer = operation.execute()
+                response = answer if isinstance(answer, bytes) else await answer
+                await self._send(self._protocol.next(operation_id, response))
             last = self._protocol.complete(operation_id)
         except (RequestRefused, SubscriptionFailed) as failure:
             last = self._protocol.error(operation_id, failure.errors)

@@ -7,49 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.stores import MemoryStore
-from userline.changes.bus import Bus
-from userline.changes.hub import Hub
-from userline.execution.engine import Engine, RequestRefused, SubscriptionFailed
+from tests.support.api import Api, running_api
+from userline.execution.operation import SubscriptionFailed
 from userline.execution.request import parse_request
-from userline.resolvers.context import AppInfo, Context
-from userline.resolvers.users import Users
-from userline.schema.sdl import make_schema
 from userline.users.errors import BadUserInput, StoreUnavailable
-from userline.users.rules import Rules
-from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Api:
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.bus = Bus("memory://")
-        self.hub = Hub()
-        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
-        self.engine = Engine(make_schema(), time_limit=0.2)
-        self.context = Context(self.users, AppInfo("app", "en", {"default": {"a": 1}}), OPEN_VIEWER, "request-1")
-
-    async def execute(self, query: str, **variables: object) -> dict[str, Any]:
-        request = parse_request({"query": query, "variables": variables})
-        return await self.engine.prepare(request, self.context).execute()
-
-    def refusal(self, query: str, operation_name: str | None = None, **variables: object) -> list[dict[str, Any]]:
-        request = parse_request({"query": query, "variables": variables, "operationName": operation_name})
-        with pytest.raises(RequestRefused) as caught:
-            self.engine.prepare(request, self.context)
-        return caught.value.errors
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    api = Api()
-    await api.bus.start(api.hub.hear)
-    yield api
-    await api.users.close()
-    await api.bus.stop()
+@pytest.fixture(params=[True, False], ids=["plans", "graphql-core"])
+async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
+    async with running_api(plans=request.param) as api:
+        yield api
 
 
 SET = "mutation($id: ID!, $input: SetUserInput!) { setUser(id: $id, input: $input) { created changed user { name } } }"
@@ -81,7 +51,10 @@ async def test_every_operation_of_the_contract(api: Api) -> None:
         "data": {
             "user": {"effectiveLocale": "en", "locale": None},
             "users": [None, {"id": "a"}],
-            "app": {"id": "app", "roles": [{"name": "default", "settings": {"a": 1}}]},
+            "app": {
+                "id": "app",
+                "roles": [{"name": "default", "settings": {"a": 1}}, {"name": "ädmin", "settings": {}}],
+            },
         }
     }
 
@@ -179,8 +152,7 @@ def test_bad_variables_are_all_told_with_their_fields(api: Api) -> None:
 
 async def test_a_null_variable_where_a_value_is_needed(api: Api) -> None:
     query = 'query($id: ID = "a") { user(id: $id) { id } }'
-    request = parse_request({"query": query, "variables": {"id": None}})
-    answer = await api.engine.prepare(request, api.context).execute()
+    answer = await api.execute(query, id=None)
     assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "id"}
 
 
@@ -219,8 +191,7 @@ async def test_an_operation_that_takes_too_long(api: Api) -> None:
 
 
 async def test_a_subscription_starts_with_the_present_and_ends_with_its_reader(api: Api) -> None:
-    request = parse_request({"query": 'subscription { userChanged(id: "a") { name } }'})
-    async with aclosing(api.engine.prepare(request, api.context).events()) as events:
+    async with aclosing(api.events('subscription { userChanged(id: "a") { name } }')) as events:
         assert await anext(events) == {"data": {"userChanged": None}}
         await api.execute(SET, id="a", input={"name": "A"})
         assert await anext(events) == {"data": {"userChanged": {"name": "A"}}}
@@ -238,11 +209,8 @@ async def test_a_subscription_starts_with_the_present_and_ends_with_its_reader(a
 )
 async def test_a_subscription_that_cannot_start(api: Api, failure: Exception | None, user_id: str, code: str) -> None:
     api.store.failure = failure
-    request = parse_request(
-        {"query": "subscription($id: ID!) { userChanged(id: $id) { name } }", "variables": {"id": user_id}}
-    )
     with pytest.raises(SubscriptionFailed) as caught:
-        await anext(api.engine.prepare(request, api.context).events())
+        await anext(api.events("subscription($id: ID!) { userChanged(id: $id) { name } }", id=user_id))
     assert caught.value.errors[0]["extensions"]["code"] == code
     assert "canary" not in str(caught.value.errors)
     assert api.hub.watcher_count == 0

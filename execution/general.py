@@ -1,0 +1,188 @@
+"""The general way to run an operation: Strawberry's resolvers on graphql-core. It can run every operation."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    OperationType,
+    Undefined,
+    is_non_null_type,
+    type_from_ast,
+    validate_input_value,
+)
+from graphql.execution import create_source_event_stream, execute_root_selection_set, map_source_to_response_event
+
+from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
+from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time, respond
+from userline.users.errors import BadUserInput, ErrorCode, Problem, UserlineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    import strawberry
+    from graphql import DocumentNode, GraphQLInputType, GraphQLSchema, OperationDefinitionNode
+    from graphql.execution import Executor
+
+    from userline.execution.errors import FormattedError
+    from userline.execution.operation import Response
+    from userline.execution.request import GraphQLRequest
+    from userline.resolvers.context import Context
+
+_FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
+_WHAT_WAS_FOUND = re.compile(r",? found: .*", re.DOTALL | re.IGNORECASE)
+
+_MAX_VARIABLE_ERRORS = 20
+_TOO_DEEP = BadUserInput([Problem("variables", "variables are nested too deeply.")])
+
+
+class _EnoughErrors(Exception):
+    """There are as many errors as anybody wants to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralExecution:
+    """A query or mutation that graphql-core executes."""
+
+    type: OperationType
+    executor: Executor[Any]
+    context: Context
+    time_limit: float
+
+    def execute(self) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
+        try:
+            result = execute_root_selection_set(self.executor)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the transport
+            return self._failed(error)
+        return self._finish(result) if inspect.isawaitable(result) else self._respond(result)
+
+    async def _finish(self, executing: Awaitable[ExecutionResult]) -> Response:
+        try:
+            async with asyncio.timeout(self.time_limit):
+                return self._respond(await executing)
+        except TimeoutError:
+            return out_of_time(self.time_limit)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the transport
+            return self._failed(error)
+
+    def _respond(self, result: ExecutionResult) -> Response:
+        return _respond(result, self.context)
+
+    def _failed(self, error: Exception) -> Response:
+        return respond(None, [mask(error, self.context.request_id)])
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSubscription:
+    """A subscription that graphql-core executes."""
+
+    executor: Executor[Any]
+    context: Context
+
+    async def events(self) -> AsyncGenerator[Response, None]:
+        """Yield the events until closed. Raises SubscriptionFailed."""
+        request_id = self.context.request_id
+        try:
+            stream = create_source_event_stream(self.executor)
+            if inspect.isawaitable(stream):
+                stream = await stream
+            if not isinstance(stream, ExecutionResult):
+                async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
+                    async for result in results:
+                        yield _respond(result, self.context)
+                return
+        except UserlineError as error:
+            raise SubscriptionFailed([format_refusal(error)]) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
+            raise SubscriptionFailed([mask(error, request_id)]) from None
+        raise SubscriptionFailed(format_field_errors(stream.errors or [], request_id))
+
+
+def _respond(result: ExecutionResult, context: Context) -> Response:
+    return respond(result.data, format_field_errors(result.errors or (), context.request_id))
+
+
+class GeneralWay:
+    """Prepares operations of one schema for graphql-core."""
+
+    def __init__(self, schema: strawberry.Schema, *, time_limit: float, hide_suggestions: bool) -> None:
+        self._executor_class = schema.execution_context_class
+        self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
+        self._time_limit = time_limit
+        self._hide_suggestions = hide_suggestions
+
+    def prepare(
+        self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
+    ) -> GeneralExecution | GeneralSubscription:
+        """Return the operation with the variables of the request. Raises RequestRefused."""
+        try:
+            executor = self._build(ast, operation, request, context)
+        except RecursionError:
+            raise RequestRefused([format_refusal(_TOO_DEEP)]) from None
+        if operation.operation is OperationType.SUBSCRIPTION:
+            return GeneralSubscription(executor, context)
+        return GeneralExecution(operation.operation, executor, context, self._time_limit)
+
+    def _build(
+        self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
+    ) -> Executor[Any]:
+        executor = self._executor_class.build(
+            self._schema,
+            ast,
+            context_value=context,
+            raw_variable_values=request.variables,
+            operation_name=request.operation_name,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if isinstance(executor, list):
+            errors = _bad_variables(
+                self._schema, operation, request.variables or {}, hide_suggestions=self._hide_suggestions
+            )
+            raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
+        return executor
+
+
+def _bad_variables(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, given: dict[str, Any], *, hide_suggestions: bool
+) -> list[FormattedError]:
+    """Return an error for each bad place in the variables, with its field."""
+    errors: list[FormattedError] = []
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        variable_type = cast("GraphQLInputType", type_from_ast(schema, definition.type))
+        value = given.get(name, Undefined)
+        if value is Undefined:
+            if definition.default_value is None and is_non_null_type(variable_type):
+                message = f"Variable '${name}' is required: its type is '{variable_type}'."
+                errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, name))
+            continue
+
+        def add(
+            error: GraphQLError,
+            path: list[str | int],
+            name: str = name,
+            definition: Any = definition,
+        ) -> None:
+            place = "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in path)
+            # What was found is what the caller has sent, perhaps at length.
+            complaint = _WHAT_WAS_FOUND.sub("", error.message)
+            message = f"Variable '${name}' has a bad value{place and ' at ' + place}: {complaint}"
+            named = _FIELD_IN_COMPLAINT.search(complaint)
+            field = path[0] if path and isinstance(path[0], str) else named[1] if named else name
+            errors.append(format_request_error(GraphQLError(message, definition), ErrorCode.BAD_USER_INPUT, field))
+            if len(errors) >= _MAX_VARIABLE_ERRORS:
+                raise _EnoughErrors
+
+        try:
+            validate_input_value(value, variable_type, add, hide_suggestions)
+        except _EnoughErrors:
+            break
+    return errors

@@ -1,0 +1,158 @@
+"""Compiles what it can prove simple; what it cannot, the general way executes.
+
+Simple is: the root fields of the contract (``app`` included), with arguments from variables and literals, and whatever
+of a user, a payload or the app is selected below them, aliases, fragments, @include and @skip among it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+from graphql import GraphQLNonNull, OperationType, coerce_input_literal, type_from_ast
+
+from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
+from userline.execution.plans.plan import Plan, Variable
+from userline.execution.plans.projection import Projections
+from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, UserStep
+from userline.execution.plans.selections import NotSimple, collect_fields, find_conditions
+from userline.execution.plans.subscriptions import WatchStep
+from userline.execution.plans.values import UNFIT, reader_of, source_of
+
+if TYPE_CHECKING:
+    from graphql import (
+        GraphQLInputType,
+        GraphQLObjectType,
+        GraphQLSchema,
+        OperationDefinitionNode,
+        VariableDefinitionNode,
+    )
+
+    from userline.execution.plans.plan import Steps
+    from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.execution.plans.values import Source
+    from userline.resolvers.context import AppInfo
+
+_CONDITIONS: Final = 4
+"""More variables than these in @include and @skip have too many combinations to compile."""
+
+_FLAGS: Final = {"setUser": ("created", "changed"), "createUserIfNotExists": ("created",)}
+
+
+class Compiler:
+    """Compiles operations of one schema, which have passed validation."""
+
+    def __init__(self, schema: GraphQLSchema, app: AppInfo) -> None:
+        self._schema = schema
+        self._projections = Projections(app.default_locale)
+        self._app = {
+            "id": app.id,
+            "defaultLocale": app.default_locale,
+            "roles": [
+                {"name": name, "settings": dict(settings), "__typename": "Role"} for name, settings in app.roles.items()
+            ],
+            "__typename": "App",
+        }
+
+    def compile(self, operation: OperationDefinitionNode, fragments: Fragments) -> Plan | None:
+        """Return the plan of an operation, or None if it is not simple."""
+        try:
+            if operation.directives:
+                return None
+            conditions = find_conditions(operation.selection_set, fragments)
+            if len(conditions) > _CONDITIONS:
+                return None
+            variables = [self._variable(definition) for definition in operation.variable_definitions or ()]
+            return Plan(operation.operation, variables, conditions, partial(self._steps, operation, fragments))
+        except NotSimple:
+            return None
+
+    def _variable(self, definition: VariableDefinitionNode) -> Variable:
+        if definition.directives:
+            raise NotSimple
+        graphql_type = cast("GraphQLInputType", type_from_ast(self._schema, definition.type))
+        default: Any = UNFIT
+        if definition.default_value is not None:
+            default = coerce_input_literal(definition.default_value, graphql_type)
+            if not isinstance(default, str | bool | list | None):
+                raise NotSimple
+        required = isinstance(graphql_type, GraphQLNonNull)
+        return Variable(definition.variable.name.value, reader_of(graphql_type), required, default)
+
+    def _steps(self, operation: OperationDefinitionNode, fragments: Fragments, conditions: Conditions) -> Steps:
+        root = collect_fields([operation.selection_set], fragments, conditions)
+        match operation.operation:
+            case OperationType.QUERY:
+                return self._query(root, fragments, conditions)
+            case OperationType.MUTATION:
+                return MutationSteps([self._write(field, fragments, conditions) for field in root])
+            case OperationType.SUBSCRIPTION:
+                return self._watch(root, fragments, conditions)
+
+    def _query(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> QuerySteps:
+        steps: list[Constant | UserStep | UsersStep] = []
+        for field in root:
+            match field.name:
+                case "user":
+                    projection = self._projections.of(field, fragments, conditions)
+                    steps.append(UserStep(field, self._argument("Query", field, "id"), projection))
+                case "users":
+                    projection = self._projections.of(field, fragments, conditions)
+                    steps.append(UsersStep(field, self._argument("Query", field, "ids"), projection))
+                case "app":
+                    value = _pick(self._app, field, fragments, conditions)
+                    steps.append(Constant(field, orjson.dumps(value)))
+                case "__typename":
+                    steps.append(Constant(field, b'"Query"'))
+                case _:
+                    raise NotSimple
+        return QuerySteps(steps)
+
+    def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
+        if field.name == "__typename":
+            return TypenameStep(field)
+        if field.name not in _FLAGS:
+            raise NotSimple
+        payload = [
+            PayloadField(below.key_json, self._payload_value(below, field, fragments, conditions))
+            for below in collect_fields(field.selection_sets, fragments, conditions)
+        ]
+        return WriteStep(
+            field, self._argument("Mutation", field, "id"), self._argument("Mutation", field, "input"), payload
+        )
+
+    def _payload_value(self, below: Field, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
+        if below.name == "user":
+            return self._projections.of(below, fragments, conditions)
+        if below.name == "__typename":
+            return orjson.dumps(f"{field.name[0].upper()}{field.name[1:]}Payload")
+        if below.name not in _FLAGS[field.name]:
+            raise NotSimple
+        return below.name
+
+    def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> WatchStep:
+        if len(root) != 1 or root[0].name != "userChanged":
+            raise NotSimple
+        field = root[0]
+        projection = self._projections.of(field, fragments, conditions)
+        return WatchStep(field, self._argument("Subscription", field, "id"), projection)
+
+    def _argument(self, type_name: str, field: Field, name: str) -> Source:
+        """Return where a required argument comes from."""
+        parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
+        given = {argument.name.value: argument.value for argument in field.nodes[0].arguments or ()}
+        return source_of(given[name], parent.fields[field.name].args[name].type)
+
+
+def _pick(value: Any, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
+    """Return what is selected of a value that is known beforehand."""
+    if not field.selection_sets:
+        return value
+    if isinstance(value, list):
+        return [_pick(item, field, fragments, conditions) for item in value]
+    selected = collect_fields(field.selection_sets, fragments, conditions)
+    try:
+        return {below.key: _pick(value[below.name], below, fragments, conditions) for below in selected}
+    except KeyError:
+        raise NotSimple from None

@@ -1,0 +1,116 @@
+"""Plans of mutations: the root fields are written one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from userline.execution.operation import out_of_time, respond
+from userline.execution.plans.failures import format_failure
+from userline.execution.plans.values import UNFIT
+from userline.resolvers.audit import audit_server_token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from userline.execution.operation import Response
+    from userline.execution.plans.projection import Projection
+    from userline.execution.plans.selections import Field
+    from userline.execution.plans.values import Source, Values
+    from userline.resolvers.context import Context
+    from userline.users.record import UserSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write did, under the names of its payload's fields."""
+
+    user: UserSnapshot
+    created: bool
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """A field of a payload: the name of a flag of the outcome, a projection of its user, or a constant."""
+
+    key_json: bytes
+    value: str | Projection | bytes
+
+    def encode(self, outcome: Outcome) -> bytes:
+        """Return the field as a member of a JSON object."""
+        value = self.value
+        if isinstance(value, str):
+            return self.key_json + (b"true" if getattr(outcome, value) else b"false")
+        return self.key_json + (value if isinstance(value, bytes) else value.encode(outcome.user))
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStep:
+    """A root field that writes a user. It is never null, so that there is no response if it fails."""
+
+    field: Field
+    id: Source
+    input: Source
+    payload: Sequence[PayloadField]
+
+    def read(self, values: Values) -> Any:
+        """Return the id and the input, or UNFIT."""
+        arguments = (self.id(values), self.input(values))
+        return UNFIT if UNFIT in arguments else arguments
+
+    async def write(self, arguments: Any, context: Context) -> bytes:
+        """Write, and return the field as a member of the response. Raises UserlineError."""
+        user_id, given = arguments
+        audit_server_token(context.viewer, "write", user_id, context.request_id)
+        if self.field.name == "setUser":
+            user, result = await context.users.set(user_id, given, viewer=context.viewer)
+            outcome = Outcome(user, result.created, result.changed)
+        else:
+            outcome = Outcome(*await context.users.create_if_not_exists(user_id, given, viewer=context.viewer))
+        return self.field.key_json + b"{" + b",".join(field.encode(outcome) for field in self.payload) + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class TypenameStep:
+    """``__typename`` among the root fields."""
+
+    field: Field
+
+    def read(self, _: Values) -> Any:
+        """It has no arguments."""
+        return None
+
+    async def write(self, _: Any, __: Context) -> bytes:
+        """Return the field as a member of the response."""
+        return self.field.key_json + b'"Mutation"'
+
+
+MutationStep: TypeAlias = WriteStep | TypenameStep
+
+
+class MutationSteps:
+    """The root fields of a mutation."""
+
+    def __init__(self, steps: Sequence[MutationStep]) -> None:
+        self._steps = steps
+
+    def read(self, values: Values) -> Any:
+        """Return the arguments of each step, or UNFIT."""
+        arguments = [step.read(values) for step in self._steps]
+        return UNFIT if UNFIT in arguments else arguments
+
+    async def execute(self, arguments: Any, context: Context, time_limit: float) -> Response:
+        """Execute the mutation, up to the first step that fails."""
+        members = []
+        step = self._steps[0]
+        try:
+            async with asyncio.timeout(time_limit):
+                for step, argument in zip(self._steps, arguments, strict=True):
+                    members.append(await step.write(argument, context))
+        except TimeoutError:
+            return out_of_time(time_limit)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the transport
+            return respond(None, [format_failure(step.field, error, context.request_id)])
+        return b'{"data":{' + b",".join(members) + b"}}"

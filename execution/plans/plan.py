@@ -1,0 +1,116 @@
+"""A compiled operation: how its variables are read, and what there is to do under their conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from userline.execution.plans.selections import NotSimple
+from userline.execution.plans.subscriptions import PlannedSubscription, WatchStep
+from userline.execution.plans.values import UNFIT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graphql import OperationType
+
+    from userline.execution.operation import Response
+    from userline.execution.plans.mutations import MutationSteps
+    from userline.execution.plans.queries import QuerySteps
+    from userline.execution.plans.values import Reader, Values
+    from userline.resolvers.context import Context
+
+    Steps: TypeAlias = QuerySteps | MutationSteps | WatchStep
+
+_VARIANTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of an operation; ``default`` is UNFIT without one."""
+
+    name: str
+    read: Reader
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExecution:
+    """A query or mutation that its plan executes."""
+
+    type: OperationType
+    steps: QuerySteps | MutationSteps
+    arguments: Any
+    context: Context
+    time_limit: float
+
+    def execute(self) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
+        return self.steps.execute(self.arguments, self.context, self.time_limit)
+
+
+class Plan:
+    """The plan of an operation. What @include and @skip select is compiled for each of their combinations."""
+
+    def __init__(
+        self,
+        operation_type: OperationType,
+        variables: list[Variable],
+        conditions: tuple[str, ...],
+        compile_steps: Callable[[dict[str, bool]], Steps],
+    ) -> None:
+        self.type = operation_type
+        self._variables = variables
+        self._conditions = conditions
+        self._compile = compile_steps
+        self._variants: dict[tuple[bool, ...], Steps | None] = {}
+        self._only = None if conditions else compile_steps({})
+
+    def bind(
+        self, variables: dict[str, Any] | None, context: Context, time_limit: float
+    ) -> PlannedExecution | PlannedSubscription | None:
+        """Return the operation with these variables, or None if the general way must look at them."""
+        values = self._read(variables or {})
+        if values is None:
+            return None
+        steps = self._only or self._variant(values)
+        if steps is None:
+            return None
+        arguments = steps.read(values)
+        if arguments is UNFIT:
+            return None
+        if isinstance(steps, WatchStep):
+            return PlannedSubscription(steps, arguments, context)
+        return PlannedExecution(self.type, steps, arguments, context, time_limit)
+
+    def _read(self, given: dict[str, Any]) -> dict[str, Any] | None:
+        values: dict[str, Any] = {}
+        for variable in self._variables:
+            name = variable.name
+            if name in given:
+                value = variable.read(given[name])
+                if value is UNFIT:
+                    return None
+                values[name] = value
+            elif variable.default is not UNFIT:
+                values[name] = variable.default
+            elif variable.required:
+                return None
+        return values
+
+    def _variant(self, values: Values) -> Steps | None:
+        try:
+            key = tuple(values[name] for name in self._conditions)
+        except KeyError:
+            return None
+        if None in key:
+            return None
+        if key not in self._variants:
+            if len(self._variants) >= _VARIANTS:
+                self._variants.clear()
+            try:
+                self._variants[key] = self._compile(dict(zip(self._conditions, key, strict=True)))
+            except NotSimple:
+                self._variants[key] = None
+        return self._variants[key]

@@ -1,0 +1,84 @@
+"""What of a user is selected, as JSON. For a projection and a snapshot the bytes are made once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from userline.execution.plans.selections import NotSimple, collect_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.users.record import UserSnapshot
+
+Shape: TypeAlias = tuple[tuple[str, str], ...]
+"""The keys of a response with the names of the fields that they stand for."""
+
+_NULL: Final = b"null"
+
+_ENCODINGS: Final = 8
+"""How many projections of one snapshot are kept."""
+
+_PROJECTIONS: Final = 1000
+
+_ATTRIBUTES: Final[dict[str, Callable[[UserSnapshot], Any]]] = {
+    "id": lambda snapshot: snapshot.id,
+    "name": lambda snapshot: snapshot.name,
+    "custom": lambda snapshot: dict(snapshot.custom),
+    "locale": lambda snapshot: snapshot.locale,
+    "photoUrl": lambda snapshot: snapshot.photo_url,
+    "role": lambda snapshot: snapshot.role,
+    "welcomeMessage": lambda snapshot: snapshot.welcome_message,
+    "__typename": lambda _: "User",
+}
+
+
+class Projection:
+    """Encodes the selected fields of snapshots."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, shape: Shape, default_locale: str) -> None:
+        attributes = _ATTRIBUTES | {"effectiveLocale": lambda snapshot: snapshot.locale or default_locale}
+        try:
+            self._fields = [(key, attributes[name]) for key, name in shape]
+        except KeyError:
+            raise NotSimple from None
+
+    def encode(self, snapshot: UserSnapshot | None) -> bytes:
+        """Return the selected fields as JSON: an object, or null if there is no user."""
+        if snapshot is None:
+            return _NULL
+        encodings = snapshot.encodings
+        encoded = encodings.get(self)
+        if encoded is None:
+            encoded = orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
+            if len(encodings) >= _ENCODINGS:
+                encodings.clear()
+            encodings[self] = encoded
+        return encoded
+
+
+class Projections:
+    """The projections in use: equal selections share one, and so the bytes."""
+
+    def __init__(self, default_locale: str) -> None:
+        self._default_locale = default_locale
+        self._by_shape: OrderedDict[Shape, Projection] = OrderedDict()
+
+    def of(self, field: Field, fragments: Fragments, conditions: Conditions) -> Projection:
+        """Return the projection of a field of type User. Raises NotSimple."""
+        selected = collect_fields(field.selection_sets, fragments, conditions)
+        shape = tuple((below.key, below.name) for below in selected)
+        projection = self._by_shape.get(shape)
+        if projection is None:
+            projection = self._by_shape[shape] = Projection(shape, self._default_locale)
+            if len(self._by_shape) > _PROJECTIONS:
+                self._by_shape.popitem(last=False)
+        else:
+            self._by_shape.move_to_end(shape)
+        return projection

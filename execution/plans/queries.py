@@ -1,0 +1,165 @@
+"""Plans of queries: users that are held are answered at once, the others by a read of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from userline.changes.hub import Miss
+from userline.execution.operation import out_of_time, respond
+from userline.execution.plans.failures import format_failure
+from userline.execution.plans.values import UNFIT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine, Sequence
+
+    from userline.execution.errors import FormattedError
+    from userline.execution.operation import Response
+    from userline.execution.plans.projection import Projection
+    from userline.execution.plans.selections import Field
+    from userline.execution.plans.values import Source, Values
+    from userline.resolvers.context import Context
+    from userline.resolvers.users import Users
+    from userline.users.record import UserSnapshot
+
+_NULL: Final = b"null"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A root field whose value is known beforehand."""
+
+    field: Field
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UserStep:
+    """``user(id:)``, which is null if it fails."""
+
+    field: Field
+    argument: Source
+    projection: Projection
+
+    def held(self, user_id: str, users: Users) -> bytes | None:
+        """Return the value if the user is held, else None."""
+        snapshot = users.held(user_id)
+        return None if isinstance(snapshot, Miss) else self.projection.encode(snapshot)
+
+    async def load(self, user_id: str, users: Users) -> bytes:
+        """Return the value, read from the store. Raises UserlineError."""
+        return self.projection.encode(await users.load(user_id))
+
+
+@dataclass(frozen=True, slots=True)
+class UsersStep:
+    """``users(ids:)``, without which there is no response."""
+
+    field: Field
+    argument: Source
+    projection: Projection
+
+    def held(self, user_ids: Sequence[str], users: Users) -> bytes | None:
+        """Return the value if all these users are held, else None."""
+        snapshots = users.held_many(user_ids)
+        return None if snapshots is None else self._encode(snapshots)
+
+    async def load(self, user_ids: Sequence[str], users: Users) -> bytes:
+        """Return the value; what is not held is read from the store. Raises UserlineError."""
+        return self._encode(await users.get_many(user_ids))
+
+    def _encode(self, snapshots: Sequence[UserSnapshot | None]) -> bytes:
+        return b"[" + b",".join(map(self.projection.encode, snapshots)) + b"]"
+
+
+Step: TypeAlias = UserStep | UsersStep
+
+
+class _NoData(Exception):
+    """A field failed that is never null."""
+
+    def __init__(self, field: Field, error: Exception) -> None:
+        super().__init__(field, error)
+        self.field = field
+        self.error = error
+
+
+class QuerySteps:
+    """The root fields of a query."""
+
+    def __init__(self, root: Sequence[Constant | Step]) -> None:
+        self._steps = [step for step in root if not isinstance(step, Constant)]
+        self._around = _around_values(root)
+
+    def read(self, values: Values) -> Any:
+        """Return the argument of each step, or UNFIT."""
+        arguments = [step.argument(values) for step in self._steps]
+        return UNFIT if UNFIT in arguments else arguments
+
+    def execute(self, arguments: Any, context: Context, time_limit: float) -> Response | Awaitable[Response]:
+        """Execute the query: at once if all is held."""
+        users = context.users
+        parts = [step.held(argument, users) for step, argument in zip(self._steps, arguments, strict=True)]
+        if None in parts:
+            return self._load(parts, arguments, context, time_limit)
+        return self._fill(parts) + b"}"
+
+    async def _load(self, parts: list[bytes | None], arguments: Any, context: Context, time_limit: float) -> Response:
+        errors: list[FormattedError] = []
+
+        async def load(number: int) -> None:
+            step = self._steps[number]
+            try:
+                parts[number] = await step.load(arguments[number], context.users)
+            except Exception as error:  # noqa: BLE001 - nothing may reach the transport
+                if isinstance(step, UsersStep):
+                    raise _NoData(step.field, error) from None
+                errors.append(format_failure(step.field, error, context.request_id))
+
+        missing = [number for number, part in enumerate(parts) if part is None]
+        try:
+            async with asyncio.timeout(time_limit):
+                if len(missing) == 1:
+                    await load(missing[0])
+                else:
+                    await _together([load(number) for number in missing])
+        except TimeoutError:
+            return out_of_time(time_limit)
+        except _NoData as failure:
+            return respond(None, [*errors, format_failure(failure.field, failure.error, context.request_id)])
+        if not errors:
+            return self._fill(parts) + b"}"
+        return self._fill(parts) + b',"errors":' + orjson.dumps(errors) + b"}"
+
+    def _fill(self, parts: Sequence[bytes | None]) -> bytes:
+        filled = [self._around[0]]
+        for part, after in zip(parts, self._around[1:], strict=True):
+            filled += (part or _NULL, after)
+        return b"".join(filled)
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do all at once, up to the first that fails."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    except _NoData:
+        for task in tasks:
+            task.cancel()
+        raise
+
+
+def _around_values(root: Sequence[Constant | Step]) -> list[bytes]:
+    """Return what stands before, between and after the values of the steps."""
+    around = [b'{"data":{']
+    for number, step in enumerate(root):
+        around[-1] += (b"," if number else b"") + step.field.key_json
+        if isinstance(step, Constant):
+            around[-1] += step.value
+        else:
+            around.append(b"")
+    around[-1] += b"}"
+    return around
