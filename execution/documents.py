@@ -48,7 +48,7 @@ class Document:
     """The operations that are past a limit, by name, with the sentence that says so."""
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     plans: dict[str | None, Plan | None] = field(default_factory=dict)
-    """The plans of the operations by name, filled as they are asked for. None: the operation is not simple enough."""
+    """The plans of the operations by the names they were asked for with. None: the operation is not simple enough."""
 
 
 class DocumentCache:

@@ -12,8 +12,8 @@ from userline.execution.general import GeneralExecution, GeneralSubscription, Ge
 from userline.execution.operation import RequestRefused
 from userline.execution.pacer import Pacer
 from userline.execution.plans.compiler import Compiler
-from userline.execution.plans.plan import PlannedExecution
-from userline.execution.plans.subscriptions import PlannedSubscription
+from userline.execution.plans.plan import Bound
+from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
@@ -88,20 +88,33 @@ class Engine:
         refusal = document.refusals.get(operation.name.value if operation.name else None)
         if refusal is not None:
             raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
-        plan = self._plan(document, operation)
+        plan = self._plan(document, operation, request.operation_name)
         if plan is not None:
-            planned = plan.bind(request.variables, context, self.time_limit)
-            if planned is not None:
-                return planned
+            bound = plan.bind(request.variables)
+            if isinstance(bound, Bound):
+                return PlannedExecution(bound, context, self.time_limit)
+            if bound is not None:
+                return PlannedSubscription(bound, context)
         return self._general.prepare(document.ast, operation, request, context)
 
-    def _plan(self, document: Document, operation: OperationDefinitionNode) -> Plan | None:
+    def bind_known(self, request: GraphQLRequest) -> Bound | None:
+        """Return the query or mutation that the request asks for, if it was prepared before and a plan executes it."""
+        if request.document_hash is not None and request.query:
+            return None
+        try:
+            text = self.texts.text_of(request)
+        except UserlineError:
+            return None
+        document = self.documents.known(text)
+        plan = document.plans.get(request.operation_name) if document else None
+        bound = plan.bind(request.variables) if plan else None
+        return bound if isinstance(bound, Bound) else None
+
+    def _plan(self, document: Document, operation: OperationDefinitionNode, asked_as: str | None) -> Plan | None:
         """Return the plan of an operation, compiled once, or None if it has none."""
-        name = operation.name.value if operation.name else None
-        if name not in document.plans:
-            compiled = self._compiler.compile(operation, document.fragments) if self._compiler else None
-            document.plans[name] = compiled
-        return document.plans[name]
+        if asked_as not in document.plans:
+            document.plans[asked_as] = self._compiler.compile(operation, document.fragments) if self._compiler else None
+        return document.plans[asked_as]
 
 
 def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:

@@ -23,15 +23,17 @@ class Pacer:
     def __init__(self) -> None:
         self._started: float | None = None
 
+    def has_time(self, seconds: float) -> bool:
+        """Whether this turn has lasted less than ``seconds``, counted from the first who asked in it."""
+        now = time.perf_counter()
+        if self._started is None:
+            self._started = now
+            asyncio.get_running_loop().call_soon(self._end)
+        return now - self._started < seconds
+
     async def turn(self, seconds: float) -> None:
-        """Return when this turn has lasted less than ``seconds``, counted from the first who asked in it."""
-        while True:
-            now = time.perf_counter()
-            if self._started is None:
-                self._started = now
-                asyncio.get_running_loop().call_soon(self._end)
-            if now - self._started < seconds:
-                return
+        """Return when this turn has lasted less than ``seconds``."""
+        while not self.has_time(seconds):  # noqa: ASYNC110 - it is a time that is waited for
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _end(self) -> None:

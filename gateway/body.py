@@ -26,7 +26,7 @@ async def read_json(request: Request, most: int) -> Any:
 
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
-    _check_content_type(request.headers.get("content-type"))
+    check_content_type(request.headers.get("content-type"))
     body = await _read(request, most)
     try:
         return orjson.loads(body)
@@ -47,7 +47,8 @@ async def _read(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _check_content_type(header: str | None) -> None:
+def check_content_type(header: str | None) -> None:
+    """Return if a Content-Type header says JSON in UTF-8. Raises BodyRefused (415)."""
     name, _, parameters = (header or "").partition(";")
     if name.strip().lower() != JSON:
         raise BodyRefused(415, "content-type", f"The Content-Type of the body must be {JSON}.")

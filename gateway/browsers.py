@@ -27,41 +27,45 @@ if TYPE_CHECKING:
 
     from userline.gateway.settings import Settings
 
+_EXPOSED: Final = ("retry-after", "www-authenticate", "x-request-id")
+
 _REMEMBERED_SECONDS: Final = 600
 """How long a browser may go by the answer to a preflight request."""
 
 
-class BrowserMiddleware:
-    """Refuses what a page of another origin may not do, and tells browsers which origins may read answers."""
+class BrowserRules:
+    """What pages may do, by the headers that browsers send."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
-        self._app = app
-        self._cors = CORSMiddleware(
-            app,
-            allow_origins=settings.origins_allowed,
-            allow_methods=("GET", "POST", "PUT"),
-            allow_headers=("authorization", "content-type", "x-request-id"),
-            expose_headers=("retry-after", "www-authenticate", "x-request-id"),
-            max_age=_REMEMBERED_SECONDS,
-        )
-        self._allowed = frozenset(settings.origins_allowed)
+    def __init__(self, settings: Settings) -> None:
+        self.allowed = frozenset(settings.origins_allowed)
         self._is_open = settings.is_open
         self._own_host = settings.host.lower() if settings.is_open and not settings.allow_open else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or socket."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+    def refusal(self, scope: Scope) -> str | None:
+        """Return why a request or socket is refused, or None."""
         host = _header(scope, b"host")
         if self._own_host is not None and host and not _is_local(host, self._own_host):
-            await _refuse(scope, send, "This host name is not one of the gateway's; open it as localhost.")
-        elif scope["type"] == "websocket" and not self._may_connect(_header(scope, b"origin"), host):
-            await _refuse(scope, send, "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may.")
-        elif self._allowed and (scope["path"] == "/graphql" or scope["path"].startswith("/v1/")):
-            await self._cors(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return "This host name is not one of the gateway's; open it as localhost."
+        if scope["type"] == "websocket" and not self._may_connect(_header(scope, b"origin"), host):
+            return "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may."
+        return None
+
+    def applies_cors(self, path: str) -> bool:
+        """Whether pages of other origins may read answers at this path."""
+        return bool(self.allowed) and (path == "/graphql" or path.startswith("/v1/"))
+
+    def cors_headers(self, scope: Scope) -> dict[str, str] | None:
+        """Return the headers that let the page read an answer, as the middleware adds them; None if it may not."""
+        origin = _header(scope, b"origin")
+        if origin is None or not self.applies_cors(scope["path"]):
+            return {}
+        if origin not in self.allowed:
+            return None
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": ", ".join(_EXPOSED),
+            "vary": "Origin",
+        }
 
     def _may_connect(self, origin: str | None, host: str | None) -> bool:
         if origin is None:
@@ -71,7 +75,36 @@ class BrowserMiddleware:
             own = normal_origin(f"{urlsplit(asking).scheme}://{host}")
         except ValueError:
             return False
-        return asking == own or asking in self._allowed or (self._is_open and is_loopback(_host_name(asking)))
+        return asking == own or asking in self.allowed or (self._is_open and is_loopback(_host_name(asking)))
+
+
+class BrowserMiddleware:
+    """Refuses what a page of another origin may not do, and tells browsers which origins may read answers."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        self._rules = BrowserRules(settings)
+        self._cors = CORSMiddleware(
+            app,
+            allow_origins=settings.origins_allowed,
+            allow_methods=("GET", "POST", "PUT"),
+            allow_headers=("authorization", "content-type", "x-request-id"),
+            expose_headers=_EXPOSED,
+            max_age=_REMEMBERED_SECONDS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._rules.refusal(scope)
+        if refusal is not None:
+            await _refuse(scope, send, refusal)
+        elif self._rules.applies_cors(scope["path"]):
+            await self._cors(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from userline.execution.errors import format_refusal
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.plans.subscriptions import PlannedSubscription
+from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from userline.gateway.runtime import Runtime
     from userline.users.errors import UserlineError
 
-_API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 class HTTPRefused(Exception):
@@ -210,7 +210,7 @@ def _respond(answer: Answer, media_type: str, status: int, headers: dict[str, st
     return Response(
         answer,
         status,
-        {**_API_HEADERS, **(headers or {}), "content-type": f"{media_type}; charset=utf-8"},
+        {**API_HEADERS, **(headers or {}), "content-type": f"{media_type}; charset=utf-8"},
     )
 
 

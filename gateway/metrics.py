@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from userline.gateway.protocols.stuck import StuckWatch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,6 +55,8 @@ class _RuntimeCollector(Collector):
             "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
             "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
             "userline_reread_ids": ("Watched users read again.", self._runtime.refresher.ids_read),
+            "userline_fast_lane_requests": ("Requests answered in the fast lane.", self._runtime.lane_requests),
+            "userline_stuck_clients_cut": ("Connections cut because the client had stopped reading.", StuckWatch.cut),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
         }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import secrets
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,6 +11,7 @@ import orjson
 import structlog
 
 from userline.execution.errors import mask
+from userline.gateway.request_ids import new_request_id, request_id_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 access_logger = logging.getLogger("userline.access")
 
 _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
-_ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 class RequestMiddleware:
@@ -35,7 +33,7 @@ class RequestMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_in(scope) or new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 0
@@ -58,23 +56,16 @@ class RequestMiddleware:
                 await _send_failure(send_with_id, payload)
             finally:
                 if self._access_log:
-                    access_logger.info(
-                        "%s %s %s %.1f ms",
-                        scope.get("method", "WEBSOCKET"),
-                        quote(scope["path"]),  # or a line break in it would make a line of the log
-                        status,
-                        (time.perf_counter() - started) * 1000,
-                    )
+                    log_access(scope.get("method", "WEBSOCKET"), scope["path"], status, time.perf_counter() - started)
+
+
+def log_access(method: str, path: str, status: int, seconds: float) -> None:
+    """Log a line for a request, within the context that has its id and its viewer."""
+    path = quote(path)  # or a line break in it would make a line of the log
+    access_logger.info("%s %s %s %.1f ms", method, path, status, seconds * 1000)
 
 
 async def _send_failure(send: Send, payload: object) -> None:
     headers = [(b"content-type", b"application/json; charset=utf-8")]
     await send({"type": "http.response.start", "status": 500, "headers": headers})
     await send({"type": "http.response.body", "body": orjson.dumps(payload)})
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
-            return str(value.decode("ascii"))
-    return secrets.token_hex(8)

@@ -72,10 +72,10 @@ class RateLimiter:
 
 def key_of(viewer: Viewer, scope: Scope) -> str | None:
     """Return whose bucket it is: the user's, or the address's on an open gateway. Back ends are not limited."""
-    match viewer.kind:
-        case ViewerKind.APP:
-            return None
-        case ViewerKind.USER:
-            return f"user {viewer.user_id}"
+    kind = viewer.kind
+    if kind is ViewerKind.APP:
+        return None
+    if kind is ViewerKind.USER:
+        return f"user {viewer.user_id}"
     client = scope.get("client")
     return f"address {client[0] if client else 'unknown'}"

@@ -49,10 +49,12 @@ class Runtime:
             limits=settings.operation_limits,
             persisted_documents=settings.persisted_documents,
             trusted_documents=settings.trusted_documents,
+            plans=settings.plans,
         )
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
         self.sockets_of_users: Counter[str] = Counter()
         self.sockets = 0
+        self.lane_requests = 0
 
     def context(self, request_id: str, viewer: Viewer) -> Context:
         """Return the context of one operation."""

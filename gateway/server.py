@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from userline.gateway.app import make_app
+from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
 from userline.gateway.protocols.http import make_http_protocol
 from userline.gateway.protocols.websocket import BoundedWebSocketProtocol
@@ -69,7 +70,11 @@ def _work(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",
         timeout_graceful_shutdown=settings.shutdown_seconds,
-        http=make_http_protocol(max_header_bytes=settings.max_header_bytes, header_seconds=settings.header_seconds),
+        http=make_http_protocol(
+            max_header_bytes=settings.max_header_bytes,
+            header_seconds=settings.header_seconds,
+            lane=Lane.of(runtime),
+        ),
         ws=BoundedWebSocketProtocol,
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,

@@ -244,6 +244,13 @@ class Settings(BaseSettings):
     )
     ping_seconds: float = _setting("WebSockets", 25, "How often a socket is pinged to keep it alive; 0 = never.", ge=0)
 
+    plans: bool = _setting(
+        "Speed", True, "Compile simple operations into plans; without, graphql-core executes all of them."
+    )
+    fast_lane: bool = _setting(
+        "Speed", True, "Answer planned operations where requests are parsed; without, all go through the application."
+    )
+
     log_format: Literal["text", "json"] = _setting(
         "Logging", "text", "text for people, json for one JSON object per line."
     )

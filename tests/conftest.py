@@ -10,13 +10,30 @@ from tests.support.gateway import RunningGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A real gateway that tests share; each uses user ids of its own."""
-    running = RunningGateway(tmp_path_factory.mktemp("gateway"))
+def _running(directory: Path, *flags: str) -> Iterator[RunningGateway]:
+    running = RunningGateway(directory, *flags)
     yield running
     code = running.stop()
     assert code == 0, running.log
     assert "Traceback" not in running.log, running.log
+
+
+@pytest.fixture(scope="session")
+def fast_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A real gateway that tests share; each uses user ids of its own."""
+    yield from _running(tmp_path_factory.mktemp("gateway"))
+
+
+@pytest.fixture(scope="session")
+def plain_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Another one, without the fast lane and without plans."""
+    yield from _running(tmp_path_factory.mktemp("plain-gateway"), "--no-fast-lane", "--no-plans")
+
+
+@pytest.fixture
+def gateway(fast_gateway: RunningGateway) -> RunningGateway:
+    """The gateway as it comes."""
+    return fast_gateway

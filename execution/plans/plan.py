@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline.execution.plans.selections import NotSimple
-from userline.execution.plans.subscriptions import PlannedSubscription, WatchStep
+from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
@@ -36,18 +36,24 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedExecution:
-    """A query or mutation that its plan executes."""
+class Bound:
+    """A query or mutation with its arguments. It may be executed again and again, for one viewer or another."""
 
     type: OperationType
     steps: QuerySteps | MutationSteps
     arguments: Any
-    context: Context
-    time_limit: float
 
-    def execute(self) -> Response | Awaitable[Response]:
+    def execute(self, context: Context, time_limit: float) -> Response | Awaitable[Response]:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
-        return self.steps.execute(self.arguments, self.context, self.time_limit)
+        return self.steps.execute(self.arguments, context, time_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSubscription:
+    """A subscription with its argument."""
+
+    step: WatchStep
+    user_id: str
 
 
 class Plan:
@@ -67,9 +73,7 @@ class Plan:
         self._variants: dict[tuple[bool, ...], Steps | None] = {}
         self._only = None if conditions else compile_steps({})
 
-    def bind(
-        self, variables: dict[str, Any] | None, context: Context, time_limit: float
-    ) -> PlannedExecution | PlannedSubscription | None:
+    def bind(self, variables: dict[str, Any] | None) -> Bound | BoundSubscription | None:
         """Return the operation with these variables, or None if the general way must look at them."""
         values = self._read(variables or {})
         if values is None:
@@ -81,8 +85,8 @@ class Plan:
         if arguments is UNFIT:
             return None
         if isinstance(steps, WatchStep):
-            return PlannedSubscription(steps, arguments, context)
-        return PlannedExecution(self.type, steps, arguments, context, time_limit)
+            return BoundSubscription(steps, arguments)
+        return Bound(self.type, steps, arguments)
 
     def _read(self, given: dict[str, Any]) -> dict[str, Any] | None:
         values: dict[str, Any] = {}

@@ -66,13 +66,10 @@ class Authenticator:
             return OPEN_VIEWER
         if token is None:
             raise Unauthenticated(MISSING_TOKEN)
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._viewers.get(digest)
+        digest = digest_of(token)
+        known = self.known(digest)
         if known is not None:
-            if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
-                self._viewers.move_to_end(digest)
-                return known
-            del self._viewers[digest]
+            return known
         try:
             viewer = await self._check(token, self._keys)
         except TokenRefused as refused:
@@ -82,6 +79,17 @@ class Authenticator:
         if len(self._viewers) > self._capacity:
             self._viewers.popitem(last=False)
         return viewer
+
+    def known(self, digest: bytes) -> Viewer | None:
+        """Return who shows the token with this digest, if it was checked before and still is good."""
+        known = self._viewers.get(digest)
+        if known is None:
+            return None
+        if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
+            self._viewers.move_to_end(digest)
+            return known
+        del self._viewers[digest]
+        return None
 
     def forget(self) -> None:
         """Forget every token that was checked, because the keys are others now."""
@@ -102,3 +110,8 @@ class Authenticator:
         except PyJWTError:
             raise TokenRefused("the signature is not good") from None
         return viewer_of(told.claims, app_id=self._app_id, now=time.time())
+
+
+def digest_of(token: str) -> bytes:
+    """Return what a token is remembered by."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

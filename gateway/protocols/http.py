@@ -6,23 +6,32 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import orjson
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from userline.execution.errors import format_refusal
+from userline.gateway.protocols.inflow import Inflow, Unparsed
+from userline.gateway.protocols.stuck import StuckWatch
 from userline.users.errors import BadUserInput, Problem
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
-    from collections.abc import Callable
+    from collections.abc import Awaitable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from userline.gateway.lane.lane import Lane, Taken
 
 _SLICE_BYTES: Final = 4096
 """How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""
+
+_REQUESTS_A_TURN: Final = 32
+"""How many pipelined requests the lane answers before other connections have their turn."""
+
+_WAITING_BYTES: Final = 65_536
+"""How much is read on while an answer is under way."""
 
 _LINGER_SECONDS: Final = 1.0
 """How long a refused client may take to read why, before the connection is cut."""
@@ -31,46 +40,77 @@ _LINGER_SECONDS: Final = 1.0
 class BoundedHTTPProtocol(HttpToolsProtocol):
     """Refuses header blocks that are too large (431) and requests that take too long to arrive (408).
 
-    What has been read while reading is paused waits unparsed, so that pipelined requests cannot pile up.
+    What has been read while reading is paused waits unparsed, so that pipelined requests cannot pile up. The start of
+    a request is offered to the fast lane first; what the lane leaves alone is parsed and goes to the application.
     """
 
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
+    lane: ClassVar[Lane | None] = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self._continue)
-        self._unparsed = b""
+        self._unparsed = Unparsed()
+        self.flow: Inflow = Inflow(transport, self._unparsed, _WAITING_BYTES, self._parse_soon)
         self._in_headers = True
         self._header_bytes = 0
         self._refused = False
         self._deadline: TimerHandle | None = None
+        self._in_message = False
+        self._answering = False
+        self._turn_over = False
+        self._closing = False
+        self._active_at = 0.0
+        self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
-        self._unparsed = b""
+        self._unparsed.clear()
         self._refused = True
         self._clear_deadline()
+        self._stuck.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
         if self._refused:
             return
-        self._unparsed = self._unparsed + data if self._unparsed else data
-        self._parse()
+        self._unparsed.append(data)
+        if self._turn_over:
+            self.flow.balance()
+        else:
+            self._parse()
+
+    def _parse_soon(self) -> None:
+        if not self._turn_over:
+            self._turn_over = True
+            self.loop.call_soon(self._parse)
 
     def _parse(self) -> None:
-        while self._unparsed and not self._refused and not self.flow.read_paused:
-            part, self._unparsed = self._unparsed[:_SLICE_BYTES], self._unparsed[_SLICE_BYTES:]
+        self._turn_over = False
+        if not self._refused:
+            self._parse_on()
+            self.flow.balance()
+
+    def _parse_on(self) -> None:
+        answered = 0
+        while self._unparsed and not self._refused and not self._answering and not self.flow.read_paused:
+            if self._is_between_requests():
+                if answered == _REQUESTS_A_TURN:
+                    self._parse_soon()
+                    return
+                if self._answer():
+                    answered += 1
+                    continue
+            part = self._unparsed.take(_SLICE_BYTES)
             raw = len(part) if self._in_headers else 0
             if self._in_headers and self._deadline is None:
                 self._await_headers()
             super().data_received(part)
             if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                self._unparsed = b""
+                self._unparsed.clear()
                 self._clear_deadline()
                 return
             if self._in_headers:
@@ -79,13 +119,91 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
                 if max(self._header_bytes, self._raw_bytes) > self.max_header_bytes:
                     self._refuse_headers()
 
-    def _continue(self) -> None:
-        if self._unparsed and not self._refused:
-            self.loop.call_soon(self._parse)
+    def _is_between_requests(self) -> bool:
+        """Whether what comes next is the start of a request, with no other one under way."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return not self._in_message and (cycle is None or cycle.response_complete) and not self.pipeline
+
+    def _answer(self) -> bool:
+        """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
+        lane = self.lane
+        if lane is None:
+            return False
+        if self.flow.write_paused:
+            self.flow.pause_reading()
+            return True
+        taken = lane.take(self._unparsed.data, self._unparsed.position, self.client)
+        if taken is None:
+            return False
+        self._unparsed.position = taken.end
+        self._active_at = self.loop.time()
+        self._clear_deadline()
+        if self.timeout_keep_alive_task is None:
+            self._await_next_request(self.timeout_keep_alive)
+        self.server_state.total_requests += 1
+        if isinstance(taken.response, bytes):
+            self.transport.write(lane.finish(taken, taken.response, self.server_state.default_headers))
+        else:
+            self._answering = True
+            task = self.loop.create_task(self._answer_later(lane, taken, taken.response))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+        return True
+
+    async def _answer_later(self, lane: Lane, taken: Taken, response: Awaitable[bytes]) -> None:
+        body = await response
+        self._answering = False
+        self._active_at = self.loop.time()
+        if self.transport.is_closing():
+            return
+        self.transport.write(lane.finish(taken, body, self.server_state.default_headers))
+        if self._closing:
+            self.transport.close()
+        elif self._unparsed:
+            self._parse()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._stuck.start()
+
+    def resume_writing(self) -> None:
+        """Go on with what waited for the client to read."""
+        super().resume_writing()
+        self._stuck.stop()
+        if self._unparsed and self._is_between_requests():
+            self.flow.resume_reading()
+
+    def _cut_off(self) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        for waiting in (cycle, *(each for each, _ in self.pipeline)):
+            if waiting is not None:
+                waiting.disconnected = True
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Close when the answer that is under way is sent."""
+        if self._answering:
+            self._closing = True
+        else:
+            super().shutdown()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing happened for as long as it is kept."""
+        self.timeout_keep_alive_task = None
+        left = self._active_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0 or self._answering or self._unparsed or self.transport.get_write_buffer_size():
+            self._await_next_request(max(left, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _await_next_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
         """Start to count a header block."""
         super().on_message_begin()
+        self._in_message = True
         self._in_headers = True
         self._header_bytes = 0
         self._raw_bytes = 0
@@ -119,6 +237,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Go on to the next request."""
         self._clear_deadline()
+        self._in_message = False
         self._in_headers = True
         self._raw_bytes = 0
         self._header_bytes = 0
@@ -149,7 +268,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        self._unparsed = b""
+        self._unparsed.clear()
         self._clear_deadline()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
@@ -160,23 +279,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
 
-class _Flow(FlowControl):
-    """Flow control that says when reading goes on."""
-
-    def __init__(self, transport: Transport, on_resume: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._on_resume = on_resume
-
-    def resume_reading(self) -> None:
-        was_paused = self.read_paused
-        super().resume_reading()
-        if was_paused:
-            self._on_resume()
-
-
-def make_http_protocol(*, max_header_bytes: int, header_seconds: float) -> type[BoundedHTTPProtocol]:
+def make_http_protocol(
+    *, max_header_bytes: int, header_seconds: float, lane: Lane | None = None
+) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
-    attributes: dict[str, Any] = {"max_header_bytes": max_header_bytes, "header_seconds": header_seconds}
+    attributes: dict[str, Any] = {"max_header_bytes": max_header_bytes, "header_seconds": header_seconds, "lane": lane}
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)
 
 

@@ -9,7 +9,11 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
+from userline.gateway.protocols.stuck import StuckWatch
+
 if TYPE_CHECKING:
+    from asyncio import BaseTransport
+
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from websockets.frames import Frame
 
@@ -47,6 +51,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Forget what was still to be done."""
         self._unparsed = b""
         self._owed_pong = b""
+        self._stuck.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -125,9 +130,24 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if not self._is_flood():
             super().handle_pong(event)
 
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Start to watch whether the client reads."""
+        super().connection_made(transport)
+        self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._stuck.start()
+
+    def _cut_off(self) -> None:
+        self.disconnected = True
+        self.transport.abort()
+
     def resume_writing(self) -> None:
         """Go on sending, an owed answer first."""
         super().resume_writing()
+        self._stuck.stop()
         if self._owed_pong and not self.transport.is_closing():
             self.transport.write(self._owed_pong)
         self._owed_pong = b""

@@ -18,7 +18,7 @@ from userline.execution.errors import format_refusal
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.pacer import PREPARING_SECONDS
-from userline.execution.plans.subscriptions import PlannedSubscription
+from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.rate_limit import key_of
 from userline.gateway.websocket.credentials import Credentials

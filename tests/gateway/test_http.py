@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
     from tests.support.gateway import RunningGateway
 
+
+@pytest.fixture(params=["fast_gateway", "plain_gateway"])
+def gateway(request: pytest.FixtureRequest) -> RunningGateway:
+    """Every test here goes by the fast lane, where it takes the request, and by the ordinary way."""
+    gateway: RunningGateway = request.getfixturevalue(request.param)
+    return gateway
+
+
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 APP = b'{"query":"{app{id}}"}'

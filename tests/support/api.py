@@ -14,8 +14,7 @@ from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.execution.general import GeneralExecution, GeneralSubscription
 from userline.execution.operation import RequestRefused
-from userline.execution.plans.plan import PlannedExecution
-from userline.execution.plans.subscriptions import PlannedSubscription
+from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.request import parse_request
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.users import Users
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
 class Api:
     """Runs operations by plans, or without them."""
 
-    def __init__(self, *, plans: bool) -> None:
+    def __init__(self, *, plans: bool, time_limit: float) -> None:
         self.store = MemoryStore()
         self.bus = Bus("memory://")
         self.hub = Hub()
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
         app = AppInfo("app", "en", {"default": {"a": 1}, "ädmin": {}})
-        self.engine = Engine(make_schema(), app, time_limit=0.2, plans=plans)
+        self.engine = Engine(make_schema(), app, time_limit=time_limit, plans=plans)
         self.context = Context(self.users, app, OPEN_VIEWER, "request-1")
 
     def prepare(self, query: str, operation_name: str | None, variables: object) -> Execution | Subscription:
@@ -77,9 +76,9 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(*, plans: bool) -> AsyncIterator[Api]:
+async def running_api(*, plans: bool, time_limit: float = 0.2) -> AsyncIterator[Api]:
     """Start an Api, and stop it on the way out."""
-    api = Api(plans=plans)
+    api = Api(plans=plans, time_limit=time_limit)
     await api.bus.start(api.hub.hear)
     try:
         yield api

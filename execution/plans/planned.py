@@ -1,0 +1,57 @@
+"""Planned operations that are ready to be executed, once."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from userline.execution.errors import format_refusal, mask
+from userline.execution.operation import SubscriptionFailed
+from userline.users.errors import UserlineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable
+
+    from graphql import OperationType
+
+    from userline.execution.operation import Response
+    from userline.execution.plans.plan import Bound, BoundSubscription
+    from userline.resolvers.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExecution:
+    """A query or mutation that its plan executes."""
+
+    bound: Bound
+    context: Context
+    time_limit: float
+
+    @property
+    def type(self) -> OperationType:
+        """Whether it is a query or a mutation."""
+        return self.bound.type
+
+    def execute(self) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
+        return self.bound.execute(self.context, self.time_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSubscription:
+    """A subscription that its plan executes."""
+
+    bound: BoundSubscription
+    context: Context
+
+    async def events(self) -> AsyncGenerator[Response, None]:
+        """Yield the events until closed. Raises SubscriptionFailed."""
+        try:
+            async with aclosing(self.context.users.watch(self.bound.user_id)) as snapshots:
+                async for snapshot in snapshots:
+                    yield self.bound.step.encode(snapshot)
+        except UserlineError as error:
+            raise SubscriptionFailed([format_refusal(error)]) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
+            raise SubscriptionFailed([mask(error, self.context.request_id)]) from None
