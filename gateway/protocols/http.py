@@ -62,6 +62,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._turn_over = False
         self._closing = False
         self._active_at = 0.0
+        self._served: RequestResponseCycle | None = None
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
@@ -71,6 +72,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._refused = True
         self._clear_deadline()
         self._stuck.stop()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -174,12 +176,18 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._unparsed and self._is_between_requests():
             self.flow.resume_reading()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _cut_off(self) -> None:
-        cycle: RequestResponseCycle | None = self.cycle
-        for waiting in (cycle, *(each for each, _ in self.pipeline)):
-            if waiting is not None:
-                waiting.disconnected = True
+        self._disconnect()
         self.transport.abort()
+
+    def _disconnect(self) -> None:
+        """Tell the application that nobody reads its answer. (Uvicorn tells the newest request alone.)"""
+        if self._served is not None:
+            self._served.disconnected = True
 
     def shutdown(self) -> None:
         """Close when the answer that is under way is sent."""
