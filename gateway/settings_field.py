@@ -1,0 +1,12 @@
+"""How a setting is declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+
+def setting(group: str, default: Any, description: str, **bounds: Any) -> Any:
+    """Return the field of a setting, which stands under the heading ``group``."""
+    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
