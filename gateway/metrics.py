@@ -39,6 +39,7 @@ class _RuntimeCollector(Collector):
             self._runtime.bus,
             self._runtime.engine.documents,
         )
+        authenticator, new_sockets = self._runtime.authenticator, self._runtime.new_sockets
         counters = {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
             "userline_store_read_ids": ("Ids in batched reads of the store.", users.batcher.ids_read),
@@ -59,11 +60,15 @@ class _RuntimeCollector(Collector):
             "userline_stuck_clients_cut": ("Connections cut because the client had stopped reading.", StuckWatch.cut),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
+            "userline_rate_limit_refusals": ("Requests past the rate limit.", self._runtime.rate_limiter.refusals),
+            "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
+            "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
         }
         gauges = {
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_sockets": ("Open WebSockets.", self._runtime.sockets),
+            "userline_new_sockets": ("Open WebSockets that have not said yet who they are.", len(new_sockets)),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 from userline.users.errors import RateLimited
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _BUCKETS: Final = 10_000
+_LONGEST_NAME: Final = 64
 
 
 class RateLimiter:
@@ -62,11 +65,21 @@ class RateLimiter:
         self.refusals += 1
         return missing / self._per_second
 
-    def refusal(self, seconds: float) -> RateLimited:
+    def wait(self, key: str | None) -> float:
+        """Return the seconds until there is a token in the bucket of ``key``, 0 if there is one; nothing is taken."""
+        bucket = self._buckets.get(key) if self._per_second and key is not None else None
+        if bucket is None:
+            return 0.0
+        level, since = bucket
+        return max(1 - level - (self._clock() - since) * self._per_second, 0.0) / self._per_second
+
+    def refusal(self, seconds: float, what: str = "requests") -> RateLimited:
         """Return the error for somebody who has to wait."""
+        left = max(1, math.ceil(seconds))
         return RateLimited(
-            f"Too many requests: the limit is {self._per_second:g} a second after {self._burst} at once. "
-            f"Try again in {max(1, math.ceil(seconds))} s."
+            f"Too many {what}: the limit is {self._per_second:g} a second after {self._burst} at once. "
+            f"Try again in {left} s.",
+            left,
         )
 
 
@@ -77,5 +90,24 @@ def key_of(viewer: Viewer, scope: Scope) -> str | None:
         return None
     if kind is ViewerKind.USER:
         return f"user {viewer.user_id}"
+    return f"address {address_of(scope)}"
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address that a request comes from: behind a trusted proxy, the one in ``X-Forwarded-For``.
+
+    Of an IPv6 address, whose owner has 2**64 of them, it is the network.
+    """
     client = scope.get("client")
-    return f"address {client[0] if client else 'unknown'}"
+    return _network(client[0]) if client else "unknown"
+
+
+@lru_cache(maxsize=1024)
+def _network(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host[:_LONGEST_NAME]
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))

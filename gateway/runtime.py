@@ -11,6 +11,7 @@ from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.websocket.newcomers import Newcomers
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
@@ -53,6 +54,7 @@ class Runtime:
         )
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
         self.sockets_of_users: Counter[str] = Counter()
+        self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
         self.sockets = 0
         self.lane_requests = 0
 

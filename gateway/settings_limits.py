@@ -101,6 +101,16 @@ class OperationBounds(BaseModel):
     rate_limit_burst: int = setting(
         "Limits of operations", 2000, "How many of them may come at once after a quiet time.", ge=1
     )
+    bad_tokens_per_second: float = setting(
+        "Limits of operations",
+        10,
+        "How many tokens that are not good an address may show a second before new tokens are no longer looked at; "
+        "0 = any number.",
+        ge=0,
+    )
+    bad_tokens_burst: int = setting(
+        "Limits of operations", 200, "How many of them may come at once after a quiet time.", ge=1
+    )
 
     @property
     def operation_limits(self) -> OperationLimits:
@@ -124,6 +134,12 @@ class Sockets(BaseModel):
     max_sockets: int = setting("WebSockets", 10_000, "How many sockets one process may have open.", ge=1)
     max_sockets_per_user: int = setting(
         "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0
+    )
+    max_new_sockets_per_address: int = setting(
+        "WebSockets",
+        200,
+        "How many sockets of one address may be open that have not sent connection_init yet; 0 = any number.",
+        ge=0,
     )
     connection_init_seconds: float = setting(
         "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0

@@ -143,9 +143,13 @@ class StoreUnavailable(UserlineError):
 
 
 class RateLimited(UserlineError):
-    """Too many requests."""
+    """Too many requests. ``seconds`` says when to try again."""
 
     code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class OperationTooComplex(UserlineError):

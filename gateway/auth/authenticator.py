@@ -13,6 +13,7 @@ from jwt.exceptions import PyJWTError
 
 from userline.gateway.auth.keys import KeySet, SharedSecret
 from userline.gateway.auth.tokens import LEEWAY_SECONDS, TokenRefused, read, viewer_of
+from userline.gateway.rate_limit import RateLimiter
 from userline.users.errors import Unauthenticated
 from userline.users.viewer import OPEN_VIEWER, Viewer
 
@@ -33,8 +34,18 @@ class Authenticator:
     For one event loop.
     """
 
-    def __init__(self, app_id: str, keys: Keys | None, *, capacity: int = _CACHED_VIEWERS) -> None:
+    def __init__(
+        self,
+        app_id: str,
+        keys: Keys | None,
+        *,
+        capacity: int = _CACHED_VIEWERS,
+        bad_tokens: RateLimiter | None = None,
+    ) -> None:
         self._app_id = app_id
+        self.bad_tokens = bad_tokens or RateLimiter(0, 1)
+        """Counts the tokens that were refused, by address."""
+        self.refusals = 0
         self._keys = keys
         self._jws = PyJWS(algorithms=keys.algorithms if keys else ())
         self._capacity = capacity
@@ -43,11 +54,13 @@ class Authenticator:
     @classmethod
     def of(cls, settings: Settings) -> Authenticator:
         """Return the authenticator that the settings ask for."""
+        bad_tokens = RateLimiter(settings.bad_tokens_per_second, settings.bad_tokens_burst)
         if settings.secret is not None:
-            return cls(settings.app_id, SharedSecret(settings.secret.get_secret_value().encode()))
+            secret = SharedSecret(settings.secret.get_secret_value().encode())
+            return cls(settings.app_id, secret, bad_tokens=bad_tokens)
         if settings.jwks_url is not None:
             keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds)
-            made = cls(settings.app_id, keys)
+            made = cls(settings.app_id, keys, bad_tokens=bad_tokens)
             keys.on_change = made.forget
             return made
         return cls(settings.app_id, None)
@@ -57,10 +70,11 @@ class Authenticator:
         """Whether no tokens are checked."""
         return self._keys is None
 
-    async def viewer(self, token: str | None) -> Viewer:
+    async def viewer(self, token: str | None, address: str | None = None) -> Viewer:
         """Return who shows this token.
 
-        Raises Unauthenticated, whose message is for the caller, and StoreUnavailable if the keys cannot be fetched.
+        Raises Unauthenticated, whose message is for the caller; StoreUnavailable if the keys cannot be fetched; and
+        RateLimited for a token that is not known yet, if too many bad ones came from this address.
         """
         if self._keys is None:
             return OPEN_VIEWER
@@ -70,9 +84,14 @@ class Authenticator:
         known = self.known(digest)
         if known is not None:
             return known
+        wait = self.bad_tokens.wait(address)
+        if wait:
+            raise self.bad_tokens.refusal(wait, "bad tokens from this address")
         try:
             viewer = await self._check(token, self._keys)
         except TokenRefused as refused:
+            self.refusals += 1
+            self.bad_tokens.take(address)
             logger.info("A token was refused: %s.", refused)
             raise Unauthenticated(refused.told) from None
         self._viewers[digest] = viewer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from userline.gateway.auth.bearer import token_of_request
+from userline.gateway.rate_limit import address_of, key_of
 from userline.users.errors import Forbidden
 from userline.users.viewer import ViewerKind
 
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
 
+def take(request: Request, runtime: Runtime, viewer: Viewer, requests: int = 1) -> None:
+    """Count what the viewer asks for. Raises RateLimited."""
+    wait = runtime.rate_limiter.take(key_of(viewer, request.scope), requests)
+    if wait:
+        raise runtime.rate_limiter.refusal(wait)
+
+
 async def authenticate(request: Request, runtime: Runtime) -> Viewer:
     """Return who is asking, who may use the REST API.
 
-    Raises Unauthenticated without a valid token, Forbidden with a user's, and StoreUnavailable if it cannot be told.
+    Raises Unauthenticated without a valid token, Forbidden with a user's, StoreUnavailable if it cannot be told, and
+    RateLimited.
     """
-    viewer = await runtime.authenticator.viewer(token_of_request(request.scope))
+    viewer = await runtime.authenticator.viewer(token_of_request(request.scope), address_of(request.scope))
     structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+    take(request, runtime, viewer)
     if viewer.kind is ViewerKind.USER:
         raise Forbidden("The REST API is for server tokens; this is the token of a user.")
     return viewer

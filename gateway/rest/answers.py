@@ -8,7 +8,7 @@ import orjson
 from starlette.responses import Response
 
 from userline.execution.errors import mask
-from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, UserlineError
+from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, RateLimited, UserlineError
 
 if TYPE_CHECKING:
     from userline.gateway.body import BodyRefused
@@ -29,9 +29,6 @@ _STATUS: Final = {
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.STORE_UNAVAILABLE: 503,
 }
-
-# What tells the caller how to go on, by status.
-_MORE_HEADERS: Final = {429: {"retry-after": "1"}, 503: {"retry-after": "1"}}
 
 _LONGEST_REASON: Final = 1000
 
@@ -66,7 +63,9 @@ def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) ->
     if isinstance(error, BatchRefused):
         value["users"] = {user_id: _told(one) for user_id, one in error.errors.items()}
     status = _STATUS[error.code]
-    return answer(value, status, headers or _MORE_HEADERS.get(status))
+    if status in (429, 503):
+        headers = {"retry-after": str(error.seconds if isinstance(error, RateLimited) else 1)}
+    return answer(value, status, headers)
 
 
 def fail(error: Exception, request_id: str) -> Response:

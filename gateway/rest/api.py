@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match
 
 from userline.gateway.auth.bearer import challenge
 from userline.gateway.body import BodyRefused, read_json
-from userline.gateway.rest.access import authenticate
+from userline.gateway.rest.access import authenticate, take
 from userline.gateway.rest.answers import NOT_FOUND, answer, fail, refuse, refuse_body, refuse_error
 from userline.gateway.rest.openapi import describe
 from userline.gateway.rest.path import PREFIX, Collection, Description, Item, parse_path
@@ -133,6 +133,8 @@ class RestApi:
         viewer = await authenticate(request, self._runtime)
         no_parameters(request)
         patches = await self._object(request, "The body must be an object of user ids and the fields to set of each.")
+        if len(patches) > 1:
+            take(request, self._runtime, viewer, len(patches) - 1)
         _audit(request, viewer, "write", patches)
         results = await self._in_time(self._runtime.users.set_many(patches))
         return answer({user_id: _written(result) for user_id, result in results.items()})
