@@ -6,7 +6,6 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,8 +24,8 @@ from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
 from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
-from userline.gateway.rate_limit import key_of
-from userline.users.errors import BadUserInput, Problem, StoreUnavailable, Unauthenticated
+from userline.gateway.rate_limit import address_of, key_of
+from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -94,9 +93,11 @@ class GraphQLOverHTTP:
         """Find out who is asking, once for everything that the request asks for."""
         try:
             token = token_of_request(request.scope)
-            viewer = await self._runtime.authenticator.viewer(token)
+            viewer = await self._runtime.authenticator.viewer(token, address_of(request.scope))
         except Unauthenticated as error:
             raise HTTPRefused.of(error, 401, challenge(request.scope)) from None
+        except RateLimited as error:
+            raise HTTPRefused.of(error, 429, {"retry-after": str(error.seconds)}) from None
         except StoreUnavailable as error:
             raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
         request.scope["state"]["viewer"] = viewer
@@ -108,7 +109,8 @@ class GraphQLOverHTTP:
         limiter = self._runtime.rate_limiter
         wait = limiter.take(key_of(request.scope["state"]["viewer"], request.scope), operations)
         if wait:
-            raise HTTPRefused.of(limiter.refusal(wait), 429, {"retry-after": str(math.ceil(wait))})
+            refusal = limiter.refusal(wait)
+            raise HTTPRefused.of(refusal, 429, {"retry-after": str(refusal.seconds)})
 
     async def _not_acceptable(self) -> Response:
         raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from userline.gateway.auth.bearer import token_of_payload, token_of_request
 from userline.gateway.auth.tokens import LEEWAY_SECONDS
+from userline.gateway.rate_limit import address_of
 from userline.gateway.websocket.protocol import CloseCode, Closed
-from userline.users.errors import StoreUnavailable, Unauthenticated
+from userline.users.errors import RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -67,11 +68,13 @@ class Credentials:
 
     async def _accept(self, token: str | None, before: Viewer | None = None) -> Viewer:
         try:
-            viewer = await self._authenticator.viewer(token)
+            viewer = await self._authenticator.viewer(token, address_of(self._scope))
         except Unauthenticated as error:
             raise Closed(CloseCode.FORBIDDEN, f"Forbidden: {error.message}") from None
         except StoreUnavailable as error:
             raise Closed(CloseCode.TRY_AGAIN_LATER, error.message) from None
+        except RateLimited as error:
+            raise Closed(CloseCode.RATE_LIMITED, error.message) from None
         if before is not None and (viewer.kind, viewer.user_id) != (before.kind, before.user_id):
             raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
         ends_at = viewer.expires_at

@@ -20,7 +20,7 @@ from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.pacer import PREPARING_SECONDS
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
-from userline.gateway.rate_limit import key_of
+from userline.gateway.rate_limit import address_of, key_of
 from userline.gateway.websocket.credentials import Credentials
 from userline.gateway.websocket.protocol import (
     ClientMessage,
@@ -34,7 +34,7 @@ from userline.users.errors import BadUserInput, RateLimited
 from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from starlette.websockets import WebSocket
 
@@ -52,12 +52,18 @@ async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
     """Serve one socket until it is closed."""
     most = runtime.settings.max_sockets
     if runtime.sockets >= most:
-        refusal = RateLimited(f"This gateway has {most} sockets open, which is the limit. Try again in a moment.")
-        body = orjson.dumps({"errors": [format_refusal(refusal)]})
-        await websocket.send_denial_response(
-            Response(body, 503, {"content-type": "application/json; charset=utf-8", "retry-after": "5"})
-        )
+        await _refuse(websocket, 503, f"This gateway has {most} sockets open, which is the limit.")
         return
+    address = address_of(websocket.scope)
+    if not runtime.new_sockets.has_room(address):
+        most = runtime.settings.max_new_sockets_per_address
+        await _refuse(websocket, 429, f"This address has {most} new sockets open, which is the limit.")
+        return
+    with runtime.new_sockets.count(address) as is_known:
+        await _serve(websocket, runtime, is_known)
+
+
+async def _serve(websocket: WebSocket, runtime: Runtime, is_known: Callable[[], None]) -> None:
     protocol = choose_subprotocol(websocket.scope["subprotocols"])
     if protocol is None:
         # Accepted first, because a browser cannot see why a handshake was refused.
@@ -69,7 +75,7 @@ async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
         return
     await websocket.accept(protocol.name)
     runtime.sockets += 1
-    session = _Session(websocket, protocol, runtime)
+    session = _Session(websocket, protocol, runtime, is_known)
     try:
         await session.run()
     finally:
@@ -77,8 +83,17 @@ async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
         session.leave()
 
 
+async def _refuse(websocket: WebSocket, status: int, message: str) -> None:
+    """Answer a handshake for which there is no room."""
+    body = orjson.dumps({"errors": [format_refusal(RateLimited(f"{message} Try again in a moment."))]})
+    headers = {"content-type": "application/json; charset=utf-8", "retry-after": "5"}
+    await websocket.send_denial_response(Response(body, status, headers))
+
+
 class _Session:
-    def __init__(self, websocket: WebSocket, protocol: TransportWS, runtime: Runtime) -> None:
+    def __init__(
+        self, websocket: WebSocket, protocol: TransportWS, runtime: Runtime, is_known: Callable[[], None]
+    ) -> None:
         self._websocket = websocket
         self._protocol = protocol
         self._runtime = runtime
@@ -91,6 +106,7 @@ class _Session:
         self._limited_as: str | None = None
         self._counted_as: str | None = None
         self._acknowledged = asyncio.Event()
+        self._is_known = is_known
 
     async def run(self) -> None:
         """Read messages until the socket is closed by either side, then end everything that was under way."""
@@ -160,6 +176,7 @@ class _Session:
         viewer = await self._credentials.establish(message.payload)
         structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
         self._enter(viewer)
+        self._is_known()
         self._watch_expiry()
         await self._send(self._protocol.acknowledge())
         self._acknowledged.set()
