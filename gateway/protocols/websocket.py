@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -10,6 +11,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode
 
 from userline.gateway.protocols.stuck import StuckWatch
+from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
@@ -30,6 +32,9 @@ _BYTES_AFTER_CLOSE: Final = 262_144
 
 _PATIENCE: Final = 5.0
 """How long a client that reads slowly may take to get the last that was sent to it."""
+
+_PATIENCE_ONCE_EXPIRED: Final = 0.5
+"""How long, if its token has expired: it is to be gone within a second of that."""
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -73,6 +78,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
                 return
             part, self._unparsed = self._unparsed[:_SLICE_BYTES], self._unparsed[_SLICE_BYTES:]
             super().data_received(part)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse_handshake()
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next event; what has been read meanwhile is parsed in a turn of its own."""
@@ -87,8 +94,9 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] != "websocket.close":
             await super().send(message)
             return
+        expired = message.get("code") == OurCloseCode.TOKEN_EXPIRED
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PATIENCE_ONCE_EXPIRED if expired else _PATIENCE):
                 await super().send(message)
         except TimeoutError:
             self.transport.abort()
@@ -96,6 +104,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+            if expired:
+                self.loop.call_later(_PATIENCE_ONCE_EXPIRED, self._abort_unless_read)
 
     def handle_text(self, event: Frame) -> None:
         """Count the first frame of a message."""
@@ -163,6 +173,33 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         super().shutdown()
         self.loop.call_later(_PATIENCE, self.transport.abort)
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand over a message, and close for one that is no UTF-8; Uvicorn would log what a client did as a failure."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self._refuse("A text message is not UTF-8", CloseCode.INVALID_DATA)
+                return
+        super().send_receive_event_to_app()
+
+    def _refuse_handshake(self) -> None:
+        """Answer a handshake that websockets cannot read: its limits are lower than those of the HTTP parser."""
+        self.handshake_complete = True
+        self.close_sent = True
+        self._unparsed = b""
+        output = b"".join(self.conn.data_to_send())
+        if not output:
+            self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The handshake cannot be read.\n"))
+            output = b"".join(self.conn.data_to_send())
+        self.transport.write(output)
+        self.transport.close()
+
+    def _abort_unless_read(self) -> None:
+        """Cut a connection whose client does not read what was sent to it."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def _is_flood(self) -> bool:
         """Count a control frame, and whether there are too many."""
         if self.close_sent:
@@ -176,14 +213,13 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._refuse("Too many control frames")
         return True
 
-    def _refuse(self, reason: str) -> None:
-        """Close with 1008. What comes in after it is not looked at."""
+    def _refuse(self, reason: str, code: CloseCode = CloseCode.POLICY_VIOLATION) -> None:
+        """Close. What comes in after it is not looked at."""
         if self.close_sent:
             return
         self._unparsed = b""
         self.frames = []
         self.stop_keepalive()
-        code = CloseCode.POLICY_VIOLATION
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.fail(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
