@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that checks tokens with ``SECRET``, and logs all that it can."""
     running = RunningGateway(
-        tmp_path_factory.mktemp("guarded"), "--log-level", "debug", env={"USERLINE_SECRET": SECRET}
+        tmp_path_factory.mktemp("guarded"),
+        *("--log-level", "debug", "--bad-tokens-per-second", "0"),
+        env={"USERLINE_SECRET": SECRET},
     )
     yield running
     code = running.stop()

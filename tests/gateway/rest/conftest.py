@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A real gateway with a secret."""
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
+    flags = ("--bad-tokens-per-second", "0")
+    running = RunningGateway(tmp_path_factory.mktemp("guarded"), *flags, env={"USERLINE_SECRET": SECRET})
     yield running
     assert running.stop() == 0, running.log
     assert "Traceback" not in running.log, running.log
