@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from userline.changes.watcher import Watcher
+from userline.changes.watcher import HubWatcher, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ class _Entry:
         self.version = _UNREAD
         self.confirmed_at = -math.inf
         self.pins = 0
-        self.watchers: set[Watcher] = set()
+        self.watchers: set[HubWatcher] = set()
 
 
 class Hub:
@@ -123,15 +123,13 @@ class Hub:
         if entry is not None:
             self._take(entry, snapshot)
 
-    @contextmanager
-    def watching(self, user_id: str) -> Iterator[Watcher]:
-        """Watch a user: the watcher gets the current snapshot if it is held, and then every newer one.
+    def watch(self, user_id: str, watcher: HubWatcher) -> None:
+        """Watch a user: the watcher is offered the current snapshot if it is held, and then every newer one.
 
-        If ``watcher.is_new`` the user must be read (and confirmed) for the watcher to get its first snapshot.
+        If ``watcher.is_new`` is left, the user must be read (and confirmed) for the watcher to get its first snapshot.
         """
         known = self.peek(user_id)
         entry = self._entry(user_id)
-        watcher = Watcher()
         self._watched.setdefault(user_id)
         if isinstance(known, Miss):
             entry.confirmed_at = -math.inf
@@ -141,16 +139,27 @@ class Hub:
         entry.watchers.add(watcher)
         self._idle.pop(user_id, None)
         self.watcher_count += 1
+
+    def unwatch(self, user_id: str, watcher: HubWatcher) -> None:
+        """Offer the watcher nothing more."""
+        entry = self._entries[user_id]
+        self.watcher_count -= 1
+        entry.watchers.discard(watcher)
+        if not entry.watchers:
+            del self._watched[user_id]
+            if entry.confirmed_at > -math.inf:
+                entry.confirmed_at = self._clock()
+        self._release(user_id, entry)
+
+    @contextmanager
+    def watching(self, user_id: str) -> Iterator[Watcher]:
+        """Watch a user for a while."""
+        watcher = Watcher()
+        self.watch(user_id, watcher)
         try:
             yield watcher
         finally:
-            self.watcher_count -= 1
-            entry.watchers.discard(watcher)
-            if not entry.watchers:
-                del self._watched[user_id]
-                if entry.confirmed_at > -math.inf:
-                    entry.confirmed_at = self._clock()
-            self._release(user_id, entry)
+            self.unwatch(user_id, watcher)
 
     def overdue(self, seconds: float, most: int) -> list[str]:
         """Return up to ``most`` watched users that the store has not confirmed for so long, the longest first."""

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from userline.users.record import UserSnapshot
+
+
+class HubWatcher(Protocol):
+    """Who is told of the snapshots of a user."""
+
+    is_new: bool
+    """Whether it was never offered anything."""
+
+    def offer(self, snapshot: UserSnapshot | None) -> None:
+        """Take the newest snapshot (None: there is no such user), in place of any that came before."""
 
 
 class _Empty:

@@ -56,6 +56,14 @@ class _RuntimeCollector(Collector):
             "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
             "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
             "userline_reread_ids": ("Watched users read again.", self._runtime.refresher.ids_read),
+            "userline_direct_deliveries": (
+                "Snapshots written to sockets directly.",
+                self._runtime.deliveries.delivered,
+            ),
+            "userline_coalesced_snapshots": (
+                "Snapshots that a newer one took the place of before they were written.",
+                self._runtime.deliveries.coalesced,
+            ),
             "userline_fast_lane_requests": ("Requests answered in the fast lane.", self._runtime.lane_requests),
             "userline_stuck_clients_cut": ("Connections cut because the client had stopped reading.", StuckWatch.cut),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),

@@ -11,6 +11,7 @@ from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.newcomers import Newcomers
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
@@ -56,6 +57,7 @@ class Runtime:
         self.sockets_of_users: Counter[str] = Counter()
         self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
         self.sockets = 0
+        self.deliveries = Deliveries()
         self.lane_requests = 0
 
     def context(self, request_id: str, viewer: Viewer) -> Context:

@@ -17,7 +17,7 @@ from userline.gateway.app import make_app
 from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
 from userline.gateway.protocols.http import make_http_protocol
-from userline.gateway.protocols.websocket import BoundedWebSocketProtocol
+from userline.gateway.protocols.websocket import make_websocket_protocol
 from userline.gateway.runtime import Runtime
 from userline.gateway.workers import follow_parent, run_workers
 
@@ -75,7 +75,7 @@ def _work(settings: Settings, listener: socket.socket) -> None:
             header_seconds=settings.header_seconds,
             lane=Lane.of(runtime),
         ),
-        ws=BoundedWebSocketProtocol,
+        ws=make_websocket_protocol(direct=settings.fast_lane),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
+    from userline.changes.watcher import HubWatcher
     from userline.storage.protocol import UserStore, WriteResult
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
@@ -187,6 +188,20 @@ class Users:
                 await self.batcher.load(user_id)
             while True:
                 yield await watcher.next()
+
+    def attach(self, user_id: str, watcher: HubWatcher) -> asyncio.Future[UserSnapshot | None] | None:
+        """Have the watcher offered the current snapshot and each newer one, until it is detached.
+
+        Returns None if it was offered the current one already, else a future that is done when it was; it raises
+        StoreUnavailable. Raises BadUserInput.
+        """
+        user_id = parse_id(user_id)
+        self._hub.watch(user_id, watcher)
+        return self.batcher.load(user_id) if watcher.is_new else None
+
+    def detach(self, user_id: str, watcher: HubWatcher) -> None:
+        """Offer the watcher nothing more."""
+        self._hub.unwatch(user_id, watcher)
 
     async def _get(self, user_id: str) -> UserSnapshot | None:
         snapshot = self._hub.peek(user_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -12,12 +12,15 @@ from websockets.frames import CloseCode
 
 from userline.gateway.protocols.stuck import StuckWatch
 from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
+from userline.gateway.websocket.watches import DIRECT
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
+    from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from websockets.frames import Frame
+    from websockets.http11 import Request
 
 _SLICE_BYTES: Final = 2048
 """How much is parsed before it is looked at whether to go on: a frame can be as small as six bytes."""
@@ -36,11 +39,19 @@ _PATIENCE: Final = 5.0
 _PATIENCE_ONCE_EXPIRED: Final = 0.5
 """How long, if its token has expired: it is to be gone within a second of that."""
 
+_TEXT: Final = 0x81
+_TEXT_2: Final = b"\x81\x7e"
+_TEXT_8: Final = b"\x81\x7f"
+_LENGTH_IN_2_BYTES: Final = 126
+_LENGTH_IN_8_BYTES: Final = 65_536
+
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Closes floods of control frames and of fragments (1008), answers pings only as fast as the answers are read,
     and aborts connections whose client has stopped reading where Uvicorn would wait for it.
     """  # noqa: D205 - one sentence
+
+    direct: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,6 +62,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._counted_at = 0.0
         self._owed_pong = b""
         self._thrown_away = 0
+        self.on_writable: Callable[[], None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
@@ -145,6 +157,32 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)
 
+    def handle_connect(self, event: Request) -> None:
+        """Begin a socket, and let the application write to it directly if it wants to."""
+        super().handle_connect(event)
+        if self.direct and not self.close_sent:
+            self.scope["state"][DIRECT] = self
+
+    def is_writable(self) -> bool:
+        """Whether a text would be sent now, neither thrown away nor added to what the client has not read."""
+        return (
+            self.handshake_complete
+            and self.writable.is_set()
+            and not self.close_sent
+            and not self.transport.is_closing()
+        )
+
+    def write_text(self, data: bytes) -> None:
+        """Send a text frame. Source: RFC 6455, section 5.2."""
+        length = len(data)
+        if length < _LENGTH_IN_2_BYTES:
+            head = bytes((_TEXT, length))
+        elif length < _LENGTH_IN_8_BYTES:
+            head = _TEXT_2 + length.to_bytes(2)
+        else:
+            head = _TEXT_8 + length.to_bytes(8)
+        self.transport.write(head + data)
+
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever."""
         super().pause_writing()
@@ -158,6 +196,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Go on sending, an owed answer first."""
         super().resume_writing()
         self._stuck.stop()
+        if self.on_writable is not None:
+            self.on_writable()
         if self._owed_pong and not self.transport.is_closing():
             self.transport.write(self._owed_pong)
         self._owed_pong = b""
@@ -228,3 +268,9 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
         else:
             self.transport.abort()
+
+
+def make_websocket_protocol(*, direct: bool) -> type[BoundedWebSocketProtocol]:
+    """Return the protocol class, which lets applications write to sockets directly or not."""
+    attributes: dict[str, Any] = {"direct": direct}
+    return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)

@@ -137,6 +137,10 @@ class TransportWS:
         """Return the message with a result of an operation."""
         return _encode({"id": operation_id, "type": self._next_type, "payload": orjson.Fragment(response)})
 
+    def next_prefix(self, operation_id: str) -> bytes:
+        """Return what stands before the response in a message with a result; ``}`` stands after it."""
+        return b'{"id":%b,"type":"%b","payload":' % (orjson.dumps(operation_id), self._next_type.encode())
+
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
         """Return the message that ends an operation that could not be executed or go on."""
         return _encode({"id": operation_id, "type": "error", "payload": errors})

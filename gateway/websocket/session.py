@@ -30,6 +30,7 @@ from userline.gateway.websocket.protocol import (
     TransportWS,
     choose_subprotocol,
 )
+from userline.gateway.websocket.watches import DIRECT, SocketWatches
 from userline.users.errors import BadUserInput, RateLimited
 from userline.users.viewer import ViewerKind
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
+    from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
     from userline.users.viewer import Viewer
@@ -107,6 +109,8 @@ class _Session:
         self._counted_as: str | None = None
         self._acknowledged = asyncio.Event()
         self._is_known = is_known
+        direct = websocket.scope["state"].get(DIRECT)
+        self._watches = SocketWatches(direct, runtime.users, runtime.deliveries, self._fail) if direct else None
 
     async def run(self) -> None:
         """Read messages until the socket is closed by either side, then end everything that was under way."""
@@ -122,6 +126,8 @@ class _Session:
             logger.exception("A WebSocket connection failed unexpectedly (request id %s).", self._request_id)
             await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
         finally:
+            if self._watches is not None:
+                self._watches.close()
             tasks = [*self._operations.values(), *self._background]
             for task in tasks:
                 task.cancel()
@@ -205,7 +211,7 @@ class _Session:
         if not self._acknowledged.is_set():
             raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
         viewer = self._credentials.viewer
-        if message.id in self._operations:
+        if message.id in self._operations or (self._watches is not None and message.id in self._watches):
             if not self._protocol.restarts_operations:
                 raise Closed(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {message.id} already exists")
             await self._stop(message.id)
@@ -214,14 +220,34 @@ class _Session:
         except BadUserInput as error:
             raise Closed(CloseCode.BAD_REQUEST, error.message) from None
         most = self._runtime.settings.max_subscriptions
-        if len(self._operations) >= most:
+        if len(self._operations) + len(self._watches or ()) >= most:
             refusal = RateLimited(f"This socket has {most} operations under way, which is the limit.")
             await self._send(self._protocol.error(message.id, [format_refusal(refusal)]))
             return
-        task = asyncio.create_task(self._run_operation(message.id, request, viewer))
-        self._operations[message.id] = task
+        if not self._watch(message.id, request, viewer):
+            task = asyncio.create_task(self._run_operation(message.id, request, viewer))
+            self._operations[message.id] = task
+
+    def _watch(self, operation_id: str, request: GraphQLRequest, viewer: Viewer) -> bool:
+        """Start a subscription that needs no task, and return whether it is one."""
+        engine = self._runtime.engine
+        if self._watches is None or not engine.pacer.has_time(PREPARING_SECONDS):
+            return False
+        try:
+            operation = engine.prepare(request, self._runtime.context(self._request_id, viewer))
+        except RequestRefused:
+            return False
+        if not isinstance(operation, PlannedSubscription):
+            return False
+        return self._watches.start(operation_id, operation, self._protocol.next_prefix(operation_id))
+
+    def _fail(self, operation_id: str, errors: list[FormattedError]) -> None:
+        """Tell the client that a subscription cannot go on."""
+        self._start_background(self._send_last(self._protocol.error(operation_id, errors)))
 
     async def _stop(self, operation_id: str) -> None:
+        if self._watches is not None and self._watches.stop(operation_id):
+            return
         task = self._operations.pop(operation_id, None)
         if task is not None:
             task.cancel()
@@ -254,8 +280,11 @@ class _Session:
             return
         if self._operations.get(operation_id) is asyncio.current_task():
             del self._operations[operation_id]
+        await self._send_last(last)
+
+    async def _send_last(self, message: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):
-            await self._send(last)
+            await self._send(message)
 
     async def _close_unless_initialised(self) -> None:
         await asyncio.sleep(self._runtime.settings.connection_init_seconds)

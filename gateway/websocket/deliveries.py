@@ -1,0 +1,101 @@
+"""Snapshots on their way to sockets: each watched user is a slot for the newest one, and is written when there is room.
+
+A change with thousands of watchers marks their slots; a few milliseconds a turn of the event loop, slots are emptied
+onto their sockets, so that nobody else waits long. What is written is shared by all sockets that watch the same
+selection, but for the operation's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from userline.execution.plans.subscriptions import WatchStep
+    from userline.gateway.websocket.watches import SocketWatches
+    from userline.users.record import UserSnapshot
+
+_TURN_SECONDS: Final = 0.005
+_LOOKS_AT_CLOCK_EVERY: Final = 32
+
+
+class Slot:
+    """One user watched by one operation of a socket, as the hub's watcher. ``prefix`` begins each of its messages."""
+
+    __slots__ = ("_latest", "_prefix", "_watches", "is_marked", "is_new", "step", "user_id")
+
+    def __init__(self, watches: SocketWatches, user_id: str, step: WatchStep, prefix: bytes) -> None:
+        self.user_id = user_id
+        self.step = step
+        self.is_new = True
+        self.is_marked = False
+        self._watches: SocketWatches | None = watches
+        self._latest: UserSnapshot | None = None
+        self._prefix = prefix
+
+    def offer(self, snapshot: UserSnapshot | None) -> None:
+        """Put the newest snapshot (None: there is no such user) in the slot, in place of what was there."""
+        self.is_new = False
+        self._latest = snapshot
+        if self._watches is None:
+            return
+        deliveries = self._watches.deliveries
+        if self.is_marked:
+            deliveries.coalesced += 1
+        else:
+            self.is_marked = True
+            deliveries.add(self)
+
+    def deliver(self) -> bool:
+        """Empty the slot onto the socket, and return whether that was possible."""
+        watches = self._watches
+        if watches is None:
+            return False
+        if not watches.socket.is_writable():
+            watches.waiting.append(self)
+            return False
+        self.is_marked = False
+        watches.socket.write_text(self._prefix + self.step.encode(self._latest) + b"}")
+        self._latest = None
+        return True
+
+    def close(self) -> None:
+        """Deliver nothing more."""
+        self._watches = None
+        self._latest = None
+
+
+class Deliveries:
+    """The slots that are to be emptied. For one event loop."""
+
+    def __init__(self) -> None:
+        self._marked: deque[Slot] = deque()
+        self._scheduled = False
+        self.delivered = 0
+        self.coalesced = 0
+
+    def add(self, slot: Slot) -> None:
+        """Empty a slot in the next turn, or in the next one with time for it."""
+        self._marked.append(slot)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        """Empty slots for a while. A slot whose socket cannot be written to is added again when it can."""
+        ends_at = time.perf_counter() + _TURN_SECONDS
+        marked = self._marked
+        count = 0
+        while marked:
+            count += 1
+            if marked.popleft().deliver():
+                self.delivered += 1
+            if count % _LOOKS_AT_CLOCK_EVERY == 0 and time.perf_counter() > ends_at:
+                break
+        if marked:
+            # Not with call_soon alone: what is due and what has come in goes between.
+            asyncio.get_running_loop().call_later(0, self._deliver)
+        else:
+            self._scheduled = False
