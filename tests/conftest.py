@@ -37,3 +37,10 @@ def plain_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningG
 def gateway(fast_gateway: RunningGateway) -> RunningGateway:
     """The gateway as it comes."""
     return fast_gateway
+
+
+@pytest.fixture(params=["fast_gateway", "plain_gateway"])
+def each_gateway(request: pytest.FixtureRequest) -> RunningGateway:
+    """The gateway as it comes, and then the one that goes by the ordinary way alone."""
+    gateway: RunningGateway = request.getfixturevalue(request.param)
+    return gateway

@@ -105,6 +105,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Send; to close, wait for a client that does not read no longer than it deserves."""
         if message["type"] != "websocket.close":
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                del self.request, self.response  # of no more use, and sockets stay for long
             return
         expired = message.get("code") == OurCloseCode.TOKEN_EXPIRED
         try:

@@ -103,18 +103,20 @@ class _Session:
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._credentials = Credentials(runtime.authenticator, websocket.scope)
-        self._expiry: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._initialised = False
         self._limited_as: str | None = None
         self._counted_as: str | None = None
-        self._acknowledged = asyncio.Event()
+        self._acknowledged = False
+        self._patience: asyncio.TimerHandle | None = None
         self._is_known = is_known
         direct = websocket.scope["state"].get(DIRECT)
         self._watches = SocketWatches(direct, runtime.users, runtime.deliveries, self._fail) if direct else None
 
     async def run(self) -> None:
         """Read messages until the socket is closed by either side, then end everything that was under way."""
-        self._start_background(self._close_unless_initialised())
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(self._runtime.settings.connection_init_seconds, self._give_up)
         try:
             while True:
                 await self._receive()
@@ -126,6 +128,9 @@ class _Session:
             logger.exception("A WebSocket connection failed unexpectedly (request id %s).", self._request_id)
             await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
         finally:
+            for timer in (self._patience, self._expiry):
+                if timer is not None:
+                    timer.cancel()
             if self._watches is not None:
                 self._watches.close()
             tasks = [*self._operations.values(), *self._background]
@@ -179,13 +184,17 @@ class _Session:
         if self._initialised:
             raise Closed(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
         self._initialised = True
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         viewer = await self._credentials.establish(message.payload)
         structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
         self._enter(viewer)
         self._is_known()
+        self._websocket.scope["headers"] = []  # they have told all that they can, and sockets stay for long
         self._watch_expiry()
         await self._send(self._protocol.acknowledge())
-        self._acknowledged.set()
+        self._acknowledged = True
         if self._protocol.keep_alive is not None:
             self._start_background(self._keep_alive(self._protocol.keep_alive))
 
@@ -208,7 +217,7 @@ class _Session:
                 del self._runtime.sockets_of_users[self._counted_as]
 
     async def _subscribe(self, message: Message) -> None:
-        if not self._acknowledged.is_set():
+        if not self._acknowledged:
             raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
         viewer = self._credentials.viewer
         if message.id in self._operations or (self._watches is not None and message.id in self._watches):
@@ -286,10 +295,11 @@ class _Session:
         with contextlib.suppress(WebSocketDisconnect):
             await self._send(message)
 
-    async def _close_unless_initialised(self) -> None:
-        await asyncio.sleep(self._runtime.settings.connection_init_seconds)
+    def _give_up(self) -> None:
+        """Close the socket of a client that has not said who it is."""
         if not self._initialised:
-            await self._close(Closed(CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"))
+            closed = Closed(CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout")
+            self._start_background(self._close(closed))
 
     def _watch_expiry(self) -> None:
         """Close the socket when the token that it has now expires."""
@@ -297,12 +307,12 @@ class _Session:
             self._expiry.cancel()
             self._expiry = None
         if self._credentials.ends_at is not None:
-            self._expiry = self._start_background(self._close_when_expired(self._credentials.ends_at))
-
-    async def _close_when_expired(self, ends_at: float) -> None:
-        while (left := ends_at - time.time()) > 0:  # noqa: ASYNC110 - it is a time that is waited for
-            await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
-        await self._close(Closed(CloseCode.TOKEN_EXPIRED, "Token expired"))
+            left = self._credentials.ends_at - time.time()
+            if left <= 0:
+                self._start_background(self._close(Closed(CloseCode.TOKEN_EXPIRED, "Token expired")))
+                return
+            delay = min(left, _LONGEST_SLEEP_SECONDS)
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._watch_expiry)
 
     async def _keep_alive(self, message: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):

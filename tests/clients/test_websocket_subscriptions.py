@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tests.clients.wire import Wire
     from tests.support.gateway import RunningGateway
 
+
+@pytest.fixture
+def gateway(each_gateway: RunningGateway) -> RunningGateway:
+    """Every test here is about snapshots written to sockets directly, and about those sent the ordinary way."""
+    return each_gateway
+
+
 RENAME = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { changed } }"
 
 both = pytest.mark.parametrize("subprotocol", [TRANSPORT, LEGACY])

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 
-@pytest.fixture(params=["fast_gateway", "plain_gateway"])
-def gateway(request: pytest.FixtureRequest) -> RunningGateway:
+@pytest.fixture
+def gateway(each_gateway: RunningGateway) -> RunningGateway:
     """Every test here goes by the fast lane, where it takes the request, and by the ordinary way."""
-    gateway: RunningGateway = request.getfixturevalue(request.param)
-    return gateway
+    return each_gateway
 
 
 JSON = "application/json"
