@@ -1,9 +1,10 @@
-"""The command: ``python -m bench [--seconds S] [--rounds N] [SCENARIO…]``."""
+"""The command: ``python -m bench [--seconds S] [--rounds N] [--servers A,B] [SCENARIO…]``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import signal
 import sys
 import tempfile
@@ -11,33 +12,39 @@ from pathlib import Path
 
 import uvloop
 
-from bench.rounds import compare
-from bench.scenarios import SCENARIOS, Scenario
+from bench.docs import write_docs
+from bench.machine import describe, versions
+from bench.results import Outcome, Results, read_results
+from bench.scenarios import SCENARIOS
 from bench.servers import BenchError
-from bench.table import Row, render
-from bench.users import seed
+from bench.site import SERVERS, Site
+from bench.table import conditions, render
+from bench.wrk import find_wrk
 
 _HOW = """\
-Every server is a process of its own on the loopback address, with a copy of one SQLite file of 1,000 users; the load
-comes from this process. Servers take turns (A B A B …), so that what else the machine does meets all of them. A row has
-the medians of the rounds, and the median of the ratios of turns that followed each other: 2.00x means twice as many a
-second as the peer. Latencies are of the load that keeps a server busy, not of a lone request. "CPU" is what the server
-process burns per request or delivery, in user and kernel mode (Linux only).
-
-First, the answers of gateway and peers to one request are compared: they must be the same.
+Every server is a process of its own on the loopback address, and so is the load. Servers take turns (A B A B …), so
+that what else the machine does meets all of them. Figures are medians of the turns. "ratio" is the median, over the
+rounds, of the gateway's advantage over the server of that line: above 1 the gateway is better; "lane off" is the same
+for the gateway without its fast lane. "CPU" is what the server's process burns for each request, delivery or
+subscription, in user and kernel mode; "CPU ratio" is what part of that the gateway needs. Latencies are those of a load
+that keeps the server busy. docs/performance.md has more.
 """
 
 
 def _arguments() -> argparse.Namespace:
-    names = "\n".join(f"  {scenario.name:10} {scenario.about}" for scenario in SCENARIOS.values())
+    names = "\n".join(f"  {scenario.name:16} {scenario.about}" for scenario in SCENARIOS.values())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure the gateway's speed against peers.",
-        epilog=f"scenarios:\n{names}\n\n{_HOW}",
+        epilog=f"scenarios:\n{names}\n\nservers: {', '.join(SERVERS)}\n\n{_HOW}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seconds", type=_seconds, default=3.0, help="how long a turn takes (default: 3)")
-    parser.add_argument("--rounds", type=_rounds, default=5, help="how many turns each server has (default: 5)")
+    parser.add_argument("--seconds", type=_seconds, default=2.0, help="how long a turn takes (default: 2)")
+    parser.add_argument("--rounds", type=_rounds, default=3, help="how many turns each server has (default: 3)")
+    parser.add_argument("--servers", type=_servers, default=SERVERS, help="whom to measure, with commas (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="file", help="measure nothing; take such a file")
+    parser.add_argument("--write-docs", action="store_true", help="put the results into docs/performance.md")
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", default=list(SCENARIOS), help="what to measure (default: all)"
     )
@@ -62,35 +69,62 @@ def _rounds(text: str) -> int:
     return value
 
 
-async def _measure(scenarios: list[Scenario], seconds: float, rounds: int) -> bool:
-    """Print the table, and return whether every scenario is in it."""
+def _servers(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in SERVERS:
+            raise argparse.ArgumentTypeError(f"there is no server {name!r}, only {', '.join(SERVERS)}")
+    return names
+
+
+async def _measure(arguments: argparse.Namespace) -> tuple[Results, bool]:
+    """Return the results, and whether every scenario that could be measured was."""
     task = asyncio.current_task()
     if task is not None:  # so that the servers end with this process
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    rows: list[Row] = []
     complete = True
     with tempfile.TemporaryDirectory(prefix="userline-bench-") as directory:
-        seeded = Path(directory, "seeded.db")
-        await seed(seeded)
-        for scenario in scenarios:
-            try:
-                rows += await compare(scenario, seeded, Path(directory), seconds=seconds, rounds=rounds)
-            except BenchError as error:
-                print(error, file=sys.stderr)
-                complete = False
-    if rows:
-        print(render(rows))
-    return complete
+        async with Site(Path(directory)) as site:
+            results = Results(describe(), versions(site), arguments.rounds, arguments.seconds)
+            missing = {name: site.missing(name) for name in arguments.servers}
+            results.left_out.extend(f"{name} is left out: there is {what}." for name, what in missing.items() if what)
+            if not find_wrk():
+                results.left_out.append(
+                    "There is no wrk: HTTP is loaded from Python, which is slower than some servers."
+                )
+            for scenario in (SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios)):
+                contenders = [each for each in scenario.contenders if missing.get(each.server, "not asked for") is None]
+                if not contenders:
+                    continue
+                try:
+                    turns = await scenario.measure(site, contenders, seconds=arguments.seconds, rounds=arguments.rounds)
+                except (BenchError, OSError) as error:
+                    results.left_out.append(f"{scenario.name} could not be measured: {error}")
+                    complete = False
+                else:
+                    shape = (scenario.name, scenario.about, scenario.unit, scenario.less_is_better)
+                    results.outcomes.append(Outcome(*shape, turns))
+    return results, complete
 
 
 def main() -> None:
     arguments = _arguments()
-    scenarios = [SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios)]
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            complete = runner.run(_measure(scenarios, arguments.seconds, arguments.rounds))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(130)
+    complete = True
+    if arguments.file:
+        results = read_results(arguments.file)
+    else:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                results, complete = runner.run(_measure(arguments))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            sys.exit(130)
+    if arguments.json:
+        results.write(arguments.json)
+    if arguments.write_docs:
+        write_docs(results)
+    print(f"{conditions(results)}\n\n{render(results)}")
     sys.exit(0 if complete else 1)
 
 

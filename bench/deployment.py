@@ -1,7 +1,7 @@
 """Two gateways on one store and one Redis: ``python -m bench.deployment [--seconds S]``.
 
-What it costs a gateway to be one of several: how long a change takes to watchers of the other gateway, what a change
-that nobody watches costs it, and what a watching socket weighs. Needs ``redis-server``.
+What it costs a gateway to be one of several: how long a change takes to watchers of the other gateway, and what a
+change that nobody watches costs it. Needs ``redis-server``.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from bench import users
-from bench.http_load import HTTPLoad
-from bench.servers import GATEWAY, BenchError, Server, running
-from bench.watch_load import WatchLoad
+from bench.scenarios import WRITE
+from bench.servers import BenchError, Server
+from bench.site import GATEWAY, Site
+from bench.watch_work import WatchLoad, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-_SOCKETS: Final = 1000
+    from collections.abc import AsyncIterator
 
 
 @asynccontextmanager
@@ -49,49 +46,34 @@ async def _redis(directory: Path) -> AsyncIterator[str]:
         process.wait()
 
 
-def _writes(connection: int) -> Iterator[bytes]:
-    return (users.write(connection * 31 + number, f"Name {number}") for number in count(1))
-
-
 async def _measure(first: Server, second: Server, seconds: float) -> list[tuple[str, str]]:
     rows = []
     for name, writes_to in (("the same gateway", second.address), ("another gateway", first.address)):
-        async with WatchLoad(second.address, sockets=1, each=1, writes_to=writes_to) as load:
-            sample = await load.run(seconds)
-        waits = sorted(sample.latencies)
-        rows.append(
-            (
-                f"from a write to a watcher of {name}",
-                f"p50 {waits[len(waits) // 2] * 1e3:.2f} ms, p99 {waits[len(waits) * 99 // 100] * 1e3:.2f} ms",
-            )
-        )
-    before = second.cpu_seconds()
-    async with HTTPLoad(first.address, 32, _writes) as writing:
-        sample = await writing.run(seconds)
-    after = second.cpu_seconds()
+        async with watching(second.address, writes_to) as watchers:
+            await watchers.open(1)
+            sample = await WatchLoad(watchers, "fan_out").run(seconds)
+        rows.append((f"from a write to a watcher of {name}", f"p50 {sample.p50:.2f} ms, p99 {sample.p99:.2f} ms"))
+    async with WRITE.begin(first) as load:
+        before = second.cpu_seconds()
+        sample = await load.run(seconds)
+        after = second.cpu_seconds()
     if before is not None and after is not None:
         cost = (after - before) / sample.count * 1e6
         rows.append(("CPU of a gateway for a change elsewhere that nobody here watches", f"{cost:.1f} µs"))
-        rows.append(("changes per second meanwhile", f"{sample.count / seconds:,.0f}"))
-    idle = second.resident_bytes()
-    async with WatchLoad(second.address, sockets=_SOCKETS, each=1):
-        watched = second.resident_bytes()
-    if idle is not None and watched is not None:
-        rows.append(("memory of a socket that watches a user", f"{(watched - idle) / _SOCKETS / 1024:.0f} KiB"))
+    rows.append(("changes per second meanwhile", f"{sample.count / sample.seconds:,.0f}"))
     return rows
 
 
 async def _run(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        seeded, shared = directory / "seeded.db", directory / "shared.db"
-        await users.seed(seeded)
-        shutil.copy(seeded, shared)
-        async with _redis(directory) as bus:
+        async with Site(directory) as site, _redis(directory) as bus:
+            # Both have one store: of two --store-url flags, the last one counts.
+            shared = site.copy_users(directory / "shared.db")
             flags = ("--bus-url", bus, "--store-url", f"sqlite:///{shared}")
             async with (
-                running(GATEWAY, seeded, directory, *flags) as first,
-                running(GATEWAY, seeded, directory, *flags) as second,
+                site.running(GATEWAY, "sqlite", flags) as first,
+                site.running(GATEWAY, "sqlite", flags) as second,
             ):
                 for what, figure in await _measure(first, second, seconds):
                     print(f"{what:66} {figure}")

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from contextlib import AbstractAsyncContextManager
+
+    from bench.servers import Server
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """``count`` things happened in ``seconds``; each took one of ``latencies``, in seconds."""
+    """``count`` things happened in ``seconds``, with latencies in ms; ``busy`` is the load's CPU time in seconds."""
 
-    count: int = 0
-    seconds: float = 0.0
-    latencies: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        return self.count / self.seconds
-
-    def latency(self, percent: float) -> float:
-        """Return the latency that ``percent`` of all stayed below, in milliseconds."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] * 1000
+    count: int
+    seconds: float
+    busy: float
+    p50: float
+    p99: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """A sample; the server's CPU time for each thing in µs; and how busy this process was with it (1 = wholly)."""
+    """What one server did in one turn: so many things a second, or what something costs.
 
-    sample: Sample
-    cpu: float | None
-    load: float
+    Latencies are in ms, the server's CPU time for each thing in µs, ``load`` is how busy the load was (1 = wholly).
+    """
+
+    value: float
+    p50: float | None = None
+    p99: float | None = None
+    cpu: float | None = None
+    load: float | None = None
 
 
 class Load(Protocol):
-    """Keeps one server busy. Entered once, run many times."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
+    """Keeps one server busy, again and again."""
 
     async def run(self, seconds: float) -> Sample:
-        """Load the server for so long and return when it has answered all. Raises ConnectionError, ValueError."""
+        """Load the server for so long and return when it has answered all. Raises BenchError if one answer is wrong."""
+
+
+class Work(Protocol):
+    """What is asked of a server."""
+
+    def begin(self, server: Server) -> AbstractAsyncContextManager[Load]:
+        """Check that the server answers as it should, and make ready to load it."""
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """Return what ``percent`` of the ordered values stay below."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

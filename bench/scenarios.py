@@ -2,107 +2,140 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import Final
 
 from bench import users
-from bench.http_load import HTTPLoad, cycle_from
-from bench.peers import BARE_UVICORN, STRAWBERRY
-from bench.watch_load import WatchLoad
+from bench.cost import Cost, start_up_memory, start_up_time, subscriber_memory
+from bench.http_work import HTTPWork
+from bench.rate import Contender, Rate
+from bench.site import GATEWAY, LANE_OFF, SERVERS
+from bench.watch_work import WatchWork
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from bench.sample import Load
-    from bench.servers import Address
-
-_CONNECTIONS: Final = 32
+_BOTH: Final = (GATEWAY, LANE_OFF)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """``probe`` is a request that gateway and peers must answer alike; ``flags`` are the gateway's."""
-
-    name: str
-    about: str
-    unit: str
-    peers: tuple[str, ...]
-    probe: bytes
-    load: Callable[[Address], Load]
-    flags: tuple[str, ...] = ()
+def _runs(length: int, step: int) -> list[range]:
+    """Return runs of so many users, a ``step`` apart."""
+    return [range(first, first + length) for first in range(0, users.READ_USERS, step)]
 
 
-def _read(address: Address) -> Load:
-    requests = [users.read(number) for number in range(users.USERS)]
-    return HTTPLoad(
-        address,
-        _CONNECTIONS,
-        lambda connection: cycle_from(requests, connection * users.USERS // _CONNECTIONS),
+def _writes() -> list[users.Operation]:
+    """Return writes that all change something: a user has another name in each third."""
+    return [users.write(number, f"Name {name}") for name in range(3) for number in range(users.READ_USERS)]
+
+
+def _everybody(first: int) -> users.Operation:
+    return users.read_many([(first + number) % users.READ_USERS for number in range(1000)])
+
+
+_READ: Final = HTTPWork(lambda: [users.read(number) for number in range(users.READ_USERS)])
+_HUNDRED: Final = HTTPWork(lambda: [users.read_many(run) for run in _runs(100, 10)])
+_ALIASES: Final = HTTPWork(lambda: [users.read_aliases(run) for run in _runs(100, 10)])
+_THOUSAND: Final = HTTPWork(lambda: [_everybody(first) for first in range(0, 1000, 20)])
+WRITE: Final = HTTPWork(_writes)
+
+
+def _fan_out(sockets: int) -> WatchWork:
+    return WatchWork(sockets, 1, "fan_out")
+
+
+def _subscriber(sockets: int) -> Cost:
+    return Cost(
+        f"subscriber-{sockets}",
+        f"memory of an idle socket with one subscription, when there are {sockets:,}",
+        "KiB",
+        _all(*_BOTH, "strawberry-cached", "mercurius", "graphql-ws", "bare-uvicorn"),
+        partial(subscriber_memory, sockets),
     )
 
 
-def _read_100(address: Address) -> Load:
-    requests = [users.read_many(first, 100) for first in range(0, users.USERS, 10)]
-    return HTTPLoad(address, 8, lambda connection: cycle_from(requests, connection * len(requests) // 8))
+def _all(*names: str) -> tuple[Contender, ...]:
+    return tuple(Contender(name) for name in names)
 
 
-def _write(address: Address) -> Load:
-    def requests(connection: int) -> Iterator[bytes]:
-        """Write users that no other connection writes."""
-        own = range(connection, users.USERS, _CONNECTIONS)
-        for number in count():
-            yield users.write(own[number % len(own)], f"Name {number}")
-
-    return HTTPLoad(address, _CONNECTIONS, requests)
-
-
-def _fan_out(address: Address) -> Load:
-    return WatchLoad(address, sockets=100, each=10)
-
-
-_ALL: Final = (
-    Scenario(
+_ALL: Final[tuple[Rate | Cost, ...]] = (
+    Rate(
         "read",
-        "user(id) with seven fields, 1,000 users in turn, 32 connections; the gateway holds them in memory",
-        "request",
-        (STRAWBERRY, BARE_UVICORN),
-        users.read(0),
-        _read,
+        "user(id) with seven fields, 1,000 users in turn, held in memory, 32 connections",
+        "requests",
+        _all(*(name for name in SERVERS if name != "graphql-ws")),
+        _READ,
     ),
-    Scenario(
+    Rate(
         "cold-read",
-        "the same with --cache-seconds 0: every request needs the store",
-        "request",
-        (STRAWBERRY,),
-        users.read(0),
-        _read,
-        ("--cache-seconds", "0"),
+        "the same on a stand-in for MongoDB, and nothing is held: every request needs the store",
+        "requests",
+        _all(*_BOTH, "mercurius"),
+        _READ,
+        store="mongodb",
+        flags=("--cache-seconds", "0"),
     ),
-    Scenario(
+    Rate(
         "users-100",
-        "users(ids) with 100 ids and seven fields, 8 connections",
-        "request",
-        (STRAWBERRY,),
-        users.read_many(0, 100),
-        _read_100,
+        "users(ids) with 100 ids and seven fields, in memory, 32 connections",
+        "requests",
+        (
+            *_all(*_BOTH, "strawberry-cached", "apollo-server", "mercurius"),
+            Contender("mercurius", "mercurius, 100 aliases", _ALIASES),
+        ),
+        _HUNDRED,
     ),
-    Scenario(
-        "write",
-        "setUser with a new name, 32 connections, each its own users; answered when it is on disk",
-        "request",
-        (STRAWBERRY,),
-        users.write(0, "New name"),
-        _write,
+    Rate(
+        "users-1000",
+        "users(ids) with 1,000 ids and seven fields, in memory, 32 connections",
+        "requests",
+        _all(*_BOTH, "apollo-server", "mercurius"),
+        _THOUSAND,
     ),
-    Scenario(
-        "fan-out",
-        "1,000 subscriptions of one user on 100 sockets, one change at a time; counts events delivered",
-        "delivery",
-        (STRAWBERRY,),
-        users.write(0, "New name"),
-        _fan_out,
+    Rate(
+        "write-sqlite",
+        "setUser with a new name, 32 connections; answered when it is on disk",
+        "requests",
+        _all(*_BOTH, "strawberry-cached"),
+        WRITE,
+        store="sqlite",
     ),
+    Rate(
+        "write-mongodb",
+        "setUser with a new name, 32 connections, on a stand-in for MongoDB",
+        "requests",
+        _all(*_BOTH, "mercurius"),
+        WRITE,
+        store="mongodb",
+    ),
+    Rate(
+        "fan-out-1000",
+        "1,000 sockets watch one user, one change at a time; an event that one socket gets is one delivery",
+        "deliveries",
+        _all(*_BOTH, "strawberry-cached", "mercurius", "graphql-ws", "bare-uvicorn"),
+        _fan_out(1000),
+    ),
+    Rate(
+        "fan-out-5000",
+        "the same with 5,000 sockets",
+        "deliveries",
+        _all(*_BOTH, "mercurius", "graphql-ws", "bare-uvicorn"),
+        _fan_out(5000),
+    ),
+    Rate(
+        "watch-5000",
+        "5,000 sockets watch 5,000 users, who are changed in turn, 32 at a time",
+        "deliveries",
+        _all(*_BOTH, "mercurius", "graphql-ws"),
+        WatchWork(5000, 5000, "spread"),
+    ),
+    Rate(
+        "subscribe",
+        "32 sockets: subscribe, hear of the user as it is, unsubscribe",
+        "subscriptions",
+        _all(*_BOTH, "strawberry-cached", "mercurius", "graphql-ws"),
+        WatchWork(32, 1, "subscribe"),
+    ),
+    _subscriber(1000),
+    _subscriber(5000),
+    Cost("start-up", "from the start of the process to the first answer", "ms", _all(*SERVERS), start_up_time),
+    Cost("start-up-memory", "memory after the first answer", "MiB", _all(*SERVERS), start_up_memory),
 )
 
 SCENARIOS: Final = {scenario.name: scenario for scenario in _ALL}

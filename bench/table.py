@@ -2,78 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEAD: Final = (
-    "scenario", "peer", "ratio", "ours /s", "peer /s", "ours p50 / p99", "peer p50 / p99", "ours CPU", "peer CPU"
-)  # fmt: skip
+    from bench.results import Figure, Outcome, Results
+
+_HEAD: Final = ("scenario", "server", "figure", "ratio", "lane off", "p50 / p99", "CPU", "CPU ratio")
 _TEXT_COLUMNS: Final = 2
-_BUSY: Final = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """Medians of one server's turns: things a second, latencies in ms, CPU time for each thing in µs."""
-
-    rate: float
-    p50: float
-    p99: float
-    cpu: float | None
-
-    @property
-    def latencies(self) -> str:
-        return f"{self.p50:.1f} / {self.p99:.1f} ms"
-
-    @property
-    def cost(self) -> str:
-        return "-" if self.cpu is None else f"{self.cpu:,.0f} µs"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The gateway and one peer in one scenario. ``load`` is how busy the load's process was at most."""
-
-    scenario: str
-    unit: str
-    peer_name: str
-    ours: Side
-    peer: Side
-    ratio: float
-    load: float
-
-
-def render(rows: Sequence[Row]) -> str:
+def render(results: Results) -> str:
     """Return the table, and below it what one should know of it."""
-    cells = [_HEAD, *(_cells(row) for row in rows)]
+    cells = [_HEAD, *(_cells(outcome, figure) for outcome in results.outcomes for figure in outcome.figures())]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
     rule = [
         "-" * (width + 2) if column < _TEXT_COLUMNS else "-" * (width + 1) + ":" for column, width in enumerate(widths)
     ]
     lines = [_line(line, widths) for line in cells]
     lines.insert(1, f"|{'|'.join(rule)}|")
-    lines += ["", f"CPU is the server's, for each {' or '.join(dict.fromkeys(row.unit for row in rows))}."]
-    limited = dict.fromkeys(row.scenario for row in rows if row.load > _BUSY)
+    limited = [
+        f"{outcome.scenario} ({figure.server})"
+        for outcome in results.outcomes
+        for figure in outcome.figures()
+        if figure.load_was_busy
+    ]
     if limited:
-        lines.append(f"The load's own process was busy all the time in {', '.join(limited)}: a server may be faster.")
+        lines += ["", f"The load was busy all the time, so that the server may be faster: {', '.join(limited)}."]
+    if results.left_out:
+        lines += ["", *results.left_out]
     return "\n".join(lines)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def conditions(results: Results) -> str:
+    """Return where and how the run was made, in sentences."""
+    machine = ", ".join(results.machine.values())
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    return f"{machine}; {results.rounds} rounds of {results.seconds:g} s.\n\n{versions}."
+
+
+def shown(outcome: Outcome, value: float) -> str:
+    """Return a value with its unit."""
+    if outcome.less_is_better:
+        return f"{value:,.1f} {outcome.unit}"
+    return f"{value:,.0f} /s"
+
+
+def _cells(outcome: Outcome, figure: Figure) -> tuple[str, ...]:
+    times = "-" if figure.p50 is None or figure.p99 is None else f"{figure.p50:.1f} / {figure.p99:.1f} ms"
     return (
-        row.scenario,
-        row.peer_name,
-        f"{row.ratio:.2f}x",
-        f"{row.ours.rate:,.0f}",
-        f"{row.peer.rate:,.0f}",
-        row.ours.latencies,
-        row.peer.latencies,
-        row.ours.cost,
-        row.peer.cost,
+        outcome.scenario,
+        figure.server,
+        shown(outcome, figure.value),
+        _ratio(figure.ratio),
+        _ratio(figure.lane_off_ratio),
+        times,
+        "-" if figure.cpu is None else f"{figure.cpu:,.1f} µs",
+        _ratio(figure.cpu_ratio),
     )
+
+
+def _ratio(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}x"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The users that are read and written, and the operations on them."""
+"""The users that are read and written, the operations on them, and the right answers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from userline.storage.sqlite import SQLiteUserStore
-from userline.users.patch import parse_new_user
+from userline.storage.protocol import MAX_WRITES
+from userline.users.patch import parse_patch
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-USERS: Final = 1000
+    from userline.storage.protocol import UserStore
+
+USERS: Final = 5000
+"""How many there are. All names and ids are equally long, so that all answers to one operation are."""
+
+READ_USERS: Final = 1000
+"""How many of them are read and written over HTTP."""
 
 _FIELDS: Final = "id name custom locale photoUrl role welcomeMessage"
 _READ: Final = f"query($id: ID!) {{ user(id: $id) {{ {_FIELDS} }} }}"
@@ -25,54 +32,82 @@ _WATCH: Final = f"subscription($id: ID!) {{ userChanged(id: $id) {{ {_FIELDS} }}
 
 
 def user_id(number: int) -> str:
-    return f"user-{number % USERS:04}"
+    return f"user-{number:04}"
 
 
-def fields(number: int) -> dict[str, Any]:
-    """Return what a user is given, the public half alone."""
+def number_of(user_id: str) -> int:
+    return int(user_id.removeprefix("user-"))
+
+
+def user(number: int) -> dict[str, Any]:
+    """Return the user as everybody sees it."""
     return {
-        "name": f"User {number}",
+        "id": user_id(number),
+        "name": f"User {number:04}",
         "custom": {"team": f"team-{number % 7}", "title": "Engineer", "timezone": "Europe/Vienna"},
         "locale": "de-AT",
-        "photoUrl": f"https://example.com/photos/{number}.png",
+        "photoUrl": f"https://example.com/photos/{number:04}.png",
         "role": "default",
         "welcomeMessage": "Hello, how can I help you?",
     }
 
 
-async def seed(path: Path) -> None:
-    """Write a store of all users."""
+def write_file(path: Path) -> None:
+    """Write all users into a file, as an array in JSON."""
+    path.write_bytes(orjson.dumps([user(number) for number in range(USERS)]))
+
+
+async def fill(store: UserStore, count: int = USERS) -> None:
+    """Write users into an empty store, and close it."""
     rules = Rules()
-    store = SQLiteUserStore(path, rules)
     await store.open()
     try:
-        for number in range(USERS):
-            await store.create_if_not_exists(user_id(number), parse_new_user(fields(number), rules))
+        for first in range(0, count, MAX_WRITES):
+            numbers = range(first, min(first + MAX_WRITES, count))
+            await store.patch_many({user_id(number): _patch(number, rules) for number in numbers})
     finally:
         await store.close()
 
 
-def read(number: int) -> bytes:
-    return _post(_READ, {"id": user_id(number)})
+def _patch(number: int, rules: Rules) -> Any:
+    return parse_patch({name: value for name, value in user(number).items() if name != "id"}, rules)
 
 
-def read_many(first: int, count: int) -> bytes:
-    return _post(_READ_MANY, {"ids": [user_id(first + number) for number in range(count)]})
+class Operation:
+    """What one request asks for, and the JSON that is right."""
+
+    def __init__(self, query: str, variables: dict[str, Any], data: dict[str, Any]) -> None:
+        self.body = orjson.dumps({"query": query, "variables": variables})
+        self.answer = {"data": data}
 
 
-def write(number: int, name: str) -> bytes:
-    return _post(_WRITE, {"id": user_id(number), "input": {"name": name}})
+def read(number: int) -> Operation:
+    return Operation(_READ, {"id": user_id(number)}, {"user": user(number)})
+
+
+def read_many(numbers: Iterable[int]) -> Operation:
+    found = [user(number) for number in numbers]
+    return Operation(_READ_MANY, {"ids": [each["id"] for each in found]}, {"users": found})
+
+
+def read_aliases(numbers: Iterable[int]) -> Operation:
+    """Read several users by an alias for each: a document that never changes, with a variable for each."""
+    found = [user(number) for number in numbers]
+    variables = " ".join(f"$i{place}: ID!" for place in range(len(found)))
+    fields = " ".join(f"u{place}: user(id: $i{place}) {{ {_FIELDS} }}" for place in range(len(found)))
+    return Operation(
+        f"query({variables}) {{ {fields} }}",
+        {f"i{place}": each["id"] for place, each in enumerate(found)},
+        {f"u{place}": each for place, each in enumerate(found)},
+    )
+
+
+def write(number: int, name: str) -> Operation:
+    found = user_id(number)
+    payload = {"changed": True, "user": {"id": found, "name": name}}
+    return Operation(_WRITE, {"id": found, "input": {"name": name}}, {"setUser": payload})
 
 
 def watch(number: int) -> dict[str, Any]:
     """Return the payload of a ``subscribe`` message."""
     return {"query": _WATCH, "variables": {"id": user_id(number)}}
-
-
-def _post(query: str, variables: dict[str, Any]) -> bytes:
-    body = orjson.dumps({"query": query, "variables": variables})
-    head = (
-        "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body

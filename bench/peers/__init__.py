@@ -1,6 +1,5 @@
-"""The servers that the gateway is measured against. ``python -m bench.peers NAME DATABASE`` runs one."""
+"""The servers that the gateway is measured against.
 
-from typing import Final
-
-STRAWBERRY: Final = "strawberry"
-BARE_UVICORN: Final = "bare-uvicorn"
+Those in Python run by ``python -m bench.peers NAME STORE``, those on Node by ``node bench/peers/node/serve.mjs NAME
+STORE``. A store is ``memory:FILE`` (an array of users in JSON) or the URL of a database that the gateway made.
+"""

@@ -1,4 +1,4 @@
-"""Runs one peer on Uvicorn with its defaults, uvloop and httptools among them, on a free port that it prints."""
+"""Runs one peer on Uvicorn, on uvloop and httptools, on a free port that it prints."""
 
 from __future__ import annotations
 
@@ -6,42 +6,58 @@ import asyncio
 import socket
 import sys
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bench.peers import STRAWBERRY
-
+# Each peer imports what it needs itself, so that the others start without it.
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
-async def _serve(name: str, database: Path, listener: socket.socket) -> None:
+async def _app(name: str, store: str, stack: AsyncExitStack) -> ASGIApp:
+    match name:
+        case "bare-uvicorn":
+            from bench.peers.bare_uvicorn import BareApp  # noqa: PLC0415
+
+            return BareApp()
+        case "ariadne":
+            from bench.peers.plain_ariadne import make_app  # noqa: PLC0415
+
+            return make_app(store)
+        case "strawberry" | "strawberry-cached":
+            from bench.peers.plain_strawberry import PlainGraphQL  # noqa: PLC0415
+            from bench.peers.stores import open_store  # noqa: PLC0415
+
+            opened = await stack.enter_async_context(open_store(store))
+            return PlainGraphQL(opened, caches=name == "strawberry-cached")
+    raise SystemExit(f"There is no peer {name!r}.")
+
+
+async def _serve(name: str, store: str, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
-        app: ASGIApp
-        if name == STRAWBERRY:
-            from bench.peers.plain_strawberry import PlainGateway, PlainGraphQL  # noqa: PLC0415 - the other needs none
-
-            app = PlainGraphQL(await stack.enter_async_context(PlainGateway(database)))
-        else:
-            from bench.peers.bare_uvicorn import answer  # noqa: PLC0415
-
-            app = answer
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            await _app(name, store, stack),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
+        )
         host, port = listener.getsockname()
         print(f"http://{host}:{port}", flush=True)
         await uvicorn.Server(config).serve([listener])
 
 
 def main() -> None:
-    name, database = sys.argv[1:]
+    name, store = sys.argv[1:]
     factory = uvicorn.Config("").get_loop_factory()
     with (
         socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,
         asyncio.Runner(loop_factory=factory) as runner,
     ):
-        runner.run(_serve(name, Path(database), listener))
+        runner.run(_serve(name, store, listener))
 
 
 main()
