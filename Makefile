@@ -32,6 +32,8 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
+		|| $(INSTALL) -r requirements/node.txt
 	$(BIN)/python -m bench $(ARGS)
 
 schema: $(VENV)/.dev ## Export schema/schema.graphql
@@ -56,7 +58,7 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules
+	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules bench/peers/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

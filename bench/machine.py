@@ -43,6 +43,7 @@ def versions(site: Site) -> dict[str, str]:
         found["Node"] = ".".join(map(str, site.node.version))
         packages = orjson.loads(_LOCK.read_bytes())["packages"]
         found |= {name: packages[f"node_modules/{name}"]["version"] for name in _NODE_PACKAGES}
+    found[site.stand_in] = "in place of MongoDB"
     wrk = find_wrk()
     if wrk:
         printed = subprocess.run([wrk, "--version"], capture_output=True, text=True, check=False).stdout

@@ -102,7 +102,8 @@ class Site:
         home.mkdir()
         store = await self._store(name, kind, home)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("USERLINE_")}
-        environment |= {"NODE_ENV": "production", "PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path[1:]])}
+        paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+        environment |= {"NODE_ENV": "production", "PYTHONPATH": os.pathsep.join(paths)}
         if name in NODE_PEERS:
             assert self.node is not None
             command = [str(self.node.executable), str(_NODE_DIRECTORY / "serve.mjs"), name, store]

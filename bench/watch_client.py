@@ -12,7 +12,7 @@ import select
 import sys
 import time
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -27,6 +27,14 @@ _BATCH: Final = 50
 _WRITERS: Final = 32
 _PATIENCE: Final = 60.0
 _READ_BYTES: Final = 65_536
+
+
+class Change(NamedTuple):
+    """A change that its watcher has not heard of."""
+
+    sent: float
+    name: str
+    writer: Writer
 
 
 class WatchClient:
@@ -90,35 +98,42 @@ class WatchClient:
         return _outcome(arrivals, time.perf_counter() - started)
 
     def spread(self, seconds: float) -> dict[str, Any]:
-        """Change all watched users in turn, several at a time, each of them after its watcher has heard the last."""
+        """Change all watched users in turn, several at a time; a writer goes on when its change has been heard of."""
         arrivals: list[tuple[float, int]] = []
-        waiting: dict[int, tuple[float, str]] = {}
-        numbers = cycle(sorted({socket.user for socket in self._sockets.values()}))
-        writers = {
-            writer.fileno(): writer for writer in (Writer(self._writes_to, self._token) for _ in range(_WRITERS))
-        }
+        waiting: dict[int, Change] = {}
+        watched = sorted({socket.user for socket in self._sockets.values()})
+        numbers = cycle(watched)
+        writers: dict[int, Writer] = {}
         started = time.perf_counter()
-        for fd, writer in writers.items():
-            self._poll.register(fd, select.EPOLLIN)
+        for _ in range(min(_WRITERS, len(watched))):
+            writer = Writer(self._writes_to, self._token)
+            writers[writer.fileno()] = writer
+            self._poll.register(writer.fileno(), select.EPOLLIN)
             self._change(writer, numbers, waiting)
         while waiting or any(writer.is_busy for writer in writers.values()):
             for fd, _ in self._wait():
                 if fd in writers:
-                    writers[fd].finish()
-                    if time.perf_counter() - started < seconds:
-                        self._change(writers[fd], numbers, waiting)
-                    continue
-                socket = self._sockets[fd]
-                data = os.read(fd, _READ_BYTES)
-                if socket.user not in waiting:
-                    socket.take(data)
-                elif socket.hears_anew(data, waiting[socket.user][1]):
-                    sent, _ = waiting.pop(socket.user)
-                    arrivals.append((time.perf_counter() - sent, 1))
+                    writer = writers[fd]
+                    writer.finish()
+                else:
+                    socket = self._sockets[fd]
+                    data = os.read(fd, _READ_BYTES)
+                    change = waiting.get(socket.user)
+                    if change is None or not socket.hears_anew(data, change.name):
+                        if change is None:
+                            socket.take(data)
+                        continue
+                    del waiting[socket.user]
+                    arrivals.append((time.perf_counter() - change.sent, 1))
+                    writer = change.writer
+                is_done = not writer.is_busy and writer.user not in waiting
+                if is_done and time.perf_counter() - started < seconds:
+                    self._change(writer, numbers, waiting)
+        elapsed = time.perf_counter() - started
         for fd, writer in writers.items():
             self._poll.unregister(fd)
             writer.close()
-        return _outcome(arrivals, time.perf_counter() - started)
+        return _outcome(arrivals, elapsed)
 
     def subscribe(self, seconds: float) -> dict[str, Any]:
         """On every socket, subscribe, hear of the user as it is, and unsubscribe, again and again."""
@@ -165,11 +180,10 @@ class WatchClient:
         self._changes += 1
         return f"Change {self._changes:07}"
 
-    def _change(self, writer: Writer, numbers: Iterator[int], waiting: dict[int, tuple[float, str]]) -> None:
+    def _change(self, writer: Writer, numbers: Iterator[int], waiting: dict[int, Change]) -> None:
         number = next(number for number in numbers if number not in waiting)
-        name = self._new_name()
-        waiting[number] = (time.perf_counter(), name)
-        writer.write(number, name)
+        change = waiting[number] = Change(time.perf_counter(), self._new_name(), writer)
+        writer.write(number, change.name)
 
 
 def _outcome(arrivals: list[tuple[float, int]], seconds: float) -> dict[str, Any]:

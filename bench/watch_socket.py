@@ -137,12 +137,13 @@ class WatchSocket:
 
 
 class Writer:
-    """A connection that changes users, one at a time."""
+    """A connection that changes users, one at a time; the last was the one with the number ``user``."""
 
     def __init__(self, address: tuple[str, int], token: str) -> None:
         self._socket = socket.create_connection(address, _PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._token = token
+        self.user = 0
         self._wanted: dict[str, Any] | None = None
 
     @property
@@ -157,6 +158,7 @@ class Writer:
         self._socket.close()
 
     def write(self, user: int, name: str) -> None:
+        self.user = user
         operation = users.write(user, name)
         self._wanted = operation.answer
         self._socket.sendall(post(operation.body, self._token))
