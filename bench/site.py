@@ -38,7 +38,7 @@ SECRET: Final = "the secret of the benchmark, which has more than 32 bytes"
 _TOKEN_SECONDS: Final = 86_400
 
 _ROOT: Final = Path(__file__).parent.parent
-_NODE_DIRECTORY: Final = _ROOT / "bench" / "peers" / "node"
+NODE_DIRECTORY: Final = _ROOT / "bench" / "peers" / "node"
 _JAVA_STAND_IN: Final = _ROOT / ".stand-ins" / "bin" / "mongo-java-server"
 
 
@@ -76,14 +76,12 @@ class Site:
     def node(self) -> Node | None:
         """Node with the peers installed, or None, and then ``missing`` says why."""
         found = find_node()
-        installed, wanted = (
-            _NODE_DIRECTORY / name for name in ("node_modules/.package-lock.json", "package-lock.json")
-        )
+        installed, wanted = (NODE_DIRECTORY / name for name in ("node_modules/.package-lock.json", "package-lock.json"))
         if found is None or (installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime):
             return found
         print("installing the peers on Node (npm ci) …", file=sys.stderr)
         try:
-            install_packages(_NODE_DIRECTORY, found)
+            install_packages(NODE_DIRECTORY, found)
         except BuildError as error:
             print(error, file=sys.stderr)
             return None
@@ -106,7 +104,7 @@ class Site:
         environment |= {"NODE_ENV": "production", "PYTHONPATH": os.pathsep.join(paths)}
         if name in NODE_PEERS:
             assert self.node is not None
-            command = [str(self.node.executable), str(_NODE_DIRECTORY / "serve.mjs"), name, store]
+            command = [str(self.node.executable), str(NODE_DIRECTORY / "serve.mjs"), name, store]
         elif name in PYTHON_PEERS:
             command = [sys.executable, "-m", "bench.peers", name, store]
         else:

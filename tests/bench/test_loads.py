@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 BODIES = [users.read(number).body for number in range(20)]
 REFUSED = b"{}"
 
-needs_wrk = pytest.mark.skipif(not find_wrk(), reason="there is no wrk on PATH")
+_MUST_RUN = os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1"
+needs_wrk = pytest.mark.skipif(not (find_wrk() or _MUST_RUN), reason="there is no wrk on PATH")
 LOADS = ["python", pytest.param("wrk", marks=needs_wrk)]
 
 
