@@ -39,7 +39,7 @@ def _arguments() -> argparse.Namespace:
         epilog=f"scenarios:\n{names}\n\nservers: {', '.join(SERVERS)}\n\n{_HOW}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seconds", type=_seconds, default=2.0, help="how long a turn takes (default: 2)")
+    parser.add_argument("--seconds", type=_seconds, default=1.0, help="how long a turn takes (default: 1)")
     parser.add_argument("--rounds", type=_rounds, default=3, help="how many turns each server has (default: 3)")
     parser.add_argument("--servers", type=_servers, default=SERVERS, help="whom to measure, with commas (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")

@@ -48,9 +48,10 @@ async def _redis(directory: Path) -> AsyncIterator[str]:
 
 async def _measure(first: Server, second: Server, seconds: float) -> list[tuple[str, str]]:
     rows = []
-    for name, writes_to in (("the same gateway", second.address), ("another gateway", first.address)):
+    ways = (("the same gateway", second.address), ("another gateway", first.address))
+    for number, (name, writes_to) in enumerate(ways):
         async with watching(second.address, writes_to) as watchers:
-            await watchers.open(1)
+            await watchers.open(1, first=number)
             sample = await WatchLoad(watchers, "fan_out").run(seconds)
         rows.append((f"from a write to a watcher of {name}", f"p50 {sample.p50:.2f} ms, p99 {sample.p99:.2f} ms"))
     async with WRITE.begin(first) as load:

@@ -108,7 +108,7 @@ class Site:
         elif name in PYTHON_PEERS:
             command = [sys.executable, "-m", "bench.peers", name, store]
         else:
-            environment["USERLINE_SECRET"] = SECRET
+            environment |= {"USERLINE_SECRET": SECRET, "USERLINE_ENV": "production"}
             if name == LANE_OFF:
                 environment["USERLINE_FAST_LANE"] = "false"
             command = [sys.executable, "-m", "userline", "serve", "--port", "0", "--no-access-log"]

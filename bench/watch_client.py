@@ -48,10 +48,10 @@ class WatchClient:
         self._sockets: dict[int, WatchSocket] = {}
         self._changes = 0
 
-    def open(self, count: int, watched: int) -> None:
-        """Open so many more sockets, each with one subscription: of all users in turn if there are ``watched``."""
-        for first in range(0, count, _BATCH):
-            batch = [WatchSocket(self._address) for _ in range(min(_BATCH, count - first))]
+    def open(self, count: int, watched: int, first: int) -> None:
+        """Open so many more sockets, each with one subscription: to ``watched`` users in turn, from ``first`` on."""
+        for done in range(0, count, _BATCH):
+            batch = [WatchSocket(self._address) for _ in range(min(_BATCH, count - done))]
             for step in (WatchSocket.shake_hands, WatchSocket.is_opened):
                 for socket in batch:
                     step(socket)
@@ -60,8 +60,7 @@ class WatchClient:
             for socket in batch:
                 socket.expect({"type": "connection_ack"})
             for socket in batch:
-                socket.user = len(self._sockets) % watched
-                socket.subscribe("1", socket.user)
+                socket.subscribe("1", first + len(self._sockets) % watched)
                 self._sockets[socket.fileno()] = socket
                 self._poll.register(socket.fileno(), select.EPOLLIN)
             for socket in batch:
@@ -69,6 +68,7 @@ class WatchClient:
 
     def fan_out(self, seconds: float) -> dict[str, Any]:
         """Change the one watched user again and again, each time after everybody has heard of the change before."""
+        user = next(iter(self._sockets.values())).user
         writer = Writer(self._writes_to, self._token)
         self._poll.register(writer.fileno(), select.EPOLLIN)
         arrivals: list[tuple[float, int]] = []
@@ -76,7 +76,7 @@ class WatchClient:
         while time.perf_counter() - started < seconds:
             name = self._new_name()
             sent = time.perf_counter()
-            writer.write(0, name)
+            writer.write(user, name)
             left = len(self._sockets)
             known = b""
             while left or writer.is_busy:
