@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from tests.support.tokens import bad_tokens, token_of
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
@@ -89,12 +91,17 @@ def test_the_page_needs_no_token(guarded: RunningGateway) -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_the_access_log_has_the_kind_of_viewer(guarded: RunningGateway) -> None:
+def _is_logged(gateway: RunningGateway, pattern: str) -> bool:
+    return re.search(pattern, gateway.log) is not None
+
+
+async def test_the_access_log_has_the_kind_of_viewer(guarded: RunningGateway) -> None:
     for token, kind in ((token_of("kind"), "user"), (token_of(None), "app")):
         post(guarded, token, **{"x-request-id": f"kind-{kind}"})
         pattern = rf"POST /graphql 200 .*request_id=kind-{kind} viewer={kind}\b"
-        assert re.search(pattern, guarded.log), guarded.log[-1000:]
+        await until(partial(_is_logged, guarded, pattern))
     post(guarded, None, **{"x-request-id": "kind-none"})
+    await until(partial(_is_logged, guarded, r"POST /graphql 401.*kind-none"))
     (line,) = re.findall(r".*POST /graphql 401.*kind-none.*", guarded.log)
     assert "viewer" not in line
 
