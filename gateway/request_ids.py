@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_PROCESS = secrets.token_hex(8)
+_PROCESS = secrets.token_hex(6)
 _numbers = count()
 
 
@@ -25,4 +25,4 @@ def request_id_in(scope: Scope) -> str | None:
 
 def new_request_id() -> str:
     """Return an id that no request had before. For a process that was not forked after this was imported."""
-    return f"{_PROCESS}-{next(_numbers):x}"
+    return f"{_PROCESS}-{next(_numbers):08x}"
