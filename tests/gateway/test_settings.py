@@ -83,6 +83,8 @@ def test_the_defaults() -> None:
         "max_subscriptions": 1000,
         "connection_init_seconds": 3,
         "ping_seconds": 25,
+        "plans": True,
+        "fast_lane": True,
         "log_format": "text",
         "log_level": "info",
         "access_log": True,
