@@ -24,6 +24,8 @@ from userline.execution.errors import format_refusal, format_request_error
 from userline.users.errors import ErrorCode, OperationTooComplex
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from userline.execution.cost import Refusals
     from userline.execution.errors import FormattedError
     from userline.execution.plans.plan import Plan
@@ -124,7 +126,7 @@ class DocumentCache:
             return _refused("The document repeats too many fields or fragments in one selection.")
         if errors:
             return Document(
-                errors=[format_request_error(error, ErrorCode.GRAPHQL_VALIDATION_FAILED) for error in errors]
+                errors=_told_once(format_request_error(error, ErrorCode.GRAPHQL_VALIDATION_FAILED) for error in errors)
             )
         return Document(
             ast=ast,
@@ -140,6 +142,16 @@ class DocumentCache:
                 if isinstance(definition, FragmentDefinitionNode)
             },
         )
+
+
+def _told_once(errors: Iterable[FormattedError]) -> list[FormattedError]:
+    """Return the errors, those that say the same as one, with the places of all."""
+    told: dict[str, FormattedError] = {}
+    for error in errors:
+        first = told.setdefault(error["message"], error)
+        if first is not error:
+            first["locations"] = first.get("locations", []) + error.get("locations", [])
+    return list(told.values())
 
 
 def _refused(message: str) -> Document:

@@ -48,6 +48,7 @@ class Serving(BaseModel):
         True,
         "Let clients ask for the schema, and help with misspelt names. In production the default is false.",
     )
+    get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,

@@ -34,6 +34,7 @@ def test_the_defaults() -> None:
         "shutdown_seconds": 10,
         "graphiql": True,
         "introspection": True,
+        "get_queries": True,
         "trusted_proxies": None,
         "secret": None,
         "jwks_url": None,

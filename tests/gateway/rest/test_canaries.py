@@ -8,6 +8,7 @@ import json
 import os
 import zlib
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,7 @@ def ways_to_ask(gateway: RunningGateway) -> st.SearchStrategy[tuple[Callable[[As
     )
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # Schemathesis does
 def test_generated_operations_find_no_canary(birds: RunningGateway) -> None:
     write_canaries(birds, "First")
     asker = Asker(birds)
@@ -198,9 +200,9 @@ def test_generated_operations_find_no_canary(birds: RunningGateway) -> None:
         way(asker, what)
 
     rounds = itertools.count()
-    while asker.asked.total() < OPERATIONS:
-        seed(next(rounds))(ask)()
-    asker.close()
+    with closing(asker):
+        while asker.asked.total() < OPERATIONS:
+            seed(next(rounds))(ask)()
     if os.environ.get("USERLINE_TEST_REPORT") == "1":
         print(f"CANARIES {dict(asker.asked)}, {asker.with_data} with data, REST {dict(asker.statuses)}")
     assert all(asker.asked[way] > OPERATIONS / 10 for way in ("HTTP", "socket", "REST"))
