@@ -62,6 +62,9 @@ class GraphQLOverHTTP:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._settings = runtime.settings
+        self._handlers = {"GET": self._get, "POST": self._post}
+        if not self._settings.get_queries:
+            del self._handlers["GET"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,9 +84,9 @@ class GraphQLOverHTTP:
         ):
             return _graphiql()
         media_type = choose(accept, (JSON, GRAPHQL_RESPONSE))
-        handler = {"GET": self._get, "POST": self._post}.get(request.method, self._other_method)
+        handler = self._handlers.get(request.method, self._other_method)
         try:
-            if request.method in ("GET", "POST"):
+            if request.method in self._handlers:
                 await self._authenticate(request)
             return await (handler(request, media_type) if media_type else self._not_acceptable())
         except HTTPRefused as refused:
@@ -116,7 +119,10 @@ class GraphQLOverHTTP:
         raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")
 
     async def _other_method(self, request: Request, media_type: str) -> Response:  # noqa: ARG002 - as its siblings
-        raise HTTPRefused(405, "method", "GraphQL is served to GET and POST requests.", {"allow": "GET, POST"})
+        methods = list(self._handlers)
+        raise HTTPRefused(
+            405, "method", f"GraphQL is served to {' and '.join(methods)} requests.", {"allow": ", ".join(methods)}
+        )
 
     async def _get(self, request: Request, media_type: str) -> Response:
         value: dict[str, Any] = dict(request.query_params)
