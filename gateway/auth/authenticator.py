@@ -43,7 +43,7 @@ class Authenticator:
         bad_tokens: RateLimiter | None = None,
     ) -> None:
         self._app_id = app_id
-        self.bad_tokens = bad_tokens or RateLimiter(0, 1)
+        self.bad_tokens = RateLimiter(0, 1) if bad_tokens is None else bad_tokens
         """Counts the tokens that were refused, by address."""
         self.refusals = 0
         self._keys = keys

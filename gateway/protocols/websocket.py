@@ -37,7 +37,7 @@ _PATIENCE: Final = 5.0
 """How long a client that reads slowly may take to get the last that was sent to it."""
 
 _PATIENCE_ONCE_EXPIRED: Final = 0.5
-"""How long, if its token has expired: it is to be gone within a second of that."""
+"""How long, and how long it may take to answer the close, if its token has expired: within a second it is gone."""
 
 _TEXT: Final = 0x81
 _TEXT_2: Final = b"\x81\x7e"
@@ -117,9 +117,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected from None
         if self.close_timer is not None:
             self.close_timer.cancel()
-            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
-            if expired:
-                self.loop.call_later(_PATIENCE_ONCE_EXPIRED, self._abort_unless_read)
+            patience = _PATIENCE_ONCE_EXPIRED if expired else self.close_timeout
+            self.close_timer = self.loop.call_later(patience, self.transport.abort)
 
     def handle_text(self, event: Frame) -> None:
         """Count the first frame of a message."""
@@ -236,11 +235,6 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             output = b"".join(self.conn.data_to_send())
         self.transport.write(output)
         self.transport.close()
-
-    def _abort_unless_read(self) -> None:
-        """Cut a connection whose client does not read what was sent to it."""
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()
 
     def _is_flood(self) -> bool:
         """Count a control frame, and whether there are too many."""

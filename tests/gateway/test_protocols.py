@@ -92,6 +92,34 @@ def test_a_long_address_is_refused(gateway: RunningGateway) -> None:
         assert read_to_end(made).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b"/graphql ", b"/graphql?" + b"a" * 9000 + b" "), b"414"),
+        ((b"Host:", b"X-Long: " + b"a" * 9000 + b"\r\nHost:"), b"431"),
+        ((b"Host:", b"".join(b"X-%d: a\r\n" % number for number in range(130)) + b"Host:"), b"431"),
+        ((b"Host:", b"X-Odd: a\x0bb\r\nHost:"), b"400"),
+        ((b"Host:", b"X-Folded: a\r\n b\r\nHost:"), b"400"),
+        ((b"Sec-WebSocket-Key: AAAA", b"Sec-WebSocket-Key: "), b"400"),
+        ((b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8"), b"400"),
+    ],
+    ids=["long address", "long header", "many headers", "bad header", "folded header", "bad key", "old version"],
+)
+def test_a_handshake_that_cannot_be_read_is_answered(
+    gateway: RunningGateway, change: tuple[bytes, bytes], status: bytes
+) -> None:
+    with connection(gateway) as made:
+        made.sendall(UPGRADE.replace(*change))
+        assert read_to_end(made).split()[1] == status
+
+
+def test_text_that_is_no_utf_8_is_closed(gateway: RunningGateway) -> None:
+    with connection(gateway) as made:
+        open_socket(made)
+        made.sendall(frame(1, b'{"type":"pi', fin=False) + frame(0, b'ng\xff"}'))
+        assert close_of(read_to_end(made)) == (1007, "A text message is not UTF-8")
+
+
 def test_headers_within_the_limit_are_fine(gateway: RunningGateway) -> None:
     assert gateway.http.get("/healthz", headers={"x-long": "a" * 15_000}).status_code == 200
 

@@ -8,39 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.stores import MemoryStore
-from userline.changes.bus import Bus
-from userline.changes.hub import Hub
-from userline.resolvers.users import Users
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable
 from userline.users.patch import UserPatch
-from userline.users.rules import Rules
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
-
-    from userline.users.record import UserSnapshot
-
-
-class Gateway:
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.hub = Hub()
-        self.bus = Bus("memory://")
-        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
-
-    def watch(self, user_id: str) -> AsyncGenerator[UserSnapshot | None, None]:
-        return self.users.watch(user_id)
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    gateway = Gateway()
-    await gateway.bus.start(gateway.hub.hear)
-    yield gateway
-    await gateway.users.close()
-    await gateway.bus.stop()
+    from tests.support.parts import Gateway
 
 
 async def test_1500_lookups_in_one_turn_are_two_reads_and_repeated_none(gateway: Gateway) -> None:
