@@ -5,89 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
 from userline import __version__
+from userline.gateway.cli_doctor import doctor
+from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
-from userline.gateway.settings import Settings, load_settings, settings_warnings
-from userline.gateway.settings_checks import SettingsError, expected
-from userline.gateway.settings_origins import flag_of, shown, variable_of
-from userline.gateway.settings_table import group_of, to_json, to_markdown, to_text
+from userline.gateway.settings import settings_warnings
+from userline.gateway.settings_table import to_json, to_markdown, to_text
 from userline.storage.protocol import StoreFormatError
 from userline.users.errors import UserlineError
 from userline.users.patch import parse_id
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pydantic.fields import FieldInfo
-
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
-
 logger = logging.getLogger("userline")
-
-
-class _SettingOption(click.Option):
-    """A flag that stands for a setting, under the heading of its group."""
-
-    def __init__(self, *args: Any, group: str, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.group = group
-
-
-class _SettingsCommand(click.Command):
-    """A command whose help has the settings in groups."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each group, and one for the rest."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record:
-                group = parameter.group if isinstance(parameter, _SettingOption) else "Options"
-                sections.setdefault(group, []).append(record)
-        for group, records in sections.items():
-            with formatter.section(group):
-                formatter.write_dl(records, col_max=36)
-
-
-def _metavar(field: FieldInfo) -> str:
-    text = expected(field)
-    if text.startswith("one of "):
-        return "[" + text.removeprefix("one of ").replace(", ", "|") + "]"
-    return "NUMBER" if "number" in text else "FILE" if "file" in text else "TEXT"
-
-
-def _takes_settings(command: Decorated) -> Decorated:
-    """Give a command a flag for each setting, and ``--env-file``."""
-    for name, field in reversed(Settings.model_fields.items()):
-        flag = flag_of(name)
-        is_switch = field.annotation is bool
-        # Values stay strings here, so that all that is wrong is reported together, wherever it came from.
-        command = click.option(
-            f"{flag}/--no-{flag.removeprefix('--')}" if is_switch else flag,
-            name,
-            cls=_SettingOption,
-            group=group_of(field),
-            default=None,
-            metavar=None if is_switch else _metavar(field),
-            help=f"{field.description}  [default: {shown(field.default)}; env: {variable_of(name)}]",
-        )(command)
-    return click.option(
-        "--env-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Read settings from this file instead of .env.",
-    )(command)
-
-
-def _load(env_file: Path | None, flags: dict[str, Any]) -> Settings:
-    try:
-        return load_settings({name: value for name, value in flags.items() if value is not None}, env_file)
-    except SettingsError as error:
-        click.echo(error, err=True)
-        sys.exit(2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,13 +32,14 @@ def userline() -> None:
       userline serve                          serve on http://127.0.0.1:8000/graphql
       userline serve --port 9000 --log-format json
       USERLINE_PORT=9000 userline settings    what is set, and by what
+      userline doctor                         what is wrong here, and what to do
       userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
 
 
-@userline.command(cls=_SettingsCommand, short_help="Serve GraphQL over HTTP and WebSocket.")
-@_takes_settings
+@userline.command(cls=SettingsCommand, short_help="Serve GraphQL over HTTP and WebSocket.")
+@takes_settings
 def serve(env_file: Path | None, **flags: Any) -> None:
     """Serve GraphQL over HTTP and WebSocket at /graphql, until SIGINT or SIGTERM.
 
@@ -119,7 +52,7 @@ def serve(env_file: Path | None, **flags: Any) -> None:
       userline serve --store-url sqlite:////var/lib/userline/userline.db
       userline serve --roles roles.json --default-locale pt-BR
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
-    settings = _load(env_file, flags)
+    settings = load(env_file, flags)
     configure_logging(settings.log_format, settings.log_level)
     for warning in settings_warnings(settings):
         logger.warning("%s", warning)
@@ -137,10 +70,10 @@ def serve(env_file: Path | None, **flags: Any) -> None:
         sys.exit(130)
 
 
-@userline.command("settings", cls=_SettingsCommand, short_help="Print what is set, and by what.")
+@userline.command("settings", cls=SettingsCommand, short_help="Print what is set, and by what.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the reference of all settings: docs/settings.md.")
-@_takes_settings
+@takes_settings
 def show_settings(env_file: Path | None, *, as_json: bool, as_markdown: bool, **flags: Any) -> None:
     """Print every setting with its value, where that came from, and its meaning; passwords hidden.
 
@@ -149,7 +82,7 @@ def show_settings(env_file: Path | None, *, as_json: bool, as_markdown: bool, **
     if as_markdown:
         click.echo(to_markdown(), nl=False)
         return
-    settings = _load(env_file, flags)
+    settings = load(env_file, flags)
     click.echo(to_json(settings) if as_json else to_text(settings), nl=False)
     for warning in settings_warnings(settings):
         click.echo(f"Warning: {warning}", err=True)
@@ -183,7 +116,7 @@ def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | 
         raise click.BadParameter(str(error), param_hint="--expires") from None
     except UserlineError as error:
         raise click.BadParameter(error.message, param_hint="--user") from None
-    settings = _load(env_file, {})
+    settings = load(env_file, {})
     if settings.secret is None:
         raise click.ClickException("There is no secret to sign it with: set USERLINE_SECRET.")
     click.echo(mint(settings.secret.get_secret_value(), settings.app_id, user_id=user_id, seconds=seconds))
@@ -195,6 +128,9 @@ def schema() -> None:
     from userline.schema.sdl import print_schema  # noqa: PLC0415 - the other commands need none of it
 
     click.echo(print_schema(), nl=False)
+
+
+userline.add_command(doctor)
 
 
 def main() -> None:

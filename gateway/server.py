@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline")
 
+BACKLOG: Final = 2048
+"""How many connections may wait to be accepted."""
+
 _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
@@ -116,7 +119,7 @@ def _check_store(settings: Settings) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {reason}.") from error

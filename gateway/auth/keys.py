@@ -113,6 +113,13 @@ class KeySet:
             raise StoreUnavailable("The keys of tokens are not available right now. Try again in a moment.")
         raise TokenRefused("there is no such key")
 
+    async def load(self) -> set[str]:
+        """Fetch the keys; return the algorithms that there are keys of. Raises StoreUnavailable."""
+        await asyncio.shield(self._start())
+        if self._failed:
+            raise StoreUnavailable("The keys of tokens cannot be fetched.")
+        return {algorithm for algorithm, _ in self._keys}
+
     async def close(self) -> None:
         """End a fetch under way."""
         if self._fetch is not None:

@@ -98,6 +98,19 @@ class Driver:
         result = await self._database[USERS].replace_one({"_id": document["_id"], "version": version}, document)
         return bool(result.matched_count)
 
+    async def delete(self, collection: str, query: Document) -> None:
+        """Delete one document that matches, if there is one."""
+        await self._database[collection].delete_one(query)
+
+    async def command(self, name: str) -> Document:
+        """Return the server's answer to a command without arguments."""
+        answer: Document = await self._database.command(name)
+        return answer
+
+    async def index_names(self, collection: str) -> list[str]:
+        """Return the names of a collection's indexes; none if there is no such collection."""
+        return list(await self._database[collection].index_information())
+
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
         """Return a stream of the users' changes."""
         raise NotImplementedError

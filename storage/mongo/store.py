@@ -15,6 +15,7 @@ from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
+from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.url import parse_mongo_url
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from userline.storage.mongo.documents import Document
+    from userline.storage.mongo.examination import DeploymentFacts
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
@@ -196,6 +198,11 @@ class MongoUserStore:
         self._followers.append(follower)
         follower.start()
         return follower
+
+    async def examine(self) -> DeploymentFacts:
+        """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written."""
+        connection = self._opened()
+        return await connection.run(examine_deployment, connection.deadline)
 
     def _opened(self) -> Connection:
         if self._connection is None or not self._is_open:

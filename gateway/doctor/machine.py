@@ -1,0 +1,80 @@
+"""What the machine allows: open files, waiting connections, the port."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from userline.gateway.doctor.findings import advice, ok, problem
+from userline.gateway.server import BACKLOG
+
+if TYPE_CHECKING:
+    from userline.gateway.doctor.findings import Finding
+    from userline.gateway.settings import Settings
+
+_OTHER_FILES: Final = 512
+"""What a process needs beside its sockets: HTTP connections, the store's and the bus's, the log, modules."""
+
+_SOMAXCONN: Final = Path("/proc/sys/net/core/somaxconn")
+
+
+def examine_files(settings: Settings) -> Finding:
+    """Compare the limit of open files with the sockets that are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.max_sockets + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return ok("files", f"A process may open {_count(soft)} files, for {settings.max_sockets:,} sockets.")
+    judge = problem if settings.env == "production" else advice
+    raised = f"ulimit -n {needed}" if hard == resource.RLIM_INFINITY or hard >= needed else "ulimit -Hn as root"
+    return judge(
+        "files",
+        f"A process may open {_count(soft)} files, and USERLINE_MAX_SOCKETS allows {settings.max_sockets:,} sockets: "
+        "beyond the files, new connections fail without an answer.",
+        f"Raise the limit ({raised}; LimitNOFILE={needed} in a systemd unit; --ulimit nofile={needed} for a "
+        f"container), or set USERLINE_MAX_SOCKETS={max(soft - _OTHER_FILES, 1)}.",
+    )
+
+
+def examine_backlog(path: Path = _SOMAXCONN) -> Finding | None:
+    """Look whether the kernel lets as many connections wait as the gateway asks for; None where it does not tell."""
+    try:
+        most = int(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if most >= BACKLOG:
+        return ok("network", f"{BACKLOG:,} connections may wait to be accepted.")
+    return advice(
+        "network",
+        f"{most:,} connections may wait to be accepted, not {BACKLOG:,}: when many clients reconnect at once, "
+        "some of them wait seconds to try again.",
+        f"sysctl -w net.core.somaxconn={BACKLOG}",
+    )
+
+
+def examine_address(settings: Settings) -> Finding:
+    """Look whether the address can be listened on."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    where = f"{settings.host}, port {settings.port}"
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return advice(
+                "address",
+                f"Something listens on {where} already.",
+                "If that is this gateway, all is well; else end it, or set USERLINE_PORT.",
+            )
+        return problem(
+            "address",
+            f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}.",
+            "Set USERLINE_HOST to an address of this machine (0.0.0.0 for all), and USERLINE_PORT to 1024 or above.",
+        )
+    return ok("address", f"{where} is free.")
+
+
+def _count(files: int) -> str:
+    return "any number of" if files == resource.RLIM_INFINITY else f"{files:,}"
