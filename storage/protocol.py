@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
+    from userline.users.replacement import Put
 
 MAX_BATCH = 1000
 """The most ids that one ``get_many`` takes, and the most users that one ``list_users`` returns."""
+
+MAX_PUTS = 1000
+"""The most records that one ``put_many`` takes."""
 
 MAX_WRITES = 100
 """The most users that one ``patch_many`` takes."""
@@ -102,6 +106,21 @@ class UserStore(Protocol):
         safe after either. A read may see some users of a batch before the others.
         """
 
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+        """Write whole records as they are, with their versions and times; return what was done, in the same order.
+
+        What putting a record does to a user is what :func:`userline.users.replacement.put` says: with ``overwrite`` a
+        user who exists and is another is replaced, without it left as it is. Each user is written atomically, and all
+        are durable when this returns; a failure (StoreUnavailable) may leave some written and others not, and repeating
+        the call is safe. At most ``MAX_PUTS`` records and none of the same user, else ValueError.
+
+        For moving users from store to store: records come from a store, or were checked as if they had. It is nobody's
+        change: gateways that hold one of the users see it when they read it again.
+        """
+
+    async def count_users(self) -> int:
+        """Return how many users there are, about: exactly if nobody writes and no process was killed lately."""
+
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id.
 
@@ -109,6 +128,14 @@ class UserStore(Protocol):
         with the id ``after``. ``limit`` is 1 to ``MAX_BATCH``, else ValueError. A user who is there during a whole walk
         from page to page is on exactly one of them.
         """
+
+
+def check_puts(records: Sequence[UserRecord]) -> None:
+    """Raise ValueError if these are more records than one ``put_many`` takes, or two of them are of one user."""
+    if len(records) > MAX_PUTS:
+        raise ValueError(f"put_many takes at most {MAX_PUTS} records, not {len(records)}.")
+    if len({record.snapshot.id for record in records}) < len(records):
+        raise ValueError("put_many takes no two records of one user.")
 
 
 class StoreFormatError(Exception):

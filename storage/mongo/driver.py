@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ USERS: Final = "users"
 
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
+_DUPLICATE_KEY: Final = 11000
 
 
 class Stream(Protocol):
@@ -92,6 +93,22 @@ class Driver:
         except DuplicateKeyError:
             return False
         return True
+
+    async def insert_many(self, collection: str, documents: Sequence[Document]) -> set[int]:
+        """Insert documents, each or not at all; return the indexes of those whose ids were taken."""
+        try:
+            await self._database[collection].insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            failed = (error.details or {}).get("writeErrors", [])
+            if not failed or any(failure["code"] != _DUPLICATE_KEY for failure in failed):
+                raise
+            return {failure["index"] for failure in failed}
+        return set()
+
+    async def count(self, collection: str) -> int:
+        """Return about how many documents a collection has."""
+        count: int = await self._database[collection].estimated_document_count()
+        return count
 
     async def replace(self, document: Document, version: int) -> bool:
         """Replace the user's document if it has this version, and return whether it had."""

@@ -18,8 +18,9 @@ from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.lines import Lines, Write
+from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from userline.storage.mongo.examination import DeploymentFacts
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord, UserSnapshot
+    from userline.users.replacement import Put
     from userline.users.rules import Rules
 
 logger = logging.getLogger("userline.storage")
@@ -182,6 +184,16 @@ class MongoUserStore:
         if refused:
             raise BatchRefused(refused)
         return results
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+        """Write whole records as they are; return what was done, in the same order."""
+        check_puts(records)
+        return await put_records(self._opened(), records, overwrite=overwrite)
+
+    async def count_users(self) -> int:
+        """Return how many users there are, as MongoDB's statistics say."""
+        connection = self._opened()
+        return await connection.run(lambda driver: driver.count(USERS), connection.deadline)
 
     def follow(
         self,

@@ -62,6 +62,12 @@ def select_page(connection: sqlite3.Connection, after: str, limit: int) -> dict[
     return {user_id: found[user_id] for user_id in sorted(found)}
 
 
+def count_users(connection: sqlite3.Connection) -> int:
+    """Return how many users there are."""
+    (count,) = connection.execute("SELECT count(*) FROM users").fetchone()
+    return int(count)
+
+
 def upsert_users(connection: sqlite3.Connection, records: Sequence[UserRecord]) -> None:
     """Write whole records over what is there. No two may be of one user."""
     start = 0

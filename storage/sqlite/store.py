@@ -9,17 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts
 from userline.storage.sqlite.database import open_reader, open_writer
-from userline.storage.sqlite.rows import select_page, select_users, upsert_users
+from userline.storage.sqlite.rows import count_users, select_page, select_users, upsert_users
 from userline.storage.sqlite.worker import Worker
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
+from userline.users.replacement import Put, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -45,6 +46,22 @@ class _Write:
     patches: Mapping[str, UserPatch]
     leave_existing: bool = False
 
+    @property
+    def ids(self) -> Collection[str]:
+        return self.patches.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class _Puts:
+    """Whole records, which are written as they are."""
+
+    records: Mapping[str, UserRecord]
+    overwrite: bool
+
+    @property
+    def ids(self) -> Collection[str]:
+        return self.records.keys()
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -52,7 +69,12 @@ class _Page:
     limit: int
 
 
-_Read: TypeAlias = "Sequence[str] | _Page"
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How many there are."""
+
+
+_Read: TypeAlias = "Sequence[str] | _Page | _Count"
 _Found: TypeAlias = "dict[str, UserRecord]"
 _Written: TypeAlias = "dict[str, WriteResult]"
 
@@ -71,8 +93,8 @@ class SQLiteUserStore:
         self.path = Path(path).absolute()
         self._rules = rules
         self._clock = clock
-        self._writer: Worker[_Write, _Written] | None = None
-        self._reader: Worker[_Read, _Found] | None = None
+        self._writer: Worker[_Write | _Puts, Any] | None = None
+        self._reader: Worker[_Read, Any] | None = None
         self._is_open = False
 
     async def open(self) -> None:
@@ -84,7 +106,7 @@ class SQLiteUserStore:
             partial(open_writer, self.path),
             self._write,
             most=MOST_WRITES_A_COMMIT,
-            weight=lambda write: len(write.patches),
+            weight=lambda write: len(write.ids),
         )
         await writer.start()
         reader = Worker("userline-read", partial(open_reader, self.path), _read, most=MOST_READS_A_GROUP)
@@ -111,7 +133,7 @@ class SQLiteUserStore:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing."""
         if len(ids) > MAX_BATCH:
             raise ValueError(f"get_many takes at most {MAX_BATCH} ids, not {len(ids)}.")
-        found = await self._ask_reader(ids)
+        found: _Found = await self._ask_reader(ids)
         return [found.get(user_id) for user_id in ids]
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
@@ -126,7 +148,19 @@ class SQLiteUserStore:
         """Patch several users in one transaction, all or none. Raises BatchRefused."""
         if len(patches) > MAX_WRITES:
             raise ValueError(f"patch_many takes at most {MAX_WRITES} users, not {len(patches)}.")
-        return await self._ask_writer(_Write(dict(patches)))
+        written: _Written = await self._ask_writer(_Write(dict(patches)))
+        return written
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+        """Write whole records as they are, in one transaction; return what was done, in the same order."""
+        check_puts(records)
+        done: list[Put] = await self._ask_writer(_Puts({record.snapshot.id: record for record in records}, overwrite))
+        return done
+
+    async def count_users(self) -> int:
+        """Return how many users there are."""
+        count: int = await self._ask_reader(_Count())
+        return count
 
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id."""
@@ -136,28 +170,33 @@ class SQLiteUserStore:
 
     async def _write_one(self, user_id: str, patch: UserPatch, *, leave_existing: bool = False) -> WriteResult:
         try:
-            written = await self._ask_writer(_Write({user_id: patch}, leave_existing))
+            written: _Written = await self._ask_writer(_Write({user_id: patch}, leave_existing))
         except BatchRefused as refused:
             raise refused.errors[user_id] from None
         return written[user_id]
 
-    async def _ask_reader(self, question: _Read) -> _Found:
+    async def _ask_reader(self, question: _Read) -> Any:
         if self._reader is None or not self._is_open:
             raise StoreUnavailable("The user store is not open.")
         return await self._reader.ask(question, patience=PATIENCE_SECONDS)
 
-    async def _ask_writer(self, write: _Write) -> _Written:
+    async def _ask_writer(self, write: _Write | _Puts) -> Any:
         if self._writer is None or not self._is_open:
             raise StoreUnavailable("The user store is not open.")
         return await self._writer.ask(write, patience=PATIENCE_SECONDS)
 
-    def _write(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[_Written | Exception]:
+    def _write(
+        self, connection: sqlite3.Connection, writes: Sequence[_Write | _Puts]
+    ) -> list[_Written | list[Put] | Exception]:
         """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone and whole."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            stored = select_users(connection, (user_id for write in writes for user_id in write.patches))
+            stored = select_users(connection, (user_id for write in writes for user_id in write.ids))
             current = dict(stored)
-            outcomes = [self._outcome(write, current) for write in writes]
+            outcomes = [
+                _put_all(write, current) if isinstance(write, _Puts) else self._outcome(write, current)
+                for write in writes
+            ]
             upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
             connection.execute("COMMIT")
         except BaseException:
@@ -189,15 +228,26 @@ class SQLiteUserStore:
         return results
 
 
-def _read(connection: sqlite3.Connection, questions: Sequence[_Read]) -> list[_Found | Exception]:
+def _put_all(puts: _Puts, current: _Found) -> list[Put]:
+    """Put the records into ``current``."""
+    done = []
+    for user_id, record in puts.records.items():
+        what, current[user_id] = put(record, current.get(user_id), overwrite=puts.overwrite)
+        done.append(what)
+    return done
+
+
+def _read(connection: sqlite3.Connection, questions: Sequence[_Read]) -> list[_Found | int | Exception]:
     return [_found(connection, question) for question in questions]
 
 
-def _found(connection: sqlite3.Connection, question: _Read) -> _Found | Exception:
+def _found(connection: sqlite3.Connection, question: _Read) -> _Found | int | Exception:
     """Do one read, or return why not."""
     try:
         if isinstance(question, _Page):
             return select_page(connection, question.after, question.limit)
+        if isinstance(question, _Count):
+            return count_users(connection)
         return select_users(connection, question)
     except sqlite3.Error:
         logger.exception("A read of the user database failed.")

@@ -4,6 +4,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests.storage.contract import RULES, Clock, Connect, UserStoreContract
+from tests.storage.moving_contract import MovingContract
 from tests.support.mongodb import MongoServer, new_database, servers_to_test
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import DriverName
@@ -43,7 +44,7 @@ def url(server: MongoServer) -> Iterator[str]:
         client.drop_database(database)
 
 
-class TestMongoContract(UserStoreContract):
+class TestMongoContract(MovingContract, UserStoreContract):
     @pytest.fixture(autouse=True)
     def expect_what_a_stand_in_cannot(self, request: pytest.FixtureRequest, server: MongoServer) -> None:
         reason = CANNOT.get((server.name, request.node.originalname))

@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from tests.storage.contract import RULES, Clock, Connect, UserStoreContract
+from tests.storage.moving_contract import MovingContract
 from userline.storage.protocol import UserStore
 from userline.storage.sqlite import SQLiteUserStore
 
 
-class TestSQLiteContract(UserStoreContract):
+class TestSQLiteContract(MovingContract, UserStoreContract):
     @pytest.fixture
     async def connect(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Connect]:
         stores: list[SQLiteUserStore] = []

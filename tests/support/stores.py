@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from userline.storage.protocol import MAX_WRITES, WriteResult
+from userline.storage.protocol import MAX_WRITES, WriteResult, check_puts
 from userline.users.errors import BadUserInput, BatchRefused
 from userline.users.patch import UserPatch, apply
+from userline.users.replacement import Put, put
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
@@ -71,6 +72,19 @@ class MemoryStore:
         self.users.update((user_id, result.after) for user_id, result in results.items())
         await self.gate.wait()
         return results
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+        check_puts(records)
+        self._fail()
+        done = []
+        for record in records:
+            what, self.users[record.snapshot.id] = put(record, self.users.get(record.snapshot.id), overwrite=overwrite)
+            done.append(what)
+        await self.gate.wait()
+        return done
+
+    async def count_users(self) -> int:
+        return len(self.users)
 
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         self._fail()

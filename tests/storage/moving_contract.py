@@ -1,0 +1,124 @@
+"""What any user store must do with whole records: subclass ``MovingContract`` beside ``UserStoreContract``."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeAlias
+
+import pytest
+
+from userline.storage.protocol import MAX_BATCH, MAX_PUTS, UserStore
+from userline.users.errors import StoreUnavailable
+from userline.users.patch import parse_patch
+from userline.users.record import UserRecord, UserSnapshot
+from userline.users.replacement import Put
+from userline.users.rules import Rules
+
+Connect: TypeAlias = Callable[[], Awaitable[UserStore]]
+
+
+def record_of(user_id: str, *, version: int = 7, **public: object) -> UserRecord:
+    """Return a record with something in every field."""
+    snapshot = UserSnapshot(
+        id=user_id,
+        version=version,
+        name="Alice",
+        custom=MappingProxyType({"z": "1", "a.b": "$2", "": "\0"}),
+        locale="de",
+        photo_url="https://example.com/a.png",
+        role="agent",
+        welcome_message="Hello\n",
+    )
+    return UserRecord(
+        snapshot=replace(snapshot, **public),  # type: ignore[arg-type]
+        email=("a@example.com", "b@example.com"),
+        phone=("+14155552671",),
+        push_tokens=frozenset({"fcm:1", "apns:2"}),
+        created_at=1_600_000_000_000,
+        updated_at=1_650_000_000_000,
+    )
+
+
+class MovingContract:
+    """Subclasses have the fixtures of ``UserStoreContract``."""
+
+    async def test_records_are_created_as_they_are(self, store: UserStore) -> None:
+        records = [record_of("b"), record_of("a", version=1), record_of("ü/.$", custom=MappingProxyType({}))]
+        assert await store.put_many(records, overwrite=False) == [Put.CREATED] * 3
+        assert await store.get_many(["b", "a", "ü/.$"]) == records
+        (first, *_) = await store.get_many(["b"])
+        assert first is not None
+        assert list(first.snapshot.custom) == ["z", "a.b", ""]
+
+    async def test_the_same_again_is_no_write(self, store: UserStore) -> None:
+        records = [record_of("a"), record_of("b")]
+        await store.put_many(records, overwrite=True)
+        for overwrite in (False, True):
+            assert await store.put_many(records, overwrite=overwrite) == [Put.SAME] * 2
+        assert await store.get_many(["a", "b"]) == records
+
+    async def test_users_who_exist_are_kept(self, store: UserStore) -> None:
+        await store.put_many([record_of("a")], overwrite=False)
+        other = record_of("a", version=9, name="Other")
+        assert await store.put_many([other, record_of("new")], overwrite=False) == [Put.KEPT, Put.CREATED]
+        assert await store.get_many(["a", "new"]) == [record_of("a"), record_of("new")]
+
+    @pytest.mark.parametrize(("given", "then"), [(9, 9), (8, 8), (7, 8), (1, 8)])
+    async def test_users_who_exist_are_replaced_and_their_version_grows(
+        self, store: UserStore, given: int, then: int
+    ) -> None:
+        await store.put_many([record_of("a", version=7)], overwrite=False)
+        other = record_of("a", version=given, name="Other")
+        assert await store.put_many([other], overwrite=True) == [Put.REPLACED]
+        assert await store.get_many(["a"]) == [record_of("a", version=then, name="Other")]
+        assert await store.put_many([other], overwrite=True) == [Put.SAME]
+
+    async def test_what_was_put_can_be_patched(self, store: UserStore) -> None:
+        await store.put_many([record_of("a", version=7)], overwrite=False)
+        result = await store.patch("a", parse_patch({"name": "Bob"}, Rules()))
+        assert result.before == record_of("a", version=7)
+        assert result.after.snapshot == replace(record_of("a").snapshot, name="Bob", version=8)
+        assert (result.after.created_at, result.after.email) == (record_of("a").created_at, record_of("a").email)
+
+    async def test_another_store_sees_what_was_put(self, connect: Connect) -> None:
+        one, other = await connect(), await connect()
+        await one.put_many([record_of("a")], overwrite=False)
+        assert await other.get_many(["a"]) == [record_of("a")]
+
+    async def test_as_many_as_are_allowed_and_no_more(self, store: UserStore) -> None:
+        records = [record_of(f"u{number:04}") for number in range(MAX_PUTS + 1)]
+        with pytest.raises(ValueError, match="at most 1000 records, not 1001"):
+            await store.put_many(records, overwrite=False)
+        assert await store.count_users() == 0
+        assert await store.put_many(records[:MAX_PUTS], overwrite=False) == [Put.CREATED] * MAX_PUTS
+        assert await store.count_users() == MAX_PUTS
+        assert await store.list_users(limit=MAX_BATCH, after=None) == records[:MAX_PUTS]
+        mixed = [records[-1], *records[1:MAX_PUTS:2]]
+        assert await store.put_many(mixed, overwrite=False) == [Put.CREATED, *[Put.SAME] * (MAX_PUTS // 2)]
+
+    async def test_none_are_none(self, store: UserStore) -> None:
+        assert await store.put_many([], overwrite=True) == []
+
+    async def test_two_records_of_one_user_are_refused(self, store: UserStore) -> None:
+        with pytest.raises(ValueError, match="no two records of one user"):
+            await store.put_many([record_of("a"), record_of("b"), record_of("a", name="B")], overwrite=True)
+        assert await store.get_many(["a", "b"]) == [None, None]
+
+    async def test_puts_and_patches_at_once_lose_nothing(self, connect: Connect) -> None:
+        one, other = await connect(), await connect()
+        await one.put_many([record_of("a", version=1)], overwrite=False)
+        patches = [parse_patch({"custom": {f"k{number}": "x"}}, Rules()) for number in range(20)]
+        puts = [[record_of("a", version=1, name=f"N{number}")] for number in range(5)]
+        results = await asyncio.gather(
+            *(other.patch("a", patch) for patch in patches), *(one.put_many(some, overwrite=True) for some in puts)
+        )
+        (last,) = await one.get_many(["a"])
+        assert last is not None
+        assert last.snapshot.version == 1 + 20 + results[20:].count([Put.REPLACED])
+
+    async def test_a_store_that_is_not_open(self, unopened: UserStore) -> None:
+        with pytest.raises(StoreUnavailable):
+            await unopened.put_many([record_of("a")], overwrite=False)
+        with pytest.raises(StoreUnavailable):
+            await unopened.count_users()
