@@ -11,6 +11,7 @@ import click
 
 from userline import __version__
 from userline.gateway.cli_doctor import doctor
+from userline.gateway.cli_moving import export_users, import_users
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.gateway.settings import settings_warnings
@@ -33,6 +34,7 @@ def userline() -> None:
       userline serve --port 9000 --log-format json
       USERLINE_PORT=9000 userline settings    what is set, and by what
       userline doctor                         what is wrong here, and what to do
+      userline export users.jsonl             all users, for a backup or another store
       userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
@@ -130,7 +132,8 @@ def schema() -> None:
     click.echo(print_schema(), nl=False)
 
 
-userline.add_command(doctor)
+for command in (doctor, export_users, import_users):
+    userline.add_command(command)
 
 
 def main() -> None:

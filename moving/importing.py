@@ -1,0 +1,200 @@
+"""From a file into a store: first every line is checked, then the users are written, many at once.
+
+How far it has come is saved after every batch. A run that is interrupted, even by ``kill -9``, costs the batches that
+were under way: the next run writes them again, which does nothing to users who are there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
+
+from userline.moving.batches import Batches
+from userline.moving.checkpoint import Checkpoint, MoveRefused
+from userline.moving.patience import patiently
+from userline.moving.progress import Progress
+from userline.moving.report import Report
+from userline.users.errors import Problem
+from userline.users.replacement import Put, put
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from userline.moving.batches import Batch
+    from userline.storage.protocol import UserStore
+    from userline.users.rules import Rules
+
+BATCHES_UNDER_WAY: Final = 4
+
+_EXISTS: Final = Problem("id", "id is that of a user who exists already, and is another.")
+
+
+class OnExisting(StrEnum):
+    """What is done with a line whose user exists and is another. One who is the same is left alone in any case."""
+
+    SKIP = "skip"
+    REPLACE = "replace"
+    REFUSE = "refuse"
+
+
+class Outcome(StrEnum):
+    """How an import ended."""
+
+    DONE = "done"
+    CHECKED = "checked"
+    """Every line is good, and nothing was to be written."""
+    REFUSED = "refused"
+    """Some lines are refused, so nothing was written."""
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be imported, and how."""
+
+    source: Path | None
+    """None: what is in ``file`` is all there is, and nothing is kept for a next run."""
+    file: BinaryIO
+    size: int
+    rules: Rules
+    on_existing: OnExisting
+    skip_refused: bool
+    """Write the good lines although others are refused."""
+    dry_run: bool
+    report: Path
+    checkpoint: Path | None
+    identity: dict[str, object]
+
+
+class Import:
+    """One run of an import. ``counts`` has how many lines were ``lines``, ``refused``, and each of :class:`Put`."""
+
+    def __init__(self, store: UserStore, plan: Plan, *, stop: asyncio.Event, screen: TextIO) -> None:
+        self._store = store
+        self._plan = plan
+        self._stop = stop
+        self._screen = screen
+        self._state = self._load()
+        self.resumed_at = self._state.line
+        self.counts: Counter[str] = Counter(self._state.counts)
+        self._report = Report(plan.report, self._state.report_size)
+
+    async def run(self) -> Outcome:
+        """Check and write. Raises StoreUnavailable and StoreFormatError; the next run goes on from there."""
+        try:
+            return await self._run()
+        finally:
+            self._report.close()
+
+    async def _run(self) -> Outcome:
+        if self._state.phase == "check":
+            await self._check()
+            if self._stop.is_set():
+                return Outcome.INTERRUPTED
+            if self._plan.dry_run or (self.counts["refused"] and not self._plan.skip_refused):
+                self._forget()
+                return Outcome.REFUSED if self.counts["refused"] else Outcome.CHECKED
+            self._state.phase, self._state.offset, self._state.line = "write", 0, 0
+            self._save(0, 0)
+        await self._write()
+        if self._stop.is_set():
+            return Outcome.INTERRUPTED
+        self._forget()
+        return Outcome.DONE
+
+    async def _check(self) -> None:
+        async for batch in self._batches("checking"):
+            for line, refused in batch.refused:
+                self._report.add(line, refused.user_id, refused.problems)
+            self.counts["lines"] += len(batch.users) + len(batch.refused)
+            self.counts["refused"] += len(batch.refused)
+            if self._plan.on_existing is OnExisting.REFUSE:
+                await self._refuse_existing(batch)
+            self._save(batch.offset, batch.line)
+
+    async def _refuse_existing(self, batch: Batch) -> None:
+        ids = list(batch.users)
+        found = await patiently(partial(self._store.get_many, ids))
+        for (line, record), existing in zip(batch.users.values(), found, strict=True):
+            what, _ = put(record, existing, overwrite=False)
+            if what is Put.KEPT:
+                self._report.add(line, record.snapshot.id, [_EXISTS])
+                self.counts["refused"] += 1
+
+    async def _write(self) -> None:
+        """Write batches, some at once, and take note of them in their order."""
+        under_way: deque[tuple[Batch, asyncio.Task[list[Put]]]] = deque()
+        try:
+            async for batch in self._batches("writing"):
+                # Two lines of one user must be written one after the other.
+                while under_way and (
+                    len(under_way) >= BATCHES_UNDER_WAY
+                    or any(not batch.users.keys().isdisjoint(other.users) for other, _ in under_way)
+                ):
+                    self._take_note(*(under_way[0][0], await under_way[0][1]))
+                    under_way.popleft()
+                under_way.append((batch, asyncio.create_task(self._put(batch))))
+            while under_way:
+                self._take_note(under_way[0][0], await under_way[0][1])
+                under_way.popleft()
+        finally:
+            await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+
+    async def _put(self, batch: Batch) -> list[Put]:
+        records = [record for _, record in batch.users.values()]
+        overwrite = self._plan.on_existing is OnExisting.REPLACE
+        return await patiently(partial(self._store.put_many, records, overwrite=overwrite))
+
+    def _take_note(self, batch: Batch, outcomes: list[Put]) -> None:
+        self.counts.update(outcome.value for outcome in outcomes)
+        if self._plan.on_existing is OnExisting.REFUSE:
+            for (line, record), outcome in zip(batch.users.values(), outcomes, strict=True):
+                if outcome is Put.KEPT:  # created since the check
+                    self._report.add(line, record.snapshot.id, [_EXISTS])
+        self._save(batch.offset, batch.line)
+
+    async def _batches(self, label: str) -> AsyncIterator[Batch]:
+        """Yield the batches from where the last run came to, until the end or the stop, and show how far it is."""
+        plan, state = self._plan, self._state
+        progress = Progress(self._screen, label, plan.size, already=state.line)
+        at, line = state.offset, state.line
+        progress.show(at, line)
+        for batch in Batches(plan.file, plan.rules, now=state.now, offset=state.offset, line=state.line):
+            yield batch
+            at, line = batch.offset, batch.line
+            progress.show(at, line)
+            await asyncio.sleep(0)
+            if self._stop.is_set():
+                break
+        progress.finish(at, line)
+
+    def _load(self) -> Checkpoint:
+        """Return where the last run came to, or a new beginning. Raises MoveRefused."""
+        fresh = Checkpoint(self._plan.identity, now=time.time_ns() // 1_000_000)
+        path = self._plan.checkpoint
+        known = Checkpoint.load(path) if path else None
+        if known is None:
+            return fresh
+        if known.identity != fresh.identity:
+            raise MoveRefused(
+                f"{path} is of another import: of a file that has changed since, into another store or with other "
+                "options. Say --restart to begin anew."
+            )
+        return known
+
+    def _save(self, offset: int, line: int) -> None:
+        state = self._state
+        state.offset, state.line = offset, line
+        state.report_size, state.counts = self._report.size, dict(self.counts)
+        if self._plan.checkpoint is not None:
+            state.save(self._plan.checkpoint)
+
+    def _forget(self) -> None:
+        if self._plan.checkpoint is not None:
+            self._plan.checkpoint.unlink(missing_ok=True)

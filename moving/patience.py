@@ -1,0 +1,34 @@
+"""Waiting for a store that is away for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from userline.users.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long a store may be away in the middle of a move."""
+
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+async def patiently(call: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
+    """Return what the call returns, trying again while the store is away. Raises StoreUnavailable after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    pause = 0.1
+    while True:
+        try:
+            return await call()
+        except StoreUnavailable:
+            if time.monotonic() + pause > deadline:
+                raise
+        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
