@@ -72,8 +72,8 @@ def export_users(file: Path, env_file: Path | None, *, overwrite: bool, restart:
 @click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False, allow_dash=True))
 @click.option(
     "--on-existing",
-    type=click.Choice([*OnExisting]),
-    default=OnExisting.REFUSE,
+    type=click.Choice([choice.value for choice in OnExisting]),
+    default=OnExisting.REFUSE.value,
     show_default=True,
     help="What to do with a line whose user exists and is another: leave the user, replace it, or refuse the line.",
 )
