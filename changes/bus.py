@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -32,6 +34,8 @@ MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 0.5
+_MESSAGES_TIMED: Final = 16
+"""How many messages of our own may be on their way at once to have their time taken."""
 
 
 class BusMessageError(ValueError):
@@ -87,6 +91,9 @@ class Bus:
         self.heard = 0
         self.nonsense = 0
         self.gaps = 0
+        self.on_lag: Callable[[float], None] = lambda _: None
+        """Called with the seconds from publishing a message to hearing it, of this process's own messages."""
+        self._sent: OrderedDict[bytes, float] = OrderedDict()
 
     @property
     def connected(self) -> bool:
@@ -167,6 +174,9 @@ class Bus:
                 self._deliver(event.message)
 
     def _deliver(self, message: bytes | str) -> None:
+        sent_at = self._sent.pop(message, None) if isinstance(message, bytes) else None
+        if sent_at is not None:
+            self.on_lag(time.perf_counter() - sent_at)
         try:
             changes = decode_changes(message)
         except BusMessageError as error:
@@ -194,8 +204,12 @@ class Bus:
             if not self._outbox:
                 self._idle.set()
             changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
+            message = encode_changes(changes)
+            self._sent[message] = time.perf_counter()
+            if len(self._sent) > _MESSAGES_TIMED:
+                self._sent.popitem(last=False)
             try:
-                await self._broadcast.publish(CHANNEL, encode_changes(changes))
+                await self._broadcast.publish(CHANNEL, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if not pause:
                     logger.warning("Changes cannot be published (%r); they wait until the bus is back.", error)

@@ -15,7 +15,7 @@ from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
-from userline.gateway.metrics import make_registry
+from userline.gateway.metrics.registry import make_registry
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
@@ -58,10 +58,23 @@ def make_app(runtime: Runtime) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(RequestMiddleware, access_log=settings.access_log),
+            *_tracing(runtime),
+            Middleware(
+                RequestMiddleware,
+                metrics=runtime.metrics,
+                access_log=settings.access_log and settings.log_level in ("debug", "info"),
+            ),
             Middleware(BrowserMiddleware, settings=settings),
         ],
     )
+
+
+def _tracing(runtime: Runtime) -> list[Middleware]:
+    if runtime.tracer is None:
+        return []
+    from userline.gateway.tracing.parts import TracingMiddleware  # noqa: PLC0415 - it needs userline[tracing]
+
+    return [Middleware(TracingMiddleware, tracer=runtime.tracer)]
 
 
 class _Assets(StaticFiles):

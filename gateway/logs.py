@@ -8,12 +8,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from userline.gateway.access_log import ACCESS_LOG, LogHandler, lay_json, lay_text
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
+
+REQUEST_STATE: ContextVar[dict[str, Any] | None] = ContextVar("userline-request-state", default=None)
+"""The state of the request or socket that is being served; its id and its viewer are in every line of the log."""
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
@@ -26,6 +32,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     there whole, as the string ``exception``. May be called again.
     """
     shared: list[Processor] = [
+        _merge_request,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -43,7 +50,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -58,6 +65,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    ACCESS_LOG.use(handler, lay_json if log_format == "json" else _coloured if _has_colours() else lay_text)
     for name in _UVICORN_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -79,8 +87,24 @@ def _json_processors() -> list[Processor]:
 
 
 def _text_processors() -> list[Processor]:
-    colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.dev.ConsoleRenderer(colors=_has_colours(), exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _has_colours() -> bool:
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def _coloured(line: dict[str, Any]) -> str:
+    return f"{structlog.dev.ConsoleRenderer(colors=True)(None, 'info', line)}\n"
+
+
+def _merge_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    state = REQUEST_STATE.get()
+    if state is not None:
+        event.setdefault("request_id", state["request_id"])
+        if "viewer" in state:
+            event.setdefault("viewer", state["viewer"].kind.value)
+    return event
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

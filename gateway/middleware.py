@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-import structlog
 
 from userline.execution.errors import mask
+from userline.gateway.access_log import ACCESS_LOG
+from userline.gateway.logs import REQUEST_STATE
 from userline.gateway.request_ids import new_request_id, request_id_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-access_logger = logging.getLogger("userline.access")
+    from userline.gateway.metrics.recorder import Metrics
+    from userline.users.viewer import Viewer
 
 _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
@@ -24,8 +25,9 @@ _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.re
 class RequestMiddleware:
     """Gives every request an id: the caller's ``X-Request-Id`` if it is sensible, else a new one; answers carry it."""
 
-    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, access_log: bool) -> None:
         self._app = app
+        self._metrics = metrics
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,24 +47,38 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
 
-        structlog.contextvars.unbind_contextvars("viewer")  # of a request before this one on the same connection
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception as error:
-                payload = {"errors": [mask(error, request_id)]}
-                if scope["type"] != "http" or status:
-                    raise
-                await _send_failure(send_with_id, payload)
-            finally:
-                if self._access_log:
-                    log_access(scope.get("method", "WEBSOCKET"), scope["path"], status, time.perf_counter() - started)
+        REQUEST_STATE.set(scope["state"])
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            payload = {"errors": [mask(error, request_id)]}
+            if scope["type"] != "http" or status:
+                raise
+            await _send_failure(send_with_id, payload)
+        finally:
+            method, state = scope.get("method", "WEBSOCKET"), scope["state"]
+            if scope["type"] == "http":
+                self._metrics.http(method, status)
+            if self._access_log:
+                seconds = time.perf_counter() - started
+                log_access(method, scope["path"], status, seconds, request_id, state.get("viewer"), *state.get("operations", ()))
 
 
-def log_access(method: str, path: str, status: int, seconds: float) -> None:
-    """Log a line for a request, within the context that has its id and its viewer."""
-    path = quote(path)  # or a line break in it would make a line of the log
-    access_logger.info("%s %s %s %.1f ms", method, path, status, seconds * 1000)
+def log_access(
+    method: str, path: str, status: int, seconds: float, request_id: str, viewer: Viewer | None, *operations: str
+) -> None:
+    """Log a request: its id, who asked, the names of the operations, the outcome and the time."""
+    if path != "/graphql":
+        path = quote(path)  # or a line break in it would make a line of the log
+    milliseconds = round(seconds * 1000, 1)
+    fields: dict[str, Any] = {"request_id": request_id}
+    if viewer is not None:
+        fields["viewer"] = viewer.kind.value
+    if operations:
+        fields["operation"] = ",".join(operations)
+    fields["status"] = status
+    fields["milliseconds"] = milliseconds
+    ACCESS_LOG.log(f"{method} {path} {status} {milliseconds} ms", fields)
 
 
 async def _send_failure(send: Send, payload: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,12 @@ from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
+from userline.gateway.metrics.loop import watching_the_loop
+from userline.gateway.metrics.recorder import Metrics
+from userline.gateway.metrics.store import MeasuredStore
+from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.tracing.setup import make_tracer
 from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.newcomers import Newcomers
 from userline.resolvers.context import AppInfo, Context
@@ -33,12 +39,20 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.metrics = Metrics()
         self.store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
+        self.tracer = make_tracer(settings)
+        store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
         self.bus = Bus(settings.bus_url)
-        self.refresher = Refresher(self.store, self.hub, period=settings.reread_seconds)
-        self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=settings.rules, syncing=settings.syncing)
+        self.bus.on_lag = self.metrics.bus_lag.add
+        self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
+        self.users = Users(store=store, hub=self.hub, bus=self.bus, rules=settings.rules, syncing=settings.syncing)
         self.authenticator = Authenticator.of(settings)
+        if self.tracer is not None:
+            from userline.gateway.tracing.parts import TracedBatcher  # noqa: PLC0415 - it needs userline[tracing]
+
+            self.users.batcher = TracedBatcher(store, self.hub)
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_schema(),
@@ -53,12 +67,20 @@ class Runtime:
             trusted_documents=settings.trusted_documents,
             plans=settings.plans,
         )
+        self.operations = ObservedEngine(self.engine, self.metrics, self.tracer)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
         self.sockets_of_users: Counter[str] = Counter()
         self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
         self.sockets = 0
         self.deliveries = Deliveries()
         self.lane_requests = 0
+
+    def _measured(self) -> MeasuredStore:
+        if self.tracer is None:
+            return MeasuredStore(self.store, self.metrics)
+        from userline.gateway.tracing.parts import TracedStore  # noqa: PLC0415 - it needs userline[tracing]
+
+        return TracedStore(self.store, self.metrics, self.tracer)
 
     def context(self, request_id: str, viewer: Viewer) -> Context:
         """Return the context of one operation."""
@@ -77,7 +99,8 @@ class Runtime:
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             try:
-                yield
+                async with watching_the_loop(self.metrics.loop_lag):
+                    yield
             finally:
                 await self.authenticator.close()
                 await self.users.close()
@@ -85,6 +108,8 @@ class Runtime:
                 await self.refresher.stop()
         finally:
             await self.store.close()
+            if self.tracer is not None:
+                await asyncio.to_thread(self.tracer.close)
 
     @property
     def coherent(self) -> bool:

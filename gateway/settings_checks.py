@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from userline.changes import backends
 from userline.gateway.settings_origins import describe
 from userline.gateway.settings_tokens import check_tokens, check_url, normal_origin
+from userline.gateway.tracing.setup import is_installed
 from userline.storage import factory
 from userline.users import validation
 from userline.users.rules import DEFAULT_ROLE, MAX_ROLE_CHARACTERS
@@ -160,6 +161,11 @@ def check_together(settings: Settings, origins: Origins, bad: frozenset[str]) ->
         problems.append(
             f"{describe('workers', settings.workers, origins)} More than one process needs a bus that they share, and "
             "the memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
+        )
+    if settings.tracing and "tracing" not in bad and not is_installed():
+        problems.append(
+            f"{describe('tracing', settings.tracing, origins)} What it needs is not installed: "
+            "pip install 'userline[tracing]', or leave USERLINE_TRACING out."
         )
     return problems + check_tokens(settings, origins, bad)
 

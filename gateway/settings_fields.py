@@ -162,3 +162,10 @@ class Logging(BaseModel):
         "Logging", "info", "The least level that is logged."
     )
     access_log: bool = setting("Logging", True, "Log a line for every request.")
+
+    tracing: bool = setting(
+        "Traces",
+        False,
+        "Send traces by OTLP to where OTEL_EXPORTER_OTLP_ENDPOINT says, http://localhost:4318 by default. Needs "
+        "userline[tracing].",
+    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.rate_limit import address_of, key_of
 from userline.users.errors import Forbidden
@@ -32,7 +30,7 @@ async def authenticate(request: Request, runtime: Runtime) -> Viewer:
     RateLimited.
     """
     viewer = await runtime.authenticator.viewer(token_of_request(request.scope), address_of(request.scope))
-    structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+    request.scope["state"]["viewer"] = viewer
     take(request, runtime, viewer)
     if viewer.kind is ViewerKind.USER:
         raise Forbidden("The REST API is for server tokens; this is the token of a user.")

@@ -89,6 +89,7 @@ def test_the_defaults() -> None:
         "log_format": "text",
         "log_level": "info",
         "access_log": True,
+        "tracing": False,
     }
     assert set(sources(settings).values()) == {"default"}
     assert settings_warnings(settings) == []

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _PATIENCE = 30.0
+_LINES_WAIT = 0.15
+"""Longer than a line of the access log waits to be written."""
 
 
 class RunningGateway:
@@ -41,6 +43,7 @@ class RunningGateway:
 
     @property
     def log(self) -> str:
+        time.sleep(_LINES_WAIT)
         return self._log_path.read_text()
 
     @property
@@ -91,7 +94,7 @@ class RunningGateway:
     def _wait_until_ready(self) -> str:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
-            address = _ADDRESS.search(self.log)
+            address = _ADDRESS.search(self._log_path.read_text())
             if address:
                 try:
                     if httpx.get(address[0] + "/readyz").status_code == 200:

@@ -1,0 +1,126 @@
+"""The line of every request: laid by hand and written many at a time, because logging costs more than a small request.
+
+Lines wait for a tenth of a second at most. They are written before any other line of the log, so that the log is in
+order, and when the process ends in any way but ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+LOGGER_NAME: Final = "userline.access"
+_WAIT_SECONDS: Final = 0.1
+_MOST_WAITING: Final = 256
+
+
+class LogHandler(logging.StreamHandler["TextIO"]):
+    """Writes the log, and what waits of the access log before each of its lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line of the log."""
+        self._write_waiting()
+        super().emit(record)
+
+    def add(self, line: str) -> None:
+        """Add a line of the access log, to be written soon."""
+        self._waiting.append(line)
+        if len(self._waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_later(_WAIT_SECONDS, self.write_waiting)
+            except RuntimeError:
+                self.write_waiting()
+        elif len(self._waiting) >= _MOST_WAITING:
+            self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self.acquire()
+            try:
+                self._write_waiting()
+            finally:
+                self.release()
+
+    def _write_waiting(self) -> None:
+        if not self._waiting:
+            return
+        lines, self._waiting = self._waiting, []
+        try:
+            self.stream.write("".join(lines))
+            self.stream.flush()
+        except Exception:  # noqa: BLE001 - as logging does with what it cannot write
+            self.handleError(logging.makeLogRecord({"name": LOGGER_NAME}))
+
+
+class AccessLog:
+    """What requests are logged with. ``log`` is called with the fields of one request, in the order of the line."""
+
+    def __init__(self) -> None:
+        self._handler: LogHandler | None = None
+        self._lay: Callable[[dict[str, Any]], str] = lay_json
+        self._stamp = _Clock()
+
+    def use(self, handler: LogHandler, lay: Callable[[dict[str, Any]], str]) -> None:
+        """Write to this handler from now on."""
+        if self._handler is None:
+            atexit.register(self.close)
+        self._handler, self._lay = handler, lay
+
+    def log(self, event: str, fields: dict[str, Any]) -> None:
+        """Log a request: a short text for people, and what programs want to know."""
+        if self._handler is None:
+            logging.getLogger(LOGGER_NAME).info("%s %s", event, fields)
+            return
+        line = {"timestamp": self._stamp(), "level": "info", "logger": LOGGER_NAME, "event": event, **fields}
+        self._handler.add(self._lay(line))
+
+    def close(self) -> None:
+        """Write what waits."""
+        if self._handler is not None:
+            self._handler.write_waiting()
+
+
+class _Clock:
+    """The time in ISO 8601; the part that changes once a second is kept."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def __call__(self) -> str:
+        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._text}.{nanoseconds // 1000:06}Z"
+
+
+def lay_json(line: dict[str, Any]) -> str:
+    """Return a line as a JSON object."""
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def lay_text(line: dict[str, Any]) -> str:
+    """Return a line for people, as the other lines of the log look."""
+    fields = " ".join(f"{name}={value}" for name, value in line.items() if name not in _PLACED)
+    return f"{line['timestamp']} [info     ] {line['event']:<30} [{line['logger']}] {fields}\n"
+
+
+_PLACED: Final = ("timestamp", "level", "logger", "event")
+
+ACCESS_LOG: Final = AccessLog()
+"""The access log of this process, which ``configure_logging`` sets up."""

@@ -1,0 +1,1 @@
+"""What Prometheus can read: plain numbers that the parts of a gateway keep, put into its format when it asks."""

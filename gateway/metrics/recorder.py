@@ -1,0 +1,81 @@
+"""What is counted where it happens, by whoever serves: cheap enough for every request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import orjson
+
+from userline.gateway.metrics.histogram import IDS, Histogram
+
+OK: Final = "OK"
+"""The code of an operation without errors."""
+
+REFUSED: Final = "refused"
+"""What stands for the name of an operation that was refused before it was known to be a good one."""
+
+UNNAMED: Final = "unnamed"
+OTHER: Final = "other"
+
+_MOST_NAMES: Final = 100
+_LONGEST_NAME: Final = 64
+
+
+class Metrics:
+    """The counters of one gateway process. For one event loop."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.request_seconds: dict[str, Histogram] = {}
+        self.http_responses: Counter[tuple[str, int]] = Counter()
+        self.store_errors: Counter[str] = Counter()
+        self.store_seconds: dict[str, Histogram] = {}
+        self.store_batch_ids = Histogram(IDS)
+        self.bus_lag = Histogram()
+        self.loop_lag = Histogram()
+
+    def request(self, operation: str | None, code: str, seconds: float) -> None:
+        """Count an operation that has ended, or a subscription that has begun, with its first error's code or ``OK``.
+
+        ``operation`` is its name in the document, None if it has none. The first 100 names are counted under
+        themselves, later ones and very long ones as "other", so that clients cannot make the metrics grow.
+        """
+        name = UNNAMED if operation is None else operation
+        histogram = self.request_seconds.get(name)
+        if histogram is None:
+            name, histogram = self._admit(name)
+        histogram.add(seconds)
+        self.requests[name, code] += 1
+
+    def http(self, method: str, status: int) -> None:
+        """Count an answer to an HTTP request."""
+        self.http_responses[method if method in _METHODS else OTHER, status] += 1
+
+    def store_call(self, call: str, seconds: float, *, failed: bool) -> None:
+        """Count a call of the store."""
+        histogram = self.store_seconds.get(call)
+        if histogram is None:
+            histogram = self.store_seconds[call] = Histogram()
+        histogram.add(seconds)
+        if failed:
+            self.store_errors[call] += 1
+
+    def _admit(self, name: str) -> tuple[str, Histogram]:
+        """Return the name that an operation is counted under, which is new, and its histogram."""
+        fixed = name in _FIXED
+        if not fixed and (len(name) > _LONGEST_NAME or len(self.request_seconds.keys() - _FIXED) >= _MOST_NAMES):
+            name = OTHER
+        return name, self.request_seconds.setdefault(name, Histogram())
+
+
+_FIXED: Final = {REFUSED, UNNAMED, OTHER}
+_METHODS: Final = {"GET", "POST", "PUT", "HEAD", "OPTIONS"}
+
+
+def code_of(response: bytes) -> str:
+    """Return the code of the first error in a GraphQL response, ``OK`` if it has none."""
+    if b'"errors":[' not in response:
+        return OK
+    errors = orjson.loads(response).get("errors")
+    return str(errors[0]["extensions"]["code"]) if errors else OK

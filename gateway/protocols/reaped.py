@@ -1,0 +1,24 @@
+"""How many clients were cut off, by the reason. For all connections of this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a client was cut off."""
+
+    SLOW_REQUEST = "slow_request"
+    """A request took too long to arrive."""
+    LARGE_HEADERS = "large_headers"
+    FLOOD = "flood"
+    """Too many control frames, or fragments of one message."""
+    SILENT = "silent"
+    """A ping was not answered."""
+    STUCK = "stuck"
+    """What was sent to it was not read."""
+
+
+REAPED: Counter[Reason] = Counter()
+"""Added to where it happens; read by the metrics."""

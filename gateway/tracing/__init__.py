@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry, for whoever has installed ``userline[tracing]``: request, execution, store."""
