@@ -66,6 +66,7 @@ class Hub:
         self.hits = 0
         self.misses = 0
         self.deliveries = 0
+        self.coalesced = 0
         self.watcher_count = 0
 
     def __len__(self) -> int:
@@ -248,7 +249,7 @@ class Hub:
         entry.snapshot = snapshot
         entry.version = snapshot.version if snapshot else 0
         for watcher in entry.watchers:
-            watcher.offer(snapshot)
+            self.coalesced += watcher.offer(snapshot)
         self.deliveries += len(entry.watchers)
 
     def _release(self, user_id: str, entry: _Entry) -> None:

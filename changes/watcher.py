@@ -15,8 +15,8 @@ class HubWatcher(Protocol):
     is_new: bool
     """Whether it was never offered anything."""
 
-    def offer(self, snapshot: UserSnapshot | None) -> None:
-        """Take the newest snapshot (None: there is no such user), in place of any that came before."""
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        """Take the newest snapshot (None: there is no such user); return whether it took the place of another."""
 
 
 class _Empty:
@@ -37,12 +37,14 @@ class Watcher:
         self._latest: UserSnapshot | _Empty | None = _EMPTY
         self._waiter: asyncio.Future[None] | None = None
 
-    def offer(self, snapshot: UserSnapshot | None) -> None:
-        """Put the newest snapshot (None: there is no such user) in the slot, in place of what was there."""
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        """Put the newest snapshot (None: there is no such user) in the slot; return whether one was there."""
+        replaced = not isinstance(self._latest, _Empty)
         self.is_new = False
         self._latest = snapshot
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        return replaced
 
     async def next(self) -> UserSnapshot | None:
         """Take the snapshot in the slot, waiting for one if it is empty. For one reader at a time."""

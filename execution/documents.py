@@ -105,6 +105,11 @@ class DocumentCache:
             self._documents.popitem(last=False)
         return document
 
+    def only_name(self, text: str) -> str | None:
+        """Return the name of the only operation of a document that was got before; None if it has none."""
+        document = self._documents.get(text)
+        return next(iter(document.operations), None) if document is not None else None
+
     def _read(self, text: str) -> Document:
         try:
             ast = parse(text, max_tokens=self._max_tokens, allow_empty_selection_sets=False)

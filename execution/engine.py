@@ -97,6 +97,10 @@ class Engine:
                 return PlannedSubscription(bound, context)
         return self._general.prepare(document.ast, operation, request, context)
 
+    def name_of(self, request: GraphQLRequest) -> str | None:
+        """Return the name, in its document, of the operation that was just prepared or bound for this request."""
+        return request.operation_name or self.documents.only_name(self.texts.text_of(request))
+
     def bind_known(self, request: GraphQLRequest) -> Bound | None:
         """Return the query or mutation that the request asks for, if it was prepared before and a plan executes it."""
         if request.document_hash is not None and request.query:

@@ -9,30 +9,29 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from userline.execution.errors import format_refusal
-from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
+from userline.gateway.metrics.recorder import UNNAMED
 from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
 from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from userline.execution.engine import Execution
     from userline.execution.operation import Response as Answer
     from userline.execution.request import GraphQLRequest
+    from userline.gateway.observation import ObservedExecution
     from userline.gateway.runtime import Runtime
     from userline.users.errors import UserlineError
 
@@ -105,7 +104,6 @@ class GraphQLOverHTTP:
             raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
         request.scope["state"]["viewer"] = viewer
         self._take(request)
-        structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
 
     def _take(self, request: Request, operations: int = 1) -> None:
         """Count the operations that the request asks for."""
@@ -158,7 +156,7 @@ class GraphQLOverHTTP:
         answers = await asyncio.gather(*map(self._execute, prepared))
         return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
-    async def _prepare_item(self, value: object, request: Request) -> Execution | Answer:
+    async def _prepare_item(self, value: object, request: Request) -> ObservedExecution | Answer:
         try:
             return await self._prepare(_parse(value), request)
         except HTTPRefused as refused:
@@ -173,16 +171,17 @@ class GraphQLOverHTTP:
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> Execution | Answer:
+    ) -> ObservedExecution | Answer:
         """Return the operation, or the response if it cannot be executed."""
         state = request.scope["state"]
         context = self._runtime.context(state["request_id"], state["viewer"])
         await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
         try:
-            operation = self._runtime.engine.prepare(wanted, context)
+            operation = self._runtime.operations.prepare(wanted, context)
         except RequestRefused as refused:
             return refused.response
-        if isinstance(operation, PlannedSubscription | GeneralSubscription):
+        state.setdefault("operations", []).append(operation.name or UNNAMED)
+        if isinstance(operation, ObservedSubscription):
             raise HTTPRefused(
                 400, "query", "Subscriptions are served over WebSocket at this address (graphql-transport-ws)."
             )
@@ -190,7 +189,7 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return operation
 
-    async def _execute(self, prepared: Execution | Answer) -> Answer:
+    async def _execute(self, prepared: ObservedExecution | Answer) -> Answer:
         if isinstance(prepared, bytes):
             return prepared
         await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
-from userline.execution.plans.subscriptions import PlannedSubscription
+from userline.execution.plans.planned import PlannedSubscription
 from userline.gateway.metrics.recorder import REFUSED, code_of
 
 if TYPE_CHECKING:

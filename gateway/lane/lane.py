@@ -7,13 +7,13 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
-import structlog
 from graphql import OperationType
 
 from userline.execution.pacer import EXECUTING_SECONDS
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import REQUEST_LINE, Heads
+from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import log_access
 from userline.gateway.rate_limit import key_of
 from userline.gateway.request_ids import new_request_id
@@ -43,6 +43,7 @@ class Taken(NamedTuple):
     head: Head
     started: float
     context: Context
+    operation: str | None
     response: Response | Awaitable[Response]
 
 
@@ -56,8 +57,9 @@ class Lane:
         self._pacer = runtime.engine.pacer
         self._time_limit = runtime.engine.time_limit
         self._limiter = runtime.rate_limiter
-        self._access_log = runtime.settings.access_log
-        self._queries: OrderedDict[bytes, Bound] = OrderedDict()
+        self._metrics = runtime.metrics
+        self._access_log = runtime.settings.access_log and runtime.settings.log_level in ("debug", "info")
+        self._queries: OrderedDict[bytes, tuple[Bound, str | None]] = OrderedDict()
         self._is_open = runtime.authenticator.is_open
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._start = b""
@@ -68,6 +70,8 @@ class Lane:
         settings = runtime.settings
         if not settings.fast_lane or not settings.plans:
             return None
+        if runtime.tracer is not None:
+            return None  # spans are made where the application is
         if settings.is_open and settings.trusted_proxies is not None:
             return None  # rate limits go by the address that the proxy tells, which the lane does not read
         return cls(runtime, BrowserRules(settings))
@@ -87,30 +91,35 @@ class Lane:
         viewer = self._viewer(head)
         if viewer is None:
             return None
-        bound = self._bind(data[body_start:end])
-        if bound is None or self._limiter.take(key_of(viewer, {"client": client})):
+        known = self._bind(data[body_start:end])
+        if known is None or self._limiter.take(key_of(viewer, {"client": client})):
             return None
+        bound, name = known
         self._runtime.lane_requests += 1
         started = time.perf_counter()
         context = self._runtime.context(head.request_id or new_request_id(), viewer)
         if self._pacer.has_time(EXECUTING_SECONDS):
-            return Taken(end, head, started, context, bound.execute(context, self._time_limit))
-        return Taken(end, head, started, context, self._execute_later(bound, context))
+            return Taken(end, head, started, context, name, bound.execute(context, self._time_limit))
+        return Taken(end, head, started, context, name, self._execute_later(bound, context))
 
-    def _bind(self, body: bytes) -> Bound | None:
-        """Return the operation that a body asks for, if it was prepared before and has a plan."""
-        bound = self._queries.get(body)
-        if bound is not None:
-            return bound
+    def _bind(self, body: bytes) -> tuple[Bound, str | None] | None:
+        """Return the operation that a body asks for, and its name, if it was prepared before and has a plan."""
+        known = self._queries.get(body)
+        if known is not None:
+            return known
         try:
-            bound = self._engine.bind_known(parse_request(orjson.loads(body)))
+            request = parse_request(orjson.loads(body))
+            bound = self._engine.bind_known(request)
         except (orjson.JSONDecodeError, BadUserInput):
             return None
-        if bound is not None and bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
-            self._queries[body] = bound
+        if bound is None:
+            return None
+        known = bound, self._engine.name_of(request)
+        if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
+            self._queries[body] = known
             if len(self._queries) > _QUERIES:
                 self._queries.popitem(last=False)
-        return bound
+        return known
 
     async def _execute_later(self, bound: Bound, context: Context) -> Response:
         await self._pacer.turn(EXECUTING_SECONDS)
@@ -118,14 +127,14 @@ class Lane:
         return response if isinstance(response, bytes) else await response
 
     def finish(self, taken: Taken, response: Response, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-        """Return the whole answer as it is sent, and log the request."""
+        """Return the whole answer as it is sent; count and log the request."""
+        seconds = time.perf_counter() - taken.started
+        self._metrics.request(taken.operation, code_of(response), seconds)
+        self._metrics.http("POST", 200)
         if self._access_log:
-            seconds = time.perf_counter() - taken.started
             context = taken.context
-            with structlog.contextvars.bound_contextvars(
-                request_id=context.request_id, viewer=context.viewer.kind.value
-            ):
-                log_access("POST", "/graphql", 200, seconds)
+            name = taken.operation or UNNAMED
+            log_access("POST", "/graphql", 200, seconds, context.request_id, context.viewer, name)
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
             lines = [b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)]

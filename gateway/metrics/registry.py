@@ -50,6 +50,7 @@ class _RuntimeCollector(Collector):
     def _counters(self) -> dict[str, tuple[str, float]]:
         runtime = self._runtime
         users, hub, bus, documents = runtime.users, runtime.hub, runtime.bus, runtime.engine.documents
+        authenticator, new_sockets = runtime.authenticator, runtime.new_sockets
         return {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
             "userline_store_read_ids": ("Ids in batched reads of the store.", users.batcher.ids_read),
@@ -60,6 +61,11 @@ class _RuntimeCollector(Collector):
                 "Snapshots that a newer one replaced before their watcher took them.",
                 hub.coalesced,
             ),
+            "userline_direct_deliveries": ("Snapshots written to sockets directly.", runtime.deliveries.delivered),
+            "userline_fast_lane_requests": ("Requests answered in the fast lane.", runtime.lane_requests),
+            "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
+            "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
+            "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
             "userline_bus_publish_failures": (
                 "Attempts to publish that failed and are repeated.",
@@ -81,6 +87,10 @@ class _RuntimeCollector(Collector):
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_sockets": ("Open WebSockets.", runtime.sockets),
+            "userline_new_sockets": (
+                "Open WebSockets that have not said yet who they are.",
+                len(runtime.new_sockets),
+            ),
             "userline_sockets_limit": ("How many WebSockets may be open.", runtime.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from userline.execution.errors import format_refusal
 from userline.gateway.protocols.inflow import Inflow, Unparsed
+from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
 from userline.users.errors import BadUserInput, Problem
 
@@ -266,9 +267,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _time_out(self, what: str) -> None:
         self._deadline = None
+        REAPED[Reason.SLOW_REQUEST] += 1
         self._refuse(408, "request", f"{what} to arrive, which is the limit.")
 
     def _refuse_headers(self) -> None:
+        REAPED[Reason.LARGE_HEADERS] += 1
         self._refuse(431, "headers", f"The headers are larger than {self.max_header_bytes} bytes, which is the limit.")
 
     def _refuse(self, status: int, field: str, message: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
+
+from userline.gateway.protocols.reaped import REAPED, Reason
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle, Transport
@@ -14,9 +16,6 @@ STUCK_SECONDS: Final = 10.0
 
 class StuckWatch:
     """Watches one connection while its buffer is too full to write on."""
-
-    cut: ClassVar[int] = 0
-    """How many connections this process has cut."""
 
     __slots__ = ("_cut_off", "_loop", "_timer", "_transport", "_unread")
 
@@ -42,5 +41,5 @@ class StuckWatch:
         if self._transport.get_write_buffer_size() < self._unread:
             self.start()
         else:
-            StuckWatch.cut += 1
+            REAPED[Reason.STUCK] += 1
             self._cut_off()

@@ -10,6 +10,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
+from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
 from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
 from userline.gateway.websocket.watches import DIRECT
@@ -113,6 +114,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             async with asyncio.timeout(_PATIENCE_ONCE_EXPIRED if expired else _PATIENCE):
                 await super().send(message)
         except TimeoutError:
+            REAPED[Reason.STUCK] += 1
             self.transport.abort()
             raise ClientDisconnected from None
         if self.close_timer is not None:
@@ -205,6 +207,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close a connection whose client does not answer; what it has not read yet, it never will."""
+        REAPED[Reason.SILENT] += 1
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -253,6 +256,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Close. What comes in after it is not looked at."""
         if self.close_sent:
             return
+        if code is CloseCode.POLICY_VIOLATION:
+            REAPED[Reason.FLOOD] += 1
         self._unparsed = b""
         self.frames = []
         self.stop_keepalive()

@@ -35,18 +35,17 @@ class Slot:
         self._latest: UserSnapshot | None = None
         self._prefix = prefix
 
-    def offer(self, snapshot: UserSnapshot | None) -> None:
-        """Put the newest snapshot (None: there is no such user) in the slot, in place of what was there."""
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        """Put the newest snapshot (None: there is no such user) in the slot; return whether one was there."""
         self.is_new = False
         self._latest = snapshot
         if self._watches is None:
-            return
-        deliveries = self._watches.deliveries
+            return False
         if self.is_marked:
-            deliveries.coalesced += 1
-        else:
-            self.is_marked = True
-            deliveries.add(self)
+            return True
+        self.is_marked = True
+        self._watches.deliveries.add(self)
+        return False
 
     def deliver(self) -> bool:
         """Empty the slot onto the socket, and return whether that was possible."""
@@ -74,7 +73,6 @@ class Deliveries:
         self._marked: deque[Slot] = deque()
         self._scheduled = False
         self.delivered = 0
-        self.coalesced = 0
 
     def add(self, slot: Slot) -> None:
         """Empty a slot in the next turn, or in the next one with time for it."""

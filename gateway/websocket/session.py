@@ -10,16 +10,16 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import orjson
-import structlog
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from userline.execution.errors import format_refusal
-from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.pacer import PREPARING_SECONDS
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
+from userline.gateway.metrics.recorder import OK, REFUSED
+from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
 from userline.gateway.websocket.credentials import Credentials
 from userline.gateway.websocket.protocol import (
@@ -188,7 +188,7 @@ class _Session:
             self._patience.cancel()
             self._patience = None
         viewer = await self._credentials.establish(message.payload)
-        structlog.contextvars.bind_contextvars(viewer=viewer.kind.value)
+        self._websocket.scope["state"]["viewer"] = viewer
         self._enter(viewer)
         self._is_known()
         self._websocket.scope["headers"] = []  # they have told all that they can, and sockets stay for long
@@ -242,16 +242,21 @@ class _Session:
         engine = self._runtime.engine
         if self._watches is None or not engine.pacer.has_time(PREPARING_SECONDS):
             return False
+        started = time.perf_counter()
         try:
             operation = engine.prepare(request, self._runtime.context(self._request_id, viewer))
         except RequestRefused:
             return False
         if not isinstance(operation, PlannedSubscription):
             return False
-        return self._watches.start(operation_id, operation, self._protocol.next_prefix(operation_id))
+        if not self._watches.start(operation_id, operation, self._protocol.next_prefix(operation_id)):
+            return False
+        self._runtime.metrics.request(engine.name_of(request), OK, time.perf_counter() - started)
+        return True
 
     def _fail(self, operation_id: str, errors: list[FormattedError]) -> None:
         """Tell the client that a subscription cannot go on."""
+        self._runtime.metrics.request(REFUSED, errors[0]["extensions"]["code"], 0.0)
         self._start_background(self._send_last(self._protocol.error(operation_id, errors)))
 
     async def _stop(self, operation_id: str) -> None:
@@ -269,8 +274,8 @@ class _Session:
         """
         try:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
-            operation = self._runtime.engine.prepare(request, self._runtime.context(self._request_id, viewer))
-            if isinstance(operation, PlannedSubscription | GeneralSubscription):
+            operation = self._runtime.operations.prepare(request, self._runtime.context(self._request_id, viewer))
+            if isinstance(operation, ObservedSubscription):
                 async with aclosing(operation.events()) as events:
                     async for response in events:
                         await self._send(self._protocol.next(operation_id, response))
