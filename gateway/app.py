@@ -15,7 +15,6 @@ from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
-from userline.gateway.metrics.registry import make_registry
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 def make_app(runtime: Runtime) -> Starlette:
     """Return the application of a gateway. Its lifespan, where the server runs it, opens and closes the runtime."""
     settings = runtime.settings
-    health = Health(runtime, make_registry(runtime))
+    health = Health(runtime)
 
     async def websocket(socket: WebSocket) -> None:
         await serve_websocket(socket, runtime)

@@ -7,11 +7,10 @@ import logging
 from typing import TYPE_CHECKING
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
     from userline.gateway.runtime import Runtime
@@ -25,9 +24,8 @@ _PATIENCE = 2.0
 class Health:
     """The endpoints that tell how the gateway is."""
 
-    def __init__(self, runtime: Runtime, registry: CollectorRegistry) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._registry = registry
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Say that the process lives."""
@@ -44,8 +42,8 @@ class Health:
         return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
-        """Return the metrics in Prometheus's text format."""
-        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+        """Return the metrics in Prometheus's text format; of several workers, those of all."""
+        return Response(await self._runtime.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _store_answers(self) -> bool:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
 
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
@@ -13,6 +15,7 @@ from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.metrics.loop import watching_the_loop
 from userline.gateway.metrics.recorder import Metrics
+from userline.gateway.metrics.registry import make_registry
 from userline.gateway.metrics.store import MeasuredStore
 from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
@@ -28,7 +31,9 @@ from userline.storage.mongo import MongoUserStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
+    from userline.gateway.metrics.workers import WorkerMetrics
     from userline.gateway.settings import Settings
     from userline.users.record import UserSnapshot
     from userline.users.viewer import Viewer
@@ -74,6 +79,9 @@ class Runtime:
         self.sockets = 0
         self.deliveries = Deliveries()
         self.lane_requests = 0
+        self.registry = make_registry(self)
+        self.workers: WorkerMetrics | None = None
+        """This process's place among several, if there are several."""
 
     def _measured(self) -> MeasuredStore:
         if self.tracer is None:
@@ -99,7 +107,7 @@ class Runtime:
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             try:
-                async with watching_the_loop(self.metrics.loop_lag):
+                async with watching_the_loop(self.metrics.loop_lag), self._telling_metrics():
                     yield
             finally:
                 await self.authenticator.close()
@@ -110,6 +118,16 @@ class Runtime:
             await self.store.close()
             if self.tracer is not None:
                 await asyncio.to_thread(self.tracer.close)
+
+    async def exposition(self) -> bytes:
+        """Return the metrics in Prometheus's text format, those of the other workers included."""
+        own = generate_latest(self.registry)
+        return own if self.workers is None else await self.workers.of_all(own)
+
+    def _telling_metrics(self) -> AbstractAsyncContextManager[None]:
+        if self.workers is None:
+            return nullcontext()
+        return self.workers.answering_others(lambda: generate_latest(self.registry))
 
     @property
     def coherent(self) -> bool:

@@ -8,7 +8,9 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -16,6 +18,7 @@ import uvicorn
 from userline.gateway.app import make_app
 from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
+from userline.gateway.metrics.workers import WorkerMetrics
 from userline.gateway.protocols.http import make_http_protocol
 from userline.gateway.protocols.websocket import make_websocket_protocol
 from userline.gateway.runtime import Runtime
@@ -47,23 +50,25 @@ def serve(settings: Settings) -> None:
             _work(settings, listener)
         else:
             _check_store(settings)
-            run_workers(
-                settings.workers,
-                _work_apart,
-                (settings, listener),
-                patience=settings.shutdown_seconds + _CLOSING_SECONDS,
-            )
+            with tempfile.TemporaryDirectory(prefix="userline-") as directory:
+                run_workers(
+                    settings.workers,
+                    _work_apart,
+                    (settings, listener, Path(directory)),
+                    patience=settings.shutdown_seconds + _CLOSING_SECONDS,
+                )
 
 
-def _work_apart(settings: Settings, listener: socket.socket) -> None:
+def _work_apart(settings: Settings, listener: socket.socket, directory: Path, number: int) -> None:
     """Serve in a process of its own, started by the one that listens."""
     follow_parent()
     configure_logging(settings.log_format, settings.log_level)
-    _work(settings, listener)
+    _work(settings, listener, WorkerMetrics(directory, number))
 
 
-def _work(settings: Settings, listener: socket.socket) -> None:
+def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
+    runtime.workers = workers
     config = uvicorn.Config(
         make_app(runtime),
         log_config=None,

@@ -25,11 +25,12 @@ _spawn = multiprocessing.get_context("spawn")
 
 
 def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...], *, patience: float) -> None:
-    """Run ``work(*arguments)`` in ``count`` processes until SIGINT or SIGTERM; both must be picklable.
+    """Run ``work(*arguments, number)`` in ``count`` processes until SIGINT or SIGTERM; all must be picklable.
 
-    A worker that dies is replaced. When it is time to stop, each gets SIGTERM, and SIGKILL after ``patience`` seconds.
+    A worker that dies is replaced, under its number. When it is time to stop, each gets SIGTERM, and SIGKILL after
+    ``patience`` seconds.
     """
-    workers = [_Worker(work, arguments) for _ in range(count)]
+    workers = [_Worker(work, (*arguments, number)) for number in range(count)]
     with _signals() as stop:
         for worker in workers:
             worker.start()

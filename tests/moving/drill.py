@@ -111,7 +111,7 @@ def main() -> None:
         url = options.url or f"sqlite:///{directory}/users.db"
         if server is not None:
             server.start()
-            url = server.url("drill", timeoutMS=20_000)
+            url = server.url("drill", timeoutMS=60_000)
         try:
             print("\n".join(drill(directory, url, options.users)))
         finally:

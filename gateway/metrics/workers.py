@@ -1,0 +1,100 @@
+"""The metrics of all worker processes at once, whichever of them is asked.
+
+Each worker answers on a Unix socket of its own in a directory that they share. The one that a scraper reaches asks the
+others, and adds to each line the number of the worker that it is of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+_SECONDS: Final = 1.0
+"""How long a worker has to answer another; one that does not is left out."""
+
+_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMetrics:
+    """One worker's place among the others."""
+
+    directory: Path
+    number: int
+
+    @asynccontextmanager
+    async def answering_others(self, exposition: Callable[[], bytes]) -> AsyncIterator[None]:
+        """Answer the other workers with this one's metrics."""
+        path = self._path
+        path.unlink(missing_ok=True)  # of a worker that died
+
+        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                writer.write(exposition())
+                await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_unix_server(answer, path)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+
+    async def of_all(self, own: bytes) -> bytes:
+        """Return the metrics of all workers that answer."""
+        others = {int(path.stem): path for path in self.directory.glob("*.sock") if path != self._path}
+        answers = await asyncio.gather(*map(_ask, others.values()))
+        texts = {worker: answer for worker, answer in zip(others, answers, strict=True) if answer is not None}
+        return merge({self.number: own.decode(), **texts}).encode()
+
+    @property
+    def _path(self) -> Path:
+        return self.directory / f"{self.number}.sock"
+
+
+async def _ask(path: Path) -> str | None:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                return (await reader.read(-1)).decode()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return None
+
+
+def merge(texts: Mapping[int, str]) -> str:
+    """Return one text of Prometheus's format from those of some workers, each sample with the label ``worker``."""
+    families: dict[str, list[str]] = {}
+    for worker, text in sorted(texts.items()):
+        family: list[str] = []
+        is_first = False
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                name = line.split(" ", 3)[2]
+                is_first = name not in families
+                family = families.setdefault(name, [])
+            if not line.startswith("#"):
+                family.append(_labelled(line, worker))
+            elif is_first:
+                family.append(line)
+    return "".join(f"{line}\n" for family in families.values() for line in family)
+
+
+def _labelled(sample: str, worker: int) -> str:
+    match = _SAMPLE.match(sample)
+    if match is None:
+        return sample
+    name, labels, value = match.groups()
+    mine = f'worker="{worker}"'
+    return f"{name}{{{mine},{labels}}} {value}" if labels else f"{name}{{{mine}}} {value}"
