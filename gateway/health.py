@@ -48,7 +48,7 @@ class Health:
     async def _store_answers(self) -> bool:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._runtime.store.ping()
+                await self._runtime.measured_store.ping()
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is not ready
             logger.warning("The store is not ready: %s", error)
             return False

@@ -47,7 +47,7 @@ class Runtime:
         self.metrics = Metrics()
         self.store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
         self.tracer = make_tracer(settings)
-        store = self._measured()
+        store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
         self.bus = Bus(settings.bus_url)
         self.bus.on_lag = self.metrics.bus_lag.add

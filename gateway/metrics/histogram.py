@@ -35,5 +35,5 @@ class Histogram:
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return the bounds, ``+Inf`` last, each with how many values do not pass it."""
-        names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         return [*zip(names, map(float, accumulate(self._counts)), strict=True)]
