@@ -16,6 +16,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.watching import Watching
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -207,20 +208,14 @@ async def test_sockets_watchers_and_deliveries(meters: Meters) -> None:
 
 def test_snapshots_that_a_newer_one_replaces(meters: Meters) -> None:
     with open_socket(meters.gateway) as client:
-        subscribe(client, 'subscription { userChanged(id: "fast") { name } }')
+        subscribe(client, 'subscription { userChanged(id: "fast") { welcomeMessage } }')
         before = meters.value("userline_coalesced_total")
-        # Writes of one batch are told of in one turn of the event loop, before any watcher runs.
-        deadline = time.monotonic() + 20
+        # Nobody reads the socket from here on, and what is on its way to it fills up.
+        deadline = time.monotonic() + 30
         number = 0
-        while meters.value("userline_coalesced_total") == before:
+        while number % 10 or meters.value("userline_coalesced_total") == before:
             assert time.monotonic() < deadline
-            mutations = " ".join(
-                f'm{index}: setUser(id: "fast", input: {{name: "{number}-{index}"}}) {{ changed }}'
-                for index in range(9)
-            )
-            with httpx.Client(base_url=meters.gateway.url) as http:
-                batch = [{"query": f"mutation {{ {mutations} }}"} for _ in range(9)]
-                http.post("/graphql", json=batch, timeout=20)
+            meters.gateway.set_user("fast", name="F", welcomeMessage=f"{number} " + "x" * 60_000)
             number += 1
     MOVED.add("userline_coalesced_total")
 
@@ -242,11 +237,10 @@ def test_clients_that_are_cut_off(meters: Meters) -> None:
     meters.moves("userline_reaped_total", send(large), labels="reason=large_headers")
 
     def flood() -> None:
-        with open_socket(meters.gateway) as client:
+        with open_socket(meters.gateway) as client, pytest.raises((ConnectionClosed, OSError)):
             for _ in range(200):
                 client.pong(b"x")
-            with pytest.raises(Exception, match="1008"):
-                client.recv(5)
+            client.recv(5)
 
     meters.moves("userline_reaped_total", flood, labels="reason=flood")
 
