@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -14,6 +14,8 @@ from userline.gateway.logs import REQUEST_STATE
 from userline.gateway.request_ids import new_request_id, request_id_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from userline.gateway.metrics.recorder import Metrics
@@ -60,22 +62,28 @@ class RequestMiddleware:
             if scope["type"] == "http":
                 self._metrics.http(method, status)
             if self._access_log:
-                seconds = time.perf_counter() - started
-                log_access(method, scope["path"], status, seconds, request_id, state.get("viewer"), *state.get("operations", ()))
+                asked = Asked(request_id, state.get("viewer"), state.get("operations", ()))
+                log_access(method, scope["path"], status, time.perf_counter() - started, asked)
 
 
-def log_access(
-    method: str, path: str, status: int, seconds: float, request_id: str, viewer: Viewer | None, *operations: str
-) -> None:
+class Asked(NamedTuple):
+    """Who has asked for what, by which id."""
+
+    request_id: str
+    viewer: Viewer | None
+    operations: Sequence[str]
+
+
+def log_access(method: str, path: str, status: int, seconds: float, asked: Asked) -> None:
     """Log a request: its id, who asked, the names of the operations, the outcome and the time."""
     if path != "/graphql":
         path = quote(path)  # or a line break in it would make a line of the log
     milliseconds = round(seconds * 1000, 1)
-    fields: dict[str, Any] = {"request_id": request_id}
-    if viewer is not None:
-        fields["viewer"] = viewer.kind.value
-    if operations:
-        fields["operation"] = ",".join(operations)
+    fields: dict[str, Any] = {"request_id": asked.request_id}
+    if asked.viewer is not None:
+        fields["viewer"] = asked.viewer.kind.value
+    if asked.operations:
+        fields["operation"] = ",".join(asked.operations)
     fields["status"] = status
     fields["milliseconds"] = milliseconds
     ACCESS_LOG.log(f"{method} {path} {status} {milliseconds} ms", fields)

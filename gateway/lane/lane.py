@@ -14,7 +14,7 @@ from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import REQUEST_LINE, Heads
 from userline.gateway.metrics.recorder import UNNAMED, code_of
-from userline.gateway.middleware import log_access
+from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of
 from userline.gateway.request_ids import new_request_id
 from userline.users.errors import BadUserInput
@@ -133,8 +133,8 @@ class Lane:
         self._metrics.http("POST", 200)
         if self._access_log:
             context = taken.context
-            name = taken.operation or UNNAMED
-            log_access("POST", "/graphql", 200, seconds, context.request_id, context.viewer, name)
+            asked = Asked(context.request_id, context.viewer, (taken.operation or UNNAMED,))
+            log_access("POST", "/graphql", 200, seconds, asked)
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
             lines = [b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)]

@@ -32,17 +32,17 @@ class TracedBatcher(Batcher):
 
     def __init__(self, store: UserStore, hub: Hub) -> None:
         super().__init__(store, hub)
-        self._askers: dict[SpanContext, None] = {}
+        self._askers: dict[int, SpanContext] = {}
 
     def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
         """Return a future of the user's newest snapshot."""
         asker = current_span()
         if asker is not None:
-            self._askers[asker] = None
+            self._askers[asker.span_id] = asker
         return super().load(user_id)
 
     def _dispatch(self) -> None:
-        askers, self._askers = tuple(self._askers), {}
+        askers, self._askers = tuple(self._askers.values()), {}
         _ASKERS.set(askers)  # in the context of this dispatch alone
         super()._dispatch()
 

@@ -90,6 +90,8 @@ def test_the_defaults() -> None:
         "log_level": "info",
         "access_log": True,
         "tracing": False,
+        "plans": True,
+        "fast_lane": True,
     }
     assert set(sources(settings).values()) == {"default"}
     assert settings_warnings(settings) == []
