@@ -90,8 +90,6 @@ def test_the_defaults() -> None:
         "log_level": "info",
         "access_log": True,
         "tracing": False,
-        "plans": True,
-        "fast_lane": True,
     }
     assert set(sources(settings).values()) == {"default"}
     assert settings_warnings(settings) == []
