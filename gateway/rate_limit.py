@@ -41,6 +41,7 @@ class RateLimiter:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self.refusals = 0
+        """How often somebody was told to wait."""
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -62,7 +63,6 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         if missing <= 0:
             return 0.0
-        self.refusals += 1
         return missing / self._per_second
 
     def wait(self, key: str | None) -> float:
@@ -75,6 +75,7 @@ class RateLimiter:
 
     def refusal(self, seconds: float, what: str = "requests") -> RateLimited:
         """Return the error for somebody who has to wait."""
+        self.refusals += 1
         left = max(1, math.ceil(seconds))
         return RateLimited(
             f"Too many {what}: the limit is {self._per_second:g} a second after {self._burst} at once. "
