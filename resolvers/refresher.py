@@ -31,7 +31,7 @@ class Refresher:
         self._store = store
         self._hub = hub
         self._period = period
-        self._tick = min(1.0, period / 10)
+        self._tick = min(1.0, period / 20)
         self._is_gap = False
         self._gap_closed = asyncio.Event()
         self._gap_closed.set()
@@ -90,14 +90,17 @@ class Refresher:
                 self._gap_closed.set()
 
     async def _keep_fresh(self) -> None:
+        owed = 0.0
         while True:
             await asyncio.sleep(self._tick)
-            # A little more than its share each tick, so that all are read within the period.
-            share = math.ceil(self._hub.watched_users * self._tick / self._period * 1.1)
+            # A little more than its share each tick, the longest unread first, so that all are read within the period,
+            # even those who were all read at once before.
+            watched = self._hub.watched_users
+            owed = min(owed + watched * self._tick / self._period * 1.1, watched)
             try:
-                while share > 0 and (ids := self._hub.overdue(self._period * 0.9, min(share, MAX_BATCH))):
+                while owed >= 1 and (ids := self._hub.overdue(0, min(int(owed), MAX_BATCH))):
                     await self._read(ids)
-                    share -= len(ids)
+                    owed -= len(ids)
             except Exception as error:  # noqa: BLE001 - as above
                 _complain(error)
 
