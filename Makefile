@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores check bench schema settings-docs lock graphiql wheel clean
+.PHONY: help run test test-stores chaos check bench schema settings-docs lock graphiql wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,9 @@ test: $(VENV)/.dev graphiql ## Set up and run the tests (flags: make test ARGS="
 test-stores: $(VENV)/.dev ## Run the tests of the stores on one more stand-in for MongoDB (needs Maven and a JDK)
 	scripts/mongo-stand-ins
 	USERLINE_TEST_STORES=mongo-java-server $(BIN)/python -m pytest tests/storage $(ARGS)
+
+chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times each (flags: make chaos ARGS="--runs 1")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from tests.changes.test_hub import snapshot
-from tests.support.redis import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from userline.changes.bus import CHANNEL, Bus
 

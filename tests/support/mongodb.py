@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,8 @@ from urllib.parse import urlencode
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ class MongoServer:
         """Start it, on the port and the data that it had before, and wait until it answers."""
         if self.is_real:
             return
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         command = _COMMANDS[self.name](self.port, self.directory)
         if shutil.which(command[0]) is None:
             raise AssertionError(f"There is no {self.name}: run scripts/mongo-stand-ins, or put it on PATH.")
@@ -135,10 +136,3 @@ class MongoServer:
 def new_database() -> str:
     """Return the name of a database that nobody uses."""
     return f"userline-test-{uuid.uuid4().hex[:12]}"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

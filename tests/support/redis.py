@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -13,17 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from tests.support.ports import free_port
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE = 20.0
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class RedisServer:

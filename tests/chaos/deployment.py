@@ -1,0 +1,159 @@
+"""Three gateway processes, one Redis and one store, with a watcher of every user on each gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from tests.support.detour import Detour
+from tests.support.gateway import RunningGateway
+from tests.support.mongodb import MongoServer
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from tests.support.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+GATEWAYS: Final = 3
+SET: Final = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { changed } }"
+_PATIENCE: Final = 60.0
+
+
+class Deployment:
+    """Made by :func:`deployed`. Users are named after numbers that only grow: each edit is one more."""
+
+    def __init__(self, redis: RedisServer, gateways: list[RunningGateway], detour: Detour | None) -> None:
+        self.redis = redis
+        self.gateways = gateways
+        self.detour = detour
+        self.watchers: list[Watching] = []
+        self.acknowledged: dict[str, int] = {}
+        """The number of the last edit of each user that was answered."""
+        self._http = httpx.AsyncClient(timeout=30)
+        self._chance = random.Random()
+        self._pulses = 0
+
+    async def watch(self, users: list[str], *, on: int = GATEWAYS) -> None:
+        """Watch users, and a pulse for each gateway, on the first gateways."""
+        watched = [*users, *(f"pulse of {number}" for number in range(on))]
+        self.watchers = [await Watching.start(gateway.websocket_url, watched) for gateway in self.gateways[:on]]
+        for watching in self.watchers:
+            await until(lambda w=watching: all(w.seen.values()), _PATIENCE)  # type: ignore[misc]
+
+    async def edit(self, users: list[str], edits: int, *, pause: float = 0.0, through: int | None = None) -> None:
+        """Edit users at once, each user's edits one after the other, through random gateways or one."""
+
+        async def edit_one(user: str) -> None:
+            for _ in range(edits):
+                gateway = self._chance.choice(self.gateways) if through is None else self.gateways[through]
+                await self._set(gateway, user, self.acknowledged.get(user, 0) + 1)
+                await asyncio.sleep(self._chance.uniform(0, 2 * pause))
+
+        await asyncio.gather(*(edit_one(user) for user in users))
+
+    async def pulse(self) -> float:
+        """Edit through each gateway at once; return after how many seconds every watcher has seen all of it."""
+        started = time.monotonic()
+        self._pulses += 1
+        pulses = {f"pulse of {number}": self._pulses for number in range(len(self.watchers))}
+        await asyncio.gather(
+            *(self._set(self.gateways[number], user, self._pulses) for number, user in enumerate(pulses))
+        )
+        await self._all_have(pulses)
+        return time.monotonic() - started
+
+    async def converge(self, since: float) -> float:
+        """Wait until every watcher has what was acknowledged by now; return how many seconds after ``since`` that is.
+
+        In order, and with every socket open.
+        """
+        await self._all_have(dict(self.acknowledged))
+        seconds = time.monotonic() - since
+        for watching in self.watchers:
+            assert not watching.closed
+            for user, names in watching.seen.items():
+                numbers = [-1 if name is None else int(name) for name in names]
+                assert numbers == sorted(set(numbers)), f"{user}: {numbers}"
+        return seconds
+
+    async def until_ready(self, *, ready: bool = True) -> None:
+        """Wait until every gateway says that it is ready, or that it is not."""
+        for gateway in self.gateways:
+            while ((await self._http.get(gateway.url + "/readyz")).status_code == 200) is not ready:
+                await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        """Stop watching."""
+        await asyncio.gather(*(watching.stop() for watching in self.watchers))
+        await self._http.aclose()
+
+    async def _set(self, gateway: RunningGateway, user: str, number: int) -> None:
+        answer = await self._http.post(
+            gateway.url + "/graphql", json={"query": SET, "variables": {"id": user, "name": str(number)}}
+        )
+        assert answer.json() == {"data": {"setUser": {"changed": True}}}, answer.text
+        self.acknowledged[user] = number
+
+    async def _all_have(self, numbers: dict[str, int]) -> None:
+        for watching in self.watchers:
+            for user in numbers.keys() & watching.seen.keys():
+                await until(
+                    lambda w=watching, u=user: int(w.last(u) or 0) >= numbers[u],  # type: ignore[misc]
+                    _PATIENCE,
+                )
+
+
+@asynccontextmanager
+async def deployed(
+    directory: Path, store: str, *, reread_seconds: float, detour: bool = False
+) -> AsyncIterator[Deployment]:
+    """Start a deployment in an empty directory, and stop it in the end, where each gateway must end in peace.
+
+    ``store`` is ``sqlite``, or a server of ``tests.support.mongodb`` and a driver: ``nx-27017/motor``. With a
+    ``detour``, the last gateway reaches Redis through it.
+    """
+    redis = RedisServer(directory)
+    server, _, driver = store.partition("/")
+    mongo = None if server == "sqlite" else MongoServer(server, directory)
+    flags = ["--no-access-log", "--reread-seconds", str(reread_seconds)]
+    gateways: list[RunningGateway] = []
+    way = await Detour.open(redis.port) if detour else None
+    try:
+        if mongo is not None:
+            await asyncio.to_thread(mongo.start)
+            # What is tried here is the bus, and some stand-ins are slow.
+            flags += ["--store-url", mongo.url(timeoutMS=10_000), "--mongodb-driver", driver]
+        ports = [redis.port] * (GATEWAYS - 1) + [way.port if way else redis.port]
+        # The first makes the database.
+        for some in (ports[:1], ports[1:]):
+            gateways += await asyncio.gather(
+                *(
+                    asyncio.to_thread(RunningGateway, directory, "--bus-url", f"redis://127.0.0.1:{port}", *flags)
+                    for port in some
+                )
+            )
+        deployment = Deployment(redis, gateways, way)
+        try:
+            yield deployment
+        finally:
+            await deployment.close()
+        for gateway in gateways:
+            if gateway.process.poll() is None:
+                assert await asyncio.to_thread(gateway.stop) == 0, gateway.log
+            assert "Traceback" not in gateway.log, gateway.log
+    finally:
+        for gateway in gateways:
+            if gateway.process.poll() is None:
+                gateway.kill()
+        if way is not None:
+            await way.close()
+        redis.kill()
+        if mongo is not None:
+            mongo.stop()
