@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from broadcaster import Event
 from broadcaster._backends.base import BroadcastBackend
@@ -18,7 +19,7 @@ from broadcaster._backends.memory import MemoryBackend
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -35,6 +36,9 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 """The most that is waited between two attempts to join."""
 
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
+
+# What a URL may say beyond the address. Anything else that redis-py takes, such as time-outs, is set here.
+_OPTIONS: Final = re.compile(r"username|password|db|client_name|protocol|ssl_\w+")
 
 
 class Contact(Protocol):
@@ -68,6 +72,18 @@ def check_bus_url(url: str) -> None:
         )
     if not parts.hostname:
         raise ValueError("The URL of the bus has no host. An example: redis://127.0.0.1:6379.")
+    for option in parse_qs(parts.query, keep_blank_values=True):
+        if not _OPTIONS.fullmatch(option):
+            raise ValueError("The URL of the bus has an option that it cannot have. Leave out what follows the ?.")
+    try:
+        Redis.from_url(url).connection_pool.make_connection()
+    except (RedisError, TypeError, ValueError):
+        raise ValueError("The URL of the bus has an option that it cannot have, or not with that value.") from None
+
+
+def reason(error: BaseException) -> str:
+    """Return what a failure says of itself, for logs."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".")
 
 
 class _Memory(MemoryBackend):
@@ -95,6 +111,7 @@ class RedisBackend(BroadcastBackend):
         self._pubsub: PubSub | None = None
         self._pinged = False
         self._pause = 0.0
+        self._reason = ""
         # No retries inside of redis-py: it would join again by itself and nobody would know of the gap.
         retry = Retry(NoBackoff(), 0)
         self._publisher = Redis.from_url(
@@ -145,8 +162,16 @@ class RedisBackend(BroadcastBackend):
             self._pubsub = await self._join()
             self._pinged = False
             self._pause = 0.0
+            self._reason = ""
             self._contact.joined()
-        message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
+        try:
+            message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
+        except ResponseError:
+            if not self._pinged:
+                raise
+            # A ping that is refused is answered as well: a Redis that cannot save refuses it, and carries messages.
+            self._pinged = False
+            return None
         if message is None:
             if self._pinged:
                 raise TimeoutError("Redis does not answer a ping.")
@@ -176,9 +201,14 @@ class RedisBackend(BroadcastBackend):
 
     async def _lost(self, error: BaseException) -> None:
         if self._pubsub is not None:
-            logger.warning("Lost the bus (%r): changes of other gateways are not heard until it is back.", error)
+            logger.warning(
+                "Lost the bus (%s): changes of other gateways are not heard until it is back.", reason(error)
+            )
             self._contact.lost()
             await self._leave()
+        elif self._reason != reason(error):
+            self._reason = reason(error)
+            logger.warning("The bus cannot be joined (%s); trying on.", self._reason)
         self._pause = min(max(self._pause * 2, 0.02), LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(random.uniform(0, self._pause))  # noqa: S311 - jitter, not a secret
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from broadcaster import Broadcast
 
-from userline.changes.backends import make_backend
+from userline.changes.backends import make_backend, reason
 from userline.changes.outbox import Outbox
 from userline.users.codec import snapshot_from_json, snapshot_to_json
 
@@ -212,7 +212,7 @@ class Bus:
                 await self._broadcast.publish(CHANNEL, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if not pause:
-                    logger.warning("Changes cannot be published (%r); they wait until the bus is back.", error)
+                    logger.warning("Changes cannot be published (%s); they wait until the bus is back.", reason(error))
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
                 pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)

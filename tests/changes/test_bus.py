@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from userline.changes.backends import check_bus_url
 from userline.changes.bus import CHANNEL, Bus, BusMessageError, decode_change, decode_changes, encode_changes
 from userline.users.record import UserSnapshot
 
@@ -156,3 +157,38 @@ def test_a_version_that_is_not_a_positive_integer_is_refused(version: object) ->
     (value,) = orjson.loads(encode_changes([snapshot(1)]))
     with pytest.raises(BusMessageError):
         decode_change(value | {"version": version})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory://",
+        "redis://127.0.0.1",
+        "redis://:p%40ss@redis.example.com:6379/3?protocol=3",
+        "rediss://user:pass@redis.example.com?ssl_cert_reqs=none",
+    ],
+)
+def test_urls_of_buses(url: str) -> None:
+    check_bus_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("kafka://localhost", "The bus is memory://"),
+        ("redis://", "has no host"),
+        ("redis://:hunter2@localhost:port", "is not a URL"),
+        ("redis://:hunter2@localhost?socket_timeout=5", "has an option that it cannot have"),
+        ("redis://:hunter2@localhost?sokcet", "has an option that it cannot have"),
+        ("redis://:hunter2@localhost?ssl_cert_reqs=none", "has an option that it cannot have, or not with that value"),
+        (
+            "rediss://:hunter2@localhost?ssl_cert_reqs=hunter2",
+            "has an option that it cannot have, or not with that value",
+        ),
+        ("redis://:hunter2@localhost?db=one", "has an option that it cannot have, or not with that value"),
+    ],
+)
+def test_urls_of_no_bus(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as refused:
+        check_bus_url(url)
+    assert "hunter2" not in str(refused.value)

@@ -170,6 +170,28 @@ async def test_a_bus_that_is_away_at_the_start_is_joined_when_it_comes(server: R
     await listener.bus.stop()
 
 
+async def test_a_redis_that_refuses_pings_is_heard_all_the_same(server: RedisServer, join: Join) -> None:
+    server.break_saving()
+    listener = await join()
+    await asyncio.sleep(4)
+    listener.bus.publish(snapshot(1))
+    await listener.until_version(1)
+    assert listener.events == ["joined"]
+
+
+async def test_why_the_bus_cannot_be_joined_is_logged_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.command("CONFIG", "SET", "requirepass", "hunter2")
+    listener = Listener(server.url.replace("//", "//:hunter3@"))
+    await listener.start()
+    assert not listener.bus.connected
+    (reason,) = [line for line in caplog.messages if "cannot be joined" in line]
+    assert "invalid username-password pair" in reason
+    assert "hunter" not in caplog.text
+    await listener.bus.stop()
+
+
 async def test_stopping_while_the_bus_is_away_takes_no_longer_than_it_says() -> None:
     listener = Listener(f"redis://127.0.0.1:{free_port()}")
     await listener.start()

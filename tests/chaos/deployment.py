@@ -36,7 +36,8 @@ class Deployment:
         self.watchers: list[Watching] = []
         self.acknowledged: dict[str, int] = {}
         """The number of the last edit of each user that was answered."""
-        self._http = httpx.AsyncClient(timeout=30)
+        # A gateway closes connections that are idle for 5 s, and one may be asked for something at that moment.
+        self._http = httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=2))
         self._chance = random.Random()
         self._pulses = 0
 

@@ -65,6 +65,16 @@ class RedisServer:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
 
+    def break_saving(self) -> None:
+        """Let it be configured to save what it has, and be unable to, as with a disk that is full."""
+        self.command("CONFIG", "SET", "save", "3600 1")
+        (self._directory / "dump.rdb").mkdir()
+        self.command("BGSAVE")
+        deadline = time.monotonic() + _PATIENCE
+        while self.command("INFO", "persistence")["rdb_last_bgsave_status"] != "err":  # type: ignore[index]
+            assert time.monotonic() < deadline, "saving has not failed"
+            time.sleep(0.02)
+
     def command(self, *words: str) -> object:
         """Send a command, as an operator would."""
         with redis.Redis(port=self.port, socket_timeout=5) as client:
