@@ -19,26 +19,36 @@ if TYPE_CHECKING:
 
 async def _play(name: str, store: str, runs: int, side_by_side: int) -> tuple[list[Outcome], int]:
     """Return the outcomes of the runs that ended, and how many failed or were late."""
-    scenario, places = SCENARIOS[name], asyncio.Semaphore(side_by_side)
+    scenario, left = SCENARIOS[name], iter(range(1, runs + 1))
     outcomes: list[Outcome] = []
     failures = 0
 
-    async def play_once(run: int) -> None:
+    async def play_on_one_deployment(run: int) -> None:
+        """Play run after run on it, until one fails or leaves it in pieces."""
         nonlocal failures
-        async with places:
-            with tempfile.TemporaryDirectory(prefix="userline-chaos-") as directory:
-                try:
-                    outcome = await scenario.run(Path(directory), store)
-                except Exception:  # noqa: BLE001 - counted, and the other runs go on
-                    failures += 1
-                    print(f"{name}, {store}, run {run}:\n{traceback.format_exc()}", file=sys.stderr)
-                    return
-        outcomes.append(outcome)
-        if (outcome.resumed or 0) > RESUMED_WITHIN or outcome.converged > scenario.within:
-            failures += 1
-            print(f"{name}, {store}, run {run}: too late: {outcome}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="userline-chaos-") as directory:
+            async with scenario.deployed(Path(directory), store) as deployment:
+                while True:
+                    outcome = await scenario.play(deployment)
+                    outcomes.append(outcome)
+                    if (outcome.resumed or 0) > RESUMED_WITHIN or outcome.converged > scenario.within:
+                        failures += 1
+                        print(f"{name}, {store}, run {run}: too late: {outcome}", file=sys.stderr)
+                    following = None if scenario.detour else next(left, None)
+                    if following is None:
+                        return
+                    run = following
 
-    await asyncio.gather(*(play_once(run) for run in range(1, runs + 1)))
+    async def play_in_turn() -> None:
+        nonlocal failures
+        for run in left:
+            try:
+                await play_on_one_deployment(run)
+            except Exception:  # noqa: BLE001 - counted, and the other runs go on
+                failures += 1
+                print(f"{name}, {store}, run {run} or later:\n{traceback.format_exc()}", file=sys.stderr)
+
+    await asyncio.gather(*(play_in_turn() for _ in range(side_by_side)))
     return outcomes, failures
 
 

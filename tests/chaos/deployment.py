@@ -36,17 +36,29 @@ class Deployment:
         self.watchers: list[Watching] = []
         self.acknowledged: dict[str, int] = {}
         """The number of the last edit of each user that was answered."""
-        # A gateway closes connections that are idle for 5 s, and one may be asked for something at that moment.
-        self._http = httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=2))
+        # A gateway closes connections that are idle, and on a busy machine one may be used at that moment.
+        self._http = httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
         self._chance = random.Random()
         self._pulses = 0
+        self._rounds = 0
 
-    async def watch(self, users: list[str], *, on: int = GATEWAYS) -> None:
-        """Watch users, and a pulse for each gateway, on the first gateways."""
-        watched = [*users, *(f"pulse of {number}" for number in range(on))]
+    async def watch(self, count: int, *, on: int = GATEWAYS) -> list[str]:
+        """Watch that many new users, and a pulse of each gateway, on the first gateways, and nothing else."""
+        await self.unwatch()
+        self.acknowledged = {}
+        self._rounds += 1
+        self._pulses = 0
+        users = [f"user {number} of round {self._rounds}" for number in range(count)]
+        watched = [*users, *(self._pulse_of(number) for number in range(on))]
         self.watchers = [await Watching.start(gateway.websocket_url, watched) for gateway in self.gateways[:on]]
         for watching in self.watchers:
             await until(lambda w=watching: all(w.seen.values()), _PATIENCE)  # type: ignore[misc]
+        return users
+
+    async def unwatch(self) -> None:
+        """Stop watching."""
+        await asyncio.gather(*(watching.stop() for watching in self.watchers))
+        self.watchers = []
 
     async def edit(self, users: list[str], edits: int, *, pause: float = 0.0, through: int | None = None) -> None:
         """Edit users at once, each user's edits one after the other, through random gateways or one."""
@@ -63,7 +75,7 @@ class Deployment:
         """Edit through each gateway at once; return after how many seconds every watcher has seen all of it."""
         started = time.monotonic()
         self._pulses += 1
-        pulses = {f"pulse of {number}": self._pulses for number in range(len(self.watchers))}
+        pulses = {self._pulse_of(number): self._pulses for number in range(len(self.watchers))}
         await asyncio.gather(
             *(self._set(self.gateways[number], user, self._pulses) for number, user in enumerate(pulses))
         )
@@ -91,9 +103,12 @@ class Deployment:
                 await asyncio.sleep(0.01)
 
     async def close(self) -> None:
-        """Stop watching."""
-        await asyncio.gather(*(watching.stop() for watching in self.watchers))
+        """Stop watching and asking."""
+        await self.unwatch()
         await self._http.aclose()
+
+    def _pulse_of(self, gateway: int) -> str:
+        return f"pulse of {gateway} in round {self._rounds}"
 
     async def _set(self, gateway: RunningGateway, user: str, number: int) -> None:
         answer = await self._http.post(

@@ -12,12 +12,13 @@ from tests.chaos.deployment import GATEWAYS, Deployment, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 RESUMED_WITHIN: Final = 2.0
 """How soon after Redis's return a change made through each gateway must have reached the watchers of all."""
 
-_USERS: Final = [f"user {number}" for number in range(20)]
+_USERS: Final = 20
 _EDITS: Final = 50
 _KILLS: Final = 50
 
@@ -37,22 +38,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``within`` is how soon everything must have converged."""
+    """``within`` is how soon everything must have converged. With a ``detour``, it is the end of a gateway."""
 
     play: Callable[[Deployment], Awaitable[Outcome]]
     within: float = 5.0
     reread_seconds: float = 20.0
     detour: bool = False
 
-    async def run(self, directory: Path, store: str) -> Outcome:
-        """Play it once, with a deployment of its own."""
-        async with deployed(directory, store, reread_seconds=self.reread_seconds, detour=self.detour) as deployment:
-            return await self.play(deployment)
+    def deployed(self, directory: Path, store: str) -> AbstractAsyncContextManager[Deployment]:
+        """Start what it is played on."""
+        return deployed(directory, store, reread_seconds=self.reread_seconds, detour=self.detour)
 
 
 async def _healthy(deployment: Deployment) -> Outcome:
-    await deployment.watch(_USERS)
-    await deployment.edit(_USERS, _EDITS)
+    users = await deployment.watch(_USERS)
+    await deployment.edit(users, _EDITS)
     return Outcome(None, await deployment.converge(time.monotonic()))
 
 
@@ -67,8 +67,8 @@ async def _resume(deployment: Deployment, editing: asyncio.Task[None]) -> Outcom
 
 
 async def _redis_dead(deployment: Deployment, seconds: float) -> Outcome:
-    await deployment.watch(_USERS)
-    editing = asyncio.create_task(deployment.edit(_USERS, _EDITS, pause=(seconds + 1) / _EDITS))
+    users = await deployment.watch(_USERS)
+    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=(seconds + 1) / _EDITS))
     await asyncio.sleep(0.3)
     deployment.redis.kill()
     died = time.monotonic()
@@ -79,8 +79,8 @@ async def _redis_dead(deployment: Deployment, seconds: float) -> Outcome:
 
 
 async def _clients_killed(deployment: Deployment) -> Outcome:
-    await deployment.watch(_USERS)
-    editing = asyncio.create_task(deployment.edit(_USERS, _EDITS, pause=0.08))
+    users = await deployment.watch(_USERS)
+    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.08))
     for _ in range(_KILLS):
         await asyncio.to_thread(deployment.redis.command, "CLIENT", "KILL", "TYPE", "pubsub")
         await asyncio.sleep(0.05)
@@ -88,11 +88,11 @@ async def _clients_killed(deployment: Deployment) -> Outcome:
 
 
 async def _redis_frozen(deployment: Deployment) -> Outcome:
-    await deployment.watch(_USERS)
+    users = await deployment.watch(_USERS)
     deployment.redis.freeze()
     try:
         # Writes wait for no bus: all are done while Redis is frozen.
-        editing = asyncio.create_task(deployment.edit(_USERS, _EDITS))
+        editing = asyncio.create_task(deployment.edit(users, _EDITS))
         await asyncio.wait_for(editing, 60)
         await deployment.until_ready(ready=False)
     finally:
@@ -103,11 +103,11 @@ async def _redis_frozen(deployment: Deployment) -> Outcome:
 async def _gateway_dies_untold(deployment: Deployment) -> Outcome:
     """The last gateway is killed when its writes are acknowledged and none of them is published."""
     assert deployment.detour is not None
-    await deployment.watch(_USERS, on=GATEWAYS - 1)
-    await deployment.edit(_USERS, _EDITS - 1)
+    users = await deployment.watch(_USERS, on=GATEWAYS - 1)
+    await deployment.edit(users, _EDITS - 1)
     await deployment.converge(time.monotonic())
     deployment.detour.hold()
-    await deployment.edit(_USERS, 1, through=GATEWAYS - 1)
+    await deployment.edit(users, 1, through=GATEWAYS - 1)
     written = time.monotonic()
     deployment.gateways[-1].kill()
     await deployment.detour.close()

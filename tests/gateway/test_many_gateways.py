@@ -29,7 +29,8 @@ CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "0"}
 @pytest.mark.parametrize(("name", "store"), ALL if LONG else SOME)
 async def test_a_thousand_edits_reach_every_watcher_in_order(tmp_path: Path, name: str, store: str) -> None:
     scenario = SCENARIOS[name]
-    outcome = await scenario.run(tmp_path, store)
+    async with scenario.deployed(tmp_path, store) as deployment:
+        outcome = await scenario.play(deployment)
     # Wide enough for a machine that does other things as well; `make chaos` holds it to what is promised.
     assert (outcome.resumed or 0) < 5
     assert outcome.converged < scenario.within + 3
@@ -42,8 +43,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
 
 
 async def test_a_gateway_that_is_killed_takes_nobody_with_it(deployment: Deployment) -> None:
-    users = [f"user {number}" for number in range(10)]
-    await deployment.watch(users, on=2)
+    users = await deployment.watch(10, on=2)
     await deployment.edit(users, 10)
     deployment.gateways.pop().kill()
     await deployment.edit(users, 10)
@@ -63,23 +63,23 @@ async def test_two_hundred_first_subscribers_at_once(deployment: Deployment) -> 
 
 
 async def test_a_hundred_creations_at_once_create_one_user(deployment: Deployment) -> None:
-    await deployment.watch(["contested"])
+    (contested,) = await deployment.watch(1)
     async with httpx.AsyncClient(timeout=30) as http:
         answers = await asyncio.gather(
             *(
                 http.post(
                     deployment.gateways[number % 3].url + "/graphql",
-                    json={"query": CREATE, "variables": {"id": "contested"}},
+                    json={"query": CREATE, "variables": {"id": contested}},
                 )
                 for number in range(100)
             )
         )
     created = [answer.json()["data"]["createUserIfNotExists"]["created"] for answer in answers]
     assert sorted(created) == [False] * 99 + [True]
-    await deployment.edit(["contested"], 1)
+    await deployment.edit([contested], 1)
     await deployment.converge(time.monotonic())
     for watching in deployment.watchers:
-        assert watching.seen["contested"] == [None, "0", "1"]
+        assert watching.seen[contested] == [None, "0", "1"]
 
 
 async def test_what_a_gateway_has_shown_it_never_takes_back(deployment: Deployment) -> None:

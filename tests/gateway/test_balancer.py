@@ -1,0 +1,107 @@
+"""Two gateways behind the balancer that docker/compose.yaml puts before them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.support.balancer import CONFIGURATION, TIMEOUT_SECONDS, Balancer
+from tests.support.gateway import RunningGateway
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from tests.support.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
+    redis = RedisServer(tmp_path)
+    running = [RunningGateway(tmp_path, "--bus-url", redis.url) for _ in range(2)]
+    yield running
+    for gateway in running:
+        if gateway.process.poll() is None:
+            assert gateway.stop() == 0, gateway.log
+        assert "Traceback" not in gateway.log, gateway.log
+    redis.kill()
+
+
+@pytest.fixture
+def balancer(tmp_path: Path, gateways: list[RunningGateway]) -> Iterator[Balancer]:
+    balancer = Balancer(tmp_path, [gateway.url.removeprefix("http://") for gateway in gateways])
+    yield balancer
+    balancer.stop()
+
+
+async def set_name(http: httpx.AsyncClient, name: str) -> None:
+    answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": name}})
+    assert answer.json() == {"data": {"setUser": {"changed": True}}}
+
+
+def served(gateways: list[RunningGateway]) -> list[int]:
+    return [gateway.log.count("POST /graphql") for gateway in gateways]
+
+
+def test_the_configuration_as_it_is_in_the_container(balancer: Balancer) -> None:
+    assert "Cannot raise FD limit" not in balancer.log
+    checked = subprocess.run(
+        ["/usr/sbin/haproxy", "-c", "-f", CONFIGURATION], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    warnings = [line for line in checked.stderr.splitlines() if "[WARNING]" in line]
+    assert all("could not resolve address 'gateway" in line for line in warnings), warnings
+
+
+async def test_sockets_live_longer_than_the_timeouts_of_http(
+    balancer: Balancer, gateways: list[RunningGateway]
+) -> None:
+    async with httpx.AsyncClient(base_url=balancer.url, timeout=30) as http:
+        await set_name(http, "0")
+        watchers = [await Watching.start(balancer.websocket_url, ["alice"]) for _ in range(6)]
+        await until(lambda: all(watching.last("alice") == "0" for watching in watchers))
+        assert all(gateway.metric("userline_sockets") == 3 for gateway in gateways), "spread evenly"
+        await asyncio.sleep(3 * TIMEOUT_SECONDS)
+        await set_name(http, "1")
+        await until(lambda: all(watching.last("alice") == "1" for watching in watchers))
+        assert not any(watching.closed for watching in watchers)
+        for watching in watchers:
+            await watching.stop()
+
+
+async def test_a_gateway_that_is_stopped_is_noticed_by_nobody_but_its_sockets(
+    balancer: Balancer, gateways: list[RunningGateway]
+) -> None:
+    stopping = asyncio.Event()
+
+    async def ask(http: httpx.AsyncClient) -> int:
+        number = 0
+        while not stopping.is_set():
+            answer = await http.post("/graphql", json={"query": '{ user(id: "alice") { name } }'})
+            assert answer.status_code == 200, answer.text
+            number += 1
+        return number
+
+    async with httpx.AsyncClient(base_url=balancer.url, timeout=30) as http:
+        await set_name(http, "0")
+        watchers = [await Watching.start(balancer.websocket_url, ["alice"]) for _ in range(6)]
+        await until(lambda: all(watching.last("alice") == "0" for watching in watchers))
+        asking = [asyncio.create_task(ask(http)) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        assert await asyncio.to_thread(gateways[0].stop) == 0
+        await until(lambda: sum(watching.closed for watching in watchers) == 3)
+        again = [await Watching.start(balancer.websocket_url, ["alice"]) for _ in range(3)]
+        await set_name(http, "1")
+        watchers = [watching for watching in watchers if not watching.closed] + again
+        await until(lambda: all(watching.last("alice") == "1" for watching in watchers))
+        await asyncio.sleep(0.5)
+        stopping.set()
+        assert all(await asyncio.gather(*asking))
+        for watching in watchers:
+            await watching.stop()
