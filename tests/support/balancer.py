@@ -23,16 +23,22 @@ TIMEOUT_SECONDS: Final = 1
 _PATIENCE: Final = 20.0
 
 
+def haproxy() -> str:
+    """Return where HAProxy is, or skip the test."""
+    command = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    if command is None:
+        reason = "there is no haproxy on PATH"
+        if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return command
+
+
 class Balancer:
     """HAProxy as it is in the container, except for the addresses, and time-outs for HTTP of a second."""
 
     def __init__(self, directory: Path, gateways: Sequence[str], *, open_files: int = 1024) -> None:
-        command = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-        if command is None:
-            reason = "there is no haproxy on PATH"
-            if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+        command = haproxy()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.websocket_url = f"ws://127.0.0.1:{self.port}/graphql"
