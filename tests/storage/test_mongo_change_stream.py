@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from tests.storage.contract import RULES, new_user, patch
+from tests.storage.contract.base import RULES, new_user, patch
 from tests.support.mongodb import REAL_URI, MongoServer
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.change_stream import ChangeFollower

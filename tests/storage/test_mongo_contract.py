@@ -3,9 +3,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pymongo import MongoClient
 
-from tests.storage.contract import RULES, Clock, Connect, UserStoreContract
+from tests.storage.contract import UserStoreContract
+from tests.storage.contract.base import RULES, Clock, Connect
 from tests.storage.moving_contract import MovingContract
-from tests.support.mongodb import MongoServer, new_database, servers_to_test
+from tests.support.mongodb import MongoServer, new_database
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import DriverName
 from userline.storage.protocol import UserStore
@@ -21,20 +22,6 @@ CANNOT = {
     ): "mongo-java-server orders strings by UTF-16 units, MongoDB by UTF-8 bytes",
 }
 """What a stand-in cannot, and MongoDB can."""
-
-
-@pytest.fixture(scope="module", params=servers_to_test())
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer(request.param, tmp_path_factory.mktemp(request.param))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=["motor", "pymongo"])
-def driver(request: pytest.FixtureRequest) -> DriverName:
-    name: DriverName = request.param
-    return name
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from motor.frameworks import asyncio as motor_asyncio
 
-from tests.storage.contract import RULES, get, new_user, patch
+from tests.storage.contract.base import RULES, get, new_user, patch
 from tests.support.mongodb import MongoServer, servers_to_test
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import DriverName

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.contract import RULES, existing, get, new_user, patch
+from tests.storage.contract.base import RULES, existing, get, new_user, patch
 from tests.storage.sqlite_helpers import locked, own_threads
 from userline.storage.protocol import MAX_BATCH
 from userline.storage.sqlite import SQLiteUserStore, database

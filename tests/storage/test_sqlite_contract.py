@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.contract import RULES, Clock, Connect, UserStoreContract
+from tests.storage.contract import UserStoreContract
+from tests.storage.contract.base import RULES, Clock, Connect
 from tests.storage.moving_contract import MovingContract
 from userline.storage.protocol import UserStore
 from userline.storage.sqlite import SQLiteUserStore

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.contract import RULES, new_user
+from tests.storage.contract.base import RULES, new_user
 from tests.storage.sqlite_helpers import locked, own_threads
 from userline.storage.protocol import StoreFormatError
 from userline.storage.sqlite import SQLiteUserStore, database

@@ -1,9 +1,7 @@
-"""What is MongoDB's own: how users look in it, races between gateways, and what else may be in a database."""
+"""How users look in MongoDB, and what else may be in a database."""
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,82 +9,15 @@ from bson.int64 import Int64
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.storage.contract import RULES, Clock, existing, get, new_user, patch
+from tests.storage.contract.base import RULES, existing, get, new_user, patch
 from tests.strategies import ODD_TEXTS
-from tests.support.mongodb import MongoServer, new_database, servers_to_test
+from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.documents import decode_key, encode_key
-from userline.storage.mongo.driver import Driver, DriverName
+from userline.storage.mongo.driver import DriverName
 from userline.storage.protocol import StoreFormatError
-from userline.users.errors import BatchRefused, NameRequired, StoreUnavailable
+from userline.users.errors import StoreUnavailable
 from userline.users.rules import Limits, Rules
-
-
-@pytest.fixture(scope="module", params=servers_to_test())
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer(request.param, tmp_path_factory.mktemp(request.param))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=["motor", "pymongo"])
-def driver(request: pytest.FixtureRequest) -> DriverName:
-    name: DriverName = request.param
-    return name
-
-
-@pytest.fixture
-def database() -> str:
-    return new_database()
-
-
-@pytest.fixture
-def documents(server: MongoServer, database: str) -> Iterator[Collection[dict[str, Any]]]:
-    """The users' collection, as any other program sees it."""
-    with MongoClient[dict[str, Any]](server.url(database)) as client:
-        yield client[database]["users"]
-        client.drop_database(database)
-
-
-@pytest.fixture
-async def store(
-    server: MongoServer,
-    database: str,
-    driver: DriverName,
-    documents: Collection[dict[str, Any]],  # noqa: ARG001 - removes what the store leaves
-) -> AsyncIterator[MongoUserStore]:
-    store = MongoUserStore(server.url(database), RULES, driver, Clock())
-    await store.open()
-    yield store
-    await store.close()
-
-
-class Commands:
-    """The commands that were sent, by name."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.names: list[str] = []
-        for name in ("find", "insert", "replace"):
-            self._count(monkeypatch, name)
-
-    def _count(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        send = getattr(Driver, name)
-
-        async def counted(*arguments: object) -> object:
-            self.names.append(name)
-            return await send(*arguments)
-
-        monkeypatch.setattr(Driver, name, counted)
-
-
-@pytest.fixture
-def commands(store: MongoUserStore, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    assert store is not None  # it has sent what opening takes
-    return Commands(monkeypatch)
-
-
-# How users look
 
 KEYS = {
     "a.b": "a%2Eb",
@@ -158,125 +89,6 @@ async def test_every_odd_text_is_a_string_in_the_database(
     document = documents.find_one({"_id": "alice"})
     assert document is not None
     assert list(document["custom"].values()) == list(ODD_TEXTS)
-
-
-# Commands, and races
-
-
-async def test_a_batch_is_one_command(store: MongoUserStore, commands: Commands) -> None:
-    await asyncio.gather(*(store.create_if_not_exists(f"user {n}", new_user()) for n in range(300)))
-    commands.names.clear()
-    found = await store.get_many([f"user {number % 300}" for number in range(1000)])
-    assert all(found)
-    assert commands.names == ["find"]
-
-
-async def test_many_patches_of_one_user_are_a_handful_of_commands(store: MongoUserStore, commands: Commands) -> None:
-    async def write(number: int) -> int:
-        if number % 10 == 9:
-            with pytest.raises(NameRequired):
-                await store.patch("nobody", patch(locale="en"))
-            return 0
-        return (await store.patch("alice", patch(name="Alice", custom={str(number): "x"}))).after.snapshot.version
-
-    versions = await asyncio.gather(*(write(number) for number in range(100)))
-    assert sorted(filter(None, versions)) == list(range(1, 91))
-    assert len(commands.names) <= 8
-    assert len((await existing(store, "alice")).snapshot.custom) == 90
-
-
-async def test_what_changes_nothing_writes_nothing(store: MongoUserStore, commands: Commands) -> None:
-    await store.create_if_not_exists("alice", new_user())
-    commands.names.clear()
-    await store.patch("alice", patch(name="Alice"))
-    await store.create_if_not_exists("alice", new_user(name="Bob"))
-    assert commands.names == ["find", "find"]
-
-
-async def test_a_user_created_meanwhile_by_somebody_else(
-    store: MongoUserStore, server: MongoServer, database: str, driver: DriverName, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = MongoUserStore(server.url(database), RULES, driver)
-    await other.open()
-    find = Driver.find
-    overtaken = False
-
-    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
-        nonlocal overtaken
-        found = await find(self, ids)
-        if not overtaken:
-            overtaken = True
-            await other.create_if_not_exists("alice", new_user(custom={"other": "x"}))
-        return found
-
-    monkeypatch.setattr(Driver, "find", overtaken_find)
-    result = await store.patch("alice", patch(name="Bob", custom={"mine": "x"}))
-    assert not result.created
-    assert result.after.snapshot.custom == {"other": "x", "mine": "x"}
-    overtaken = False
-    created = await store.create_if_not_exists("bob", new_user())
-    assert created.created
-    await other.close()
-
-
-async def test_a_user_who_is_always_written_by_somebody_else(
-    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store.create_if_not_exists("alice", new_user())
-
-    async def too_late(*_: object) -> bool:
-        return False
-
-    monkeypatch.setattr(Driver, "replace", too_late)
-    start = time.monotonic()
-    with pytest.raises(StoreUnavailable):
-        await store.patch("alice", patch(name="Bob"))
-    assert time.monotonic() - start < 2
-
-
-async def test_a_failed_command_fails_all_its_writes_and_no_others(
-    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    insert = Driver.insert
-
-    async def broken(self: Driver, collection: str, document: dict[str, Any]) -> bool:
-        if document["_id"] == "alice":
-            raise ConnectionResetError("gone")
-        return await insert(self, collection, document)
-
-    monkeypatch.setattr(Driver, "insert", broken)
-    users = ["alice", "bob"] * 10
-    outcomes = await asyncio.gather(
-        *(store.patch(user, patch(name=f"{number}")) for number, user in enumerate(users)), return_exceptions=True
-    )
-    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes[::2])
-    assert len(set(map(id, outcomes[::2]))) == 10
-    assert not any(isinstance(outcome, Exception) for outcome in outcomes[1::2])
-    monkeypatch.undo()
-    assert (await store.patch("alice", patch(name="Alice"))).created
-
-
-async def test_a_batch_that_somebody_else_brings_to_a_limit(
-    store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = Driver.find
-    overtaken = False
-
-    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
-        nonlocal overtaken
-        found = await find(self, ids)
-        if not overtaken:
-            overtaken = True
-            await store.patch("alice", patch(name="Alice", custom={str(key): "x" for key in range(100)}))
-        return found
-
-    monkeypatch.setattr(Driver, "find", overtaken_find)
-    with pytest.raises(BatchRefused) as refused:
-        await store.patch_many({"alice": patch(name="Alice", custom={"more": "x"}), "bob": patch(name="Bob")})
-    assert list(refused.value.errors) == ["alice"]
-
-
-# What else may be there
 
 
 async def test_documents_of_other_programs_with_less_and_with_more(
@@ -369,9 +181,6 @@ async def test_gateways_that_open_a_new_database_together(
     await asyncio.gather(*(store.open() for store in stores))
     await asyncio.gather(*(store.close() for store in stores))
     assert documents.database["userline_meta"].count_documents({}) == 1
-
-
-# Words
 
 
 async def test_debug_logs_of_ours_have_nothing_private(store: MongoUserStore, caplog: pytest.LogCaptureFixture) -> None:

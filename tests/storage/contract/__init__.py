@@ -1,0 +1,13 @@
+"""What any user store must do, whatever it keeps its users in: subclass ``UserStoreContract`` to hold one to it."""
+
+from tests.storage.contract.batches import Batches
+from tests.storage.contract.concurrency import Concurrency
+from tests.storage.contract.life import Life
+from tests.storage.contract.reading import Reading
+from tests.storage.contract.reference import Reference
+from tests.storage.contract.text import Text
+from tests.storage.contract.writing import Writing
+
+
+class UserStoreContract(Reading, Writing, Text, Concurrency, Batches, Life, Reference):
+    """Everything that a store must do. Subclasses provide what :class:`~.base.StoreTests` says."""
