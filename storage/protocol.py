@@ -98,12 +98,12 @@ class UserStore(Protocol):
         Raises BatchRefused, with what ``apply`` raised for each user it refuses, and then nothing was written. At most
         ``MAX_WRITES`` users, else ValueError. Two batches that have users in common both come to an end.
 
-        A store that has transactions uses one, and a batch then survives a power cut whole or not at all. A store that
-        has none applies all patches to what it reads first, writes nothing if one of them is refused, and otherwise
-        writes the users one after the other, each as ``patch`` does. What can go wrong between check and end then
-        leaves some users written and others not: the death of the process or the store (StoreUnavailable), or another
-        write that brings a user so near a limit that its patch no longer fits (BatchRefused). Repeating the batch is
-        safe after either. A read may see some users of a batch before the others.
+        SQLite does so in one transaction, and a batch then survives a power cut whole or not at all. MongoDB, without a
+        transaction, applies all patches to what it reads first, writes nothing if one of them is refused, and otherwise
+        writes each user as ``patch`` does. What can go wrong between check and end then leaves some users written and
+        others not: the death of the process or the store (StoreUnavailable), or another write that brings a user so
+        near a limit that its patch no longer fits (BatchRefused). Repeating the batch is safe after either. A read may
+        see some users of a batch before the others.
         """
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:

@@ -156,7 +156,7 @@ class MongoUserStore:
         return await self._write(user_id, patch, leave_existing=False)
 
     async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
-        """Patch several users, all or none as far as that goes without a transaction, which not every MongoDB has.
+        """Patch several users, all or none as far as that goes without a transaction (docs/mongodb.md).
 
         All are checked against what is read first, and nothing is written if one is refused. Then each is written as
         ``patch`` does. Raises BatchRefused, or StoreUnavailable if some could not be written.

@@ -52,6 +52,22 @@ def test_the_configuration_as_it_is_in_the_container() -> None:
     assert all("could not resolve address 'gateway" in line for line in warnings), warnings
 
 
+def test_gateways_learn_who_asks_from_the_balancer_alone(tmp_path: Path) -> None:
+    limits = ["--rate-limit-per-second", "0.01", "--rate-limit-burst", "2"]
+    gateway = RunningGateway(tmp_path, "--trusted-proxies", "127.0.0.1", *limits)
+    balancer = Balancer(tmp_path, [gateway.url.removeprefix("http://")] * 2)
+
+    def ask(address: str) -> list[int]:
+        with httpx.Client(base_url=balancer.url, transport=httpx.HTTPTransport(local_address=address)) as http:
+            claims = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(3)]
+            return [http.get("/graphql?query={__typename}", headers=claim).status_code for claim in claims]
+
+    assert ask("127.0.0.2") == [200, 200, 429]
+    assert ask("127.0.0.3") == [200, 200, 429]
+    balancer.stop()
+    assert gateway.stop() == 0
+
+
 async def test_sockets_live_longer_than_the_timeouts_of_http(
     balancer: Balancer, gateways: list[RunningGateway]
 ) -> None:

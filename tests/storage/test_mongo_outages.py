@@ -26,12 +26,6 @@ NAMES = [name for name in servers_to_test() if name != "mongodb"]
 DURABLE_NAMES = [name for name in NAMES if name != "mongo-java-server"]  # H2 syncs in the background
 
 
-@pytest.fixture(params=["motor", "pymongo"])
-def driver(request: pytest.FixtureRequest) -> DriverName:
-    name: DriverName = request.param
-    return name
-
-
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MongoServer]:
     server = MongoServer(getattr(request, "param", "nx-27017"), tmp_path)
