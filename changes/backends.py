@@ -76,7 +76,7 @@ def check_bus_url(url: str) -> None:
         if not _OPTIONS.fullmatch(option):
             raise ValueError("The URL of the bus has an option that it cannot have. Leave out what follows the ?.")
     try:
-        Redis.from_url(url).connection_pool.make_connection()
+        Redis.from_url(url).connection_pool.make_connection()  # type: ignore[no-untyped-call]
     except (RedisError, TypeError, ValueError):
         raise ValueError("The URL of the bus has an option that it cannot have, or not with that value.") from None
 
