@@ -111,7 +111,7 @@ class RedisBackend(BroadcastBackend):
         self._pubsub: PubSub | None = None
         self._pinged = False
         self._pause = 0.0
-        self._reason = ""
+        self._reasons: set[str] = set()
         # No retries inside of redis-py: it would join again by itself and nobody would know of the gap.
         retry = Retry(NoBackoff(), 0)
         self._publisher = Redis.from_url(
@@ -162,7 +162,7 @@ class RedisBackend(BroadcastBackend):
             self._pubsub = await self._join()
             self._pinged = False
             self._pause = 0.0
-            self._reason = ""
+            self._reasons.clear()
             self._contact.joined()
         try:
             message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
@@ -206,9 +206,10 @@ class RedisBackend(BroadcastBackend):
             )
             self._contact.lost()
             await self._leave()
-        elif self._reason != reason(error):
-            self._reason = reason(error)
-            logger.warning("The bus cannot be joined (%s); trying on.", self._reason)
+        elif reason(error) not in self._reasons:
+            # Each once an outage, not once an attempt.
+            self._reasons.add(reason(error))
+            logger.warning("The bus cannot be joined (%s); trying on.", reason(error))
         self._pause = min(max(self._pause * 2, 0.02), LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(random.uniform(0, self._pause))  # noqa: S311 - jitter, not a secret
 

@@ -37,7 +37,7 @@ def haproxy() -> str:
 class Balancer:
     """HAProxy as it is in the container, except for the addresses, and time-outs for HTTP of a second."""
 
-    def __init__(self, directory: Path, gateways: Sequence[str], *, open_files: int = 1024) -> None:
+    def __init__(self, directory: Path, gateways: Sequence[str]) -> None:
         command = haproxy()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,7 +46,7 @@ class Balancer:
         configuration.write_text(self._configure(gateways))
         self._log_path = directory / "haproxy.log"
         # What a shell gives its children where nothing else is set.
-        limit = ["prlimit", f"--nofile={open_files}:{open_files}"]
+        limit = ["prlimit", "--nofile=1024:1024"]
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen([*limit, command, "-f", configuration], stdout=log, stderr=log)
         deadline = time.monotonic() + _PATIENCE
