@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import random
+import time
 from typing import TYPE_CHECKING, Final
 
 from userline.storage.protocol import MAX_BATCH
@@ -90,13 +91,14 @@ class Refresher:
                 self._gap_closed.set()
 
     async def _keep_fresh(self) -> None:
-        owed = 0.0
+        owed, last = 0.0, time.monotonic()
         while True:
             await asyncio.sleep(self._tick)
-            # A little more than its share each tick, the longest unread first, so that all are read within the period,
-            # even those who were all read at once before.
-            watched = self._hub.watched_users
-            owed = min(owed + watched * self._tick / self._period * 1.1, watched)
+            # A little more than the share of the time that has passed, the longest unread first, so that all are read
+            # within the period, even those who were all read at once before.
+            watched, now = self._hub.watched_users, time.monotonic()
+            owed = min(owed + watched * (now - last) / self._period * 1.1, watched)
+            last = now
             try:
                 while owed >= 1 and (ids := self._hub.overdue(0, min(int(owed), MAX_BATCH))):
                     await self._read(ids)

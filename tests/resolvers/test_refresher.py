@@ -17,7 +17,20 @@ from userline.users.errors import StoreUnavailable
 from userline.users.patch import UserPatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from userline.changes.watcher import Watcher
+    from userline.users.record import UserRecord
+
+
+class SlowStore(MemoryStore):
+    """A store whose reads take ``seconds``."""
+
+    seconds = 0.0
+
+    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
+        await asyncio.sleep(self.seconds)
+        return await super().get_many(ids)
 
 
 async def watch(hub: Hub, store: MemoryStore, stack: ExitStack, user_ids: list[str]) -> list[Watcher]:
@@ -83,6 +96,19 @@ async def test_every_watched_user_is_read_again_within_the_period(users: int) ->
         # They were read at once before, and are spread over the period now.
         assert time.monotonic() - started < 1.3
         assert max(len(read) for read in store.reads) <= max(1, users // 5)
+    await refresher.stop()
+
+
+async def test_reads_that_take_long_do_not_slow_the_rereads_down() -> None:
+    store, hub = SlowStore(), Hub()
+    refresher = Refresher(store, hub, period=1.0)
+    with ExitStack() as stack:
+        await watch(hub, store, stack, [f"user {number}" for number in range(50)])
+        store.seconds = 0.05
+        refresher.start()
+        started = time.monotonic()
+        await until(lambda: refresher.ids_read >= 50)
+        assert time.monotonic() - started < 1.3
     await refresher.stop()
 
 
