@@ -22,8 +22,9 @@ from websockets.typing import Subprotocol
 
 from tests.support.gateway import RunningGateway
 from tests.support.mongodb import MongoServer
+from tests.support.ports import free_port
 from tests.support.prometheus import PrometheusServer, find_tool, hastened
-from tests.support.redis import RedisServer, free_port
+from tests.support.redis import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

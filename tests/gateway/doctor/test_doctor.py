@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 from tests.support.mongodb import MongoServer
-from tests.support.redis import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer
 from tests.support.tokens import KeyServer, Signer
 
 from userline.gateway import cli_doctor
