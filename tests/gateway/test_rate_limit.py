@@ -42,7 +42,9 @@ def test_a_bucket_fills_again() -> None:
     clock.now += 1000
     assert limiter.take("a", 3) == 0
     assert limiter.take("a", 50) == 1.5
-    assert limiter.refusals == 3
+    assert limiter.refusals == 0
+    assert limiter.refusal(1.5).retry_after == 2
+    assert limiter.refusals == 1, "who was told to wait is counted"
 
 
 def test_nobody_is_limited_without_a_rate_or_a_key() -> None:
