@@ -10,11 +10,11 @@ from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
 from userline.execution.general import GeneralExecution, GeneralSubscription, GeneralWay
 from userline.execution.operation import RequestRefused
-from userline.execution.pacer import Pacer
 from userline.execution.plans.compiler import Compiler
 from userline.execution.plans.plan import Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
+from userline.resolvers.pacer import Pacer
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused
-from userline.execution.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
@@ -24,6 +23,7 @@ from userline.gateway.metrics.recorder import UNNAMED
 from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
+from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:

@@ -52,12 +52,7 @@ class Runtime:
         self.bus = Bus(settings.bus_url)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
-        self.users = Users(store=store, hub=self.hub, bus=self.bus, rules=settings.rules, syncing=settings.syncing)
         self.authenticator = Authenticator.of(settings)
-        if self.tracer is not None:
-            from userline.gateway.tracing.parts import TracedBatcher  # noqa: PLC0415 - it needs userline[tracing]
-
-            self.users.batcher = TracedBatcher(store, self.hub)
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_schema(),
@@ -73,6 +68,18 @@ class Runtime:
             plans=settings.plans,
         )
         self.operations = ObservedEngine(self.engine, self.metrics, self.tracer)
+        self.users = Users(
+            store=store,
+            hub=self.hub,
+            bus=self.bus,
+            rules=settings.rules,
+            syncing=settings.syncing,
+            pacer=self.engine.pacer,
+        )
+        if self.tracer is not None:
+            from userline.gateway.tracing.parts import TracedBatcher  # noqa: PLC0415 - it needs userline[tracing]
+
+            self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
         self.sockets_of_users: Counter[str] = Counter()
         self.new_sockets = Newcomers(settings.max_new_sockets_per_address)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.storage.protocol import MAX_BATCH
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from userline.changes.hub import Hub
     from userline.storage.protocol import UserStore
     from userline.users.record import UserSnapshot
+
+_TOLD_AT_ONCE: Final = 200
+"""How many lookups are answered in one turn of the event loop; the rest of a read are in the next ones."""
 
 Waiters: TypeAlias = "list[asyncio.Future[UserSnapshot | None]]"
 
@@ -80,7 +83,12 @@ class Batcher:
             if not isinstance(error, Exception):
                 raise
             return
+        told = 0
         for waiters, snapshot in zip(batch.values(), snapshots, strict=True):
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(snapshot)
+            told += len(waiters)
+            if told >= _TOLD_AT_ONCE:
+                told = 0
+                await asyncio.sleep(0)

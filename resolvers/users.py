@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.hub import Miss
 from userline.resolvers.batcher import Batcher
+from userline.resolvers.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
 from userline.storage.protocol import MAX_WRITES
 from userline.users.errors import BadUserInput, BatchRefused, Forbidden, Problem, UserSyncDisabled
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
@@ -30,13 +31,16 @@ MAX_IDS = 1000
 MAX_PAGE = 100
 """The most users on one page of all users."""
 
+_FEW = 50
+"""How many users may be looked at in one turn of the event loop with whatever else happens in it."""
+
 T = TypeVar("T")
 
 
 class Users:
     """The users of a deployment as one gateway sees them: store, hub and bus together. For one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the gateway
         self,
         *,
         store: UserStore,
@@ -44,12 +48,14 @@ class Users:
         bus: Bus,
         rules: Rules,
         syncing: ClientUserSyncing = ClientUserSyncing.OWN,
+        pacer: Pacer | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
         self._bus = bus
         self._rules = rules
         self._syncing = syncing
+        self._pacer = pacer or Pacer()
         self.batcher = Batcher(store, hub)
         self._writes_under_way: set[asyncio.Task[Any]] = set()
 
@@ -91,6 +97,8 @@ class Users:
         }
         if loading:
             await asyncio.gather(*loading.values())
+        if len(user_ids) > _FEW:
+            await self._pacer.turn(MANY_SECONDS)
         return [
             loading[user_id].result() if isinstance(snapshot, Miss) else snapshot
             for user_id, snapshot in zip(user_ids, found, strict=True)
@@ -205,7 +213,10 @@ class Users:
 
     async def _get(self, user_id: str) -> UserSnapshot | None:
         snapshot = self._hub.peek(user_id)
-        return await self.batcher.load(user_id) if isinstance(snapshot, Miss) else snapshot
+        if isinstance(snapshot, Miss):
+            return await self.batcher.load(user_id)
+        await self._pacer.turn(HITS_SECONDS)
+        return snapshot
 
     def _parse_fields(self, fields: object) -> UserPatch:
         if not isinstance(fields, dict):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 from graphql import OperationType
 
-from userline.execution.pacer import EXECUTING_SECONDS
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import REQUEST_LINE, Heads
@@ -17,6 +16,7 @@ from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of
 from userline.gateway.request_ids import new_request_id
+from userline.resolvers.pacer import EXECUTING_SECONDS
 from userline.users.errors import BadUserInput
 from userline.users.viewer import OPEN_VIEWER
 
@@ -98,7 +98,7 @@ class Lane:
         self._runtime.lane_requests += 1
         started = time.perf_counter()
         context = self._runtime.context(head.request_id or new_request_id(), viewer)
-        if self._pacer.has_time(EXECUTING_SECONDS):
+        if self._pacer.has_time_for_little(EXECUTING_SECONDS):
             return Taken(end, head, started, context, name, bound.execute(context, self._time_limit))
         return Taken(end, head, started, context, name, self._execute_later(bound, context))
 

@@ -15,7 +15,6 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed
-from userline.execution.pacer import PREPARING_SECONDS
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway.metrics.recorder import OK, REFUSED
@@ -31,6 +30,7 @@ from userline.gateway.websocket.protocol import (
     choose_subprotocol,
 )
 from userline.gateway.websocket.watches import DIRECT, SocketWatches
+from userline.resolvers.pacer import PREPARING_SECONDS
 from userline.users.errors import BadUserInput, RateLimited
 from userline.users.viewer import ViewerKind
 

@@ -1,8 +1,10 @@
 // Apollo Client: queries and mutations over HTTP, one by one and in batches, subscriptions over graphql-ws.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client/core';
 import { CombinedGraphQLErrors } from '@apollo/client/errors';
 import { BatchHttpLink } from '@apollo/client/link/batch-http';
+import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { createClient } from 'graphql-ws';
 import { OperationTypeNode } from 'graphql';
@@ -29,6 +31,15 @@ const apollo = (httpLink) =>
   });
 const client = apollo(new HttpLink({ uri: httpUrl, fetch: countingFetch }));
 const batching = apollo(new BatchHttpLink({ uri: httpUrl, batchMax: 40, batchInterval: 20, fetch: countingFetch }));
+
+const sent = [];
+const listeningFetch = (uri, init) => {
+  sent.push(init.body ? JSON.parse(init.body) : Object.fromEntries(new URL(uri).searchParams));
+  return fetch(uri, init);
+};
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+const persisting = (options) =>
+  apollo(new PersistedQueryLink({ sha256, ...options }).concat(new HttpLink({ uri: httpUrl, fetch: listeningFetch })));
 
 function told({ data, error }) {
   if (error && !CombinedGraphQLErrors.is(error)) throw error;
@@ -76,6 +87,22 @@ await exercise(
       assert.deepEqual(
         results.slice(30).map(({ errors }) => errors[0].extensions.code),
         ['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'],
+      );
+    },
+    'documents go by their hash once they are known': async () => {
+      const text = `query ($id: ID!) { user(id: $id) { name } p${Date.now()}: __typename }`;
+      for (const useGETForHashedQueries of [false, true]) {
+        const execute = by(persisting({ useGETForHashedQueries }));
+        for (const id of ['nobody 1', 'nobody 2']) {
+          const { data, errors } = await execute(text, { id });
+          assert.equal(errors, undefined);
+          assert.equal(data.user, null);
+        }
+      }
+      // Known to nobody, it is sent with its hash once; then the hash is enough, for other clients and over GET too.
+      assert.deepEqual(
+        sent.map(({ query }) => query !== undefined),
+        [false, true, false, false, false],
       );
     },
     dispose: () => sockets.dispose(),

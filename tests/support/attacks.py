@@ -68,6 +68,11 @@ DOCUMENTS: Final[dict[str, str]] = {
     "introspection": INTROSPECTION,
 }
 
+USER_IDS: Final = [str(number) for number in range(1000)]
+"""Whom the requests ask for."""
+
+EVERYTHING: Final = "id name custom locale photoUrl role welcomeMessage effectiveLocale"
+
 _SET = "mutation($c:Custom){setUser(id:1,input:{custom:$c}){changed}}"
 
 
@@ -92,7 +97,17 @@ BODIES: Final[dict[str, bytes]] = {
     "escapes in variables": _raw("query($id:ID!){user(id:$id){id}}", '{"id":"' + "\\u00e9" * 10_000 + '"}'),
     "many bad variables": _raw(_SET, '{"c":{' + ",".join(f'"k{n}":{n}' for n in range(5000)) + "}}"),
     "many bad ids": _raw("query($ids:[ID!]!){users(ids:$ids){id}}", '{"ids":[' + ",".join(["null"] * 13_000) + "]}"),
-    "1,000 ids": _request("query($ids:[ID!]!){users(ids:$ids){id name}}", {"ids": [str(n) for n in range(1000)]}),
+    "1,000 users": _request(f"query($ids:[ID!]!){{users(ids:$ids){{{EVERYTHING}}}}}", {"ids": USER_IDS}),
+    "1,000 users nine times": _request(
+        "query($ids:[ID!]!){" + " ".join(f"a{n}:users(ids:$ids){{{EVERYTHING}}}" for n in range(9)) + "}",
+        {"ids": USER_IDS},
+    ),
+    "a batch of nine times 1,000 users": b"["
+    + b",".join([_request(f"query($ids:[ID!]!){{users(ids:$ids){{{EVERYTHING}}}}}", {"ids": USER_IDS})] * 9)
+    + b"]",
+    "a batch of 1,500 lookups": _batch(
+        "{" + " ".join(f"a{n}:user(id:{n}N){{...F}}" for n in range(1, 31)) + "}fragment F on User{" + EVERYTHING + "}"
+    ),
     "a batch of documents with much to validate": _batch("{" + " app{roles{name settings}}" * 48 + "bN:__typename}"),
     "a batch of documents that repeat fields": _batch("{user(id:N){" + "id " * 350 + "}}"),
     "a batch of introspection": b"["
