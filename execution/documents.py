@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from userline.execution.errors import format_refusal, format_request_error
 from userline.users.errors import ErrorCode, OperationTooComplex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from userline.execution.cost import Refusals
     from userline.execution.errors import FormattedError
@@ -37,6 +39,9 @@ graphql-core reads it for each document. Its own default is fifty times as high,
 """
 
 _MAX_VALIDATION_ERRORS = 20
+
+_LONG_CHARACTERS = 1000
+"""Validating longer documents leaves much behind that only the garbage collector finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,8 @@ class DocumentCache:
         self.misses += 1
         if len(text) > self._max_characters:
             return _refused(f"The document has {len(text)} characters; the limit is {self._max_characters}.")
-        document = self._read(text)
+        with _cleared_away_at_once() if len(text) > _LONG_CHARACTERS else nullcontext():
+            document = self._read(text)
         self._documents[text] = document
         if len(self._documents) > self._capacity:
             self._documents.popitem(last=False)
@@ -147,6 +153,19 @@ class DocumentCache:
                 if isinstance(definition, FragmentDefinitionNode)
             },
         )
+
+
+@contextmanager
+def _cleared_away_at_once() -> Iterator[None]:
+    """Collect what was left behind when it is still young, and little: not that of many documents at once one day."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+        gc.collect(0)
 
 
 def _told_once(errors: Iterable[FormattedError]) -> list[FormattedError]:
