@@ -19,6 +19,7 @@ from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
 
 logger = logging.getLogger("userline.auth")
 
@@ -84,6 +85,9 @@ class KeySet:
         max_age: float = 600.0,
     ) -> None:
         self._url = url
+        # Made once, because reading the certificates of all authorities holds everything else up.
+        is_secure = url.lower().startswith("https:")
+        self._certificates: SSLContext | bool = httpx.create_ssl_context() if is_secure else False
         self._pause = pause
         self._max_age = max_age
         self._document: bytes | None = None
@@ -154,7 +158,7 @@ class KeySet:
         self.fetches += 1
         body = bytearray()
         async with (
-            httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client,
+            httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False, verify=self._certificates) as client,
             client.stream("GET", self._url, headers={"accept": "application/json"}) as answer,
         ):
             if answer.status_code != httpx.codes.OK:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
+import os
+import statistics
 import time
 
 import jwt
@@ -119,6 +122,25 @@ async def test_refusals_are_cheap(authenticator: Authenticator) -> None:
         with pytest.raises(Unauthenticated):
             await authenticator.viewer(token)
     assert time.perf_counter() - started < 2.5, "5 ms each are far more than it should take"
+
+
+async def test_the_time_does_not_tell_how_much_of_a_signature_is_right(authenticator: Authenticator) -> None:
+    header, payload, signature = token_of("alice").split(".")
+    right = base64.urlsafe_b64decode(signature + "=")
+    # The first byte that is wrong is the first, one in the middle, or the last.
+    wrong = [right[:place] + bytes([right[place] ^ 1]) + right[place + 1 :] for place in (0, 16, 31)]
+    tokens = [f"{header}.{payload}.{base64url(one)}" for one in wrong]
+    taken: list[list[float]] = [[], [], []]
+    for _ in range(1500):
+        for token, times in zip(tokens, taken, strict=True):
+            started = time.perf_counter()
+            with pytest.raises(Unauthenticated):
+                await authenticator.viewer(token)
+            times.append(time.perf_counter() - started)
+    medians = [statistics.median(times) for times in taken]
+    if os.environ.get("USERLINE_TEST_REPORT") == "1":
+        print(f"TIMES {[f'{median * 1e6:.2f} µs' for median in medians]}")
+    assert max(medians) < 1.1 * min(medians)
 
 
 async def test_many_at_once(authenticator: Authenticator) -> None:

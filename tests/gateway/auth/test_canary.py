@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_token_is_logged(tmp_path: Path, log_format: str) -> None:
     gateway = RunningGateway(
-        tmp_path, "--log-level", "debug", "--log-format", log_format, env={"USERLINE_SECRET": SECRET}
+        tmp_path,
+        *("--log-level", "debug", "--log-format", log_format, "--bad-tokens-per-second", "0"),
+        env={"USERLINE_SECRET": SECRET},
     )
     good = token_of(new_id("canary"))
     used = [good, *(token for token in bad_tokens().values() if len(token) > 40)]

@@ -17,6 +17,7 @@ from tests.support.tokens import APP, SECRET, KeyServer, Signer, bad_tokens, bas
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from userline.gateway.auth import keys
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.auth.keys import KeySet, read_key_set
 from userline.gateway.websocket.protocol import CloseCode
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def authenticator_of(server: KeyServer, **more: Any) -> Authenticator:
-    keys = KeySet(server.url, **more)
-    authenticator = Authenticator(APP, keys)
-    keys.on_change = authenticator.forget
+    found = KeySet(server.url, **more)
+    authenticator = Authenticator(APP, found)
+    found.on_change = authenticator.forget
     return authenticator
 
 
@@ -210,6 +211,47 @@ async def test_no_keys_at_all_is_no_verdict(key_server: KeyServer, signer: Signe
     assert not await refused(authenticator, signer.sign(claims_of("a")))
 
 
+async def test_slow_keys_hold_up_only_who_needs_them_and_not_for_long(
+    key_server: KeyServer, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticator = authenticator_of(key_server, pause=0.0)
+    known = signer.sign(claims_of("a"))
+    await authenticator.viewer(known)
+    monkeypatch.setattr(keys, "_SECONDS", 0.4)
+    key_server.delay = 2.0
+    stranger = asyncio.create_task(authenticator.viewer(Signer.new("ES256", "new").sign(claims_of("b"))))
+    await asyncio.sleep(0.05)
+    assert (await authenticator.viewer(known)).user_id == "a"
+    assert (await authenticator.viewer(signer.sign(claims_of("c")))).user_id == "c"
+    assert not stranger.done()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(stranger, 3)
+    await authenticator.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *(
+            {"kid": kid}
+            for kid in ("../../first", "/dev/null", "first\0", "first/", "https://mallory.example/keys", "", "FIRST")
+        ),
+        *({"crit": ["exp"], "exp": 1}, {"crit": []}, {"b64": False, "crit": ["b64"]}),
+        *({"jku": "https://mallory.example/keys"}, {"x5u": "https://mallory.example/c"}, {"x5c": ["AAAA"]}),
+        {"jwk": {"kty": "oct", "k": "AAAA"}},
+    ],
+    ids=str,
+)
+async def test_headers_that_name_other_keys_or_ask_for_more(
+    key_server: KeyServer, signer: Signer, headers: dict[str, Any]
+) -> None:
+    authenticator = authenticator_of(key_server)
+    assert not await refused(authenticator, signer.sign(claims_of("alice")))
+    fetched = key_server.requests
+    assert await refused(authenticator, signer.sign(claims_of("alice"), **headers))
+    assert key_server.requests == fetched, "nothing in a token makes the gateway ask anybody"
+
+
 async def test_a_redirect_is_not_followed(key_server: KeyServer, signer: Signer) -> None:
     key_server.status = 302
     with pytest.raises(StoreUnavailable):
@@ -219,7 +261,8 @@ async def test_a_redirect_is_not_followed(key_server: KeyServer, signer: Signer)
 
 @pytest.fixture
 def keyed(tmp_path: Path, key_server: KeyServer) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path, "--jwks-url", key_server.url, "--jwks-pause-seconds", "0.2")
+    flags = ("--jwks-url", key_server.url, "--jwks-pause-seconds", "0.2", "--bad-tokens-per-second", "0")
+    running = RunningGateway(tmp_path, *flags)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log
