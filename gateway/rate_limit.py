@@ -100,7 +100,7 @@ def address_of(scope: Scope) -> str:
     Of an IPv6 address, whose owner has 2**64 of them, it is the network.
     """
     client = scope.get("client")
-    return _network(client[0]) if client else "unknown"
+    return _network(client[0][:_LONGEST_NAME]) if client else "unknown"
 
 
 @lru_cache(maxsize=1024)
@@ -108,7 +108,7 @@ def _network(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
-        return host[:_LONGEST_NAME]
+        return host
     if not isinstance(address, IPv6Address):
         return str(address)
     return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
