@@ -43,7 +43,7 @@ def test_a_bucket_fills_again() -> None:
     assert limiter.take("a", 3) == 0
     assert limiter.take("a", 50) == 1.5
     assert limiter.refusals == 0
-    assert limiter.refusal(1.5).retry_after == 2
+    assert limiter.refusal(1.5).seconds == 2
     assert limiter.refusals == 1, "who was told to wait is counted"
 
 
