@@ -43,12 +43,11 @@ class Pacer:
         return now - self._started < seconds
 
     def has_time_for_little(self, seconds: float) -> bool:
-        """As ``has_time``, for what takes no longer than looking at the clock: it is looked at every few times."""
+        """As ``has_time``, for what takes hardly longer than looking at the clock: looked at every eighth time."""
+        if self._is_resting:
+            return False
         self._little += 1
-        if self._little < _LITTLE and self._started is not None and not self._is_resting:
-            return True
-        self._little = 0
-        return self.has_time(seconds)
+        return bool(self._little % _LITTLE) or self.has_time(seconds)
 
     async def turn(self, seconds: float) -> None:
         """Return when this turn has lasted less than ``seconds``."""
