@@ -90,13 +90,17 @@ class Hub:
 
     def peek_many(self, user_ids: Iterable[str]) -> list[UserSnapshot | None] | None:
         """Return the snapshots held of all these users, or None if the store must be read for any of them."""
+        if not self._in_touch:
+            return None
+        entries, idle = self._entries, self._idle
+        oldest = self._clock() - self._ttl
         found = []
         for user_id in user_ids:
-            entry = self._entries.get(user_id)
-            if entry is None or not self._may_answer(entry):
+            entry = entries.get(user_id)
+            if entry is None or entry.confirmed_at <= (-math.inf if entry.watchers else oldest):
                 return None
-            if user_id in self._idle:
-                self._idle.move_to_end(user_id)
+            if user_id in idle:
+                idle.move_to_end(user_id)
             found.append(entry.snapshot)
         self.hits += len(found)
         return found

@@ -10,7 +10,7 @@ import orjson
 from userline.execution.plans.selections import NotSimple, collect_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from userline.execution.plans.selections import Conditions, Field, Fragments
     from userline.users.record import UserSnapshot
@@ -61,6 +61,12 @@ class Projection:
                 encodings.clear()
             encodings[self] = encoded
         return encoded
+
+    def encode_many(self, snapshots: Iterable[UserSnapshot | None]) -> bytes:
+        """Return a JSON list of what is selected of each."""
+        encode = self.encode
+        parts = [_NULL if known is None else known.encodings.get(self) or encode(known) for known in snapshots]
+        return b"[" + b",".join(parts) + b"]"
 
 
 class Projections:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
     from userline.resolvers.users import Users
-    from userline.users.record import UserSnapshot
 
 _NULL: Final = b"null"
 
@@ -65,14 +64,11 @@ class UsersStep:
     def held(self, user_ids: Sequence[str], users: Users) -> bytes | None:
         """Return the value if all these users are held, else None."""
         snapshots = users.held_many(user_ids)
-        return None if snapshots is None else self._encode(snapshots)
+        return None if snapshots is None else self.projection.encode_many(snapshots)
 
     async def load(self, user_ids: Sequence[str], users: Users) -> bytes:
         """Return the value; what is not held is read from the store. Raises UserlineError."""
-        return self._encode(await users.get_many(user_ids))
-
-    def _encode(self, snapshots: Sequence[UserSnapshot | None]) -> bytes:
-        return b"[" + b",".join(map(self.projection.encode, snapshots)) + b"]"
+        return self.projection.encode_many(await users.get_many(user_ids))
 
 
 Step: TypeAlias = UserStep | UsersStep

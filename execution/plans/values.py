@@ -94,11 +94,17 @@ _SCALARS: Final[dict[str, Reader]] = {
 }
 
 
+_LEAVES_STRINGS: Final = (_read_id, _read_string)
+_STRINGS: Final = {str}
+
+
 def _reader_of_list(read: Reader) -> Reader:
     def read_list(value: Any) -> Any:
         if type(value) is not list:  # one item stands for a list of one
             item = UNFIT if value is None else read(value)
             return UNFIT if item is UNFIT else [item]
+        if read in _LEAVES_STRINGS and set(map(type, value)) <= _STRINGS:
+            return value
         items = [read(item) for item in value]
         return UNFIT if UNFIT in items else items
 
