@@ -1,0 +1,64 @@
+"""A user as everybody sees it, at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from userline_client.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class UserSnapshot:
+    """The public half of a user. It never changes; a changed user is another snapshot.
+
+    Of one session, equal snapshots that follow each other are the same object, so that ``old is new`` says whether
+    anything changed.
+    """
+
+    id: str
+    name: str
+    custom: Mapping[str, str]
+    """Read-only."""
+    locale: str | None
+    """``None`` stands for the app's default locale."""
+    photo_url: str | None
+    role: str
+    welcome_message: str | None
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.name, self.locale, self.photo_url, self.role, self.welcome_message))
+
+
+class Snapshots:
+    """Makes snapshots of what the gateway sends, and reuses those that are still held by somebody."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[str, UserSnapshot] = WeakValueDictionary()
+
+    def read(self, user: Any) -> UserSnapshot | None:
+        """Return the snapshot of a GraphQL ``User``, or ``None`` for null."""
+        if user is None:
+            return None
+        try:
+            snapshot = UserSnapshot(
+                id=user["id"],
+                name=user["name"],
+                custom=MappingProxyType(user["custom"]),
+                locale=user["locale"],
+                photo_url=user["photoUrl"],
+                role=user["role"],
+                welcome_message=user["welcomeMessage"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ProtocolError(f"The gateway sent a user that is none: {error!r}") from None
+        known = self._known.get(snapshot.id)
+        if known == snapshot:
+            return known
+        self._known[snapshot.id] = snapshot
+        return snapshot
