@@ -34,6 +34,7 @@ class Request(Operation):
     def __init__(self, payload: str) -> None:
         super().__init__(payload)
         self.result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.result.add_done_callback(lambda result: result.cancelled() or result.exception())  # perhaps nobody waits
 
     def on_data(self, data: dict[str, Any]) -> bool:
         """Take the result."""

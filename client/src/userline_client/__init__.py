@@ -1,0 +1,87 @@
+"""The Python client of userline: references to users that read, write and watch.
+
+>>> async with Session("ws://127.0.0.1:8000/graphql", token=token) as session:
+...     alice = session.user("alice")
+...     await alice.set(name="Alice")
+...     async for snapshot in alice.subscribe():
+...         print(snapshot)
+"""
+
+from userline_client.backoff import Backoff
+from userline_client.errors import (
+    BadUserInput,
+    ConnectionTimeout,
+    Disconnected,
+    DocumentNotTrusted,
+    Forbidden,
+    GraphQLParseFailed,
+    GraphQLValidationFailed,
+    InternalServerError,
+    InvalidInput,
+    NameRequired,
+    OperationTooComplex,
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+    Problem,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    SessionClosed,
+    StoreUnavailable,
+    SubscriptionEnded,
+    Unauthenticated,
+    UserlineError,
+    UserSyncDisabled,
+)
+from userline_client.ref import UNSET, Unset, UserRef
+from userline_client.session import Session
+from userline_client.snapshot import UserSnapshot
+from userline_client.states import Active, Failed, Pending, SubscriptionState, Unsubscribed
+from userline_client.subscription import Outcome, SnapshotIterator, UserSubscription
+from userline_client.tokens import OnNeedToken
+from userline_client.users import CreateResult, SetResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "UNSET",
+    "Active",
+    "Backoff",
+    "BadUserInput",
+    "ConnectionTimeout",
+    "CreateResult",
+    "Disconnected",
+    "DocumentNotTrusted",
+    "Failed",
+    "Forbidden",
+    "GraphQLParseFailed",
+    "GraphQLValidationFailed",
+    "InternalServerError",
+    "InvalidInput",
+    "NameRequired",
+    "OnNeedToken",
+    "OperationTooComplex",
+    "Outcome",
+    "Pending",
+    "PersistedQueryNotFound",
+    "PersistedQueryNotSupported",
+    "Problem",
+    "ProtocolError",
+    "RateLimited",
+    "ServerError",
+    "Session",
+    "SessionClosed",
+    "SetResult",
+    "SnapshotIterator",
+    "StoreUnavailable",
+    "SubscriptionEnded",
+    "SubscriptionState",
+    "Unauthenticated",
+    "Unset",
+    "Unsubscribed",
+    "UserRef",
+    "UserSnapshot",
+    "UserSubscription",
+    "UserSyncDisabled",
+    "UserlineError",
+]

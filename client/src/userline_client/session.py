@@ -1,0 +1,169 @@
+"""The session: where references to users come from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+from userline_client.backoff import Backoff
+from userline_client.cache import Cache
+from userline_client.connection import Connection
+from userline_client.errors import InvalidInput, SessionClosed, UserlineError
+from userline_client.ref import UserRef, check_id
+from userline_client.snapshot import Snapshots
+from userline_client.tokens import OnNeedToken, Tokens
+from userline_client.users import Users
+from userline_client.watches import Watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+logger = logging.getLogger("userline_client")
+
+
+class Core:
+    """What the references of a session share."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        on_need_token: OnNeedToken | None,
+        on_error: Callable[[UserlineError], None] | None,
+        idle_seconds: float,
+        timeout: float,
+        backoff: Backoff,
+    ) -> None:
+        self._on_error = on_error
+        self._is_closed = False
+        self._snapshots = Snapshots()
+        self._cache = Cache()
+        self.tokens = Tokens(token, on_need_token, self._on_token)
+        self.connection = Connection(url, self.tokens, self, backoff, idle_seconds)
+        self._watches = Watches(self.connection, self._snapshots, self._cache, backoff)
+        self._users = Users(self.connection, self._watches, self._snapshots, self._cache, timeout)
+
+    def users(self) -> Users:
+        """Return what reads and writes users. Raises ``SessionClosed``."""
+        self.check_open()
+        return self._users
+
+    def watches(self) -> Watches:
+        """Return what watches users. Raises ``SessionClosed``."""
+        self.check_open()
+        return self._watches
+
+    def check_open(self) -> None:
+        """Raise ``SessionClosed`` if the session is closed."""
+        if self._is_closed:
+            raise SessionClosed
+
+    def is_watching(self) -> bool:
+        """Whether users are being watched."""
+        return len(self._watches) > 0
+
+    def on_lost(self) -> None:
+        """Forget what may be wrong from now on."""
+        self._cache.clear()
+        self._watches.on_lost()
+
+    def on_fatal(self, error: UserlineError) -> None:
+        """End the subscriptions, and say why."""
+        self._watches.fail_all(error)
+        if self._on_error is None:
+            logger.error("The session cannot go on: %s", error)
+            return
+        try:
+            self._on_error(error)
+        except Exception:
+            logger.exception("on_error has raised")
+
+    async def close(self) -> None:
+        """End everything."""
+        self._is_closed = True
+        error = SessionClosed()
+        self._watches.close(error)
+        self.connection.fail_all(error)
+        await self.connection.close()
+        await self._users.close()
+
+    def _on_token(self) -> None:
+        self.connection.use_token()
+
+
+class Session:
+    """A connection to a userline gateway, and the users behind it.
+
+    ``url`` is the gateway's, such as ``ws://127.0.0.1:8000/graphql``. The socket is opened when it is first needed, opened
+    again when it is lost, and closed when nothing has been watched or under way for ``idle_seconds``. Close the session
+    with ``async with`` or ``close()``. A session belongs to the event loop in which it is used.
+
+    ``token`` is a JWT; a gateway that runs open needs none. ``on_need_token``, a function or a coroutine function, returns
+    a new one: it is called before the token expires, when the gateway has refused it, and at the start if there is none.
+    If it raises, that is logged and it is called again later.
+
+    ``on_error`` is called when there is no use in trying again (a refused token with no other to be had, a URL without a
+    gateway); all subscriptions have then ended with the same error. Without it, the error is logged.
+
+    A request raises ``ConnectionTimeout`` after ``timeout`` seconds, however often it was sent. ``backoff`` says how
+    long to wait before connecting again.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        on_need_token: OnNeedToken | None = None,
+        on_error: Callable[[UserlineError], None] | None = None,
+        idle_seconds: float = 30.0,
+        timeout: float = 15.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise InvalidInput("The URL of a gateway is one like ws://127.0.0.1:8000/graphql, or with wss.")
+        self._core = Core(url, token, on_need_token, on_error, idle_seconds, timeout, backoff or Backoff())
+        self._refs: WeakValueDictionary[str, UserRef] = WeakValueDictionary()
+
+    async def __aenter__(self) -> Self:
+        self._core.check_open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def user(self, user_id: str) -> UserRef:
+        """Return the reference to a user, the same one each time. Nothing is sent.
+
+        Raises ``InvalidInput`` for an id that no user can have: one without characters, with more than 255, with NUL, or
+        with lone surrogates.
+        """
+        ref = self._refs.get(user_id) if isinstance(user_id, str) else None
+        if ref is None:
+            ref = self._refs[user_id] = UserRef(check_id(user_id), self._core)
+        return ref
+
+    @property
+    def current_user(self) -> UserRef | None:
+        """The user whose token this is; ``None`` with a server's token, and without one."""
+        claims = self._core.tokens.claims
+        return self.user(claims.subject) if claims.kind == "user" and claims.subject else None
+
+    def set_token(self, token: str) -> None:
+        """Use this token from now on. On a live socket it is renewed, and subscriptions notice nothing.
+
+        The token of another user is shown over a socket of its own.
+        """
+        self._core.check_open()
+        self._core.tokens.set(token)
+
+    async def close(self) -> None:
+        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``."""
+        await self._core.close()
