@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores chaos check bench schema settings-docs lock graphiql wheel clean
+.PHONY: help run test test-stores chaos check bench schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/userline tests bench
+	$(BIN)/mypy client/src client/tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
@@ -52,6 +53,9 @@ graphiql: $(VENV)/.runtime ## Build GraphiQL's page from its npm packages, unles
 
 wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m hatchling build -d dist
+
+client-wheel: $(VENV)/.dev ## Build the wheel and the source distribution of the Python client into dist/
+	cd client && ../$(BIN)/python -m hatchling build -d ../dist
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (with ARGS=--upgrade), addresses left out

@@ -8,7 +8,8 @@ import json
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from userline_client.errors import InvalidInput, UserlineError
 from userline_client.session import Session
@@ -65,11 +66,11 @@ async def _watch(url: str, ids: Sequence[str], token: str | None, *, as_json: bo
 
     async with Session(url, token=token, on_error=lambda _: None) as session:
         subscriptions = {
-            user_id: session.user(user_id).subscribe(lambda snapshot, user_id=user_id: show(user_id, snapshot))
-            for user_id in dict.fromkeys(ids)
+            user_id: session.user(user_id).subscribe(partial(show, user_id)) for user_id in dict.fromkeys(ids)
         }
         ended = asyncio.gather(*(subscription.terminated for subscription in subscriptions.values()))
-        await asyncio.wait([ended, broken], return_when=asyncio.FIRST_COMPLETED)
+        waiting: list[asyncio.Future[Any]] = [ended, broken]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if broken.done():
             ended.cancel()
             await broken

@@ -98,7 +98,17 @@ class UserRef:
 
         What is left out or ``None`` gets its default.
         """
-        given = _input(name, custom, locale, photo_url, role, welcome_message, email, phone, push_tokens)
+        given = _input(
+            name=name,
+            custom=custom,
+            locale=locale,
+            photoUrl=photo_url,
+            role=role,
+            welcomeMessage=welcome_message,
+            email=email,
+            phone=phone,
+            pushTokens=push_tokens,
+        )
         user_input = {field: value for field, value in given.items() if value is not None}
         return await self._core.users().create_if_not_exists(self._id, user_input)
 
@@ -120,7 +130,17 @@ class UserRef:
         What is left out stays as it is, ``None`` sets a field back to its default, a value sets it. In ``custom`` and
         ``push_tokens`` the same goes for each key. ``email`` and ``phone`` replace the whole list.
         """
-        user_input = _input(name, custom, locale, photo_url, role, welcome_message, email, phone, push_tokens)
+        user_input = _input(
+            name=name,
+            custom=custom,
+            locale=locale,
+            photoUrl=photo_url,
+            role=role,
+            welcomeMessage=welcome_message,
+            email=email,
+            phone=phone,
+            pushTokens=push_tokens,
+        )
         return await self._core.users().set(self._id, user_input)
 
     def subscribe(self, on_snapshot: Callable[[UserSnapshot | None], None] | None = None) -> UserSubscription:
@@ -134,29 +154,8 @@ class UserRef:
         return self._core.watches().subscribe(self._id, on_snapshot)
 
 
-def _input(  # noqa: PLR0913 - the fields of a user
-    name: object,
-    custom: Mapping[str, object] | UnsetType | None,
-    locale: object,
-    photo_url: object,
-    role: object,
-    welcome_message: object,
-    email: Sequence[str] | UnsetType | None,
-    phone: Sequence[str] | UnsetType | None,
-    push_tokens: Mapping[str, object] | UnsetType | None,
-) -> dict[str, object]:
-    """Return the fields under the contract's names, without those left out."""
-    fields = {
-        "name": name,
-        "custom": custom,
-        "locale": locale,
-        "photoUrl": photo_url,
-        "role": role,
-        "welcomeMessage": welcome_message,
-        "email": email,
-        "phone": phone,
-        "pushTokens": push_tokens,
-    }
+def _input(**fields: object) -> dict[str, object]:
+    """Return the fields of an input, without those left out."""
     return {field: _plain(value) for field, value in fields.items() if value is not UNSET}
 
 

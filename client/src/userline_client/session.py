@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -28,9 +27,10 @@ logger = logging.getLogger("userline_client")
 class Core:
     """What the references of a session share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a session is given
         self,
         url: str,
+        *,
         token: str | None,
         on_need_token: OnNeedToken | None,
         on_error: Callable[[UserlineError], None] | None,
@@ -98,16 +98,17 @@ class Core:
 class Session:
     """A connection to a userline gateway, and the users behind it.
 
-    ``url`` is the gateway's, such as ``ws://127.0.0.1:8000/graphql``. The socket is opened when it is first needed, opened
-    again when it is lost, and closed when nothing has been watched or under way for ``idle_seconds``. Close the session
-    with ``async with`` or ``close()``. A session belongs to the event loop in which it is used.
+    ``url`` is the gateway's, such as ``ws://127.0.0.1:8000/graphql``. The socket is opened when it is first needed,
+    opened again when it is lost, and closed when nothing has been watched or under way for ``idle_seconds``. Close the
+    session with ``async with`` or ``close()``. A session belongs to the event loop in which it is used.
 
-    ``token`` is a JWT; a gateway that runs open needs none. ``on_need_token``, a function or a coroutine function, returns
-    a new one: it is called before the token expires, when the gateway has refused it, and at the start if there is none.
-    If it raises, that is logged and it is called again later.
+    ``token`` is a JWT; a gateway that runs open needs none. ``on_need_token``, a function or a coroutine function,
+    returns a new one: it is called before the token expires, when the gateway has refused it, and at the start if there
+    is none. If it raises, that is logged and it is called again later.
 
-    ``on_error`` is called when there is no use in trying again (a refused token with no other to be had, a URL without a
-    gateway); all subscriptions have then ended with the same error. Without it, the error is logged.
+    ``on_error`` is called when there is no use in trying again (a refused token with no other to be had, a URL without
+    a gateway); all subscriptions have then ended with the same error, and so have all requests. Without it, the error
+    is logged. The session can be used again, for instance after ``set_token``.
 
     A request raises ``ConnectionTimeout`` after ``timeout`` seconds, however often it was sent. ``backoff`` says how
     long to wait before connecting again.
@@ -127,7 +128,15 @@ class Session:
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
             raise InvalidInput("The URL of a gateway is one like ws://127.0.0.1:8000/graphql, or with wss.")
-        self._core = Core(url, token, on_need_token, on_error, idle_seconds, timeout, backoff or Backoff())
+        self._core = Core(
+            url,
+            token=token,
+            on_need_token=on_need_token,
+            on_error=on_error,
+            idle_seconds=idle_seconds,
+            timeout=timeout,
+            backoff=backoff or Backoff(),
+        )
         self._refs: WeakValueDictionary[str, UserRef] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -142,12 +151,12 @@ class Session:
     def user(self, user_id: str) -> UserRef:
         """Return the reference to a user, the same one each time. Nothing is sent.
 
-        Raises ``InvalidInput`` for an id that no user can have: one without characters, with more than 255, with NUL, or
-        with lone surrogates.
+        Raises ``InvalidInput`` for an id that no user can have: an empty one, and one of more than 255 characters, with
+        NUL, or with lone surrogates.
         """
-        ref = self._refs.get(user_id) if isinstance(user_id, str) else None
+        ref = self._refs.get(check_id(user_id))
         if ref is None:
-            ref = self._refs[user_id] = UserRef(check_id(user_id), self._core)
+            ref = self._refs[user_id] = UserRef(user_id, self._core)
         return ref
 
     @property

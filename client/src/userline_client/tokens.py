@@ -117,7 +117,7 @@ class Tokens:
         left = self.claims.expires_at - time.time()
         return max(left - min(_EARLY_SECONDS, left * _EARLY_SHARE), _LEAST_PAUSE)
 
-    def _take(self, token: str) -> None:
+    def _take(self, token: object) -> None:
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise InvalidInput("A token is a non-empty string of printable ASCII characters.")
         self.current = token

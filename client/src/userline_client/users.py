@@ -116,15 +116,19 @@ class Users:
     ) -> tuple[UserSnapshot, dict[str, Any]]:
         with self._writing(user_id) as write:
             try:
-                result = (await self._request(document, {"id": user_id, "input": user_input})).get(field)
-                user = self._snapshots.read(result.get("user")) if isinstance(result, dict) else None
-                if user is None:
-                    raise ProtocolError("The gateway answered a write without the user.")
+                data = await self._request(document, {"id": user_id, "input": user_input})
+                user, result = self._read_written(data.get(field))
             except BaseException:
                 self._cache.note_change(user_id, None)  # it may have been done all the same
                 raise
             watched = self._watches.note_write(user_id, user)
             self._cache.note_change(user_id, Known(user) if write.alone and not watched else None)
+        return user, result
+
+    def _read_written(self, result: Any) -> tuple[UserSnapshot, dict[str, Any]]:
+        user = self._snapshots.read(result.get("user")) if isinstance(result, dict) else None
+        if user is None:
+            raise ProtocolError("The gateway answered a write without the user.")
         return user, result
 
     @contextlib.contextmanager
