@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores chaos check bench schema settings-docs lock graphiql wheel client-wheel clean
+.PHONY: help run test test-stores chaos check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
 	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
 		|| $(INSTALL) -r requirements/node.txt
 	$(BIN)/python -m bench $(ARGS)
+
+bench-client: $(VENV)/.dev ## Measure how soon a session of the Python client hears of what another has set
+	PYTHONPATH=client/src $(BIN)/python -m bench.client $(ARGS)
 
 schema: $(VENV)/.dev ## Export schema/schema.graphql
 	$(BIN)/userline schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql

@@ -62,6 +62,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._hurry = asyncio.Event()
+        self._closed: UserlineError | None = None
         self._failures = 0
         self._refusals = 0
         self._shown: str | None = None
@@ -73,7 +74,10 @@ class Connection:
         return self._link is not None
 
     def start(self, operation: Operation) -> None:
-        """Run an operation, now or when there is a socket."""
+        """Run an operation, now or when there is a socket. On a closed connection it fails."""
+        if self._closed is not None:
+            operation.on_failure(self._closed)
+            return
         operation_id = self._operations.add(operation)
         self._keep()
         if self._link is not None and not self._link.is_closing:
@@ -105,8 +109,10 @@ class Connection:
         else:
             self._renew(self._link)
 
-    async def close(self) -> None:
-        """Close the socket and end everything that runs here."""
+    async def close(self, error: UserlineError) -> None:
+        """Close the socket and end everything that runs here; what is under way, and what comes yet, fails."""
+        self._closed = error
+        self.fail_all(error)
         self._keep()
         task, self._task = self._task, None
         if task is not None:

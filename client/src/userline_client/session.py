@@ -87,8 +87,7 @@ class Core:
         self._is_closed = True
         error = SessionClosed()
         self._watches.close(error)
-        self.connection.fail_all(error)
-        await self.connection.close()
+        await self.connection.close(error)
         await self._users.close()
 
     def _on_token(self) -> None:
