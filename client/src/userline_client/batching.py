@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from userline_client.documents import encode
-from userline_client.errors import UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -75,7 +74,7 @@ class Batcher:
     async def _answer(self, batch: list[str]) -> None:
         try:
             snapshots = await self._read(batch)
-        except UserlineError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
             for user_id in batch:
                 self._under_way.pop(user_id).set_exception(error)
         except asyncio.CancelledError:

@@ -47,7 +47,7 @@ class ServerError(UserlineError):
 
     def __init__(self, message: str, extensions: dict[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.extensions = extensions or {}
+        self.extensions: dict[str, Any] = extensions or {}
         code = self.extensions.get("code")
         if isinstance(code, str):
             self.code = code
