@@ -37,7 +37,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self.changes = 0
+        self.changes: int = 0
         """Counts the changes; a read notes it when it is sent."""
 
     def get(self, user_id: str) -> Known | None:

@@ -266,7 +266,7 @@ class Connection:
             self._refusals += 1
         if not self._tokens.can_ask or self._refusals > 1:
             self._refusals = 0
-            self._fail(Unauthenticated(reason or "The token is not good.", {"code": Unauthenticated.code}))
+            self._fail(Unauthenticated(reason.removeprefix("Forbidden: ") or "The token is not good."))
             return
         logger.info("The token was refused: %s", reason)
         self._tokens.reject()

@@ -42,8 +42,8 @@ class Core:
         self._is_closed = False
         self._snapshots = Snapshots()
         self._cache = Cache()
-        self.tokens = Tokens(token, on_need_token, self._on_token)
-        self.connection = Connection(url, self.tokens, self, backoff, idle_seconds)
+        self.tokens: Tokens = Tokens(token, on_need_token, self._on_token)
+        self.connection: Connection = Connection(url, self.tokens, self, backoff, idle_seconds)
         self._watches = Watches(self.connection, self._snapshots, self._cache, backoff)
         self._users = Users(self.connection, self._watches, self._snapshots, self._cache, timeout)
 

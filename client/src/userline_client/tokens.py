@@ -59,7 +59,7 @@ class Tokens:
         self._changed = asyncio.Event()
         self._rejected = False
         self.current: str | None = None
-        self.claims = Claims()
+        self.claims: Claims = Claims()
         if token is not None:
             self._take(token)
 
