@@ -109,7 +109,7 @@ def bad_tokens(user_id: str = "alice") -> dict[str, str]:
         "expired": token_of(user_id, exp=now - 60),
         "expired long ago": token_of(user_id, exp=1),
         "exp negative": token_of(user_id, exp=-1),
-        "not yet valid": token_of(user_id, nbf=now + 300),
+        "not yet valid": token_of(user_id, exp=now + 90_000, nbf=now + 86_400),
         "wrong iss": token_of(user_id, iss="another"),
         "iss in another case": token_of(user_id, iss=APP.upper()),
         "iss a list": raw_token(hs, sound | {"iss": [APP]}),
