@@ -23,6 +23,9 @@ _NULL: Final = b"null"
 _ENCODINGS: Final = 8
 """How many projections of one snapshot are kept."""
 
+_LARGE_BYTES: Final = 4096
+"""What is larger is kept alone, so that encodings take no more memory than the users themselves."""
+
 _PROJECTIONS: Final = 1000
 
 _ATTRIBUTES: Final[dict[str, Callable[[UserSnapshot], Any]]] = {
@@ -57,7 +60,7 @@ class Projection:
         encoded = encodings.get(self)
         if encoded is None:
             encoded = orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
-            if len(encodings) >= _ENCODINGS:
+            if len(encodings) >= _ENCODINGS or len(encoded) > _LARGE_BYTES:
                 encodings.clear()
             encodings[self] = encoded
         return encoded

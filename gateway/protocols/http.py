@@ -154,8 +154,13 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         return True
 
     async def _answer_later(self, lane: Lane, taken: Taken, response: Awaitable[bytes]) -> None:
-        body = await response
-        self._answering = False
+        try:
+            body = await response
+        except BaseException:
+            self.transport.abort()  # nobody is left without an answer for ever
+            raise
+        finally:
+            self._answering = False
         self._active_at = self.loop.time()
         if self.transport.is_closing():
             return

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from userline_client.operations import Operation
     from userline_client.tokens import Claims, Tokens
 
-logger = logging.getLogger("userline_client")
+logger: logging.Logger = logging.getLogger("userline_client")
 
 _FORBIDDEN: Final = 4403
 _TOKEN_EXPIRED: Final = 4410

@@ -61,7 +61,7 @@ class Link:
         self._socket = socket
         self._outbox: deque[str] = deque()
         self._wake = asyncio.Event()
-        self.is_closing = False
+        self.is_closing: bool = False
         """Whether this side is closing the socket."""
 
     def send(self, message: str) -> None:

@@ -147,8 +147,8 @@ class UserRef:
         """Watch the user. ``on_snapshot`` is called with the user as it is now, and after each change.
 
         The subscription is ``pending`` when this returns. What ``on_snapshot`` raises is logged. Any number of
-        subscriptions to a user cost as much as one. What the gateway puts off, because its store is away or a limit is
-        reached (such as 1,000 users watched over one socket), is tried again with backoff.
+        subscriptions to a user cost as much as one. What the gateway puts off (its store is away, or a limit is
+        reached, such as 1,000 users watched over one socket) is tried again with backoff.
         """
         if inspect.iscoroutinefunction(on_snapshot):
             raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")

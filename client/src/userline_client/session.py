@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-logger = logging.getLogger("userline_client")
+logger: logging.Logger = logging.getLogger("userline_client")
 
 
 class Core:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from userline_client.snapshot import UserSnapshot
     from userline_client.states import SubscriptionState
 
-logger = logging.getLogger("userline_client")
+logger: logging.Logger = logging.getLogger("userline_client")
 
 T = TypeVar("T")
 
