@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential backoff with full jitter: before the n-th try anything from 0 to ``base * 2**n`` seconds.
+    """Exponential backoff with full jitter.
 
-    It is never more than ``ceiling``. (Full jitter spreads those who lost their connections at the same moment best:
+    It is from 0 to ``base`` seconds before the first try again, to twice that before the next one, and so on, and never
+    more than ``ceiling``. (Full jitter spreads those who lost their connections at the same moment best:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)
     """
 

@@ -58,6 +58,10 @@ class Batcher:
                 answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits
         return await asyncio.shield(answer)
 
+    def forget(self, user_id: str) -> None:
+        """Let later reads of a user not join those under way, which may bring what was before a write."""
+        self._under_way.pop(user_id, None)
+
     async def close(self) -> None:
         """Wait for the end of the reads under way, which has been brought about by others."""
         await asyncio.sleep(0)  # those just collected are sent, and refused
@@ -67,20 +71,25 @@ class Batcher:
         collected, self._collected = self._collected, {}
         self._under_way.update(collected)
         for batch in split(collected):
-            task = asyncio.create_task(self._answer(batch), name="userline read")
+            answers = {user_id: collected[user_id] for user_id in batch}
+            task = asyncio.create_task(self._answer(answers), name="userline read")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, batch: list[str]) -> None:
+    async def _answer(self, answers: dict[str, Answer]) -> None:
         try:
-            snapshots = await self._read(batch)
+            snapshots = await self._read(list(answers))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
-            for user_id in batch:
-                self._under_way.pop(user_id).set_exception(error)
+            for answer in answers.values():
+                answer.set_exception(error)
         except asyncio.CancelledError:
-            for user_id in batch:
-                self._under_way.pop(user_id).cancel()
+            for answer in answers.values():
+                answer.cancel()
             raise
         else:
-            for user_id, snapshot in zip(batch, snapshots, strict=True):
-                self._under_way.pop(user_id).set_result(snapshot)
+            for answer, snapshot in zip(answers.values(), snapshots, strict=True):
+                answer.set_result(snapshot)
+        finally:
+            for user_id, answer in answers.items():
+                if self._under_way.get(user_id) is answer:
+                    del self._under_way[user_id]

@@ -65,6 +65,8 @@ class Connection:
         self._closed: UserlineError | None = None
         self._failures = 0
         self._refusals = 0
+        self.problem: str = ""
+        """Why there is no connection, if there is none."""
         self._shown: str | None = None
         self._shown_claims: Claims | None = None
 
@@ -99,7 +101,8 @@ class Connection:
 
     def use_token(self) -> None:
         """Show the gateway the token that was just set."""
-        self._failures = 0
+        if self._task is None or self._task.done():
+            self._failures = 0
         self._hurry.set()
         if self._link is None or self._link.is_closing:
             return
@@ -167,20 +170,23 @@ class Connection:
             self._judge(code, reason)
         except TokenCallbackFailed as failed:
             logger.warning("on_need_token has failed, and is called again in a while", exc_info=failed.__cause__)
+            self.problem = "on_need_token has failed"
         except InvalidStatus as refused:
             status = refused.response.status_code
-            if status not in _PASSING_STATUSES:
+            if status in _PASSING_STATUSES:
+                self._lost(f"the gateway answered with HTTP status {status}")
+            else:
                 self._fail(ProtocolError(f"The gateway refused the connection with HTTP status {status}."))
         except ProtocolError as error:
             self._fail(error)
         except InvalidURI as error:
             self._fail(ProtocolError(f"The URL is not one: {error}"))
         except InvalidMessage:
-            logger.info("The connection was lost in its handshake")
+            self._lost("it was lost in its handshake")
         except InvalidHandshake as error:
             self._fail(ProtocolError(f"There is no userline gateway at this URL: {error}"))
         except (OSError, WebSocketException) as error:
-            logger.info("There is no connection: %s", error)
+            self._lost(str(error) or type(error).__name__)
 
     async def _use_socket(self) -> None:
         token = await self._tokens.ready()
@@ -188,6 +194,7 @@ class Connection:
         async with open_socket(self._url) as socket:
             await acknowledge(socket, token)
             self._refusals = 0
+            self.problem = ""
             link = self._link = Link(socket)
             helpers = [asyncio.create_task(link.write()), asyncio.create_task(self._keep_token())]
             try:
@@ -256,7 +263,13 @@ class Connection:
         elif code in {_FORBIDDEN, _TOKEN_EXPIRED}:
             self._refused(code, reason)
         else:
-            logger.info("The connection was lost (%s%s)", code, f": {reason}" if reason else "")
+            self._lost(f"it was closed ({code}{f': {reason}' if reason else ''})")
+
+    def _lost(self, problem: str) -> None:
+        """Come back after a pause, also the first time: many may have lost their connections at the same moment."""
+        logger.info("There is no connection: %s", problem)
+        self.problem = problem
+        self._failures = max(self._failures, 1)
 
     def _refused(self, code: int, reason: str) -> None:
         if self._tokens.current != self._shown:

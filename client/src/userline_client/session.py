@@ -67,8 +67,7 @@ class Core:
         return len(self._watches) > 0
 
     def on_lost(self) -> None:
-        """Forget what may be wrong from now on."""
-        self._cache.clear()
+        """Note that changes of watched users may be missed from now on."""
         self._watches.on_lost()
 
     def on_fatal(self, error: UserlineError) -> None:

@@ -115,6 +115,8 @@ class Tokens:
         if self.claims.expires_at is None or not self.can_ask:
             return None
         left = self.claims.expires_at - time.time()
+        if left <= 0:
+            return None  # by this clock, that is: the gateway's may be another, and it says when the token is over
         return max(left - min(_EARLY_SECONDS, left * _EARLY_SHARE), _LEAST_PAUSE)
 
     def _take(self, token: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline_client.batching import Batcher
 from userline_client.cache import Known
@@ -14,12 +14,14 @@ from userline_client.errors import ConnectionTimeout, Disconnected, ProtocolErro
 from userline_client.operations import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
     from userline_client.cache import Cache
     from userline_client.connection import Connection
     from userline_client.snapshot import Snapshots, UserSnapshot
     from userline_client.watches import Watches
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class Users:
 
     async def get(self, user_id: str) -> UserSnapshot | None:
         """Return a user: from the watch or the cache if it is known, or else from the gateway."""
+        arriving = self._watches.arriving(user_id)
+        if arriving is not None:
+            await self._in_time(arriving)
         known = self._watches.get(user_id)
         if known is None and not self._watches.is_doubted(user_id):
             known = self._cache.get(user_id)
@@ -121,6 +126,8 @@ class Users:
             except BaseException:
                 self._cache.note_change(user_id, None)  # it may have been done all the same
                 raise
+            finally:
+                self._batcher.forget(user_id)
             watched = self._watches.note_write(user_id, user)
             self._cache.note_change(user_id, Known(user) if write.alone and not watched else None)
         return user, result
@@ -146,14 +153,20 @@ class Users:
         request = Request(encode_operation(document, variables))
         self._connection.start(request)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await request.result
-        except TimeoutError:
-            raise self._out_of_time() from None
+            return await self._in_time(request.result)
         finally:
             self._connection.stop(request)
+
+    async def _in_time(self, awaited: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await awaited
+        except TimeoutError:
+            raise self._out_of_time() from None
 
     def _out_of_time(self) -> UserlineError:
         if self._connection.is_open:
             return ConnectionTimeout(f"The gateway did not answer within {self._timeout:g} s.")
-        return Disconnected(f"There was no connection to the gateway for {self._timeout:g} s.")
+        problem = self._connection.problem
+        because = f": {problem}" if problem else "."
+        return Disconnected(f"The gateway did not answer within {self._timeout:g} s. There is no connection{because}")

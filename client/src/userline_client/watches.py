@@ -10,7 +10,7 @@ from userline_client.documents import CHANGED, encode_operation
 from userline_client.errors import ProtocolError, RateLimited, StoreUnavailable
 from userline_client.operations import Operation
 from userline_client.states import Failed, Unsubscribed
-from userline_client.subscription import UserSubscription
+from userline_client.subscription import Outcome, UserSubscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +33,18 @@ class Watch(Operation):
         """The latest snapshot that came."""
         self.is_fresh = False
         """Whether no change can have been missed since ``known``."""
-        self.is_doubted = False
-        """Whether a write of this session is known to be done whose event has perhaps not come yet."""
+        self.written: Known | None = None
+        """What a write of this session has answered, as long as it is not certain that ``known`` is not older."""
+        self.arrival: Outcome[None] = Outcome()
+        """Done when ``known`` is fresh, or when that cannot be waited for."""
         self.retry: asyncio.TimerHandle | None = None
         self.failures = 0
         self._watches = watches
+
+    def await_arrival(self) -> None:
+        """Let those who read wait for the next event."""
+        if self.arrival.done():
+            self.arrival = Outcome()
 
     def on_data(self, data: dict[str, Any]) -> bool:
         """Show a snapshot to all subscriptions."""
@@ -85,35 +92,44 @@ class Watches:
     def get(self, user_id: str) -> Known | None:
         """Return what a watched user is now, if that is certain."""
         watch = self._by_id.get(user_id)
-        return watch.known if watch is not None and watch.is_fresh and not watch.is_doubted else None
+        return watch.known if watch is not None and watch.is_fresh and watch.written is None else None
+
+    def arriving(self, user_id: str) -> Outcome[None] | None:
+        """Return what to wait for if a watched user's snapshot is on its way; it raises what ends the watch."""
+        watch = self._by_id.get(user_id)
+        return None if watch is None or watch.arrival.done() else watch.arrival
 
     def is_doubted(self, user_id: str) -> bool:
         """Whether only the gateway knows what a watched user is now."""
         watch = self._by_id.get(user_id)
-        return watch is not None and watch.is_doubted
+        return watch is not None and watch.written is not None
 
     def note_write(self, user_id: str, snapshot: UserSnapshot | None) -> bool:
         """Take what a write of this session has answered; return whether the user is watched.
 
         It is not shown to subscriptions: the watch may have shown a later state already. If it has not shown this one,
-        reads ask the gateway, until the next event or until they agree.
+        reads ask the gateway until an event or an answer says the same as the other. (Not just until the next event,
+        which may have been on its way before the write was done.)
         """
         watch = self._by_id.get(user_id)
         if watch is None or watch.known is None:
             return False
-        watch.is_doubted = watch.known.snapshot != snapshot
+        watch.written = None if watch.known.snapshot == snapshot else Known(snapshot)
         return True
 
     def note_read(self, user_id: str, snapshot: UserSnapshot | None) -> None:
         """Take what a read has answered."""
         watch = self._by_id.get(user_id)
         if watch is not None and watch.known is not None and watch.known.snapshot == snapshot:
-            watch.is_doubted = False
+            watch.written = None
 
     def on_lost(self) -> None:
         """Note that changes may be missed from now on. The subscriptions stay as they are."""
         for watch in self._by_id.values():
             watch.is_fresh = False
+            self._cache.forget(watch.user_id)
+            if watch.retry is None:
+                watch.await_arrival()
 
     def take(self, watch: Watch, data: dict[str, Any]) -> None:
         """Take an event."""
@@ -122,22 +138,25 @@ class Watches:
         snapshot = self._snapshots.read(data["userChanged"])
         watch.known = Known(snapshot)
         watch.is_fresh = True
-        watch.is_doubted = False
         watch.failures = 0
-        self._cache.note_change(watch.user_id, watch.known)
+        if watch.written == watch.known:
+            watch.written = None
+        self._cache.note_change(watch.user_id, watch.known if watch.written is None else None)
+        watch.arrival.resolve(None)
         for subscription in tuple(watch.subscriptions):
             subscription.show(snapshot)
 
     def retry_later(self, watch: Watch) -> None:
         """Subscribe again after a while."""
         watch.is_fresh = False
+        watch.arrival.resolve(None)
         watch.failures += 1
         seconds = self._backoff.seconds(watch.failures)
         watch.retry = asyncio.get_running_loop().call_later(seconds, self._retry, watch)
 
     def fail(self, watch: Watch, error: UserlineError) -> None:
         """End all subscriptions to a user with an error."""
-        self._drop(watch)
+        self._drop(watch, error)
         for subscription in tuple(watch.subscriptions):
             subscription.end(Failed(error), error)
 
@@ -149,12 +168,13 @@ class Watches:
     def close(self, error: UserlineError) -> None:
         """End all subscriptions, as by ``unsubscribe()``; ``error`` goes to those who wait for the first snapshot."""
         for watch in list(self._by_id.values()):
-            self._drop(watch)
+            self._drop(watch, error)
             for subscription in tuple(watch.subscriptions):
                 subscription.end(Unsubscribed(), error)
 
     def _retry(self, watch: Watch) -> None:
         watch.retry = None
+        watch.await_arrival()
         self._connection.start(watch)
 
     def _catch_up(self, watch: Watch, subscription: UserSubscription) -> None:
@@ -167,12 +187,15 @@ class Watches:
             return
         watch.subscriptions.remove(subscription)
         if not watch.subscriptions:
-            known = None if watch.is_doubted else watch.known
+            known = watch.known if watch.written is None else None
             self._drop(watch)
             if watch.is_fresh:
                 self._cache.note_change(user_id, known)
 
-    def _drop(self, watch: Watch) -> None:
+    def _drop(self, watch: Watch, error: UserlineError | None = None) -> None:
+        if error is not None:
+            watch.arrival.reject(error)
+        watch.arrival.resolve(None)
         if watch.retry is not None:
             watch.retry.cancel()
             watch.retry = None
