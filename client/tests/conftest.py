@@ -1,14 +1,17 @@
-"""Fixtures for the tests of the client: a real gateway, and a proxy before it that can be cut."""
+"""Fixtures for the tests of the client: real gateways, and one that says what a test wants."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
+from client.tests.scripted import ScriptedGateway, scripted_gateway
 from tests.support.gateway import RunningGateway
+from tests.support.tokens import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +20,18 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     running = RunningGateway(tmp_path_factory.mktemp("client"))
     yield running
     assert running.stop() == 0, running.log
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that wants tokens."""
+    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
+    yield running
+    assert running.stop() == 0, running.log
+
+
+@pytest_asyncio.fixture
+async def scripted() -> AsyncIterator[ScriptedGateway]:
+    """A gateway of the test's own, that says what the test wants."""
+    async with scripted_gateway() as running:
+        yield running

@@ -8,17 +8,27 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 class Proxy:
-    """Forwards to ``port`` of the loopback address. ``accepted`` counts connections."""
+    """Forwards to ``port`` of the loopback address.
 
-    def __init__(self, port: int) -> None:
+    ``budget`` says of each new connection how many bytes may come back through it before it is cut, which can be in the
+    middle of a message; ``None`` is any number.
+    """
+
+    def __init__(self, port: int, budget: Callable[[], int | None]) -> None:
         self._port = port
+        self.budget = budget
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.is_open = True
+        """Whether new connections are let through; otherwise they are cut at once."""
         self.accepted = 0
+        """How many connections were let through."""
+        self.cuts = 0
+        """How many connections were cut while they were open."""
         self.url = ""
 
     async def start(self) -> asyncio.Server:
@@ -29,6 +39,8 @@ class Proxy:
     def cut(self) -> None:
         """Cut every connection, as a network does that is gone."""
         for pair in list(self._pairs):
+            self._pairs.discard(pair)
+            self.cuts += 1
             for writer in pair:
                 writer.transport.abort()
 
@@ -37,12 +49,15 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         try:
+            if not self.is_open:
+                raise ConnectionAbortedError
             self.accepted += 1
             there, back = await asyncio.open_connection("127.0.0.1", self._port)
             pair = (writer, back)
             self._pairs.add(pair)
             try:
-                await asyncio.gather(_pump(reader, back), _pump(there, writer))
+                _, is_used_up = await asyncio.gather(_pump(reader, back, None), _pump(there, writer, self.budget()))
+                self.cuts += is_used_up
             finally:
                 self._pairs.discard(pair)
                 for each in pair:
@@ -59,18 +74,24 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None) -> bool:
+    """Forward until one side ends or the budget is used up, and return whether it was that."""
+    left = 2**62 if budget is None else budget
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65_536):
-            writer.write(data)
+            writer.write(data[:left])
             await writer.drain()
-    writer.transport.abort()
+            left -= len(data)
+            if left <= 0:
+                break
+    writer.close()
+    return left <= 0
 
 
 @asynccontextmanager
-async def proxy_to(port: int) -> AsyncIterator[Proxy]:
+async def proxy_to(port: int, budget: Callable[[], int | None] = lambda: None) -> AsyncIterator[Proxy]:
     """Start a proxy, and stop it on the way out."""
-    proxy = Proxy(port)
+    proxy = Proxy(port, budget)
     server = await proxy.start()
     try:
         yield proxy

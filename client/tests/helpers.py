@@ -1,0 +1,61 @@
+"""What the tests of several files use."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tests.support.gateway import RunningGateway
+from tests.support.waiting import until
+
+from userline_client import Backoff, Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SOON = Backoff(base=0.005, ceiling=0.02)
+"""For tests that lose connections and do not want to wait."""
+
+_open_sessions = 0
+
+
+def new_id() -> str:
+    """Return the id of a user that no other test has."""
+    return f"user-{uuid4()}"
+
+
+def operations(gateway: RunningGateway, name: str) -> float:
+    """How many operations of this name the gateway has answered."""
+    found = re.findall(
+        rf'^userline_requests_total{{.*operation="{name}".*}} (\S+)$', gateway.http.get("/metrics").text, re.MULTILINE
+    )
+    return sum(map(float, found))
+
+
+@asynccontextmanager
+async def session_with(gateway: RunningGateway | str, **options: Any) -> AsyncIterator[Session]:
+    """Open a session with a gateway or a URL, and check that nothing of it is left behind.
+
+    Of sessions in each other, the outermost checks.
+    """
+    global _open_sessions  # noqa: PLW0603
+    url = gateway.websocket_url if isinstance(gateway, RunningGateway) else gateway
+    before = asyncio.all_tasks()
+    _open_sessions += 1
+    try:
+        async with Session(url, **options) as session:
+            yield session
+    finally:
+        _open_sessions -= 1
+    if not _open_sessions:
+        left = [task for task in asyncio.all_tasks() - before if _is_of_the_client(task)]
+        assert not left, left
+        await until(lambda: asyncio.all_tasks() <= before)  # those at the other end of the socket
+
+
+def _is_of_the_client(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return asyncio.iscoroutine(coroutine) and "userline_client" in coroutine.cr_code.co_filename

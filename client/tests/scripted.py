@@ -1,0 +1,108 @@
+"""A gateway that says what a test wants it to say, when it wants it: what a real one does only now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PATIENCE = 20.0
+
+
+def user(user_id: str, name: str) -> dict[str, Any]:
+    """Return a user as it stands in an answer."""
+    fields = {"custom": {}, "locale": None, "photoUrl": None, "role": "default", "welcomeMessage": None}
+    return {"id": user_id, "name": name, **fields}
+
+
+class ScriptedGateway:
+    """Acknowledges every socket, unless ``refusal`` is set, and leaves the rest to the test."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.sockets = 0
+        self.payloads: list[Any] = []
+        """Those of the ``connection_init`` messages."""
+        self.refusal: tuple[int, str] | None = None
+        """Close code and reason for sockets that say ``connection_init``."""
+        self._socket: ServerConnection | None = None
+        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def serve(self, socket: ServerConnection) -> None:
+        """Take what a client says."""
+        self.sockets += 1
+        self._socket = socket
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] != "connection_init":
+                self._inbox.put_nowait(message)
+                continue
+            self.payloads.append(message.get("payload"))
+            if self.refusal is not None:
+                await socket.close(*self.refusal)
+            else:
+                await socket.send('{"type":"connection_ack"}')
+
+    async def expect(self, kind: str, operation: str = "") -> dict[str, Any]:
+        """Return the next message, which must be of this type, and for ``subscribe`` of this operation."""
+        message = await self.expect_any()
+        assert message["type"] == kind, message
+        assert operation in message.get("payload", {}).get("query", ""), message
+        return message
+
+    async def expect_any(self) -> dict[str, Any]:
+        """Return the next message."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._inbox.get()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the client has said nothing that was not expected."""
+        return self._inbox.empty()
+
+    async def say(self, kind: str, **rest: object) -> None:
+        """Send a message over the newest socket."""
+        await self.say_raw(json.dumps({"type": kind, **rest}))
+
+    async def say_raw(self, text: str) -> None:
+        """Send any text."""
+        assert self._socket is not None
+        await self._socket.send(text)
+
+    async def answer(self, request: dict[str, Any], **data: object) -> None:
+        """Send a result, and for all but subscriptions its end."""
+        await self.say("next", id=request["id"], payload={"data": data})
+        if "subscription" not in request["payload"]["query"]:
+            await self.say("complete", id=request["id"])
+
+    async def refuse(self, request: dict[str, Any], code: str) -> None:
+        """End an operation with an error."""
+        await self.say("error", id=request["id"], payload=[{"message": "No.", "extensions": {"code": code}}])
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Close the newest socket."""
+        assert self._socket is not None
+        await self._socket.close(code, reason)
+
+    def cut(self) -> None:
+        """Cut the newest socket."""
+        assert self._socket is not None
+        self._socket.transport.abort()
+
+
+@asynccontextmanager
+async def scripted_gateway() -> AsyncIterator[ScriptedGateway]:
+    """Start one, and stop it on the way out."""
+    gateway = ScriptedGateway()
+    subprotocols = [Subprotocol("graphql-transport-ws")]
+    async with serve(gateway.serve, "127.0.0.1", 0, subprotocols=subprotocols, close_timeout=1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        gateway.url = f"ws://127.0.0.1:{port}/graphql"
+        yield gateway
