@@ -57,5 +57,4 @@ async def session_with(gateway: RunningGateway | str, **options: Any) -> AsyncIt
 
 
 def _is_of_the_client(task: asyncio.Task[Any]) -> bool:
-    coroutine = task.get_coro()
-    return asyncio.iscoroutine(coroutine) and "userline_client" in coroutine.cr_code.co_filename
+    return any("userline_client" in frame.f_code.co_filename for frame in task.get_stack())

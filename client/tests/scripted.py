@@ -18,7 +18,7 @@ PATIENCE = 20.0
 
 def user(user_id: str, name: str) -> dict[str, Any]:
     """Return a user as it stands in an answer."""
-    fields = {"custom": {}, "locale": None, "photoUrl": None, "role": "default", "welcomeMessage": None}
+    fields: dict[str, Any] = {"custom": {}, "locale": None, "photoUrl": None, "role": "default", "welcomeMessage": None}
     return {"id": user_id, "name": name, **fields}
 
 

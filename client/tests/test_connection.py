@@ -148,6 +148,7 @@ async def test_requests_under_way_are_sent_again(scripted: ScriptedGateway) -> N
             asyncio.create_task(ref.create_if_not_exists(name="A")),
         ]
         sent = [await scripted.expect("subscribe") for _ in asking]
+        again = sent
         for _ in range(3):
             scripted.cut()
             again = [await scripted.expect("subscribe") for _ in asking]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ from client.tests.scripted import ScriptedGateway, user
 from tests.support.waiting import until
 
 from userline_client import Disconnected, StoreUnavailable
-from userline_client import cache as client_cache
 
 if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
@@ -80,13 +80,13 @@ async def test_a_watched_user_costs_no_request(gateway: RunningGateway) -> None:
 async def test_after_thirty_seconds_a_user_is_read_again(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = client_cache.time.monotonic()
-    monkeypatch.setattr(client_cache.time, "monotonic", lambda: now)
+    clock = SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr("userline_client.cache.time", clock)
     async with session_with(gateway) as session:
         ref = session.user(new_id())
         before = operations(gateway, "Users")
         for seconds, reads in ((0.0, 1), (29.9, 1), (30.1, 2)):
-            monkeypatch.setattr(client_cache.time, "monotonic", lambda later=now + seconds: later)
+            clock.monotonic = lambda now=seconds: now
             await ref.get()
             assert operations(gateway, "Users") - before == reads
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,16 +57,17 @@ async def test_where_the_token_stands(scripted: ScriptedGateway) -> None:
 async def test_the_token_of_somebody_else_gets_a_socket_of_its_own(guarded: RunningGateway) -> None:
     ann, bob = new_id(), new_id()
     async with session_with(guarded, token=token_of(ann)) as session:
-        assert session.current_user is session.user(ann)
+        owners = [session.current_user]
         seen: list[UserSnapshot | None] = []
         subscription = session.user(bob).subscribe(seen.append)
         await subscription.connected
         session.set_token(token_of(bob))
-        assert session.current_user is session.user(bob)
+        owners.append(session.current_user)
         await session.user(bob).set(name="Bob")
         await until(lambda: len(seen) == 2)
         session.set_token(token_of(None))
-        assert session.current_user is None
+        owners.append(session.current_user)
+        assert owners == [session.user(ann), session.user(bob), None]
         await session.user(ann).set(name="Ann")
         assert isinstance(subscription.state, Active)
 
@@ -163,7 +165,7 @@ async def test_a_clock_that_is_ahead_does_not_ask_without_end(guarded: RunningGa
         return token_of(user_id)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("userline_client.tokens.time.time", lambda: 2e9 + 1e9)
+        patch.setattr("userline_client.tokens.time", SimpleNamespace(time=lambda: 3e9))
         async with session_with(guarded, on_need_token=next_token, backoff=SOON) as session:
             assert await session.user(user_id).get() is None
             await asyncio.sleep(1)
