@@ -60,9 +60,9 @@ class Cache:
             return snapshot
         return snapshot if entry.known is None else entry.known.snapshot
 
-    def forget(self, user_id: str) -> None:
-        """Know nothing of a user, whose changes may have been missed."""
-        self._entries.pop(user_id, None)
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
 
     def _put(self, user_id: str, known: Known | None) -> None:
         now = time.monotonic()

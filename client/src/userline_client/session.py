@@ -67,7 +67,8 @@ class Core:
         return len(self._watches) > 0
 
     def on_lost(self) -> None:
-        """Note that changes of watched users may be missed from now on."""
+        """Forget what may be wrong from now on."""
+        self._cache.clear()
         self._watches.on_lost()
 
     def on_fatal(self, error: UserlineError) -> None:

@@ -169,4 +169,4 @@ class Users:
             return ConnectionTimeout(f"The gateway did not answer within {self._timeout:g} s.")
         problem = self._connection.problem
         because = f": {problem}" if problem else "."
-        return Disconnected(f"The gateway did not answer within {self._timeout:g} s. There is no connection{because}")
+        return Disconnected(f"There was no connection to the gateway for {self._timeout:g} s{because}")

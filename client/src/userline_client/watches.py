@@ -127,7 +127,6 @@ class Watches:
         """Note that changes may be missed from now on. The subscriptions stay as they are."""
         for watch in self._by_id.values():
             watch.is_fresh = False
-            self._cache.forget(watch.user_id)
             if watch.retry is None:
                 watch.await_arrival()
 
