@@ -158,14 +158,15 @@ class RedisBackend(BroadcastBackend):
                     return event
 
     async def _next(self) -> Event | None:
-        if self._pubsub is None:
-            self._pubsub = await self._join()
+        pubsub = self._pubsub
+        if pubsub is None:
+            pubsub = self._pubsub = await self._join()
             self._pinged = False
             self._pause = 0.0
             self._reasons.clear()
             self._contact.joined()
         try:
-            message = await self._pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
         except ResponseError:
             if not self._pinged:
                 raise
@@ -177,7 +178,7 @@ class RedisBackend(BroadcastBackend):
                 raise TimeoutError("Redis does not answer a ping.")
             self._pinged = True
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._pubsub.ping()
+                await pubsub.ping()
             return None
         self._pinged = False
         if message["type"] != "message":
