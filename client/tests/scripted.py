@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from ssl import SSLContext
 
 PATIENCE = 20.0
 
@@ -98,11 +99,11 @@ class ScriptedGateway:
 
 
 @asynccontextmanager
-async def scripted_gateway() -> AsyncIterator[ScriptedGateway]:
-    """Start one, and stop it on the way out."""
+async def scripted_gateway(tls: SSLContext | None = None) -> AsyncIterator[ScriptedGateway]:
+    """Start one, with TLS if there is a context for it, and stop it on the way out."""
     gateway = ScriptedGateway()
     subprotocols = [Subprotocol("graphql-transport-ws")]
-    async with serve(gateway.serve, "127.0.0.1", 0, subprotocols=subprotocols, close_timeout=1) as server:
+    async with serve(gateway.serve, "127.0.0.1", 0, subprotocols=subprotocols, close_timeout=1, ssl=tls) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        gateway.url = f"ws://127.0.0.1:{port}/graphql"
+        gateway.url = f"{'ws' if tls is None else 'wss'}://127.0.0.1:{port}/graphql"
         yield gateway

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 import statistics
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client.tests.helpers import SOON, new_id, session_with
+from client.tests.helpers import SOON, make_certificate, new_id, session_with
 from client.tests.proxy import proxy_to
-from client.tests.scripted import user
+from client.tests.scripted import scripted_gateway, user
 from tests.support.waiting import until
 from websockets.asyncio.server import serve
 
@@ -32,6 +34,8 @@ from userline_client import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from client.tests.scripted import ScriptedGateway
     from tests.support.gateway import RunningGateway
 
@@ -266,6 +270,30 @@ async def test_all_other_close_codes_are_answered_by_coming_back(scripted: Scrip
         await scripted.close(code)
         await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Ann"))
         await until(lambda: subscription.latest_snapshot is not None)
+
+
+@pytest.mark.behaviour(21)
+async def test_a_gateway_that_is_being_stopped_says_when_to_come_back(scripted: ScriptedGateway) -> None:
+    async with session_with(scripted.url, backoff=Backoff(base=60, ceiling=60)) as session:
+        session.user("a").subscribe()
+        await scripted.expect("subscribe")
+        closed = time.monotonic()
+        await scripted.close(1012, "The gateway is being stopped; retry after 0.3 s")
+        await scripted.expect("subscribe")
+        assert 0.25 < time.monotonic() - closed < 20
+
+
+@pytest.mark.behaviour(27)
+async def test_a_certificate_that_is_not_trusted_is_an_error_at_once(tmp_path: Path) -> None:
+    errors: list[UserlineError] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(make_certificate(tmp_path))
+    async with scripted_gateway(context) as secure:
+        assert secure.url.startswith("wss://")
+        async with session_with(secure.url, on_error=errors.append) as session:
+            with pytest.raises(ProtocolError, match="certificate is not trusted"):
+                await session.user("a").get()
+            assert len(errors) == 1
 
 
 @pytest.mark.behaviour(27)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import gc
+import json
+import pickle
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,6 +16,8 @@ from client.tests.helpers import new_id, session_with
 from userline_client import InvalidInput, Session, SessionClosed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.gateway import RunningGateway
 
 
@@ -45,6 +50,29 @@ async def test_any_other_id_is_fine(gateway: RunningGateway) -> None:
             user = await session.user(user_id).get()
             assert user is not None
             assert (user.id, user.name) == (user_id, user_id)
+
+
+@pytest.mark.behaviour(3)
+async def test_a_snapshot_can_be_copied_pickled_and_written_as_json(gateway: RunningGateway) -> None:
+    async with session_with(gateway) as session:
+        snapshot = (await session.user(new_id()).create_if_not_exists(name="A", custom={"team": "blue"})).user
+    assert json.loads(json.dumps(dataclasses.asdict(snapshot)))["custom"] == {"team": "blue"}
+    changes: list[Callable[[Any], object]] = [
+        lambda custom: custom.__setitem__("team", "red"),
+        lambda custom: custom.__delitem__("team"),
+        lambda custom: custom.__ior__({"team": "red"}),
+        lambda custom: custom.update(team="red"),
+        lambda custom: custom.setdefault("other", ""),
+        lambda custom: custom.pop("team"),
+        lambda custom: custom.popitem(),
+        lambda custom: custom.clear(),
+    ]
+    for same in (snapshot, copy.copy(snapshot), copy.deepcopy(snapshot), pickle.loads(pickle.dumps(snapshot))):  # noqa: S301
+        for change in changes:
+            with pytest.raises(TypeError, match="read-only"):
+                change(same.custom)
+        assert same == snapshot
+        assert same.custom == {"team": "blue"}
 
 
 @pytest.mark.behaviour(3)

@@ -197,6 +197,27 @@ async def test_a_token_that_is_refused_ends_it_all_until_there_is_another(guarde
         assert len(errors) == 1
 
 
+@pytest.mark.behaviour(25)
+async def test_who_never_makes_a_token_is_waited_for_until_one_is_set(guarded: RunningGateway) -> None:
+    ended: list[str] = []
+
+    async def never() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("no longer waited for")
+        return ""
+
+    user_id = new_id()
+    async with session_with(guarded, on_need_token=never, timeout=0.3) as session:
+        with pytest.raises(Disconnected, match="no token has come from on_need_token"):
+            await session.user(user_id).get()
+        assert ended == []
+        session.set_token(token_of(user_id))
+        assert await session.user(user_id).get() is None
+        assert ended == ["no longer waited for"]
+
+
 @pytest.mark.behaviour(26)
 async def test_a_next_token_that_is_refused_too_ends_it_all(guarded: RunningGateway) -> None:
     errors: list[UserlineError] = []

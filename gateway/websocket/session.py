@@ -101,6 +101,8 @@ class _Session:
         self._runtime = runtime
         self._request_id: str = websocket.scope["state"]["request_id"]
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._streams: set[str] = set()
+        """Those of them that are subscriptions."""
         self._background: set[asyncio.Task[None]] = set()
         self._credentials = Credentials(runtime.authenticator, websocket.scope)
         self._expiry: asyncio.TimerHandle | None = None
@@ -229,7 +231,7 @@ class _Session:
         except BadUserInput as error:
             raise Closed(CloseCode.BAD_REQUEST, error.message) from None
         most = self._runtime.settings.max_subscriptions
-        if len(self._operations) + len(self._watches or ()) >= most:
+        if len(self._operations) - len(self._streams) >= most:
             refusal = RateLimited(f"This socket has {most} operations under way, which is the limit.")
             await self._send(self._protocol.error(message.id, [format_refusal(refusal)]))
             return
@@ -247,12 +249,15 @@ class _Session:
             operation = engine.prepare(request, self._runtime.context(self._request_id, viewer))
         except RequestRefused:
             return False
-        if not isinstance(operation, PlannedSubscription):
+        if not isinstance(operation, PlannedSubscription) or self._has_too_many_subscriptions():
             return False
         if not self._watches.start(operation_id, operation, self._protocol.next_prefix(operation_id)):
             return False
         self._runtime.metrics.request(engine.name_of(request), OK, time.perf_counter() - started)
         return True
+
+    def _has_too_many_subscriptions(self) -> bool:
+        return len(self._streams) + len(self._watches or ()) >= self._runtime.settings.max_subscriptions
 
     def _fail(self, operation_id: str, errors: list[FormattedError]) -> None:
         """Tell the client that a subscription cannot go on."""
@@ -263,6 +268,7 @@ class _Session:
         if self._watches is not None and self._watches.stop(operation_id):
             return
         task = self._operations.pop(operation_id, None)
+        self._streams.discard(operation_id)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -276,6 +282,11 @@ class _Session:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
             operation = self._runtime.operations.prepare(request, self._runtime.context(self._request_id, viewer))
             if isinstance(operation, ObservedSubscription):
+                if self._has_too_many_subscriptions():
+                    most = self._runtime.settings.max_subscriptions
+                    refusal = RateLimited(f"This socket has {most} subscriptions, which is the limit.")
+                    raise RequestRefused([format_refusal(refusal)])
+                self._streams.add(operation_id)
                 async with aclosing(operation.events()) as events:
                     async for response in events:
                         await self._send(self._protocol.next(operation_id, response))
@@ -292,6 +303,9 @@ class _Session:
             logger.exception("An operation failed unexpectedly (request id %s).", self._request_id)
             await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
             return
+        finally:
+            if self._operations.get(operation_id) is asyncio.current_task():
+                self._streams.discard(operation_id)
         if self._operations.get(operation_id) is asyncio.current_task():
             del self._operations[operation_id]
         await self._send_last(last)

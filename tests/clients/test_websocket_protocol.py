@@ -340,7 +340,7 @@ def test_an_id_is_free_again_after_complete(gateway: RunningGateway) -> None:
         assert wire.is_alive()
 
 
-def test_as_many_operations_as_allowed_and_not_one_more(strict_gateway: RunningGateway) -> None:
+def test_as_many_subscriptions_as_allowed_and_not_one_more(strict_gateway: RunningGateway) -> None:
     user_id = new_id("many")
     with nothing_left_behind(strict_gateway), open_wire(strict_gateway, TRANSPORT) as wire:
         for operation_id in ("1", "2", "3"):
@@ -351,6 +351,9 @@ def test_as_many_operations_as_allowed_and_not_one_more(strict_gateway: RunningG
         assert (message["type"], message["id"]) == ("error", "4")
         assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert "3" in message["payload"][0]["message"]
+        wire.start("{ app { id } }", operation_id="5")
+        wire.expect("5")
+        wire.expect_complete("5")
         wire.stop("2")
         assert wire.is_alive()
         wire.watch(user_id, "4")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import ssl
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from websockets.exceptions import (
@@ -32,6 +34,8 @@ _FORBIDDEN: Final = 4403
 _TOKEN_EXPIRED: Final = 4410
 # What a gateway closes a socket for that would happen again: the client sent what it must not.
 _FAULTS: Final = frozenset({1008, 1009, 4400, 4401, 4406, 4409, 4429})
+_RESTART: Final = 1012
+_WHEN_TO_COME_BACK: Final = re.compile(r"retry after (\d{1,3}(?:\.\d{1,3})?) s")
 _PASSING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -65,6 +69,8 @@ class Connection:
         self._closed: UserlineError | None = None
         self._failures = 0
         self._refusals = 0
+        self._was_open = False
+        self._hint: float | None = None
         self.problem: str = ""
         """Why there is no connection, if there is none."""
         self._shown: str | None = None
@@ -154,8 +160,9 @@ class Connection:
 
     async def _pause(self) -> None:
         self._hurry.clear()
+        hint, self._hint = self._hint, None
         try:
-            async with asyncio.timeout(self._backoff.seconds(self._failures)):
+            async with asyncio.timeout(self._backoff.seconds(self._failures) if hint is None else hint):
                 await self._hurry.wait()
         except TimeoutError:
             pass
@@ -179,21 +186,25 @@ class Connection:
                 self._fail(ProtocolError(f"The gateway refused the connection with HTTP status {status}."))
         except ProtocolError as error:
             self._fail(error)
-        except InvalidURI as error:
-            self._fail(ProtocolError(f"The URL is not one: {error}"))
         except InvalidMessage:
             self._lost("it was lost in its handshake")
-        except InvalidHandshake as error:
+        except (InvalidHandshake, InvalidURI) as error:
             self._fail(ProtocolError(f"There is no userline gateway at this URL: {error}"))
         except (OSError, WebSocketException) as error:
-            self._lost(str(error) or type(error).__name__)
+            if isinstance(error, ssl.SSLCertVerificationError) and not self._was_open:  # later, somebody will mend it
+                self._fail(ProtocolError(f"The gateway's certificate is not trusted: {error.verify_message}."))
+            else:
+                self._lost(str(error) or type(error).__name__)
 
     async def _use_socket(self) -> None:
+        before, self.problem = self.problem, "no token has come from on_need_token"
         token = await self._tokens.ready()
+        self.problem = before
         self._note_shown(token)
         async with open_socket(self._url) as socket:
             await acknowledge(socket, token)
             self._refusals = 0
+            self._was_open = True
             self.problem = ""
             link = self._link = Link(socket)
             helpers = [asyncio.create_task(link.write()), asyncio.create_task(self._keep_token())]
@@ -264,6 +275,9 @@ class Connection:
             self._refused(code, reason)
         else:
             self._lost(f"it was closed ({code}{f': {reason}' if reason else ''})")
+            hint = _WHEN_TO_COME_BACK.search(reason) if code == _RESTART else None
+            if hint is not None:
+                self._hint = float(hint[1])
 
     def _lost(self, problem: str) -> None:
         """Come back after a pause, also the first time: many may have lost their connections at the same moment."""

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakValueDictionary
 
 from userline_client.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class _ReadOnly(dict[str, str]):
+    """A dict that cannot be changed, which copies and encoders of JSON take for any other."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("A snapshot is read-only; set() changes the user.")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __copy__(self) -> _ReadOnly:
+        return self
+
+    def __deepcopy__(self, memo: object) -> _ReadOnly:
+        return self
+
+    def __reduce__(self) -> tuple[type[_ReadOnly], tuple[dict[str, str]]]:
+        return _ReadOnly, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -49,13 +67,13 @@ class Snapshots:
             snapshot = UserSnapshot(
                 id=user["id"],
                 name=user["name"],
-                custom=MappingProxyType(user["custom"]),
+                custom=_ReadOnly(user["custom"]),
                 locale=user["locale"],
                 photo_url=user["photoUrl"],
                 role=user["role"],
                 welcome_message=user["welcomeMessage"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"The gateway sent a user that is none: {error!r}") from None
         known = self._known.get(snapshot.id)
         if known == snapshot:

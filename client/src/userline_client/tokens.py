@@ -88,16 +88,37 @@ class Tokens:
         return self.current
 
     async def ask(self) -> None:
-        """Call ``on_need_token`` and use what it returns. Raises ``TokenCallbackFailed``."""
+        """Call ``on_need_token`` and use what it returns, unless a token is set meanwhile.
+
+        Raises ``TokenCallbackFailed``.
+        """
         if self._on_need_token is None:
             return
         try:
             token = self._on_need_token()
             if inspect.isawaitable(token):
-                token = await token
-            self.set(token)
+                await self._set_from(token)
+            else:
+                self.set(token)
         except Exception as error:
             raise TokenCallbackFailed from error
+
+    async def _set_from(self, asked: Awaitable[str]) -> None:
+        """Use the token that is awaited, unless another one is set meanwhile: nobody waits for it then."""
+
+        async def wait() -> str:
+            return await asked
+
+        asking = asyncio.create_task(wait(), name="userline on_need_token")
+        setting = asyncio.create_task(self._changed.wait(), name="userline set_token")
+        try:
+            await asyncio.wait((asking, setting), return_when=asyncio.FIRST_COMPLETED)
+            if not setting.done():
+                self.set(asking.result())
+        finally:
+            for task in (asking, setting):
+                task.cancel()
+            await asyncio.gather(asking, setting, return_exceptions=True)
 
     async def renew_in_time(self) -> None:
         """Ask for a new token before the current one expires, each time; never returns.
