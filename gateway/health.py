@@ -34,8 +34,11 @@ class Health:
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Say whether the store answers and changes are heard: 200 if so, else 503. The log has the reason.
 
-        After a gap of the bus it is 503 until every watched user has been read again.
+        After a gap of the bus it is 503 until every watched user has been read again, and from the first signal to stop
+        on it is 503 for good.
         """
+        if self._runtime.drain.begun:
+            return _json({"status": "stopping"}, 503)
         parts = {"store": await self._store_answers(), "bus": self._runtime.coherent}
         ready = all(parts.values())
         body = {"status": "ready" if ready else "not ready"}

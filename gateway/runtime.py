@@ -13,6 +13,7 @@ from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
+from userline.gateway.drain import Drain
 from userline.gateway.metrics.loop import watching_the_loop
 from userline.gateway.metrics.recorder import Metrics
 from userline.gateway.metrics.registry import make_registry
@@ -86,6 +87,7 @@ class Runtime:
         self.sockets = 0
         self.deliveries = Deliveries()
         self.lane_requests = 0
+        self.drain = Drain(settings.drain_seconds)
         self.registry = make_registry(self)
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""

@@ -20,13 +20,16 @@ from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
 from userline.gateway.metrics.workers import WorkerMetrics
 from userline.gateway.protocols.http import make_http_protocol
-from userline.gateway.protocols.websocket import make_websocket_protocol
+from userline.gateway.protocols.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.gateway.runtime import Runtime
 from userline.gateway.workers import follow_parent, run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from types import FrameType
+
+    from userline.gateway.drain import Drain
     from userline.gateway.settings import Settings
 
 logger = logging.getLogger("userline")
@@ -55,7 +58,7 @@ def serve(settings: Settings) -> None:
                     settings.workers,
                     _work_apart,
                     (settings, listener, Path(directory)),
-                    patience=settings.shutdown_seconds + _CLOSING_SECONDS,
+                    patience=settings.drain_seconds + settings.shutdown_seconds + _CLOSING_SECONDS,
                 )
 
 
@@ -82,6 +85,7 @@ def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | 
             max_header_bytes=settings.max_header_bytes,
             header_seconds=settings.header_seconds,
             lane=Lane.of(runtime),
+            drain=runtime.drain,
         ),
         ws=make_websocket_protocol(direct=settings.fast_lane),
         ws_max_size=settings.max_message_bytes,
@@ -90,7 +94,7 @@ def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | 
         ws_ping_timeout=settings.ping_seconds or None,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config), runtime, listener))
+        runner.run(_serve(_Server(config, runtime.drain), runtime, listener))
 
 
 async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.socket) -> None:
@@ -137,11 +141,16 @@ def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> 
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which lets the process end by itself after a signal instead of raising it again."""
+    """Uvicorn's server, which lets its clients go before it ends, and the process end by itself after a signal."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._leaving: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop gracefully at the first signal, at once at the second."""
+        """Call :meth:`handle_exit` for the signals to stop."""
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
@@ -151,3 +160,25 @@ class _Server(uvicorn.Server):
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Uvicorn's signature
+        """Stop: spread over time at SIGTERM, at once at SIGINT and at a second signal, by force at Ctrl+C after that."""
+        if sig == signal.SIGINT and self._drain.is_hurried:
+            self.force_exit = True
+        if sig == signal.SIGINT or self._leaving is not None:
+            self._drain.hurry()
+        if self._leaving is None:
+            self._leaving = asyncio.get_running_loop().create_task(self._let_go(), name="userline-drain")
+
+    async def _let_go(self) -> None:
+        try:
+            await self._drain.run(self._sockets)
+        finally:
+            self.should_exit = True
+
+    def _sockets(self) -> list[BoundedWebSocketProtocol]:
+        return [
+            connection
+            for connection in self.server_state.connections
+            if isinstance(connection, BoundedWebSocketProtocol) and not connection.close_sent
+        ]

@@ -40,6 +40,13 @@ class Serving(BaseModel):
     shutdown_seconds: int = setting(
         "Serving", 10, "How long requests under way may take to finish once the gateway is told to stop.", ge=0
     )
+    drain_seconds: float = setting(
+        "Serving",
+        10,
+        "Over how long sockets are closed, in groups, once the gateway gets SIGTERM; requests are answered meanwhile.",
+        ge=0,
+        le=3600,
+    )
     graphiql: bool = setting(
         "Serving", True, "Answer browsers that open /graphql with GraphiQL. In production the default is false."
     )

@@ -28,10 +28,10 @@ def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...
     """Run ``work(*arguments, number)`` in ``count`` processes until SIGINT or SIGTERM; all must be picklable.
 
     A worker that dies is replaced, under its number. When it is time to stop, each gets SIGTERM, and SIGKILL after
-    ``patience`` seconds.
+    ``patience`` seconds. After SIGINT, and after a second signal, each gets another SIGTERM: the sign to hurry.
     """
     workers = [_Worker(work, (*arguments, number)) for number in range(count)]
-    with _signals() as stop:
+    with _signals() as (stop, hurry):
         for worker in workers:
             worker.start()
         while not stop.is_set():
@@ -40,11 +40,17 @@ def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...
             for worker in workers:
                 if not stop.is_set():
                     worker.replace_if_dead()
-    for worker in workers:
-        worker.stop()
-    deadline = time.monotonic() + patience
-    for worker in workers:
-        worker.join(deadline)
+        for worker in workers:
+            worker.stop()
+        deadline = time.monotonic() + patience
+        time.sleep(0.2)  # two signals at once would be one
+        while time.monotonic() < deadline and any(worker.process.is_alive() for worker in workers):
+            if hurry.wait(0.1):
+                hurry.clear()
+                for worker in workers:
+                    worker.stop()
+        for worker in workers:
+            worker.end()
 
 
 def follow_parent() -> None:
@@ -91,22 +97,27 @@ class _Worker:
         if self.process.is_alive():
             self.process.terminate()
 
-    def join(self, deadline: float) -> None:
-        self.process.join(max(deadline - time.monotonic(), 0))
+    def end(self) -> None:
         if self.process.is_alive():
             logger.error("Worker %s does not end; killing it.", self.process.pid)
             self.process.kill()
-            self.process.join()
+        self.process.join()
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
+def _signals() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Yield an event that the first of SIGINT and SIGTERM sets, and one that SIGINT and every later one sets."""
+    stop, hurry = threading.Event(), threading.Event()
+
+    def take(number: int, _: object) -> None:
+        if number == signal.SIGINT or stop.is_set():
+            hurry.set()
+        stop.set()
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    before = {number: signal.signal(number, take) for number in numbers}
     try:
-        yield stop
+        yield stop, hurry
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

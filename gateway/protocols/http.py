@@ -9,6 +9,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from userline.execution.errors import format_refusal
+from userline.gateway.drain import Drain
 from userline.gateway.protocols.inflow import Inflow, Unparsed
 from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
@@ -37,6 +38,11 @@ _WAITING_BYTES: Final = 65_536
 _LINGER_SECONDS: Final = 1.0
 """How long a refused client may take to read why, before the connection is cut."""
 
+_STOPPING: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 55\r\n"
+    b"retry-after: 1\r\nconnection: close\r\n\r\nThis gateway is being stopped. Connect to another one.\n"
+)
+
 
 class BoundedHTTPProtocol(HttpToolsProtocol):
     """Refuses header blocks that are too large (431) and requests that take too long to arrive (408).
@@ -48,6 +54,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
+    drain: ClassVar[Drain] = Drain(0)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
@@ -130,7 +137,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def _answer(self) -> bool:
         """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
         lane = self.lane
-        if lane is None:
+        if lane is None or self.drain.begun:
             return False
         if self.flow.write_paused:
             self.flow.pause_reading()
@@ -184,6 +191,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        if self.drain.begun and not self.pipeline:
+            cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
         super()._start_asgi_task(cycle, app)
 
     def _cut_off(self) -> None:
@@ -201,6 +210,17 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             self._closing = True
         else:
             super().shutdown()
+        if self.flow.write_paused:
+            self.loop.call_later(_LINGER_SECONDS, self._cut_off)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Begin a socket, unless it would have to end at once."""
+        if self.drain.begun:
+            self._clear_deadline()
+            self.transport.write(_STOPPING)
+            self.transport.close()
+        else:
+            super().handle_websocket_upgrade()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection on which nothing happened for as long as it is kept."""
@@ -296,10 +316,15 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
 
 def make_http_protocol(
-    *, max_header_bytes: int, header_seconds: float, lane: Lane | None = None
+    *, max_header_bytes: int, header_seconds: float, lane: Lane | None = None, drain: Drain | None = None
 ) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
-    attributes: dict[str, Any] = {"max_header_bytes": max_header_bytes, "header_seconds": header_seconds, "lane": lane}
+    attributes: dict[str, Any] = {
+        "max_header_bytes": max_header_bytes,
+        "header_seconds": header_seconds,
+        "lane": lane,
+        "drain": drain or Drain(0),
+    }
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)
 
 

@@ -40,6 +40,9 @@ _PATIENCE: Final = 5.0
 _PATIENCE_ONCE_EXPIRED: Final = 0.5
 """How long, and how long it may take to answer the close, if its token has expired: within a second it is gone."""
 
+_PATIENCE_AT_THE_END: Final = 1.0
+"""How long it may take to read and answer the close of a gateway that stops."""
+
 _TEXT: Final = 0x81
 _TEXT_2: Final = b"\x81\x7e"
 _TEXT_8: Final = b"\x81\x7f"
@@ -212,10 +215,25 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.get_write_buffer_size():
             self.transport.abort()
 
+    def leave(self, *, retry_after: float) -> None:
+        """Close because the gateway stops, and tell the client after how many seconds to connect again."""
+        if self.close_sent or not self.handshake_complete:
+            return
+        reason = f"This gateway is being stopped; retry after {retry_after:.1f} s"
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.SERVICE_RESTART, "reason": reason})
+        self.conn.send_close(CloseCode.SERVICE_RESTART, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(_PATIENCE_AT_THE_END, self.transport.abort)
+
     def shutdown(self) -> None:
-        """Close because the gateway stops, and do not wait for ever for who does not read."""
-        super().shutdown()
-        self.loop.call_later(_PATIENCE, self.transport.abort)
+        """End, and do not wait for who does not read."""
+        if self.handshake_complete:
+            self.leave(retry_after=0)
+        else:
+            super().shutdown()
+        self.loop.call_later(_PATIENCE_AT_THE_END, self.transport.abort)
 
     def send_receive_event_to_app(self) -> None:
         """Hand over a message, and close for one that is no UTF-8; Uvicorn would log what a client did as a failure."""

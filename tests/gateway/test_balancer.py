@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,11 @@ NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { 
 @pytest.fixture
 def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
     redis = RedisServer(tmp_path)
-    running = [RunningGateway(tmp_path, "--bus-url", redis.url) for _ in range(2)]
+    running = [RunningGateway(tmp_path, "--bus-url", redis.url, "--drain-seconds", "5") for _ in range(2)]
     yield running
     for gateway in running:
         if gateway.process.poll() is None:
+            gateway.process.send_signal(signal.SIGINT)
             assert gateway.stop() == 0, gateway.log
         assert "Traceback" not in gateway.log, gateway.log
     redis.kill()
@@ -103,9 +105,11 @@ async def test_a_gateway_that_is_stopped_is_noticed_by_nobody_but_its_sockets(
         await until(lambda: all(watching.last("alice") == "0" for watching in watchers))
         asking = [asyncio.create_task(ask(http)) for _ in range(4)]
         await asyncio.sleep(0.5)
-        assert await asyncio.to_thread(gateways[0].stop) == 0
-        await until(lambda: sum(watching.closed for watching in watchers) == 3)
+        stopped = asyncio.create_task(asyncio.to_thread(gateways[0].stop))
+        await until(lambda: any(watching.closed for watching in watchers))
         again = [await Watching.start(balancer.websocket_url, ["alice"]) for _ in range(3)]
+        assert await stopped == 0
+        assert sum(watching.closed for watching in watchers) == 3
         await set_name(http, "1")
         watchers += again
         await until(lambda: all(watching.closed or watching.last("alice") == "1" for watching in watchers))

@@ -32,6 +32,7 @@ def test_the_defaults() -> None:
         "workers": 1,
         "env": "development",
         "shutdown_seconds": 10,
+        "drain_seconds": 10,
         "graphiql": True,
         "introspection": True,
         "get_queries": True,

@@ -32,7 +32,7 @@ class RunningGateway:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")}
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--store-url", f"sqlite:///{self.database}", *flags],
+                [*command, "--store-url", f"sqlite:///{self.database}", "--drain-seconds", "0", *flags],
                 cwd=directory,
                 env=clean | (env or {}),
                 stdout=log,

@@ -1,0 +1,73 @@
+"""Stopping without a stampede: sockets are asked to leave in groups, so that their clients do not come back all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+logger = logging.getLogger("userline")
+
+_GROUP_SECONDS: Final = 0.1
+"""How far apart the groups are."""
+
+_SHARE: Final = 0.9
+"""The part of the time in which all sockets are asked: the last of them need time to answer."""
+
+_HINT_SECONDS: Final = 1.0
+"""Over how much time the clients of one group are asked to come back, at least."""
+
+
+class Leaving(Protocol):
+    """A socket that can be asked to leave."""
+
+    def leave(self, *, retry_after: float) -> None:
+        """Close with 1012, and tell the client after how many seconds to connect again."""
+
+
+class Drain:
+    """The end of a gateway's life. ``begun`` from the first signal on: no new sockets, and no more kept connections."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._hurry = asyncio.Event()
+        self.begun = False
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether everybody is let go now."""
+        return self._hurry.is_set()
+
+    def hurry(self) -> None:
+        """Let everybody go now, also while ``run`` is under way."""
+        self._hurry.set()
+
+    async def run(self, sockets: Callable[[], Iterable[Leaving]]) -> None:
+        """Ask all sockets to leave, in groups spread over the time there is; return when it is over.
+
+        ``sockets`` returns those that are still open and have not been asked.
+        """
+        self.begun = True
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        ends = started + self._seconds
+        if not self.is_hurried and self._seconds:
+            many = sum(1 for _ in sockets())
+            logger.info("Stopping: %d sockets are asked to leave within %g s. Ctrl+C: at once.", many, self._seconds)
+        while not self.is_hurried and loop.time() < ends:
+            waiting = list(sockets())
+            groups_left = max((started + self._seconds * _SHARE - loop.time()) / _GROUP_SECONDS, 1.0)
+            for socket in random.sample(waiting, min(len(waiting), math.ceil(len(waiting) / groups_left))):
+                socket.leave(retry_after=random.uniform(0, _HINT_SECONDS))  # noqa: S311 - spreads load, hides nothing
+            try:
+                async with asyncio.timeout(min(_GROUP_SECONDS, max(ends - loop.time(), 0))):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+        for socket in list(sockets()):
+            socket.leave(retry_after=random.uniform(0, max(self._seconds, _HINT_SECONDS)))  # noqa: S311
