@@ -111,7 +111,17 @@ class Site:
             environment |= {"USERLINE_SECRET": SECRET, "USERLINE_ENV": "production"}
             if name == LANE_OFF:
                 environment["USERLINE_FAST_LANE"] = "false"
-            command = [sys.executable, "-m", "userline", "serve", "--port", "0", "--no-access-log"]
+            command = [
+                sys.executable,
+                "-m",
+                "userline",
+                "serve",
+                "--port",
+                "0",
+                "--no-access-log",
+                "--drain-seconds",
+                "0",
+            ]
             command += ["--store-url", store, *flags]
         async with running(name, command, home, environment) as server:
             yield server

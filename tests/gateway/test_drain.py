@@ -146,7 +146,7 @@ async def test_who_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
         stalled = [stall(gateway) for _ in range(5)]
         # More than the system's buffers take, so that the gateway has something that it cannot send.
         for number in range(400):
-            gateway.set_user("alice", welcomeMessage=f"{number}" + "x" * 30_000)
+            gateway.set_user("alice", name="Alice", welcomeMessage=f"{number}" + "x" * 30_000)
         began = time.monotonic()
         gateway.process.send_signal(signal.SIGTERM)
         assert await exit_code(gateway) == 0
