@@ -1,4 +1,4 @@
-"""Stopping without a stampede: sockets are asked to leave in groups, so that their clients do not come back all at once."""
+"""Stopping without a stampede: sockets are asked to leave in groups, so that clients do not come back all at once."""
 
 from __future__ import annotations
 

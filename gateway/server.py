@@ -26,7 +26,6 @@ from userline.gateway.workers import follow_parent, run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
     from types import FrameType
 
     from userline.gateway.drain import Drain
@@ -162,7 +161,7 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Uvicorn's signature
-        """Stop: spread over time at SIGTERM, at once at SIGINT and at a second signal, by force at Ctrl+C after that."""
+        """Stop: spread over time at SIGTERM; at once at SIGINT and a second signal; by force at SIGINT after that."""
         if sig == signal.SIGINT and self._drain.is_hurried:
             self.force_exit = True
         if sig == signal.SIGINT or self._leaving is not None:

@@ -259,6 +259,13 @@ class _Session:
     def _has_too_many_subscriptions(self) -> bool:
         return len(self._streams) + len(self._watches or ()) >= self._runtime.settings.max_subscriptions
 
+    def _count_subscription(self, operation_id: str) -> None:
+        if self._has_too_many_subscriptions():
+            most = self._runtime.settings.max_subscriptions
+            refusal = RateLimited(f"This socket has {most} subscriptions, which is the limit.")
+            raise RequestRefused([format_refusal(refusal)])
+        self._streams.add(operation_id)
+
     def _fail(self, operation_id: str, errors: list[FormattedError]) -> None:
         """Tell the client that a subscription cannot go on."""
         self._runtime.metrics.request(REFUSED, errors[0]["extensions"]["code"], 0.0)
@@ -282,11 +289,7 @@ class _Session:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
             operation = self._runtime.operations.prepare(request, self._runtime.context(self._request_id, viewer))
             if isinstance(operation, ObservedSubscription):
-                if self._has_too_many_subscriptions():
-                    most = self._runtime.settings.max_subscriptions
-                    refusal = RateLimited(f"This socket has {most} subscriptions, which is the limit.")
-                    raise RequestRefused([format_refusal(refusal)])
-                self._streams.add(operation_id)
+                self._count_subscription(operation_id)
                 async with aclosing(operation.events()) as events:
                     async for response in events:
                         await self._send(self._protocol.next(operation_id, response))
