@@ -7,10 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.hub import Miss
+from userline.resolvers.aftermath import Aftermath
 from userline.resolvers.batcher import Batcher
 from userline.resolvers.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
 from userline.storage.protocol import MAX_WRITES
-from userline.users.errors import BadUserInput, BatchRefused, Forbidden, Problem, UserSyncDisabled
+from userline.users.errors import (
+    BadUserInput,
+    BatchRefused,
+    Forbidden,
+    Problem,
+    StoreUnavailable,
+    UserSyncDisabled,
+)
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
 from userline.users.viewer import ClientUserSyncing, check_may_write
 
@@ -57,11 +65,13 @@ class Users:
         self._syncing = syncing
         self._pacer = pacer or Pacer()
         self.batcher = Batcher(store, hub)
+        self._aftermath = Aftermath(store, hub, bus)
         self._writes_under_way: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
         await asyncio.gather(*self._writes_under_way, return_exceptions=True)
+        await self._aftermath.close()
         await self.batcher.close()
 
     async def get(self, user_id: str) -> UserSnapshot | None:
@@ -253,7 +263,11 @@ class Users:
         self, user_id: str, write: Coroutine[None, None, WriteResult]
     ) -> tuple[UserSnapshot, WriteResult]:
         with self._hub.reading([user_id]) as reading:
-            result = await write
+            try:
+                result = await write
+            except StoreUnavailable:
+                self._aftermath.look_at([user_id])
+                raise
             newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
         if result.snapshot_changed:
             self._bus.publish(result.after.snapshot)
@@ -261,7 +275,11 @@ class Users:
 
     async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
         with self._hub.reading(patches) as reading:
-            results = await self._store.patch_many(patches)
+            try:
+                results = await self._store.patch_many(patches)
+            except StoreUnavailable:
+                self._aftermath.look_at(patches)
+                raise
             for user_id, result in results.items():
                 reading.confirm(user_id, result.after.snapshot)
         for result in results.values():

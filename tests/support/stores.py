@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """Keeps users in a dict. ``reads`` has the ids of each read; every call raises ``failure`` while it is set."""
+    """Keeps users in a dict. ``reads`` has the ids of each read; every call raises ``failure`` while it is set.
+
+    ``patch`` and ``patch_many`` raise ``lost_answer`` after they have written, while it is set.
+    """
 
     def __init__(self) -> None:
         self.users: dict[str, UserRecord] = {}
         self.reads: list[list[str]] = []
         self.failure: Exception | None = None
+        self.lost_answer: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -55,6 +59,7 @@ class MemoryStore:
         after = apply(patch, before, user_id=user_id, now=1, rules=Rules())
         self.users[user_id] = after
         await self.gate.wait()
+        self._lose_answer()
         return WriteResult(before, after)
 
     async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
@@ -71,6 +76,7 @@ class MemoryStore:
             raise BatchRefused(errors)
         self.users.update((user_id, result.after) for user_id, result in results.items())
         await self.gate.wait()
+        self._lose_answer()
         return results
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
@@ -89,6 +95,10 @@ class MemoryStore:
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         self._fail()
         return [self.users[user_id] for user_id in sorted(self.users) if user_id > (after or "")][:limit]
+
+    def _lose_answer(self) -> None:
+        if self.lost_answer is not None:
+            raise self.lost_answer
 
     def _fail(self) -> None:
         if self.failure is not None:

@@ -1,0 +1,106 @@
+"""What became of writes whose store gave no answer: they may have been done, and nobody was told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import OrderedDict
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from userline.storage.protocol import MAX_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from userline.changes.bus import Bus
+    from userline.changes.hub import Hub
+    from userline.storage.protocol import UserStore
+
+logger = logging.getLogger("userline.users")
+
+LATER_SECONDS: Final = 5.0
+"""When a user is looked at again: a write that was given up may still be done after the first look."""
+
+MOST_WAITING: Final = 10_000
+"""How many users are remembered; of those beyond, watchers hear by the slow re-read."""
+
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+
+
+class Aftermath:
+    """Reads users whose write had no outcome, as soon as the store answers again, and publishes what is there.
+
+    So the other gateways hear of a write that was done after all, also if nobody repeats it. For one event loop.
+    """
+
+    def __init__(self, store: UserStore, hub: Hub, bus: Bus) -> None:
+        self._store = store
+        self._hub = hub
+        self._bus = bus
+        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._more = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def look_at(self, user_ids: Iterable[str]) -> None:
+        """Find out about the last write of these users."""
+        for user_id in user_ids:
+            self._waiting[user_id] = None
+            self._waiting.move_to_end(user_id)
+            if len(self._waiting) > MOST_WAITING:
+                self._waiting.popitem(last=False)
+        self._more.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="userline-aftermath")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause = 0.05
+        seen: dict[str, int] = {}
+        while self._waiting or seen:
+            if not self._waiting and await self._more_within(LATER_SECONDS):
+                continue
+            again = not self._waiting
+            ids = list(islice(seen if again else self._waiting, MAX_BATCH))
+            try:
+                versions = await self._tell(ids, seen)
+            except Exception as error:  # noqa: BLE001 - it is tried until the store answers
+                logger.debug("Users whose write had no outcome cannot be read yet: %s", error)
+                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                continue
+            pause = 0.05
+            for user_id in ids:
+                (seen if again else self._waiting).pop(user_id, None)
+            if not again:
+                seen |= versions
+
+    async def _more_within(self, seconds: float) -> bool:
+        """Wait, and return whether there is more to look at before the time is over."""
+        self._more.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._more.wait()
+        except TimeoutError:
+            return False
+
+    async def _tell(self, ids: list[str], seen: dict[str, int]) -> dict[str, int]:
+        """Read users and publish those that were not seen at this version; return the versions (0: no such user)."""
+        versions: dict[str, int] = {}
+        with self._hub.reading(ids) as reading:
+            for user_id, record in zip(ids, await self._store.get_many(ids), strict=True):
+                snapshot = record.snapshot if record else None
+                reading.confirm(user_id, snapshot)
+                versions[user_id] = snapshot.version if snapshot else 0
+                if snapshot is not None and seen.get(user_id) != snapshot.version:
+                    self._bus.publish(snapshot)
+        return versions
