@@ -4,7 +4,8 @@ One entry per user held, with the newest snapshot known and the watchers. The hu
 bring it snapshots, and it keeps the newest by version, so that nobody is ever shown an older one than before.
 
 An entry may be answered from for ``ttl`` seconds after the store confirmed it, or for as long as somebody watches it.
-At most ``capacity`` entries without watchers are kept, the longest unused go first.
+At most ``capacity`` entries without watchers are kept. Those that nobody has asked for since they were last passed over
+go first (the second-chance algorithm): a hit then costs no more than a mark.
 
 While the bus is away the hub hears of no changes and so answers nothing (``lose_touch``); when the bus is back, what is
 held is in doubt until the store has confirmed it anew (``regain_touch``).
@@ -38,13 +39,14 @@ MISS: Final = Miss()
 
 
 class _Entry:
-    __slots__ = ("confirmed_at", "pins", "snapshot", "version", "watchers")
+    __slots__ = ("confirmed_at", "pins", "snapshot", "used", "version", "watchers")
 
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
         self.confirmed_at = -math.inf
         self.pins = 0
+        self.used = False
         self.watchers: set[HubWatcher] = set()
 
 
@@ -58,7 +60,7 @@ class Hub:
         self._capacity = capacity
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
-        # Users without watchers, the longest unused first; users with watchers, the longest unconfirmed first.
+        # Users without watchers, the next to go first; users with watchers, the longest unconfirmed first.
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._watched: OrderedDict[str, None] = OrderedDict()
         self._in_touch = True
@@ -83,8 +85,7 @@ class Hub:
         if entry is None or not self._may_answer(entry):
             self.misses += 1
             return MISS
-        if user_id in self._idle:
-            self._idle.move_to_end(user_id)
+        entry.used = True
         self.hits += 1
         return entry.snapshot
 
@@ -92,15 +93,14 @@ class Hub:
         """Return the snapshots held of all these users, or None if the store must be read for any of them."""
         if not self._in_touch:
             return None
-        entries, idle = self._entries, self._idle
         oldest = self._clock() - self._ttl
         found = []
-        for user_id in user_ids:
-            entry = entries.get(user_id)
-            if entry is None or entry.confirmed_at <= (-math.inf if entry.watchers else oldest):
+        for entry in map(self._entries.get, user_ids):
+            if entry is None:
                 return None
-            if user_id in idle:
-                idle.move_to_end(user_id)
+            if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == -math.inf):
+                return None
+            entry.used = True
             found.append(entry.snapshot)
         self.hits += len(found)
         return found
@@ -262,10 +262,23 @@ class Hub:
         if entry.confirmed_at == -math.inf:
             self._entries.pop(user_id, None)
             return
-        self._idle[user_id] = None
-        while len(self._idle) > self._capacity:
-            oldest, _ = self._idle.popitem(last=False)
-            del self._entries[oldest]
+        if not self._capacity:
+            del self._entries[user_id]
+            return
+        if user_id not in self._idle:
+            self._make_room()
+            self._idle[user_id] = None
+
+    def _make_room(self) -> None:
+        idle, entries = self._idle, self._entries
+        while len(idle) >= self._capacity:
+            next_to_go = next(iter(idle))
+            entry = entries[next_to_go]
+            if entry.used:
+                entry.used = False
+                idle.move_to_end(next_to_go)
+            else:
+                del idle[next_to_go], entries[next_to_go]
 
 
 def _was_edited(entry: _Entry, snapshot: UserSnapshot | None, known: int) -> bool:
