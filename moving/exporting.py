@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import orjson
@@ -13,11 +12,11 @@ from userline.moving.checkpoint import MoveRefused, open_private, write_whole
 from userline.moving.lines import encode_line
 from userline.moving.patience import patiently
 from userline.moving.progress import Progress
-from userline.storage.protocol import MAX_BATCH
+from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from userline.storage.protocol import UserStore
@@ -65,18 +64,30 @@ async def export_to_file(
     return Exported(users, complete=True)
 
 
-async def pages(store: UserStore, *, after: str | None = None) -> AsyncIterator[list[UserRecord]]:
+async def pages(store: UserStore, *, after: str | None = None) -> AsyncGenerator[list[UserRecord], None]:
     """Yield all users in order of id, from the one that follows ``after``. Waits for a store that is away for a bit.
 
     Each is as it was when its page was read.
     """
-    while True:
-        page = await patiently(partial(store.list_users, limit=MAX_BATCH, after=after))
-        if page:
-            yield page
-            after = page[-1].snapshot.id
-        if len(page) < MAX_BATCH:
-            return
+    walk: AsyncGenerator[list[UserRecord], None] | None = None
+
+    async def next_page() -> list[UserRecord] | None:
+        nonlocal walk
+        walk = walk or store.walk(after=after)
+        try:
+            return await anext(walk, None)
+        except StoreUnavailable:
+            walk = None  # another one goes on
+            raise
+
+    try:
+        while (page := await patiently(next_page)) is not None:
+            if page:
+                after = page[-1].snapshot.id
+                yield page
+    finally:
+        if walk is not None:
+            await walk.aclose()
 
 
 def _check_note(part: Path, note: Path, identity: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -127,6 +127,13 @@ class UserStore(Protocol):
         Ids are ordered by their code points, which is also the order of their UTF-8 bytes. There need not be a user
         with the id ``after``. ``limit`` is 1 to ``MAX_BATCH``, else ValueError. A user who is there during a whole walk
         from page to page is on exactly one of them.
+        """
+
+    def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+        """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``.
+
+        A user who is there during the whole walk is in exactly one of them, and as it was when the list was read. When
+        the store goes away in the middle (StoreUnavailable), another walk goes on after the last user seen.
         """
 
 

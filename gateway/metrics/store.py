@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 
     from userline.gateway.metrics.recorder import Metrics
     from userline.storage.protocol import UserStore, WriteResult
@@ -66,6 +66,10 @@ class MeasuredStore:
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         """List users."""
         return await self._measured("list_users", self._store.list_users(limit=limit, after=after))
+
+    def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+        """Walk from user to user, which is not for gateways and not measured."""
+        return self._store.walk(after=after)
 
     async def _measured(self, call: str, work: Awaitable[T]) -> T:
         started = time.perf_counter()

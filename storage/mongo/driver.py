@@ -17,6 +17,8 @@ from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
+from userline.storage.protocol import MAX_BATCH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -45,6 +47,16 @@ class Stream(Protocol):
 
     async def try_next(self) -> Mapping[str, Any] | None:
         """Return the next change, or None if there was none for a while."""
+
+    async def close(self) -> None:
+        """Let go of the server's cursor."""
+
+
+class Cursor(Protocol):
+    """A cursor of either driver."""
+
+    async def to_list(self, length: int) -> list[Document]:
+        """Return the next documents; none at the end."""
 
     async def close(self) -> None:
         """Let go of the server's cursor."""
@@ -80,6 +92,11 @@ class Driver:
         cursor = self._database[USERS].find({"_id": {"$gt": after}}, limit=limit, batch_size=limit, sort=[("_id", 1)])
         documents: list[Document] = await cursor.to_list(None)
         return documents
+
+    def find_all(self, *, after: str) -> Cursor:
+        """Return a cursor of all documents whose ids are strings past ``after``, in the order of their bytes."""
+        cursor: Cursor = self._database[USERS].find({"_id": {"$gt": after}}, sort=[("_id", 1)], batch_size=MAX_BATCH)
+        return cursor
 
     async def find_one(self, collection: str, query: Document) -> Document | None:
         """Return one document that matches."""

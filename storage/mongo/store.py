@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
@@ -146,6 +147,22 @@ class MongoUserStore:
                 break
             last = documents[-1]["_id"]
         return found
+
+    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+        """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
+        connection = self._opened()
+        cursor = connection.driver.find_all(after=after or "")
+
+        async def read(_: Driver) -> list[Document]:
+            documents: list[Document] = await cursor.to_list(MAX_BATCH)
+            return documents
+
+        try:
+            while documents := await connection.run(read, connection.deadline):
+                yield _users(documents)
+        finally:
+            with suppress(*FAILURES):
+                await cursor.close()
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""

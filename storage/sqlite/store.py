@@ -20,7 +20,7 @@ from userline.users.patch import apply
 from userline.users.replacement import Put, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -167,6 +167,12 @@ class SQLiteUserStore:
         if not 1 <= limit <= MAX_BATCH:
             raise ValueError(f"list_users returns 1 to {MAX_BATCH} users, not {limit}.")
         return [*(await self._ask_reader(_Page(after or "", limit))).values()]
+
+    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+        """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
+        while page := await self.list_users(limit=MAX_BATCH, after=after):
+            yield page
+            after = page[-1].snapshot.id
 
     async def _write_one(self, user_id: str, patch: UserPatch, *, leave_existing: bool = False) -> WriteResult:
         try:

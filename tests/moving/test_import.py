@@ -328,6 +328,14 @@ class TestExport:
         with pytest.raises(MoveRefused, match="of another store"):
             await self.export(desk, tmp_path / "out.jsonl")
 
+    async def test_a_store_that_goes_away_in_the_middle_is_waited_for(self, desk: Desk) -> None:
+        ids = []
+        async for page in pages(desk.store):
+            ids += [record.snapshot.id for record in page]
+            desk.store.failure = StoreUnavailable() if len(ids) == 1000 else None
+            asyncio.get_running_loop().call_later(0.15, setattr, desk.store, "failure", None)
+        assert ids == sorted(desk.store.users)
+
     async def test_a_multiple_of_a_page_ends(self, desk: Desk) -> None:
         for user_id in sorted(desk.store.users)[2000:]:
             del desk.store.users[user_id]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
@@ -122,3 +123,25 @@ class MovingContract:
             await unopened.put_many([record_of("a")], overwrite=False)
         with pytest.raises(StoreUnavailable):
             await unopened.count_users()
+
+    async def test_a_walk_meets_everybody_once_in_order(self, store: UserStore) -> None:
+        ids = [f"user {number:04}" for number in range(2 * MAX_BATCH + 1)]
+        puts = [record_of(user_id) for user_id in ids]
+        for start in range(0, len(puts), MAX_PUTS):
+            await store.put_many(puts[start : start + MAX_PUTS], overwrite=False)
+        async with aclosing(store.walk(after=None)) as walk:
+            pages = [page async for page in walk]
+        assert max(map(len, pages)) <= MAX_BATCH
+        assert [record for page in pages for record in page] == puts
+        async with aclosing(store.walk(after="user 1999")) as walk:
+            assert [record.snapshot.id for page in [page async for page in walk] for record in page] == ["user 2000"]
+        async with aclosing(store.walk(after=ids[-1])) as walk:
+            assert [page async for page in walk] == []
+
+    async def test_a_walk_may_be_given_up_and_users_added_meanwhile(self, store: UserStore) -> None:
+        await store.put_many([record_of(user_id) for user_id in ("a", "b", "c")], overwrite=False)
+        async with aclosing(store.walk(after=None)) as walk:
+            assert [record.snapshot.id for record in await anext(walk)] == ["a", "b", "c"]
+        await store.put_many([record_of("d")], overwrite=False)
+        async with aclosing(store.walk(after="b")) as walk:
+            assert [record.snapshot.id for record in await anext(walk)] == ["c", "d"]

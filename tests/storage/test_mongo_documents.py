@@ -111,6 +111,8 @@ async def test_documents_that_are_not_users_are_not_listed(
     assert [record.snapshot.id for record in page] == ["alice", "yves"]
     page = await store.list_users(limit=2, after="yves")
     assert [record.snapshot.id for record in page] == ["zoe"]
+    walked = [record.snapshot.id async for page in store.walk(after=None) for record in page]
+    assert walked == ["alice", "yves", "zoe"]
 
 
 @pytest.mark.parametrize(

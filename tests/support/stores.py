@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from userline.storage.protocol import MAX_WRITES, WriteResult, check_puts
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts
 from userline.users.errors import BadUserInput, BatchRefused
 from userline.users.patch import UserPatch, apply
 from userline.users.replacement import Put, put
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from userline.users.record import UserRecord
 
@@ -95,6 +95,11 @@ class MemoryStore:
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         self._fail()
         return [self.users[user_id] for user_id in sorted(self.users) if user_id > (after or "")][:limit]
+
+    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+        while page := await self.list_users(limit=MAX_BATCH, after=after):
+            yield page
+            after = page[-1].snapshot.id
 
     def _lose_answer(self) -> None:
         if self.lost_answer is not None:
