@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -87,6 +88,7 @@ class _RuntimeCollector(Collector):
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_sockets": ("Open WebSockets.", runtime.sockets),
+            "userline_tasks": ("Tasks of the event loop.", len(asyncio.all_tasks())),
             "userline_new_sockets": (
                 "Open WebSockets that have not said yet who they are.",
                 len(runtime.new_sockets),

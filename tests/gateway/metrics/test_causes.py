@@ -195,11 +195,12 @@ def test_documents(meters: Meters) -> None:
 
 async def test_sockets_watchers_and_deliveries(meters: Meters) -> None:
     url = meters.gateway.websocket_url
-    before = {name: meters.value(name) for name in ("userline_sockets", "userline_watchers")}
+    before = {name: meters.value(name) for name in ("userline_sockets", "userline_tasks", "userline_watchers")}
     watching = await Watching.start(url, ["w1", "w2", "w3"])
     await until(lambda: all(watching.seen.values()))
     assert meters.value("userline_sockets") == before["userline_sockets"] + 1
     assert meters.value("userline_watchers") == before["userline_watchers"] + 3
+    assert meters.value("userline_tasks") > before["userline_tasks"]
     delivered = meters.value("userline_deliveries_total")
     await asyncio.to_thread(meters.gateway.set_user, "w1", name="Now")
     await until(lambda: watching.last("w1") == "Now")
@@ -207,7 +208,8 @@ async def test_sockets_watchers_and_deliveries(meters: Meters) -> None:
     await watching.stop()
     await until(lambda: meters.value("userline_watchers") == before["userline_watchers"])
     await until(lambda: meters.value("userline_sockets") == before["userline_sockets"])
-    MOVED.update(("userline_sockets", "userline_watchers", "userline_deliveries_total"))
+    await until(lambda: meters.value("userline_tasks") == before["userline_tasks"])
+    MOVED.update(("userline_sockets", "userline_tasks", "userline_watchers", "userline_deliveries_total"))
 
 
 def test_the_fast_lane(meters: Meters) -> None:
