@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores chaos check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
+.PHONY: help run test test-stores chaos soak check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ test-stores: $(VENV)/.dev ## Run the tests of the stores on one more stand-in fo
 
 chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times each (flags: make chaos ARGS="--runs 1")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(VENV)/.dev ## Load a gateway with everything at once and see that nothing of it is left (ARGS="--seconds 600")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .
