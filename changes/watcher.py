@@ -1,4 +1,4 @@
-"""A watcher of one user: a slot for the latest snapshot, not a queue."""
+"""Watchers of users: for each user a slot for the latest snapshot, not a queue."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from userline.users.record import UserSnapshot
 
 
@@ -56,3 +58,54 @@ class Watcher:
                 self._waiter = None
         latest, self._latest = self._latest, _EMPTY
         return latest
+
+
+class Member:
+    """One of the users that a group watches, as the hub's watcher."""
+
+    __slots__ = ("_group", "_user_id", "is_new")
+
+    def __init__(self, group: GroupWatcher, user_id: str) -> None:
+        self.is_new = True
+        self._group = group
+        self._user_id = user_id
+
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        """Put the newest snapshot in the user's slot of the group; return whether one was there."""
+        self.is_new = False
+        return self._group.put(self._user_id, snapshot)
+
+
+class GroupWatcher:
+    """Watches several users: holds at most one snapshot of each that its reader has not taken yet, the newest."""
+
+    def __init__(self, user_ids: Sequence[str]) -> None:
+        self.members = [Member(self, user_id) for user_id in user_ids]
+        self._user_ids = user_ids
+        self._unread: dict[str, UserSnapshot] = {}
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, user_id: str, snapshot: UserSnapshot | None) -> bool:
+        """Put the newest snapshot (None: there is no such user, of whom nothing is told) in a user's slot."""
+        replaced = user_id in self._unread
+        if snapshot is None:
+            self._unread.pop(user_id, None)
+            return replaced
+        self._unread[user_id] = snapshot
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        return replaced
+
+    def sort(self) -> None:
+        """Have what was not taken yet taken in the order of the users."""
+        self._unread = {user_id: self._unread[user_id] for user_id in self._user_ids if user_id in self._unread}
+
+    async def next(self) -> UserSnapshot:
+        """Take the snapshot that has waited longest, waiting for one if there is none. For one reader at a time."""
+        while not self._unread:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._unread.pop(next(iter(self._unread)))

@@ -24,8 +24,9 @@ _WEIGHTS: Final = {
     "createUserIfNotExists": 10,
     "setUser": 10,
     "userChanged": 10,
+    "usersChanged": 100,
 }
-"""What a field of a root costs; every other field costs 1. The weight of ``users`` is fixed: its ids are limited."""
+"""What a field of a root costs; every other field costs 1. With many ids the weight is fixed: they are limited."""
 
 _LENGTHS: Final = {
     "types": 30.0,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from userline.gateway.metrics.workers import WorkerMetrics
     from userline.gateway.settings import Settings
+    from userline.resolvers.allowance import Allowance
     from userline.users.record import UserSnapshot
     from userline.users.viewer import Viewer
 
@@ -99,9 +100,9 @@ class Runtime:
 
         return TracedStore(self.store, self.metrics, self.tracer)
 
-    def context(self, request_id: str, viewer: Viewer) -> Context:
+    def context(self, request_id: str, viewer: Viewer, allowance: Allowance | None = None) -> Context:
         """Return the context of one operation."""
-        return Context(self.users, self._app, viewer, request_id)
+        return Context(self.users, self._app, viewer, request_id, allowance)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -60,7 +60,8 @@ class OperationBounds(BaseModel):
     max_cost: int = setting(
         "Limits of operations",
         1000,
-        "What an operation may cost: 1 for each field, 5 for user, 100 for users, 10 for a mutation or subscription.",
+        "What an operation may cost: 1 for each field, 5 for user, 100 for users or usersChanged, 10 for a mutation or "
+        "another subscription.",
         ge=1,
     )
     max_introspection_depth: int = setting(
@@ -131,6 +132,9 @@ class Sockets(BaseModel):
 
     max_message_bytes: int = setting("WebSockets", 65_536, "How large a message from a client may be.", ge=1)
     max_subscriptions: int = setting("WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1)
+    max_watched_users: int = setting(
+        "WebSockets", 5000, "How many users the usersChanged subscriptions of one socket may watch at once.", ge=1000
+    )
     max_sockets: int = setting("WebSockets", 10_000, "How many sockets one process may have open.", ge=1)
     max_sockets_per_user: int = setting(
         "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0

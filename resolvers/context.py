@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from userline.resolvers.allowance import Allowance
     from userline.resolvers.users import Users
     from userline.users.viewer import Viewer
 
@@ -29,3 +30,5 @@ class Context:
     app: AppInfo
     viewer: Viewer
     request_id: str = ""
+    allowance: Allowance | None = None
+    """How much the operation may hold, if it is one of a socket."""

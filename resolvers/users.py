@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.hub import Miss
+from userline.changes.watcher import GroupWatcher
 from userline.resolvers.aftermath import Aftermath
 from userline.resolvers.batcher import Batcher
 from userline.resolvers.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.changes.watcher import HubWatcher
+    from userline.resolvers.allowance import Allowance
     from userline.storage.protocol import UserStore, WriteResult
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
     from userline.users.viewer import Viewer
 
 MAX_IDS = 1000
-"""The most ids that one ``users`` field takes."""
+"""The most ids that one ``users`` or ``usersChanged`` field takes."""
 
 MAX_PAGE = 100
 """The most users on one page of all users."""
@@ -95,10 +97,7 @@ class Users:
 
         Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one, and StoreUnavailable.
         """
-        if len(user_ids) > MAX_IDS:
-            raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
-        for user_id in user_ids:
-            parse_id(user_id, "ids")
+        _check_ids(user_ids)
         found = [self._hub.peek(user_id) for user_id in user_ids]
         loading = {
             user_id: self.batcher.load(user_id)
@@ -221,6 +220,53 @@ class Users:
         """Offer the watcher nothing more."""
         self._hub.unwatch(user_id, watcher)
 
+    async def watch_many(
+        self, user_ids: Sequence[str], allowance: Allowance | None = None
+    ) -> AsyncGenerator[UserSnapshot, None]:
+        """Yield the current snapshots of these users in their order, and then each newer one, until closed.
+
+        Of a user who does not exist nothing is told before it is created. A slow reader may miss snapshots in between,
+        never the last one of a user. Raises BadUserInput, RateLimited, StoreUnavailable.
+        """
+        user_ids = distinct_ids(user_ids)
+        group = GroupWatcher(user_ids)
+        loading = self.attach_many(user_ids, group.members, allowance)
+        try:
+            if loading is not None:
+                await loading
+            group.sort()
+            while True:
+                snapshot = await group.next()
+                await self._pacer.turn(MANY_SECONDS)
+                yield snapshot
+        finally:
+            self.detach_many(user_ids, group.members, allowance)
+
+    def attach_many(
+        self, user_ids: Sequence[str], watchers: Sequence[HubWatcher], allowance: Allowance | None = None
+    ) -> asyncio.Future[Any] | None:
+        """Do as ``attach`` does, with the watcher of each of these users, who are ``distinct_ids``.
+
+        All users who must be read are read together. Raises RateLimited if they are more than is allowed.
+        """
+        if allowance is not None:
+            allowance.take(len(user_ids))
+        loading = []
+        for user_id, watcher in zip(user_ids, watchers, strict=True):
+            self._hub.watch(user_id, watcher)
+            if watcher.is_new:
+                loading.append(self.batcher.load(user_id))
+        return asyncio.gather(*loading) if loading else None
+
+    def detach_many(
+        self, user_ids: Sequence[str], watchers: Sequence[HubWatcher], allowance: Allowance | None = None
+    ) -> None:
+        """Offer the watchers nothing more."""
+        for user_id, watcher in zip(user_ids, watchers, strict=True):
+            self._hub.unwatch(user_id, watcher)
+        if allowance is not None:
+            allowance.give_back(len(user_ids))
+
     async def _get(self, user_id: str) -> UserSnapshot | None:
         snapshot = self._hub.peek(user_id)
         if isinstance(snapshot, Miss):
@@ -286,3 +332,16 @@ class Users:
             if result.snapshot_changed:
                 self._bus.publish(result.after.snapshot)
         return results
+
+
+def distinct_ids(user_ids: Sequence[str]) -> list[str]:
+    """Return the ids of a list, each once. Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one."""
+    _check_ids(user_ids)
+    return list(dict.fromkeys(user_ids))
+
+
+def _check_ids(user_ids: Sequence[str]) -> None:
+    if len(user_ids) > MAX_IDS:
+        raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
+    for user_id in user_ids:
+        parse_id(user_id, "ids")

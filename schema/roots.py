@@ -119,3 +119,21 @@ class Subscription:
         async with aclosing(info.context.users.watch(id)) as snapshots:
             async for snapshot in snapshots:
                 yield as_optional_user(snapshot)
+
+    @strawberry.subscription(
+        description=(
+            "First the users as they are now, one event for each who exists, and then an event whenever one of them is "
+            "created or something that everybody sees of it changes. Ids that are given twice count once. A slow "
+            "reader may miss states in between, never the last one of a user."
+        )
+    )
+    async def users_changed(
+        self,
+        info: OperationInfo,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
+    ) -> AsyncGenerator[User | None, None]:
+        """Watch many users."""
+        context = info.context
+        async with aclosing(context.users.watch_many(ids, context.allowance)) as snapshots:
+            async for snapshot in snapshots:
+                yield as_user(snapshot)

@@ -39,6 +39,9 @@ _CONDITIONS: Final = 4
 
 _FLAGS: Final = {"setUser": ("created", "changed"), "createUserIfNotExists": ("created",)}
 
+_WATCHES: Final = {"userChanged": "id", "usersChanged": "ids"}
+"""The subscriptions that have a plan, with their argument."""
+
 
 class Compiler:
     """Compiles operations of one schema, which have passed validation."""
@@ -132,11 +135,12 @@ class Compiler:
         return below.name
 
     def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> WatchStep:
-        if len(root) != 1 or root[0].name != "userChanged":
+        if len(root) != 1 or root[0].name not in _WATCHES:
             raise NotSimple
         field = root[0]
+        name = _WATCHES[field.name]
         projection = self._projections.of(field, fragments, conditions)
-        return WatchStep(field, self._argument("Subscription", field, "id"), projection)
+        return WatchStep(field, self._argument("Subscription", field, name), projection, is_of_many=name == "ids")
 
     def _argument(self, type_name: str, field: Field, name: str) -> Source:
         """Return where a required argument comes from."""

@@ -50,10 +50,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class BoundSubscription:
-    """A subscription with its argument."""
+    """A subscription with its argument: an id, or a list of ids where the step is of many."""
 
     step: WatchStep
-    user_id: str
+    argument: Any
 
 
 class Plan:

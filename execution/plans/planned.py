@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from userline.execution.operation import Response
     from userline.execution.plans.plan import Bound, BoundSubscription
     from userline.resolvers.context import Context
+    from userline.users.record import UserSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,16 @@ class PlannedSubscription:
     async def events(self) -> AsyncGenerator[Response, None]:
         """Yield the events until closed. Raises SubscriptionFailed."""
         try:
-            async with aclosing(self.context.users.watch(self.bound.user_id)) as snapshots:
+            async with aclosing(self._watch()) as snapshots:
                 async for snapshot in snapshots:
                     yield self.bound.step.encode(snapshot)
         except UserlineError as error:
             raise SubscriptionFailed([format_refusal(error)]) from None
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
             raise SubscriptionFailed([mask(error, self.context.request_id)]) from None
+
+    def _watch(self) -> AsyncGenerator[UserSnapshot | None, None]:
+        users, bound = self.context.users, self.bound
+        if bound.step.is_of_many:
+            return users.watch_many(bound.argument, self.context.allowance)
+        return users.watch(bound.argument)

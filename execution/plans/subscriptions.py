@@ -1,4 +1,4 @@
-"""Plans of subscriptions: a user who is watched, and how its snapshots are sent."""
+"""Plans of subscriptions: who is watched, and how snapshots are sent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WatchStep:
-    """``userChanged(id:)``."""
+    """``userChanged(id:)``, or ``usersChanged(ids:)`` where ``is_of_many``."""
 
     field: Field
     argument: Source
     projection: Projection
+    is_of_many: bool = False
 
     def read(self, values: Values) -> Any:
-        """Return the id, or UNFIT."""
+        """Return the id or ids, or UNFIT."""
         return self.argument(values)
 
     def encode(self, snapshot: UserSnapshot | None) -> bytes:

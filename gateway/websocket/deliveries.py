@@ -60,10 +60,48 @@ class Slot:
         self._latest = None
         return True
 
+    def release(self) -> None:
+        """Deliver what there is: a user alone is not held."""
+
     def close(self) -> None:
         """Deliver nothing more."""
         self._watches = None
         self._latest = None
+
+
+class MemberSlot(Slot):
+    """One of several users watched by one operation, which is told nothing of a user who does not exist.
+
+    It is held until the operation has the current snapshots of all its users.
+    """
+
+    __slots__ = ("is_held",)
+
+    def __init__(self, watches: SocketWatches, user_id: str, step: WatchStep, prefix: bytes) -> None:
+        super().__init__(watches, user_id, step, prefix)
+        self.is_held = True
+
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        """Put the newest snapshot (None: there is no such user) in the slot; return whether one was there."""
+        if snapshot is not None and not self.is_held:
+            return super().offer(snapshot)
+        replaced = self._latest is not None
+        self.is_new = False
+        self._latest = snapshot
+        return replaced
+
+    def release(self) -> None:
+        """Deliver from now on, beginning with what is in the slot."""
+        self.is_held = False
+        if self._latest is not None:
+            super().offer(self._latest)
+
+    def deliver(self) -> bool:
+        """Empty the slot onto the socket, and return whether that was possible."""
+        if self._latest is None:
+            self.is_marked = False
+            return False
+        return super().deliver()
 
 
 class Deliveries:

@@ -30,6 +30,7 @@ from userline.gateway.websocket.protocol import (
     choose_subprotocol,
 )
 from userline.gateway.websocket.watches import DIRECT, SocketWatches
+from userline.resolvers.allowance import Allowance
 from userline.resolvers.pacer import PREPARING_SECONDS
 from userline.users.errors import BadUserInput, RateLimited
 from userline.users.viewer import ViewerKind
@@ -112,6 +113,7 @@ class _Session:
         self._acknowledged = False
         self._patience: asyncio.TimerHandle | None = None
         self._is_known = is_known
+        self._allowance = Allowance(runtime.settings.max_watched_users)
         direct = websocket.scope["state"].get(DIRECT)
         self._watches = SocketWatches(direct, runtime.users, runtime.deliveries, self._fail) if direct else None
 
@@ -246,7 +248,7 @@ class _Session:
             return False
         started = time.perf_counter()
         try:
-            operation = engine.prepare(request, self._runtime.context(self._request_id, viewer))
+            operation = engine.prepare(request, self._runtime.context(self._request_id, viewer, self._allowance))
         except RequestRefused:
             return False
         if not isinstance(operation, PlannedSubscription) or self._has_too_many_subscriptions():
@@ -287,7 +289,9 @@ class _Session:
         """
         try:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
-            operation = self._runtime.operations.prepare(request, self._runtime.context(self._request_id, viewer))
+            operation = self._runtime.operations.prepare(
+                request, self._runtime.context(self._request_id, viewer, self._allowance)
+            )
             if isinstance(operation, ObservedSubscription):
                 self._count_subscription(operation_id)
                 async with aclosing(operation.events()) as events:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from userline.execution.errors import format_refusal, mask
-from userline.gateway.websocket.deliveries import Slot
-from userline.users.errors import BadUserInput, UserlineError
+from userline.gateway.websocket.deliveries import MemberSlot, Slot
+from userline.resolvers.users import distinct_ids
+from userline.users.errors import BadUserInput, RateLimited, UserlineError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from userline.execution.errors import FormattedError
     from userline.execution.plans.planned import PlannedSubscription
     from userline.gateway.websocket.deliveries import Deliveries
+    from userline.resolvers.allowance import Allowance
     from userline.resolvers.users import Users
-    from userline.users.record import UserSnapshot
 
 DIRECT: Final = "userline.direct"
 """Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
@@ -36,8 +37,30 @@ class DirectSocket(Protocol):
         """Send a text frame."""
 
 
+class Watch:
+    """What one operation watches: a slot for each user."""
+
+    __slots__ = ("_allowance", "_slots", "_users")
+
+    def __init__(self, users: Users, slots: Sequence[Slot], allowance: Allowance | None = None) -> None:
+        self._users = users
+        self._slots = slots
+        self._allowance = allowance
+
+    def begin(self) -> None:
+        """Deliver what the slots have, now that all of them were offered what there is."""
+        for slot in self._slots:
+            slot.release()
+
+    def end(self) -> None:
+        """Deliver nothing more."""
+        self._users.detach_many([slot.user_id for slot in self._slots], self._slots, self._allowance)
+        for slot in self._slots:
+            slot.close()
+
+
 class SocketWatches:
-    """The slots of one socket, by the ids of their operations."""
+    """What one socket watches, by the ids of its operations."""
 
     def __init__(
         self,
@@ -52,50 +75,66 @@ class SocketWatches:
         """Slots that are to be emptied when the client has read what was sent to it."""
         self._users = users
         self._fail = fail
-        self._slots: dict[str, Slot] = {}
+        self._watches: dict[str, Watch] = {}
         socket.on_writable = self._go_on
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._watches)
 
     def __contains__(self, operation_id: str) -> bool:
-        return operation_id in self._slots
+        return operation_id in self._watches
 
     def start(self, operation_id: str, subscription: PlannedSubscription, prefix: bytes) -> bool:
-        """Watch a user, and return whether that is possible. ``prefix`` begins each message to the client."""
-        bound = subscription.bound
-        slot = Slot(self, bound.user_id, bound.step, prefix)
+        """Begin to watch, and return whether that is possible. ``prefix`` begins each message to the client."""
+        begin = self._watch_many if subscription.bound.step.is_of_many else self._watch
         try:
-            loading = self._users.attach(bound.user_id, slot)
-        except BadUserInput:
+            watch, loading = begin(subscription, prefix)
+        except (BadUserInput, RateLimited):
             return False
-        self._slots[operation_id] = slot
+        self._watches[operation_id] = watch
         if loading is not None:
-            loading.add_done_callback(partial(self._loaded, operation_id, slot, subscription.context.request_id))
+            loading.add_done_callback(partial(self._loaded, operation_id, watch, subscription.context.request_id))
+        else:
+            watch.begin()
         return True
 
     def stop(self, operation_id: str) -> bool:
-        """Stop to watch a user, and return whether one was watched."""
-        slot = self._slots.pop(operation_id, None)
-        if slot is None:
+        """End a watch, and return whether there was one."""
+        watch = self._watches.pop(operation_id, None)
+        if watch is None:
             return False
-        self._users.detach(slot.user_id, slot)
-        slot.close()
+        watch.end()
         return True
 
     def close(self) -> None:
-        """Stop to watch all users."""
+        """End all watches."""
         self.socket.on_writable = None
         self.waiting.clear()
-        for operation_id in list(self._slots):
+        for operation_id in list(self._watches):
             self.stop(operation_id)
 
-    def _loaded(
-        self, operation_id: str, slot: Slot, request_id: str, loading: asyncio.Future[UserSnapshot | None]
-    ) -> None:
-        """The store has answered: the hub has offered the slot what there is, unless it failed."""
+    def _watch(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
+        """Watch one user. Raises BadUserInput."""
+        bound = subscription.bound
+        slot = Slot(self, bound.argument, bound.step, prefix)
+        loading = self._users.attach(slot.user_id, slot)
+        return Watch(self._users, [slot]), loading
+
+    def _watch_many(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
+        """Watch several users. Raises BadUserInput and RateLimited."""
+        bound, allowance = subscription.bound, subscription.context.allowance
+        user_ids = distinct_ids(bound.argument)
+        slots = [MemberSlot(self, user_id, bound.step, prefix) for user_id in user_ids]
+        loading = self._users.attach_many(user_ids, slots, allowance)
+        return Watch(self._users, slots, allowance), loading
+
+    def _loaded(self, operation_id: str, watch: Watch, request_id: str, loading: asyncio.Future[Any]) -> None:
+        """The store has answered: the hub has offered the slots what there is, unless it failed."""
         error = None if loading.cancelled() else loading.exception()
-        if error is None or self._slots.get(operation_id) is not slot:
+        if self._watches.get(operation_id) is not watch:
+            return
+        if error is None:
+            watch.begin()
             return
         self.stop(operation_id)
         told = format_refusal(error) if isinstance(error, UserlineError) else mask(error, request_id)

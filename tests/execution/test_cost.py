@@ -70,6 +70,11 @@ def nested(depth: int) -> str:
             "The operation costs 1020; the limit is 1000.",
         ),
         (
+            "subscription{" + "usersChanged(ids:[]){id name}" * 9 + "}",
+            "subscription{" + "usersChanged(ids:[]){id name}" * 10 + "}",
+            "The operation costs 1020; the limit is 1000.",
+        ),
+        (
             "{__schema{types{" + "a{" * 16 + "b" + "}" * 19,
             "{__schema{types{" + "a{" * 18 + "b" + "}" * 21,
             "The operation asks for the schema 21 levels deep; the limit is 20.",
