@@ -83,6 +83,7 @@ def test_the_defaults() -> None:
         "operation_seconds": 10,
         "max_message_bytes": 65_536,
         "max_subscriptions": 1000,
+        "max_watched_users": 5000,
         "connection_init_seconds": 3,
         "ping_seconds": 25,
         "plans": True,
