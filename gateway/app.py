@@ -15,6 +15,7 @@ from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
+from userline.gateway.lane.shortcut import Shortcut
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
     from starlette.websockets import WebSocket
 
     from userline.gateway.runtime import Runtime
 
 
-def make_app(runtime: Runtime) -> Starlette:
+def make_app(runtime: Runtime) -> ASGIApp:
     """Return the application of a gateway. Its lifespan, where the server runs it, opens and closes the runtime."""
     settings = runtime.settings
     health = Health(runtime)
@@ -53,7 +55,7 @@ def make_app(runtime: Runtime) -> Starlette:
     ]
     if settings.graphiql and static_directory().is_dir():
         routes.append(Mount("/graphiql", _Assets(directory=static_directory())))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
@@ -66,6 +68,7 @@ def make_app(runtime: Runtime) -> Starlette:
             Middleware(BrowserMiddleware, settings=settings),
         ],
     )
+    return Shortcut.before(app, runtime)
 
 
 def _tracing(runtime: Runtime) -> list[Middleware]:

@@ -89,6 +89,7 @@ class Runtime:
         self.deliveries = Deliveries()
         self.lane_requests = 0
         self.drain = Drain(settings.drain_seconds)
+        self.shortcut_requests = 0
         self.registry = make_registry(self)
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""

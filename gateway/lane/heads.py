@@ -1,10 +1,10 @@
-"""Heads of requests that the lane understands, each parsed once by the server's own parser and kept by its bytes."""
+"""Heads of requests that can be answered the short way, each read once and kept by what it says."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import httptools
 
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from userline.gateway.browsers import BrowserRules
     from userline.gateway.settings import Settings
 
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+"""Names in small letters, and values, in their order."""
+
 REQUEST_LINE: Final = b"POST /graphql HTTP/1.1\r\n"
 
 _MOST_BYTES: Final = 4096
+_MOST_HEADERS: Final = 64
 _MOST_BODY_BYTES: Final = 65_536
 _CAPACITY: Final = 1024
 
 _NOT_UNDERSTOOD: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
-"""Headers that ask the server for more than the lane knows."""
+"""Headers that ask the server for more than is known here."""
 
 _OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 """Headers that differ from request to request, so that there is nothing to remember."""
@@ -35,103 +39,117 @@ _OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestat
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the lane has to know of a request's head."""
+    """What has to be known of a request's head."""
 
     body_bytes: int
     token_digest: bytes | None
     request_id: str | None
     """The id that the request came with."""
-    headers: bytes
+    headers: Headers
     """The headers of the answer that follow from it."""
+    lines: bytes
+    """The same as they are sent."""
 
 
 class Heads:
     """The heads that were seen last."""
 
     def __init__(self, settings: Settings, rules: BrowserRules) -> None:
-        self._settings = settings
         self._rules = rules
         self._most_bytes = min(_MOST_BYTES, settings.max_header_bytes)
         self._most_body_bytes = min(_MOST_BODY_BYTES, settings.max_body_bytes)
-        self._known: OrderedDict[bytes, Head | None] = OrderedDict()
+        self._known: OrderedDict[bytes | tuple[tuple[bytes, bytes], ...], Head | None] = OrderedDict()
 
-    def get(self, head: bytes) -> Head | None:
-        """Return what a head means, from its request line to its empty line, or None if the lane leaves it alone."""
+    def of_bytes(self, head: bytes) -> Head | None:
+        """Return what a head means, from its request line to its empty line, or None if it is not understood."""
         try:
             return self._known[head]
         except KeyError:
-            if len(head) > self._most_bytes:
-                return None
-        seen = _Headers(head)
-        meaning = self._read(seen)
-        if seen.names.isdisjoint(_OF_ONE_REQUEST):
-            self._known[head] = meaning
+            return self._learn(head, _parse(head)) if len(head) <= self._most_bytes else None
+
+    def of_headers(self, headers: Headers) -> Head | None:
+        """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""
+        key = tuple(headers)
+        try:
+            return self._known[key]
+        except KeyError:
+            size = sum(len(name) + len(value) for name, value in headers)
+            is_small = size <= self._most_bytes and len(headers) <= _MOST_HEADERS
+            return self._learn(key, headers) if is_small else None
+
+    def _learn(self, key: bytes | tuple[tuple[bytes, bytes], ...], headers: Headers | None) -> Head | None:
+        names = {name for name, _ in headers or ()}
+        meaning = self._read(headers) if headers and names.isdisjoint(_NOT_UNDERSTOOD) else None
+        if names.isdisjoint(_OF_ONE_REQUEST):
+            self._known[key] = meaning
             if len(self._known) > _CAPACITY:
                 self._known.popitem(last=False)
         return meaning
 
-    def _read(self, seen: _Headers) -> Head | None:
-        scope = {"type": "http", "headers": seen.headers, "path": "/graphql"}
-        length = self._body_bytes(seen)
+    def _read(self, headers: Headers) -> Head | None:
+        scope = {"type": "http", "headers": headers, "path": "/graphql"}
+        length = self._body_bytes(headers)
         cors_headers = self._rules.cors_headers(scope)
-        media_type = choose(seen.only(b"accept"), (JSON, GRAPHQL_RESPONSE))
+        media_type = choose(_first(headers, b"accept"), (JSON, GRAPHQL_RESPONSE))
         if not length or cors_headers is None or media_type is None or self._rules.refusal(scope) is not None:
             return None
         try:
-            check_content_type(seen.only(b"content-type"))
+            check_content_type(_first(headers, b"content-type"))
             token = token_of_request(scope)
         except (BodyRefused, Unauthenticated):
             return None
-        headers = {**API_HEADERS, "content-type": f"{media_type}; charset=utf-8", **cors_headers}
+        answered = {**API_HEADERS, "content-type": f"{media_type}; charset=utf-8", **cors_headers}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answered.items()]
         return Head(
             length,
             None if token is None else digest_of(token),
             request_id_in(scope),
-            "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1"),
+            raw,
+            b"".join(b"%b: %b\r\n" % header for header in raw),
         )
 
-    def _body_bytes(self, seen: _Headers) -> int | None:
+    def _body_bytes(self, headers: Headers) -> int | None:
         """Return the length of the body, if it is said in the plainest way."""
-        lengths = seen.values(b"content-length")
-        if not seen.is_plain or len(lengths) != 1 or not lengths[0].isdigit():
+        lengths = [value for name, value in headers if name == b"content-length"]
+        if len(lengths) != 1 or not lengths[0].isdigit():
             return None
         length = int(lengths[0])
         return length if length <= self._most_body_bytes else None
 
 
-class _Headers:
-    """The parser's view of a head, the same that the server has."""
+def _first(headers: Headers, wanted: bytes) -> str | None:
+    """Return the value that an application sees of a header, or None without one."""
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
 
-    def __init__(self, raw: bytes) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self._complete = False
-        parser = httptools.HttpRequestParser(self)
-        try:
-            parser.feed_data(raw)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._complete = False
-        self.names = {name for name, _ in self.headers}
-        self.is_plain = (
-            self._complete
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and all(value.lower() == b"keep-alive" for value in self.values(b"connection"))
-            and self.names.isdisjoint(_NOT_UNDERSTOOD)
-        )
+
+def _parse(raw: bytes) -> Headers | None:
+    """Return the headers of a head as the server sees them, or None if the connection is to do more than to stay."""
+    seen = _Seen()
+    parser = httptools.HttpRequestParser(seen)
+    try:
+        parser.feed_data(raw)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    is_plain = (
+        seen.complete
+        and parser.get_method() == b"POST"
+        and parser.get_http_version() == "1.1"
+        and parser.should_keep_alive()
+        and not parser.should_upgrade()
+        and all(value.lower() == b"keep-alive" for name, value in seen.headers if name == b"connection")
+    )
+    return seen.headers if is_plain else None
+
+
+class _Seen:
+    """What the parser tells: the same parser as the server's."""
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._complete = True
-
-    def values(self, wanted: bytes) -> list[bytes]:
-        """Return the values of a header."""
-        return [value for name, value in self.headers if name == wanted]
-
-    def only(self, wanted: bytes) -> str | None:
-        """Return the value that an application sees of a header, or None without one."""
-        values = self.values(wanted)
-        return values[0].decode("latin-1") if values else None
+        self.complete = True

@@ -64,6 +64,7 @@ class _RuntimeCollector(Collector):
             ),
             "userline_direct_deliveries": ("Snapshots written to sockets directly.", runtime.deliveries.delivered),
             "userline_fast_lane_requests": ("Requests answered in the fast lane.", runtime.lane_requests),
+            "userline_shortcut_requests": ("Requests answered by the shortcut.", runtime.shortcut_requests),
             "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),

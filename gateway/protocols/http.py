@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from userline.gateway.lane.lane import Lane, Taken
+    from userline.gateway.lane.answering import Taken
+    from userline.gateway.lane.lane import Lane
 
 _SLICE_BYTES: Final = 4096
 """How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
@@ -142,10 +143,10 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self.flow.write_paused:
             self.flow.pause_reading()
             return True
-        taken = lane.take(self._unparsed.data, self._unparsed.position, self.client)
-        if taken is None:
+        found = lane.take(self._unparsed.data, self._unparsed.position, self.client)
+        if found is None:
             return False
-        self._unparsed.position = taken.end
+        taken, self._unparsed.position = found
         self._active_at = self.loop.time()
         self._clear_deadline()
         if self.timeout_keep_alive_task is None:
