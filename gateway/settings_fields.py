@@ -155,7 +155,7 @@ class Speed(BaseModel):
         "Speed", True, "Compile simple operations into plans; without, graphql-core executes all of them."
     )
     fast_lane: bool = setting(
-        "Speed", True, "Answer planned operations where requests are parsed; without, all go through the application."
+        "Speed", True, "Answer planned operations where requests are parsed; without, over plain ASGI."
     )
 
 

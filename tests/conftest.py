@@ -28,8 +28,14 @@ def fast_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGa
 
 
 @pytest.fixture(scope="session")
+def shortcut_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Another one, without the fast lane: plain ASGI, with the shortcut before the application."""
+    yield from _running(tmp_path_factory.mktemp("shortcut-gateway"), "--no-fast-lane")
+
+
+@pytest.fixture(scope="session")
 def plain_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """Another one, without the fast lane and without plans."""
+    """Another one, without plans, so that neither the fast lane nor the shortcut has anything to answer."""
     yield from _running(tmp_path_factory.mktemp("plain-gateway"), "--no-fast-lane", "--no-plans")
 
 
@@ -39,8 +45,8 @@ def gateway(fast_gateway: RunningGateway) -> RunningGateway:
     return fast_gateway
 
 
-@pytest.fixture(params=["fast_gateway", "plain_gateway"])
+@pytest.fixture(params=["fast_gateway", "shortcut_gateway", "plain_gateway"])
 def each_gateway(request: pytest.FixtureRequest) -> RunningGateway:
-    """The gateway as it comes, and then the one that goes by the ordinary way alone."""
+    """The gateway as it comes, then the one without the fast lane, then the one that goes by the ordinary way alone."""
     gateway: RunningGateway = request.getfixturevalue(request.param)
     return gateway

@@ -1,4 +1,4 @@
-"""The shortcut: what the fast lane does, as plain ASGI in front of the application, for any server and any connection."""
+"""The shortcut: what the fast lane does, as plain ASGI in front of the application."""
 
 from __future__ import annotations
 

@@ -10,13 +10,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from userline.execution.errors import format_refusal
 from userline.gateway.drain import Drain
+from userline.gateway.protocols.deadline import Deadline
 from userline.gateway.protocols.inflow import Inflow, Unparsed
+from userline.gateway.protocols.joined import HeldHeads, JoinedAnswer
 from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
 from userline.users.errors import BadUserInput, Problem
 
 if TYPE_CHECKING:
-    from asyncio import TimerHandle, Transport
+    from asyncio import Transport
     from collections.abc import Awaitable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -29,6 +31,7 @@ _SLICE_BYTES: Final = 4096
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive."""
+_BODY_LATE: Final = f"The body took {_BODY_SECONDS:g} s"
 
 _REQUESTS_A_TURN: Final = 32
 """How many pipelined requests the lane answers before other connections have their turn."""
@@ -56,6 +59,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
     drain: ClassVar[Drain] = Drain(0)
+    held_heads: ClassVar[HeldHeads]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
@@ -65,13 +69,14 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._header_bytes = 0
         self._refused = False
-        self._deadline: TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._time_out)
         self._in_message = False
         self._answering = False
         self._turn_over = False
         self._closing = False
         self._active_at = 0.0
         self._served: RequestResponseCycle | None = None
+        self._joined = JoinedAnswer(transport, self.held_heads)
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
@@ -79,7 +84,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         """Forget what was still to be done."""
         self._unparsed.clear()
         self._refused = True
-        self._clear_deadline()
+        self._stop_timers()
         self._stuck.stop()
         self._disconnect()
         super().connection_lost(exc)
@@ -107,7 +112,13 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _parse_on(self) -> None:
         answered = 0
-        while self._unparsed and not self._refused and not self._answering and not self.flow.read_paused:
+        unparsed = self._unparsed
+        while (
+            unparsed.position < len(unparsed.data)
+            and not self._refused
+            and not self._answering
+            and not self.flow.read_paused
+        ):
             if self._is_between_requests():
                 if answered == _REQUESTS_A_TURN:
                     self._parse_soon()
@@ -115,14 +126,14 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
                 if self._answer():
                     answered += 1
                     continue
-            part = self._unparsed.take(_SLICE_BYTES)
+            part = unparsed.take(_SLICE_BYTES)
             raw = len(part) if self._in_headers else 0
-            if self._in_headers and self._deadline is None:
+            if self._in_headers and not self._deadline.is_set:
                 self._await_headers()
             super().data_received(part)
             if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 self._unparsed.clear()
-                self._clear_deadline()
+                self._stop_timers()
                 return
             if self._in_headers:
                 # A name or value that does not end is known to the parser alone.
@@ -148,7 +159,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             return False
         taken, self._unparsed.position = found
         self._active_at = self.loop.time()
-        self._clear_deadline()
+        self._deadline.clear()
         if self.timeout_keep_alive_task is None:
             self._await_next_request(self.timeout_keep_alive)
         self.server_state.total_requests += 1
@@ -194,6 +205,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._served = cycle
         if self.drain.begun and not self.pipeline:
             cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
+        self._joined.begin(cycle)
         super()._start_asgi_task(cycle, app)
 
     def _cut_off(self) -> None:
@@ -217,17 +229,34 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Begin a socket, unless it would have to end at once."""
         if self.drain.begun:
-            self._clear_deadline()
+            self._deadline.clear()
             self.transport.write(_STOPPING)
             self.transport.close()
         else:
             super().handle_websocket_upgrade()
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, as the base class does, with a timer that stays for the next answer."""
+        self._joined.flush()
+        self._active_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.timeout_keep_alive_task is None:
+            self._await_next_request(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer alone: it looks for itself whether the connection is in use."""
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection on which nothing happened for as long as it is kept."""
         self.timeout_keep_alive_task = None
         left = self._active_at + self.timeout_keep_alive - self.loop.time()
-        if left > 0 or self._answering or self._unparsed or self.transport.get_write_buffer_size():
+        busy = self._answering or self._unparsed or not self._is_between_requests()
+        if left > 0 or busy or self.transport.get_write_buffer_size():
             self._await_next_request(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()
@@ -252,7 +281,10 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         """Count a header, with what separates it from the next."""
         self._header_bytes += len(name) + len(value) + 4
         if self._header_bytes <= self.max_header_bytes:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """Give the body its time to arrive."""
@@ -260,8 +292,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._header_bytes > self.max_header_bytes:
             self._refuse_headers()
             return
-        self._clear_deadline()
-        self._deadline = self.loop.call_later(_BODY_SECONDS, self._time_out, f"The body took {_BODY_SECONDS:g} s")
+        self._deadline.set(_BODY_SECONDS, _BODY_LATE)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -271,7 +302,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Go on to the next request."""
-        self._clear_deadline()
+        self._deadline.clear()
         self._in_message = False
         self._in_headers = True
         self._raw_bytes = 0
@@ -282,17 +313,13 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     _raw_bytes = 0
 
     def _await_headers(self) -> None:
-        self._deadline = self.loop.call_later(
-            self.header_seconds, self._time_out, f"The headers took {self.header_seconds:g} s"
-        )
+        self._deadline.set(self.header_seconds, f"The headers took {self.header_seconds:g} s")
 
-    def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _stop_timers(self) -> None:
+        self._deadline.stop()
+        super()._unset_keepalive_if_required()
 
     def _time_out(self, what: str) -> None:
-        self._deadline = None
         REAPED[Reason.SLOW_REQUEST] += 1
         self._refuse(408, "request", f"{what} to arrive, which is the limit.")
 
@@ -306,7 +333,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             return
         self._refused = True
         self._unparsed.clear()
-        self._clear_deadline()
+        self._deadline.clear()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self.transport.write(_answer(status, field, message))
@@ -325,6 +352,7 @@ def make_http_protocol(
         "header_seconds": header_seconds,
         "lane": lane,
         "drain": drain or Drain(0),
+        "held_heads": HeldHeads(),
     }
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)
 

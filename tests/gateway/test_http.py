@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gateway(each_gateway: RunningGateway) -> RunningGateway:
-    """Every test here goes by the fast lane, where it takes the request, and by the ordinary way."""
+    """Every test here goes by the fast lane and the shortcut, where they take the request, and by the ordinary way."""
     return each_gateway
 
 

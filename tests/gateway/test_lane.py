@@ -1,4 +1,4 @@
-"""The fast lane, byte by byte: it answers what the ordinary way answers, however requests arrive."""
+"""The fast lane and the shortcut, byte by byte: they answer what the ordinary way answers, however requests arrive."""
 
 from __future__ import annotations
 
@@ -54,11 +54,26 @@ ORDINARY = [
 ]
 
 
+@pytest.fixture(params=["fast_gateway", "shortcut_gateway"])
+def gateway(request: pytest.FixtureRequest) -> RunningGateway:
+    """The gateway with the lane, and the one whose shortcut does the same over plain ASGI."""
+    gateway: RunningGateway = request.getfixturevalue(request.param)
+    return gateway
+
+
 @pytest.fixture
-def expected(fast_gateway: RunningGateway, plain_gateway: RunningGateway) -> dict[bytes, RawResponse]:
-    """What the ordinary way answers. The gateway with the lane has seen every document, as the lane wants it."""
+def taken(gateway: RunningGateway, fast_gateway: RunningGateway) -> str:
+    """The metric that counts what goes the short way."""
+    return f"userline_{'fast_lane' if gateway is fast_gateway else 'shortcut'}_requests_total"
+
+
+@pytest.fixture
+def expected(
+    fast_gateway: RunningGateway, shortcut_gateway: RunningGateway, plain_gateway: RunningGateway
+) -> dict[bytes, RawResponse]:
+    """What the ordinary way answers. The other gateways have seen every document, as the lane wants it."""
     answers = {}
-    for gateway in (fast_gateway, plain_gateway):
+    for gateway in (fast_gateway, shortcut_gateway, plain_gateway):
         gateway.set_user("lane", name="Läne", custom={"a.b": "\U0001f600"})
         with raw_connection(gateway) as made:
             for request in (*LANE, *ORDINARY):
@@ -67,13 +82,15 @@ def expected(fast_gateway: RunningGateway, plain_gateway: RunningGateway) -> dic
     return answers
 
 
-def test_the_lane_takes_what_it_understands(gateway: RunningGateway, expected: dict[bytes, RawResponse]) -> None:
+def test_the_lane_takes_what_it_understands(
+    gateway: RunningGateway, taken: str, expected: dict[bytes, RawResponse]
+) -> None:
     for request in (*LANE, *ORDINARY):
-        before = gateway.metric("userline_fast_lane_requests_total")
+        before = gateway.metric(taken)
         with raw_connection(gateway) as made:
             answer = made.ask(request)
         assert (answer.status, answer.body) == (expected[request].status, expected[request].body)
-        assert gateway.metric("userline_fast_lane_requests_total") - before == (request in LANE), request
+        assert gateway.metric(taken) - before == (request in LANE), request
 
 
 def test_answers_have_the_headers_of_the_ordinary_way(
@@ -179,8 +196,33 @@ def test_connections_cut_in_the_middle(gateway: RunningGateway) -> None:
         assert made.ask(LANE[0]).status == 200
 
 
-def test_tokens_expiry_and_origins(tmp_path: Path) -> None:
-    gateway = RunningGateway(tmp_path, env={"USERLINE_SECRET": SECRET, "USERLINE_CORS_ORIGINS": "https://a.example"})
+def test_the_shortcut_takes_what_comes_in_pieces(gateway: RunningGateway, expected: dict[bytes, RawResponse]) -> None:
+    """The lane needs a request whole; the shortcut its body alone."""
+    head, separator, content = LANE[0].partition(b"\r\n\r\n")
+    before = gateway.metric("userline_shortcut_requests_total")
+    with raw_connection(gateway) as made:
+        made.send(head[:40])
+        time.sleep(0.05)
+        made.send(head[40:] + separator + content)
+        assert made.read()[0].body == expected[LANE[0]].body
+    assert gateway.metric("userline_shortcut_requests_total") == before + 1
+
+
+def test_an_answer_is_sent_in_one_piece(shortcut_gateway: RunningGateway, expected: dict[bytes, RawResponse]) -> None:
+    with raw_connection(shortcut_gateway) as made:
+        for request in LANE:
+            made.send(request)
+            data = made.socket.recv(262_144)
+            assert data.endswith(expected[request].body)
+
+
+@pytest.mark.parametrize(
+    ("flags", "taken"), [((), "fast_lane"), (("--no-fast-lane",), "shortcut")], ids=["lane", "shortcut"]
+)
+def test_tokens_expiry_and_origins(tmp_path: Path, flags: tuple[str, ...], taken: str) -> None:
+    gateway = RunningGateway(
+        tmp_path, *flags, env={"USERLINE_SECRET": SECRET, "USERLINE_CORS_ORIGINS": "https://a.example"}
+    )
     read = body(READ, id="ann")
     try:
         with raw_connection(gateway) as made:
@@ -195,7 +237,7 @@ def test_tokens_expiry_and_origins(tmp_path: Path) -> None:
                 "access-control-allow-origin"
                 not in made.ask(raw_post(read, short, b"Origin: https://b.example")).headers
             )
-            assert gateway.metric("userline_fast_lane_requests_total") >= 1
+            assert gateway.metric(f"userline_{taken}_requests_total") >= 1
             assert made.ask(raw_post(read)).status == 401
             time.sleep(2.5)
             assert made.ask(raw_post(read, short, origin)).status == 401

@@ -228,6 +228,22 @@ def test_the_fast_lane(meters: Meters) -> None:
     assert "operation=Lane" in meters.gateway.log
 
 
+def test_the_shortcut(meters: Meters) -> None:
+    query = 'query Short { user(id: "lane") { id } }'
+    meters.gateway.execute(query)
+    request = raw_post(json.dumps({"query": query}).encode(), b"Connection: close")
+
+    def take_the_shortcut() -> None:
+        with raw_connection(meters.gateway) as connection:
+            assert connection.ask(request).status == 200
+
+    meters.moves("userline_shortcut_requests_total", take_the_shortcut)
+    meters.moves("userline_requests_total", take_the_shortcut, labels="code=OK,operation=Short")
+    meters.moves("userline_request_seconds_count", take_the_shortcut, labels="operation=Short")
+    meters.moves("userline_http_responses_total", take_the_shortcut, labels="method=POST,status=200")
+    assert "operation=Short" in meters.gateway.log
+
+
 def test_what_is_written_to_sockets_directly(meters: Meters) -> None:
     with open_socket(meters.gateway) as client:
         query = 'subscription { userChanged(id: "direct") { name } }'

@@ -1,0 +1,63 @@
+"""The time that something has to happen on a connection, without a timer for each time that it is set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, TimerHandle
+    from collections.abc import Callable
+
+
+class Deadline:
+    """Calls ``expire`` when it has passed. A timer that was started stays, and looks what is set when it is due."""
+
+    __slots__ = ("_at", "_expire", "_looks_at", "_loop", "_timer", "_what")
+
+    def __init__(self, loop: AbstractEventLoop, expire: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._expire = expire
+        self._at: float | None = None
+        self._what = ""
+        self._timer: TimerHandle | None = None
+        self._looks_at = 0.0
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is one."""
+        return self._at is not None
+
+    def set(self, seconds: float, what: str) -> None:
+        """Set it so far from now, in place of another; ``what`` is what ``expire`` is told."""
+        self._at = at = self._loop.time() + seconds
+        self._what = what
+        if self._timer is None or at < self._looks_at:
+            self._look_in(seconds)
+
+    def clear(self) -> None:
+        """There is no deadline any more."""
+        self._at = None
+
+    def stop(self) -> None:
+        """There will never be one again."""
+        self._at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_at = self._loop.time() + seconds
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._at is None:
+            return
+        left = self._at - self._loop.time()
+        if left > 0:
+            self._look_in(left)
+        else:
+            self._at = None
+            self._expire(self._what)
