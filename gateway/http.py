@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: ``POST`` for every operation but subscriptions, ``GET`` for queries, arrays of operations.
+"""GraphQL over HTTP: ``POST`` for every operation, ``GET`` for queries, arrays; streams for subscriptions.
 
 Source: https://graphql.github.io/graphql-over-http/draft/
 """
@@ -20,9 +20,11 @@ from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
 from userline.gateway.metrics.recorder import UNNAMED
-from userline.gateway.negotiation import GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
+from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
+from userline.gateway.streaming.stream import Stream, check_room
 from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from userline.gateway.runtime import Runtime
     from userline.users.errors import UserlineError
 
+_HOW_TO_SUBSCRIBE = (
+    "Subscriptions are served over WebSocket at this address (graphql-transport-ws), and as server-sent events "
+    "(Accept: text/event-stream)."
+)
 API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -74,7 +80,7 @@ class GraphQLOverHTTP:
             return
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response | Stream:
         accept = request.headers.get("accept")
         if (
             request.method == "GET"
@@ -82,14 +88,17 @@ class GraphQLOverHTTP:
             and choose(accept, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         ):
             return _graphiql()
-        media_type = choose(accept, (JSON, GRAPHQL_RESPONSE))
+        media_type = choose(accept, (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
+        if media_type is None and wants_multipart(accept):
+            media_type = JSON  # for what is no subscription
         handler = self._handlers.get(request.method, self._other_method)
         try:
             if request.method in self._handlers:
                 await self._authenticate(request)
             return await (handler(request, media_type) if media_type else self._not_acceptable())
         except HTTPRefused as refused:
-            return _respond(refused.answer, media_type or JSON, refused.status, refused.headers)
+            told_as = GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON
+            return _respond(refused.answer, told_as, refused.status, refused.headers)
 
     async def _authenticate(self, request: Request) -> None:
         """Find out who is asking, once for everything that the request asks for."""
@@ -113,16 +122,18 @@ class GraphQLOverHTTP:
             refusal = limiter.refusal(wait)
             raise HTTPRefused.of(refusal, 429, {"retry-after": str(refusal.seconds)})
 
-    async def _not_acceptable(self) -> Response:
-        raise HTTPRefused(406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON}.")
+    async def _not_acceptable(self) -> Response | Stream:
+        raise HTTPRefused(
+            406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON} nor {EVENT_STREAM}."
+        )
 
-    async def _other_method(self, request: Request, media_type: str) -> Response:  # noqa: ARG002 - as its siblings
+    async def _other_method(self, request: Request, media_type: str) -> Response | Stream:  # noqa: ARG002 - as its siblings
         methods = list(self._handlers)
         raise HTTPRefused(
             405, "method", f"GraphQL is served to {' and '.join(methods)} requests.", {"allow": ", ".join(methods)}
         )
 
-    async def _get(self, request: Request, media_type: str) -> Response:
+    async def _get(self, request: Request, media_type: str) -> Response | Stream:
         value: dict[str, Any] = dict(request.query_params)
         for name in ("variables", "extensions"):
             if value.get(name):
@@ -132,20 +143,20 @@ class GraphQLOverHTTP:
                     raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
             else:
                 value.pop(name, None)
-        answer, executed = await self._run(_parse(value), request, queries_only=True)
-        return _respond(answer, media_type, _status(media_type, executed=executed))
+        return await self._run(_parse(value), request, media_type, queries_only=True)
 
-    async def _post(self, request: Request, media_type: str) -> Response:
+    async def _post(self, request: Request, media_type: str) -> Response | Stream:
         try:
             value = await read_json(request, self._settings.max_body_bytes)
         except BodyRefused as refused:
             raise HTTPRefused(refused.status, refused.field, str(refused)) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
-        answer, executed = await self._run(_parse(value), request)
-        return _respond(answer, media_type, _status(media_type, executed=executed))
+        return await self._run(_parse(value), request, media_type)
 
     async def _batch(self, values: list[Any], request: Request, media_type: str) -> Response:
+        if media_type == EVENT_STREAM:
+            raise HTTPRefused(400, "body", "A batch cannot be answered as server-sent events; accept JSON.")
         most = self._settings.max_batch_operations
         if not 1 <= len(values) <= most:
             raise HTTPRefused(400, "body", f"A batch has 1 to {most} operations, not {len(values)}.")
@@ -158,20 +169,45 @@ class GraphQLOverHTTP:
 
     async def _prepare_item(self, value: object, request: Request) -> ObservedExecution | Answer:
         try:
-            return await self._prepare(_parse(value), request)
+            prepared = await self._prepare(_parse(value), request)
         except HTTPRefused as refused:
             return refused.answer
+        if isinstance(prepared, ObservedSubscription):
+            return HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE).answer
+        return prepared
 
     async def _run(
-        self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> tuple[Answer, bool]:
-        """Return the response, and whether the operation was executed."""
+        self, wanted: GraphQLRequest, request: Request, media_type: str, *, queries_only: bool = False
+    ) -> Response | Stream:
+        """Execute one operation and return what answers it."""
         prepared = await self._prepare(wanted, request, queries_only=queries_only)
-        return await self._execute(prepared), not isinstance(prepared, bytes)
+        if isinstance(prepared, ObservedSubscription):
+            return self._stream(prepared, request, media_type)
+        answer = await self._execute(prepared)
+        if media_type == EVENT_STREAM:
+            return Stream(EventStream(), answer, self._runtime, API_HEADERS)
+        return _respond(answer, media_type, _status(media_type, executed=not isinstance(prepared, bytes)))
+
+    def _stream(self, subscription: ObservedSubscription, request: Request, media_type: str) -> Stream:
+        if media_type == EVENT_STREAM:
+            framing: EventStream | Multipart = EventStream()
+        elif wants_multipart(request.headers.get("accept")):
+            framing = Multipart()
+        else:
+            raise HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE)
+        try:
+            check_room(request.scope["state"]["viewer"], request.scope, self._runtime)
+        except RateLimited as error:
+            raise HTTPRefused.of(error, 429, {"retry-after": "5"}) from None
+        if self._runtime.drain.begun:
+            raise HTTPRefused(
+                503, "query", "This gateway is being stopped. Connect to another one.", {"retry-after": "1"}
+            )
+        return Stream(framing, subscription, self._runtime, API_HEADERS)
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> ObservedExecution | Answer:
+    ) -> ObservedExecution | ObservedSubscription | Answer:
         """Return the operation, or the response if it cannot be executed."""
         state = request.scope["state"]
         context = self._runtime.context(state["request_id"], state["viewer"])
@@ -182,9 +218,7 @@ class GraphQLOverHTTP:
             return refused.response
         state.setdefault("operations", []).append(operation.name or UNNAMED)
         if isinstance(operation, ObservedSubscription):
-            raise HTTPRefused(
-                400, "query", "Subscriptions are served over WebSocket at this address (graphql-transport-ws)."
-            )
+            return operation
         if queries_only and operation.type is not OperationType.QUERY:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return operation

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
 
 
 def parse_accept(header: str) -> list[tuple[str, float]]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from userline.gateway.metrics.workers import WorkerMetrics
     from userline.gateway.settings import Settings
+    from userline.gateway.streaming.stream import Stream
     from userline.resolvers.allowance import Allowance
     from userline.users.record import UserSnapshot
     from userline.users.viewer import Viewer
@@ -86,6 +87,7 @@ class Runtime:
         self.sockets_of_users: Counter[str] = Counter()
         self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
         self.sockets = 0
+        self.streams: set[Stream] = set()
         self.deliveries = Deliveries()
         self.lane_requests = 0
         self.drain = Drain(settings.drain_seconds)

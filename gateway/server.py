@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from userline.gateway.drain import Drain
+    from userline.gateway.drain import Leaving
     from userline.gateway.settings import Settings
 
 logger = logging.getLogger("userline")
@@ -93,7 +93,7 @@ def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | 
         ws_ping_timeout=settings.ping_seconds or None,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime.drain), runtime, listener))
+        runner.run(_serve(_Server(config, runtime), runtime, listener))
 
 
 async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.socket) -> None:
@@ -142,9 +142,10 @@ def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> 
 class _Server(uvicorn.Server):
     """Uvicorn's server, which lets its clients go before it ends, and the process end by itself after a signal."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
-        self._drain = drain
+        self._runtime = runtime
+        self._drain = runtime.drain
         self._leaving: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -175,9 +176,11 @@ class _Server(uvicorn.Server):
         finally:
             self.should_exit = True
 
-    def _sockets(self) -> list[BoundedWebSocketProtocol]:
-        return [
+    def _sockets(self) -> list[Leaving]:
+        """Return what lasts and has not been asked to leave: sockets, and streams over HTTP."""
+        sockets = [
             connection
             for connection in self.server_state.connections
             if isinstance(connection, BoundedWebSocketProtocol) and not connection.close_sent
         ]
+        return [*sockets, *(stream for stream in self._runtime.streams if not stream.is_leaving)]

@@ -12,7 +12,7 @@ from userline.gateway.auth.authenticator import digest_of
 from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.http import API_HEADERS
-from userline.gateway.negotiation import GRAPHQL_RESPONSE, JSON, choose
+from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
 from userline.gateway.request_ids import request_id_in
 from userline.users.errors import Unauthenticated
 
@@ -90,8 +90,13 @@ class Heads:
         scope = {"type": "http", "headers": headers, "path": "/graphql"}
         length = self._body_bytes(headers)
         cors_headers = self._rules.cors_headers(scope)
-        media_type = choose(_first(headers, b"accept"), (JSON, GRAPHQL_RESPONSE))
-        if not length or cors_headers is None or media_type is None or self._rules.refusal(scope) is not None:
+        media_type = choose(_first(headers, b"accept"), (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
+        if (
+            not length
+            or cors_headers is None
+            or media_type in (None, EVENT_STREAM)
+            or self._rules.refusal(scope) is not None
+        ):
             return None
         try:
             check_content_type(_first(headers, b"content-type"))

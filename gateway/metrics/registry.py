@@ -89,6 +89,7 @@ class _RuntimeCollector(Collector):
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_sockets": ("Open WebSockets.", runtime.sockets),
+            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.streams)),
             "userline_tasks": ("Tasks of the event loop.", len(asyncio.all_tasks())),
             "userline_new_sockets": (
                 "Open WebSockets that have not said yet who they are.",

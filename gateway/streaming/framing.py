@@ -1,0 +1,100 @@
+"""How results follow each other in one HTTP response.
+
+Sources: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md (distinct connections mode) and
+https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import orjson
+
+from userline.gateway.negotiation import EVENT_STREAM
+
+if TYPE_CHECKING:
+    from userline.execution.errors import FormattedError
+    from userline.execution.operation import Response
+
+_SUBSCRIPTION_SPEC: Final = "1.0"
+_PART: Final = b"\r\ncontent-type: application/json; charset=utf-8\r\n\r\n%b\r\n--graphql"
+
+
+class Framing(Protocol):
+    """A way to write results one after the other. All but the media type are bytes to send."""
+
+    content_type: str
+    opening: bytes
+    """What comes before everything else."""
+    beat: bytes
+    """What shows that the connection lives."""
+
+    def next(self, response: Response) -> bytes:
+        """Return a result."""
+
+    def complete(self) -> bytes:
+        """Return the end, after which the client does not come back."""
+
+    def failed(self, errors: list[FormattedError]) -> bytes:
+        """Return an end that errors have brought about."""
+
+    def farewell(self, retry_after: float) -> bytes:
+        """Return what asks the client to come back after so many seconds."""
+
+
+class EventStream:
+    """Server-sent events: ``next`` and ``complete``."""
+
+    content_type = f"{EVENT_STREAM}; charset=utf-8"
+    opening = b":\n\n"
+    beat = b":\n\n"
+
+    def next(self, response: Response) -> bytes:
+        """Return a result."""
+        return b"event: next\ndata: %b\n\n" % response
+
+    def complete(self) -> bytes:
+        """Return the end."""
+        return b"event: complete\ndata: \n\n"
+
+    def failed(self, errors: list[FormattedError]) -> bytes:
+        """Return errors as the last result, and the end."""
+        return self.next(orjson.dumps({"errors": errors})) + self.complete()
+
+    def farewell(self, retry_after: float) -> bytes:
+        """Return the time to wait; the stream ends without ``complete``, so that clients connect again."""
+        return b"retry: %d\n\n" % (retry_after * 1000)
+
+
+class Multipart:
+    """Apollo's multipart responses. A part is read when the boundary behind it has come, so that comes with it."""
+
+    content_type = f'multipart/mixed; boundary="graphql"; subscriptionSpec={_SUBSCRIPTION_SPEC}'
+    opening = b"--graphql"
+    beat = _PART % b"{}"
+
+    def next(self, response: Response) -> bytes:
+        """Return a result."""
+        return _PART % (b'{"payload":%b}' % response)
+
+    def complete(self) -> bytes:
+        """Return the end."""
+        return b"--\r\n"
+
+    def failed(self, errors: list[FormattedError]) -> bytes:
+        """Return errors of the transport, and the end."""
+        return _PART % orjson.dumps({"payload": None, "errors": errors}) + self.complete()
+
+    def farewell(self, retry_after: float) -> bytes:  # noqa: ARG002 - the protocol has no word for it
+        """Return nothing: a response that ends without its last boundary tells clients that it was cut."""
+        return b""
+
+
+def wants_multipart(accept: str | None) -> bool:
+    """Whether an ``Accept`` header takes subscriptions as multipart responses."""
+    for media_range in (accept or "").lower().split(","):
+        name, *parameters = (part.strip() for part in media_range.split(";"))
+        given = dict(parameter.replace('"', "").partition("=")[::2] for parameter in parameters)
+        if name == "multipart/mixed" and given.get("subscriptionspec") == _SUBSCRIPTION_SPEC:
+            return True
+    return False
