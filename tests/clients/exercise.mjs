@@ -65,12 +65,12 @@ function inTime(what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function metric(name) {
+export async function metric(name) {
   const text = await (await fetch(`${base}/metrics`)).text();
   return Number(text.match(new RegExp(`^userline_${name} (\\S+)$`, 'm'))[1]);
 }
 
-async function becomes(name, expected) {
+export async function becomes(name, expected) {
   const end = Date.now() + PATIENCE;
   while ((await metric(name)) !== expected) {
     assert(Date.now() < end, `userline_${name} is ${await metric(name)} and never became ${expected}`);
@@ -79,7 +79,7 @@ async function becomes(name, expected) {
 }
 
 /** A change by somebody else, who uses none of these clients. */
-async function change(id, input) {
+export async function change(id, input) {
   const response = await fetch(httpUrl, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -80,12 +80,19 @@ def test_the_audit_finds_nothing_where_tokens_are_checked(node: build.Node, tmp_
             ],
         ),
         ("urql", "@urql/core", ["queries by GET", "dispose"]),
+        ("graphql-sse", "graphql-sse", ["results end", "dispose"]),
     ],
 )
 def test_a_client_works(node: build.Node, gateway: RunningGateway, script: str, client: str, more: list[str]) -> None:
     with nothing_left_behind(gateway):
         assert run(node, script, gateway) == {"client": client, "checks": CHECKS + more}
     assert "Traceback" not in gateway.log
+
+
+def test_apollo_subscribes_without_a_socket(node: build.Node, gateway: RunningGateway) -> None:
+    with nothing_left_behind(gateway):
+        checks = run(node, "apollo-multipart", gateway)["checks"]
+    assert checks == ["changes come as they happen", "errors are told", "queries are plain JSON"]
 
 
 def test_the_pinned_packages_name_no_host() -> None:

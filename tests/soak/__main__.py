@@ -28,7 +28,7 @@ async def soak(gateway: RunningGateway, seconds: float) -> int:
     """Run it; print what happens every ten seconds, and what came of it. Return how many problems there are."""
     print(f"{'':>8}  {'requests':>9} {'events':>9} {'p99':>8}   tasks sockets watchers files  memory")
     load = Load(gateway)
-    before = await _phase("warm-up", load, gateway, max(min(seconds / 5, 120), 10))
+    before = await _phase("warm-up", load, gateway, max(min(seconds / 3, 300), 10))
     after = await _phase("soak", load, gateway, seconds)
     drift = after.memory / before.memory - 1
     print(f"\n{load.requests:,} requests, {load.events:,} events, {load.sockets:,} sockets; memory {drift:+.2%}")
