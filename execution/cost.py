@@ -25,6 +25,7 @@ _WEIGHTS: Final = {
     "setUser": 10,
     "userChanged": 10,
     "usersChanged": 100,
+    "_entities": 100,
 }
 """What a field of a root costs; every other field costs 1. With many ids the weight is fixed: they are limited."""
 

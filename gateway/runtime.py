@@ -26,7 +26,7 @@ from userline.gateway.websocket.newcomers import Newcomers
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
-from userline.schema.sdl import make_schema
+from userline.schema.sdl import make_schema, make_subgraph
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
 
@@ -58,7 +58,7 @@ class Runtime:
         self.authenticator = Authenticator.of(settings)
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
-            make_schema(),
+            make_subgraph() if settings.federation else make_schema(),
             self._app,
             document_cache=settings.document_cache,
             max_document_characters=settings.max_document_characters,

@@ -55,6 +55,9 @@ class Serving(BaseModel):
         True,
         "Let clients ask for the schema, and help with misspelt names. In production the default is false.",
     )
+    federation: bool = setting(
+        "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
+    )
     get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",

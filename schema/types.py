@@ -34,6 +34,11 @@ class User:
         description="The first message that others see when they start a conversation with the user."
     )
 
+    @classmethod
+    def is_type_of(cls, value: object, info: object) -> bool:  # noqa: ARG003 - Strawberry's signature
+        """Whether a value is a user: what resolvers return is a snapshot."""
+        return isinstance(value, UserSnapshot)
+
     @strawberry.field(description="The user's locale, or the app's default locale where the user has none.")
     @staticmethod
     def effective_locale(root: strawberry.Parent[UserSnapshot], info: Info[Context, None]) -> str:

@@ -95,6 +95,20 @@ def test_apollo_subscribes_without_a_socket(node: build.Node, gateway: RunningGa
     assert checks == ["changes come as they happen", "errors are told", "queries are plain JSON"]
 
 
+def test_a_federated_graph(node: build.Node, tmp_path: Path) -> None:
+    subgraph = RunningGateway(tmp_path, "--federation")
+    try:
+        checks = run(node, "federation", subgraph)["checks"]
+    finally:
+        assert subgraph.stop() == 0, subgraph.log
+    assert checks == [
+        "references of another subgraph are looked up at once",
+        "a user has what another subgraph adds",
+        "representations that are none are refused",
+    ]
+    assert "Traceback" not in subgraph.log
+
+
 def test_the_pinned_packages_name_no_host() -> None:
     lock = (HERE / "package-lock.json").read_text()
     assert "://" not in lock

@@ -35,6 +35,7 @@ def test_the_defaults() -> None:
         "drain_seconds": 10,
         "graphiql": True,
         "introspection": True,
+        "federation": False,
         "get_queries": True,
         "trusted_proxies": None,
         "secret": None,

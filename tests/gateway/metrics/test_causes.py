@@ -212,6 +212,21 @@ async def test_sockets_watchers_and_deliveries(meters: Meters) -> None:
     MOVED.update(("userline_sockets", "userline_tasks", "userline_watchers", "userline_deliveries_total"))
 
 
+def test_streams(meters: Meters) -> None:
+    body = {"query": 'subscription { userChanged(id: "streamed") { id } }'}
+    before = meters.value("userline_streams")
+    with (
+        httpx.Client(base_url=meters.gateway.url) as http,
+        http.stream("POST", "/graphql", json=body, headers={"Accept": "text/event-stream"}) as response,
+    ):
+        next(response.iter_raw())
+        assert meters.value("userline_streams") == before + 1
+    deadline = time.monotonic() + 10
+    while meters.value("userline_streams") != before:
+        assert time.monotonic() < deadline
+    MOVED.add("userline_streams")
+
+
 def test_the_fast_lane(meters: Meters) -> None:
     query = 'query Lane { user(id: "lane") { id } }'
     meters.gateway.execute(query)

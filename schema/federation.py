@@ -1,0 +1,88 @@
+"""The schema as a subgraph of Apollo Federation 2: ``User`` is an entity, known by its id.
+
+Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
+"""
+
+from typing import Annotated, Any, NewType
+
+import strawberry
+from graphql import GraphQLError, ValueNode
+
+from userline.resolvers.users import MAX_IDS
+from userline.schema.roots import OperationInfo, Query
+from userline.schema.types import User, as_optional_user
+from userline.users.errors import BadUserInput, Problem
+
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
+
+Representation = NewType("Representation", object)
+
+
+def _refuse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:  # noqa: ARG001 - a scalar's signature
+    raise GraphQLError("Representations are given through a variable.")
+
+
+SCALARS: dict[object, Any] = {
+    Representation: strawberry.scalar(
+        name="_Any",
+        description='Stands for an entity: `{"__typename": "User", "id": …}`.',
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+        parse_literal=_refuse_literal,
+    )
+}
+
+Entity = Annotated[User, strawberry.union("_Entity", description="What other subgraphs may refer to.")]
+
+
+@strawberry.type(name="_Service", description="What a router asks of a subgraph.")
+class Service:
+    """The subgraph."""
+
+    sdl: str = strawberry.field(description="The subgraph's schema.")
+
+
+@strawberry.type(name="Query", description="What can be read.")
+class FederatedQuery(Query):
+    """The query root of a subgraph."""
+
+    @strawberry.field(name="_service", description="The subgraph, as a router sees it.")
+    def service(self) -> Service:
+        """Return the schema as text."""
+        from userline.schema.sdl import print_subgraph  # noqa: PLC0415 - which makes this schema
+
+        return Service(sdl=print_subgraph())
+
+    @strawberry.field(
+        name="_entities",
+        description="The entities that these representations stand for, null for the missing: one read of the store.",
+    )
+    async def entities(
+        self,
+        info: OperationInfo,
+        representations: Annotated[
+            list[Representation], strawberry.argument(description="At most 1,000 representations.")
+        ],
+    ) -> list[Entity | None]:
+        """Return the users that a router refers to."""
+        users = await info.context.users.get_many(_read_ids(representations))
+        return [as_optional_user(snapshot) for snapshot in users]
+
+
+def _read_ids(representations: list[Representation]) -> list[str]:
+    """Return the ids of the users that are referred to. Raises BadUserInput."""
+    if len(representations) > MAX_IDS:
+        message = f"representations must have at most {MAX_IDS} entries, not {len(representations)}."
+        raise BadUserInput([Problem("representations", message)])
+    problems: list[Problem] = []
+    ids: list[str] = []
+    for number, given in enumerate(representations):
+        if not isinstance(given, dict) or given.get("__typename") != "User":
+            problems.append(Problem("representations", f'Entry {number} must have "__typename": "User".'))
+        elif not isinstance(given.get("id"), str):
+            problems.append(Problem("representations", f"Entry {number} must have the id of a user."))
+        else:
+            ids.append(given["id"])
+    if problems:
+        raise BadUserInput(problems[:10])
+    return ids
