@@ -70,6 +70,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._refused = False
         self._deadline = Deadline(self.loop, self._time_out)
+        self._headers_late = f"The headers took {self.header_seconds:g} s"
         self._in_message = False
         self._answering = False
         self._turn_over = False
@@ -119,7 +120,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             and not self._answering
             and not self.flow.read_paused
         ):
-            if self._is_between_requests():
+            if self.lane is not None and self._is_between_requests():
                 if answered == _REQUESTS_A_TURN:
                     self._parse_soon()
                     return
@@ -313,7 +314,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     _raw_bytes = 0
 
     def _await_headers(self) -> None:
-        self._deadline.set(self.header_seconds, f"The headers took {self.header_seconds:g} s")
+        self._deadline.set(self.header_seconds, self._headers_late)
 
     def _stop_timers(self) -> None:
         self._deadline.stop()

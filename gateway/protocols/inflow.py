@@ -26,7 +26,7 @@ class Unparsed:
 
     def append(self, data: bytes) -> None:
         """Add what has come in."""
-        self.data = self.data[self.position :] + data if len(self) else data
+        self.data = data if self.position == len(self.data) else self.data[self.position :] + data
         self.position = 0
 
     def take(self, most: int) -> bytes:
@@ -64,7 +64,8 @@ class Inflow(FlowControl):
 
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""
-        pause = self.read_paused or len(self._unparsed) > self._most
+        unparsed = self._unparsed
+        pause = self.read_paused or len(unparsed.data) - unparsed.position > self._most
         if pause is not self._transport_paused and not self._transport.is_closing():
             self._transport_paused = pause
             if pause:
