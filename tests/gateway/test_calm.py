@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONG = os.environ.get("USERLINE_TEST_LONG") == "1"
 LIMITS = ("--max-new-sockets-per-address", "2000", "--rate-limit-per-second", "100000", "--rate-limit-burst", "100000")
 CYCLES = 10
-WARM_UP = 10 if LONG else 1
+WARM_UP = 20 if LONG else 1
 AT_ONCE = 500 if LONG else 100
 READERS = 1000 if LONG else 200
 WATCH = "subscription($id: ID!) { userChanged(id: $id) { name } }"
