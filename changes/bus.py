@@ -39,7 +39,7 @@ _MESSAGES_TIMED: Final = 16
 
 
 class BusMessageError(ValueError):
-    """Something on the bus that is not a change."""
+    """Something on the bus that makes no sense."""
 
 
 def encode_changes(snapshots: Iterable[UserSnapshot]) -> bytes:
@@ -94,6 +94,12 @@ class Bus:
         self.on_lag: Callable[[float], None] = lambda _: None
         """Called with the seconds from publishing a message to hearing it, of this process's own messages."""
         self._sent: OrderedDict[bytes, float] = OrderedDict()
+        self._ears: dict[str, Callable[[bytes | str], None]] = {CHANNEL: self._deliver}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other gateways on it."""
+        return self._url != "memory://"
 
     @property
     def connected(self) -> bool:
@@ -110,6 +116,18 @@ class Bus:
         """How many changes were given up because too many waited."""
         return self._outbox.dropped
 
+    def listen(self, channel: str, hear: Callable[[bytes | str], None]) -> None:
+        """Have ``hear`` called with every message of another channel. It may raise BusMessageError. Before the start.
+
+        What is sent there is neither kept nor repeated. Nothing is heard unless the bus is shared.
+        """
+        if self.is_shared:
+            self._ears[channel] = hear
+
+    async def send(self, channel: str, message: bytes) -> None:
+        """Send a message to another channel, once. Raises whatever the bus raises."""
+        await self._broadcast.publish(channel, message)
+
     async def start(
         self,
         hear: Callable[[UserSnapshot], None],
@@ -125,7 +143,11 @@ class Bus:
         self._hear, self._on_lost, self._on_joined = hear, on_lost, on_joined
         await self._broadcast.connect()
         self._tasks = [
-            asyncio.create_task(self._listen(), name="userline-bus-listen"),
+            *(
+                # All begin in one turn of the event loop, before the backend joins what is wanted.
+                asyncio.create_task(self._listen(channel, hear), name=f"userline-bus-listen-{channel}")
+                for channel, hear in self._ears.items()
+            ),
             asyncio.create_task(self._publish_waiting(), name="userline-bus-publish"),
         ]
         try:
@@ -167,21 +189,22 @@ class Bus:
         self._joined.set()
         self._on_joined()
 
-    async def _listen(self) -> None:
-        async with self._broadcast.subscribe(CHANNEL) as subscriber:
+    async def _listen(self, channel: str, hear: Callable[[bytes | str], None]) -> None:
+        async with self._broadcast.subscribe(channel) as subscriber:
             while True:
                 event = await subscriber.get()
-                self._deliver(event.message)
+                try:
+                    hear(event.message)
+                except BusMessageError as error:
+                    self._drop(error)
+                except Exception:
+                    logger.exception("Taking a message from the bus failed.")
 
     def _deliver(self, message: bytes | str) -> None:
         sent_at = self._sent.pop(message, None) if isinstance(message, bytes) else None
         if sent_at is not None:
             self.on_lag(time.perf_counter() - sent_at)
-        try:
-            changes = decode_changes(message)
-        except BusMessageError as error:
-            self._drop(error)
-            return
+        changes = decode_changes(message)
         for change in changes:
             try:
                 snapshot = decode_change(change)
@@ -196,7 +219,7 @@ class Bus:
 
     def _drop(self, error: BusMessageError) -> None:
         self.nonsense += 1
-        logger.warning("Dropped something on the bus that is not a change: %s", error)
+        logger.warning("Dropped something on the bus that makes no sense: %s", error)
 
     async def _publish_waiting(self) -> None:
         pause = 0.0

@@ -26,6 +26,7 @@ _WEIGHTS: Final = {
     "userChanged": 10,
     "usersChanged": 100,
     "_entities": 100,
+    "userOnlineChanged": 10,
 }
 """What a field of a root costs; every other field costs 1. With many ids the weight is fixed: they are limited."""
 

@@ -23,6 +23,7 @@ from userline.gateway.rate_limit import RateLimiter
 from userline.gateway.tracing.setup import make_tracer
 from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.newcomers import Newcomers
+from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
@@ -56,6 +57,7 @@ class Runtime:
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.authenticator = Authenticator.of(settings)
+        self.presence = Presence(self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen)
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_subgraph() if settings.federation else make_schema(),
@@ -105,7 +107,7 @@ class Runtime:
 
     def context(self, request_id: str, viewer: Viewer, allowance: Allowance | None = None) -> Context:
         """Return the context of one operation."""
-        return Context(self.users, self._app, viewer, request_id, allowance)
+        return Context(self.users, self._app, viewer, self.presence, request_id, allowance)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -119,10 +121,12 @@ class Runtime:
             if self.settings.change_stream and isinstance(self.store, MongoUserStore):
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
+            self.presence.start()
             try:
                 async with watching_the_loop(self.metrics.loop_lag), self._telling_metrics():
                     yield
             finally:
+                await self.presence.stop()
                 await self.authenticator.close()
                 await self.users.close()
                 await self.bus.stop()
@@ -154,6 +158,7 @@ class Runtime:
     def _regain_touch(self) -> None:
         self.hub.regain_touch()
         self.refresher.settle()
+        self.presence.ask()
 
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""

@@ -133,6 +133,12 @@ class Storage(BaseModel):
     reread_seconds: float = setting(
         "Store and bus", 30, "How often a watched user is read again, in case a change was missed.", gt=0
     )
+    presence_seconds: float = setting(
+        "Store and bus",
+        10,
+        "How long a user counts as connected after the last sign of it; the same at all gateways.",
+        gt=0,
+    )
 
 
 class App(BaseModel):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from userline.presence.presence import Presence
     from userline.resolvers.allowance import Allowance
     from userline.resolvers.users import Users
     from userline.users.viewer import Viewer
@@ -29,6 +30,7 @@ class Context:
     users: Users
     app: AppInfo
     viewer: Viewer
+    presence: Presence
     request_id: str = ""
     allowance: Allowance | None = None
     """How much the operation may hold, if it is one of a socket."""

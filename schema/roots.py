@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 from strawberry.types import Info
 
 from userline.resolvers.audit import audit_server_token
 from userline.resolvers.context import Context
+from userline.resolvers.online import watch_online
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.scalars import RoleSettings
 from userline.schema.types import (
@@ -17,6 +18,7 @@ from userline.schema.types import (
     Role,
     SetUserPayload,
     User,
+    UserOnline,
     as_optional_user,
     as_user,
 )
@@ -137,3 +139,21 @@ class Subscription:
         async with aclosing(context.users.watch_many(ids, context.allowance)) as snapshots:
             async for snapshot in snapshots:
                 yield as_user(snapshot)
+
+    @strawberry.subscription(
+        description=(
+            "First the user as it is now and whether it is connected, and then again whenever either changes. A user "
+            "is connected while a subscription with its token is under way at any gateway, and some seconds after the "
+            "last one or the last request, so that who comes back at once was never away."
+        )
+    )
+    async def user_online_changed(
+        self,
+        info: OperationInfo,
+        id: UserId,  # noqa: A002 - the contract's name
+    ) -> AsyncGenerator[UserOnline | None, None]:
+        """Watch a user, and whether it is connected."""
+        context = info.context
+        async with aclosing(watch_online(context.users, context.presence, id)) as states:
+            async for state in states:
+                yield cast("UserOnline", state)

@@ -90,3 +90,13 @@ class SetUserPayload:
     changed: bool = strawberry.field(
         description="Whether anything changed, private fields included; false if all was as asked for already."
     )
+
+
+@strawberry.type(description="A user, and whether the user is connected.")
+class UserOnline:
+    """What userOnlineChanged tells."""
+
+    user: User | None = strawberry.field(description="The user as it is now, or null if there is none with this id.")
+    is_connected: bool = strawberry.field(
+        description="Whether somebody is connected with a token of this user, or was some seconds ago."
+    )

@@ -15,7 +15,7 @@ from userline.gateway.auth.keys import KeySet, SharedSecret
 from userline.gateway.auth.tokens import LEEWAY_SECONDS, TokenRefused, read, viewer_of
 from userline.gateway.rate_limit import RateLimiter
 from userline.users.errors import Unauthenticated
-from userline.users.viewer import OPEN_VIEWER, Viewer
+from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
     from userline.gateway.auth.keys import Keys
@@ -26,6 +26,10 @@ logger = logging.getLogger("userline.auth")
 MISSING_TOKEN: Final = "A token is required, as Authorization: Bearer TOKEN."  # noqa: S105 - a sentence
 
 _CACHED_VIEWERS: Final = 10_000
+
+_MARK: Final = b""
+"""In place of a token's digest: those after it were shown since ``users_seen`` was called last."""
+_NOBODY: Final = Viewer(ViewerKind.USER, expires_at=0)
 
 
 class Authenticator:
@@ -109,6 +113,22 @@ class Authenticator:
             return known
         del self._viewers[digest]
         return None
+
+    def users_seen(self) -> set[str]:
+        """Return the users whose tokens were shown since this was called last.
+
+        It goes by the order in which tokens are remembered, so that nothing is to be noted when a token is shown.
+        """
+        seen = set()
+        for digest in reversed(self._viewers):
+            if digest == _MARK:
+                break
+            user_id = self._viewers[digest].user_id
+            if user_id is not None:
+                seen.add(user_id)
+        self._viewers[_MARK] = _NOBODY
+        self._viewers.move_to_end(_MARK)
+        return seen
 
     def forget(self) -> None:
         """Forget every token that was checked, because the keys are others now."""

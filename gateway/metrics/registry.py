@@ -88,6 +88,7 @@ class _RuntimeCollector(Collector):
         return {
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
+            "userline_connected_users": ("Users connected at this gateway.", runtime.presence.users_here),
             "userline_sockets": ("Open WebSockets.", runtime.sockets),
             "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.streams)),
             "userline_tasks": ("Tasks of the event loop.", len(asyncio.all_tasks())),

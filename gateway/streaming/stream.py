@@ -63,12 +63,14 @@ class Stream:
             return
         key = user_key(self._viewer, scope)
         self._runtime.streams.add(self)
+        self._runtime.presence.enter(self._viewer.user_id)
         if key is not None:
             self._runtime.sockets_of_users[key] += 1
         try:
             await self._stream(self._source, receive, send)
         finally:
             self._runtime.streams.discard(self)
+            self._runtime.presence.leave(self._viewer.user_id)
             if key is not None:
                 self._runtime.sockets_of_users[key] -= 1
                 if not self._runtime.sockets_of_users[key]:

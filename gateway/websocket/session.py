@@ -115,7 +115,7 @@ class _Session:
         self._is_known = is_known
         self._allowance = Allowance(runtime.settings.max_watched_users)
         direct = websocket.scope["state"].get(DIRECT)
-        self._watches = SocketWatches(direct, runtime.users, runtime.deliveries, self._fail) if direct else None
+        self._watches = SocketWatches(direct, runtime.deliveries, self._fail) if direct else None
 
     async def run(self) -> None:
         """Read messages until the socket is closed by either side, then end everything that was under way."""
@@ -287,6 +287,8 @@ class _Session:
 
         The id is free for a next operation from just before the message that ends this one.
         """
+        presence = self._runtime.presence
+        presence.enter(viewer.user_id)
         try:
             await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
             operation = self._runtime.operations.prepare(
@@ -313,6 +315,7 @@ class _Session:
         finally:
             if self._operations.get(operation_id) is asyncio.current_task():
                 self._streams.discard(operation_id)
+            presence.leave(viewer.user_id)
         if self._operations.get(operation_id) is asyncio.current_task():
             del self._operations[operation_id]
         await self._send_last(last)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.plans.planned import PlannedSubscription
     from userline.gateway.websocket.deliveries import Deliveries
-    from userline.resolvers.allowance import Allowance
-    from userline.resolvers.users import Users
+    from userline.resolvers.context import Context
 
 DIRECT: Final = "userline.direct"
 """Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
@@ -40,12 +39,12 @@ class DirectSocket(Protocol):
 class Watch:
     """What one operation watches: a slot for each user."""
 
-    __slots__ = ("_allowance", "_slots", "_users")
+    __slots__ = ("_context", "_slots")
 
-    def __init__(self, users: Users, slots: Sequence[Slot], allowance: Allowance | None = None) -> None:
-        self._users = users
+    def __init__(self, context: Context, slots: Sequence[Slot]) -> None:
+        self._context = context
         self._slots = slots
-        self._allowance = allowance
+        context.presence.enter(context.viewer.user_id)
 
     def begin(self) -> None:
         """Deliver what the slots have, now that all of them were offered what there is."""
@@ -54,7 +53,9 @@ class Watch:
 
     def end(self) -> None:
         """Deliver nothing more."""
-        self._users.detach_many([slot.user_id for slot in self._slots], self._slots, self._allowance)
+        context = self._context
+        context.users.detach_many([slot.user_id for slot in self._slots], self._slots, context.allowance)
+        context.presence.leave(context.viewer.user_id)
         for slot in self._slots:
             slot.close()
 
@@ -65,7 +66,6 @@ class SocketWatches:
     def __init__(
         self,
         socket: DirectSocket,
-        users: Users,
         deliveries: Deliveries,
         fail: Callable[[str, list[FormattedError]], None],
     ) -> None:
@@ -73,7 +73,6 @@ class SocketWatches:
         self.deliveries = deliveries
         self.waiting: list[Slot] = []
         """Slots that are to be emptied when the client has read what was sent to it."""
-        self._users = users
         self._fail = fail
         self._watches: dict[str, Watch] = {}
         socket.on_writable = self._go_on
@@ -115,18 +114,18 @@ class SocketWatches:
 
     def _watch(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
         """Watch one user. Raises BadUserInput."""
-        bound = subscription.bound
+        bound, context = subscription.bound, subscription.context
         slot = Slot(self, bound.argument, bound.step, prefix)
-        loading = self._users.attach(slot.user_id, slot)
-        return Watch(self._users, [slot]), loading
+        loading = context.users.attach(slot.user_id, slot)
+        return Watch(context, [slot]), loading
 
     def _watch_many(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
         """Watch several users. Raises BadUserInput and RateLimited."""
-        bound, allowance = subscription.bound, subscription.context.allowance
+        bound, context = subscription.bound, subscription.context
         user_ids = distinct_ids(bound.argument)
         slots = [MemberSlot(self, user_id, bound.step, prefix) for user_id in user_ids]
-        loading = self._users.attach_many(user_ids, slots, allowance)
-        return Watch(self._users, slots, allowance), loading
+        loading = context.users.attach_many(user_ids, slots, context.allowance)
+        return Watch(context, slots), loading
 
     def _loaded(self, operation_id: str, watch: Watch, request_id: str, loading: asyncio.Future[Any]) -> None:
         """The store has answered: the hub has offered the slots what there is, unless it failed."""

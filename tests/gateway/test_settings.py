@@ -50,6 +50,7 @@ def test_the_defaults() -> None:
         "cache_seconds": 30,
         "cache_users": 10_000,
         "reread_seconds": 30,
+        "presence_seconds": 10,
         "app_id": "userline",
         "default_locale": "en",
         "roles": None,

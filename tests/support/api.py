@@ -16,6 +16,7 @@ from userline.execution.general import GeneralExecution, GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.request import parse_request
+from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.users import Users
 from userline.schema.sdl import make_schema
@@ -38,7 +39,7 @@ class Api:
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
         app = AppInfo("app", "en", {"default": {"a": 1}, "ädmin": {}})
         self.engine = Engine(make_schema(), app, time_limit=time_limit, plans=plans)
-        self.context = Context(self.users, app, OPEN_VIEWER, "request-1")
+        self.context = Context(self.users, app, OPEN_VIEWER, Presence(self.bus), "request-1")
 
     def prepare(self, query: str, operation_name: str | None, variables: object) -> Execution | Subscription:
         request = parse_request({"query": query, "variables": variables, "operationName": operation_name})

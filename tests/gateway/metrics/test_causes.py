@@ -212,6 +212,16 @@ async def test_sockets_watchers_and_deliveries(meters: Meters) -> None:
     MOVED.update(("userline_sockets", "userline_tasks", "userline_watchers", "userline_deliveries_total"))
 
 
+def test_connected_users(tmp_path: Path) -> None:
+    guarded = RunningGateway(tmp_path, "--presence-seconds", "1", env={"USERLINE_SECRET": SECRET})
+    meters = Meters(guarded)
+    headers = {"Authorization": f"Bearer {token_of('ann')}"}
+    body = {"query": "{ app { id } }"}
+    meters.moves("userline_connected_users", lambda: guarded.http.post("/graphql", json=body, headers=headers))
+    meters.moves("userline_connected_users", lambda: time.sleep(0.9), by=-1)
+    assert guarded.stop() == 0, guarded.log
+
+
 def test_streams(meters: Meters) -> None:
     body = {"query": 'subscription { userChanged(id: "streamed") { id } }'}
     before = meters.value("userline_streams")
