@@ -195,14 +195,13 @@ class GraphQLOverHTTP:
             framing = Multipart()
         else:
             raise HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE)
+        if self._runtime.drain.begun:
+            stopping = RateLimited("This gateway is being stopped. Connect to another one.")
+            raise HTTPRefused.of(stopping, 503, {"retry-after": "1"})
         try:
             check_room(request.scope["state"]["viewer"], request.scope, self._runtime)
         except RateLimited as error:
             raise HTTPRefused.of(error, 429, {"retry-after": "5"}) from None
-        if self._runtime.drain.begun:
-            raise HTTPRefused(
-                503, "query", "This gateway is being stopped. Connect to another one.", {"retry-after": "1"}
-            )
         return Stream(framing, subscription, self._runtime, API_HEADERS)
 
     async def _prepare(

@@ -254,6 +254,10 @@ async def test_a_gateway_that_is_stopped_ends_streams_and_says_when_to_come_back
     ):
         await until(lambda: sse.names == parts.names == [None])
         gateway.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        async with streaming(gateway, **watching("a")) as late:
+            assert late.response.status_code == 503
+            assert late.response.headers["retry-after"] == "1"
         async with asyncio.timeout(4):
             await asyncio.gather(sse.task, parts.task)
         assert re.search(r"retry: \d+\n\n$", sse.text)
