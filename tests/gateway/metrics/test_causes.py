@@ -229,11 +229,14 @@ def test_streams(meters: Meters) -> None:
         httpx.Client(base_url=meters.gateway.url) as http,
         http.stream("POST", "/graphql", json=body, headers={"Accept": "text/event-stream"}) as response,
     ):
-        next(response.iter_raw())
+        chunks = response.iter_raw()  # which closes the connection when it is gone
+        next(chunks)
         assert meters.value("userline_streams") == before + 1
+        chunks.close()
     deadline = time.monotonic() + 10
     while meters.value("userline_streams") != before:
         assert time.monotonic() < deadline
+        time.sleep(0.02)
     MOVED.add("userline_streams")
 
 
