@@ -232,7 +232,7 @@ def test_streams(meters: Meters) -> None:
         chunks = response.iter_raw()  # which closes the connection when it is gone
         next(chunks)
         assert meters.value("userline_streams") == before + 1
-        chunks.close()
+        del chunks
     deadline = time.monotonic() + 10
     while meters.value("userline_streams") != before:
         assert time.monotonic() < deadline
