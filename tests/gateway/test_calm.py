@@ -62,6 +62,7 @@ async def test_clients_that_come_and_go_leave_nothing_behind(gateway: RunningGat
         if number % 3:
             await client.recv()
         client.transport.abort()
+        await client.wait_closed()
 
     async def cycle() -> Vitals:
         await asyncio.gather(*(come_and_go(number) for number in range(AT_ONCE)))
@@ -141,9 +142,12 @@ async def test_a_reader_that_stalls_is_noticed_by_nobody_and_soon_gone(gateway: 
     print(f"p99 {p99[0]:.1f} ms without, {p99[1]:.1f} ms with a stalled reader, gone after {gone:.1f} s, {growth:+} kB")
     assert growth < 4096
     assert reaped(gateway) == 1
-    for reader, client in zip(readers, clients, strict=True):
+    for reader in readers:
         reader.task.cancel()
+    await asyncio.gather(*(reader.task for reader in readers), return_exceptions=True)
+    for client in (*clients, stalled):
         client.transport.abort()
+    await asyncio.gather(*(client.wait_closed() for client in (*clients, stalled)))
 
 
 def stall(client: ClientConnection) -> ClientConnection:
