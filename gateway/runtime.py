@@ -98,6 +98,11 @@ class Runtime:
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
+    @property
+    def sockets_and_streams(self) -> int:
+        """How many are open, which have one limit."""
+        return self.sockets + len(self.streams)
+
     def _measured(self) -> MeasuredStore:
         if self.tracer is None:
             return MeasuredStore(self.store, self.metrics)

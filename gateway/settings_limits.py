@@ -135,7 +135,7 @@ class Sockets(BaseModel):
     max_watched_users: int = setting(
         "WebSockets", 5000, "How many users the usersChanged subscriptions of one socket may watch at once.", ge=1000
     )
-    max_sockets: int = setting("WebSockets", 10_000, "How many sockets one process may have open.", ge=1)
+    max_sockets: int = setting("WebSockets", 10_000, "How many sockets and streams one process may have open.", ge=1)
     max_sockets_per_user: int = setting(
         "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0
     )

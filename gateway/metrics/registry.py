@@ -96,7 +96,7 @@ class _RuntimeCollector(Collector):
                 "Open WebSockets that have not said yet who they are.",
                 len(runtime.new_sockets),
             ),
-            "userline_sockets_limit": ("How many WebSockets may be open.", runtime.settings.max_sockets),
+            "userline_sockets_limit": ("How many WebSockets and streams may be open.", runtime.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
             "userline_coherent": ("1 while nothing that was missed is still to be read.", int(runtime.coherent)),

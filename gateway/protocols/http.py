@@ -266,8 +266,9 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
-        """Start to count a header block."""
+        """Start to count a header block. The application may cut off a client that does not read its answer."""
         super().on_message_begin()
+        self.scope["state"]["cut_off"] = self._cut_off
         self._in_message = True
         self._in_headers = True
         self._header_bytes = 0

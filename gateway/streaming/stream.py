@@ -14,7 +14,7 @@ from userline.users.errors import RateLimited, Unauthenticated
 from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _LONGEST_SLEEP_SECONDS: Final = 60.0
 """The clock by which tokens expire can be set; sleeping goes by another one."""
+
+_LAST_WORD_SECONDS: Final = 0.5
+"""How long a client may take to read that its token has expired, before the connection is cut."""
 
 
 class Stream:
@@ -41,6 +44,7 @@ class Stream:
         self._leaving = asyncio.Event()
         self._retry_after = 0.0
         self._viewer: Viewer | None = None
+        self._cut_off: Callable[[], None] | None = None
 
     @property
     def is_leaving(self) -> bool:
@@ -55,6 +59,7 @@ class Stream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, until it ends or the client goes."""
         self._viewer = scope["state"]["viewer"]
+        self._cut_off = scope["state"].get("cut_off")
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if isinstance(self._source, bytes):
@@ -85,6 +90,7 @@ class Stream:
             following: asyncio.Task[bytes | None] = asyncio.create_task(_next(frames))
             gone = asyncio.create_task(_disconnected(receive))
             leaving = asyncio.create_task(self._leaving.wait())
+            overdue = asyncio.create_task(self._cut_off_when_overdue())
             helpers: list[asyncio.Task[Any]] = [gone, leaving]
             try:
                 while True:
@@ -107,9 +113,9 @@ class Stream:
                     elif not happened:
                         await write(self._framing.beat)
             finally:
-                for task in (following, *helpers):
+                for task in (following, overdue, *helpers):
                     task.cancel()
-                await asyncio.gather(following, *helpers, return_exceptions=True)
+                await asyncio.gather(following, overdue, *helpers, return_exceptions=True)
         await send({"type": "http.response.body", "body": b""})
 
     async def _wait(self, tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
@@ -120,6 +126,16 @@ class Stream:
             done, _ = await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
             if done or self._seconds_left() <= 0 or time.monotonic() >= beat_at:
                 return done
+
+    async def _cut_off_when_overdue(self) -> None:
+        """Cut off a client that has stopped reading when its token expires: it cannot be told."""
+        if self._cut_off is None:  # a server that is not ours
+            return
+        seconds = self._seconds_left() + _LAST_WORD_SECONDS
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
+            seconds = self._seconds_left() + _LAST_WORD_SECONDS
+        self._cut_off()
 
     def _seconds_left(self) -> float:
         expires_at = self._viewer.expires_at if self._viewer else None
@@ -138,7 +154,7 @@ class Stream:
 def check_room(viewer: Viewer, scope: Scope, runtime: Runtime) -> None:
     """Raise RateLimited if there may be no more streams, of this user or at all."""
     settings = runtime.settings
-    if runtime.sockets + len(runtime.streams) >= settings.max_sockets:
+    if runtime.sockets_and_streams >= settings.max_sockets:
         raise RateLimited(f"This gateway has {settings.max_sockets} sockets and streams open, which is the limit.")
     key, most = user_key(viewer, scope), settings.max_sockets_per_user
     if key is not None and most and runtime.sockets_of_users[key] >= most:

@@ -54,8 +54,8 @@ _LONGEST_SLEEP_SECONDS: Final = 60.0
 async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
     """Serve one socket until it is closed."""
     most = runtime.settings.max_sockets
-    if runtime.sockets >= most:
-        await _refuse(websocket, 503, f"This gateway has {most} sockets open, which is the limit.")
+    if runtime.sockets_and_streams >= most:
+        await _refuse(websocket, 503, f"This gateway has {most} sockets and streams open, which is the limit.")
         return
     address = address_of(websocket.scope)
     if not runtime.new_sockets.has_room(address):
@@ -209,7 +209,9 @@ class _Session:
         if viewer.kind is not ViewerKind.USER or not most or key is None:
             return
         if self._runtime.sockets_of_users[key] >= most:
-            raise Closed(CloseCode.TOO_MANY_SOCKETS, f"This user has {most} sockets open, which is the limit.")
+            raise Closed(
+                CloseCode.TOO_MANY_SOCKETS, f"This user has {most} sockets and streams open, which is the limit."
+            )
         self._runtime.sockets_of_users[key] += 1
         self._counted_as = key
 

@@ -139,7 +139,10 @@ def test_sockets_of_a_user_and_of_a_gateway(narrow: RunningGateway) -> None:
     first = wire(narrow, "many")
     assert first.receive() == {"type": "connection_ack"}
     second = wire(narrow, "many")
-    assert second.closed() == (CloseCode.TOO_MANY_SOCKETS, "This user has 1 sockets open, which is the limit.")
+    assert second.closed() == (
+        CloseCode.TOO_MANY_SOCKETS,
+        "This user has 1 sockets and streams open, which is the limit.",
+    )
     others = [wire(narrow, None), wire(narrow, None)]
     assert [other.receive() for other in others] == [{"type": "connection_ack"}] * 2
     with pytest.raises(InvalidStatus) as caught:
