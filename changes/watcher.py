@@ -83,7 +83,7 @@ class GroupWatcher:
         self.members = [Member(self, user_id) for user_id in user_ids]
         self._user_ids = user_ids
         self._unread: dict[str, UserSnapshot] = {}
-        self._waiter: asyncio.Future[None] | None = None
+        self._something = asyncio.Event()
 
     def put(self, user_id: str, snapshot: UserSnapshot | None) -> bool:
         """Put the newest snapshot (None: there is no such user, of whom nothing is told) in a user's slot."""
@@ -92,8 +92,7 @@ class GroupWatcher:
             self._unread.pop(user_id, None)
             return replaced
         self._unread[user_id] = snapshot
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._something.set()
         return replaced
 
     def sort(self) -> None:
@@ -103,9 +102,6 @@ class GroupWatcher:
     async def next(self) -> UserSnapshot:
         """Take the snapshot that has waited longest, waiting for one if there is none. For one reader at a time."""
         while not self._unread:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            self._something.clear()
+            await self._something.wait()
         return self._unread.pop(next(iter(self._unread)))

@@ -24,7 +24,7 @@ from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, J
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
-from userline.gateway.streaming.stream import Stream, check_room
+from userline.gateway.streaming.stream import UNBUFFERED, Stream
 from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
@@ -185,7 +185,7 @@ class GraphQLOverHTTP:
             return self._stream(prepared, request, media_type)
         answer = await self._execute(prepared)
         if media_type == EVENT_STREAM:
-            return Stream(EventStream(), answer, self._runtime, API_HEADERS)
+            return _respond(EventStream().whole(answer), EVENT_STREAM, 200, UNBUFFERED)
         return _respond(answer, media_type, _status(media_type, executed=not isinstance(prepared, bytes)))
 
     def _stream(self, subscription: ObservedSubscription, request: Request, media_type: str) -> Stream:
@@ -199,10 +199,11 @@ class GraphQLOverHTTP:
             stopping = RateLimited("This gateway is being stopped. Connect to another one.")
             raise HTTPRefused.of(stopping, 503, {"retry-after": "1"})
         try:
-            check_room(request.scope["state"]["viewer"], request.scope, self._runtime)
+            self._runtime.check_room()
+            seat = self._runtime.seats.take(request.scope["state"]["viewer"], request.scope)
         except RateLimited as error:
             raise HTTPRefused.of(error, 429, {"retry-after": "5"}) from None
-        return Stream(framing, subscription, self._runtime, API_HEADERS)
+        return Stream(framing, subscription, self._runtime, seat, API_HEADERS)
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,14 @@ from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.drain import Drain
+from userline.gateway.lane.answering import Answering
 from userline.gateway.metrics.loop import watching_the_loop
 from userline.gateway.metrics.recorder import Metrics
 from userline.gateway.metrics.registry import make_registry
 from userline.gateway.metrics.store import MeasuredStore
 from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.seats import Seats
 from userline.gateway.tracing.setup import make_tracer
 from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.newcomers import Newcomers
@@ -27,9 +28,11 @@ from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
 from userline.resolvers.refresher import Refresher
 from userline.resolvers.users import Users
-from userline.schema.sdl import make_schema, make_subgraph
+from userline.schema.federation import make_subgraph
+from userline.schema.sdl import make_schema
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
+from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,7 +89,7 @@ class Runtime:
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
-        self.sockets_of_users: Counter[str] = Counter()
+        self.seats = Seats(settings.max_sockets_per_user)
         self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
         self.sockets = 0
         self.streams: set[Stream] = set()
@@ -94,14 +97,16 @@ class Runtime:
         self.lane_requests = 0
         self.drain = Drain(settings.drain_seconds)
         self.shortcut_requests = 0
+        self.answering = Answering(self)
         self.registry = make_registry(self)
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
-    @property
-    def sockets_and_streams(self) -> int:
-        """How many are open, which have one limit."""
-        return self.sockets + len(self.streams)
+    def check_room(self) -> None:
+        """Return if one more socket or stream may be open. Raises RateLimited."""
+        most = self.settings.max_sockets
+        if self.sockets + len(self.streams) >= most:
+            raise RateLimited(f"This gateway has {most} sockets and streams open, which is the limit.")
 
     def _measured(self) -> MeasuredStore:
         if self.tracer is None:

@@ -30,42 +30,31 @@ class _Watcher:
         self._user: UserSnapshot | None = None
         self._is_connected = False
         self._taken: UserOnline | None = None
-        self._is_marked = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._news = asyncio.Event()
 
     def offer(self, snapshot: UserSnapshot | None) -> bool:
         """Take the newest snapshot; return whether another was not taken yet."""
-        replaced = self._is_marked
+        replaced = self._news.is_set()
         self.is_new = False
         self._user = snapshot
-        self._mark()
+        self._news.set()
         return replaced
 
     def tell(self, *, is_connected: bool) -> None:
         """Take note of whether the user is connected."""
         if is_connected != self._is_connected:
             self._is_connected = is_connected
-            self._mark()
+            self._news.set()
 
     async def next(self) -> UserOnline:
         """Return what there is when it is not what was returned last."""
         while True:
-            while not self._is_marked:
-                self._waiter = asyncio.get_running_loop().create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
-            self._is_marked = False
+            await self._news.wait()
+            self._news.clear()
             before, now = self._taken, UserOnline(self._user, self._is_connected)
             if before is None or before.user is not now.user or before.is_connected != now.is_connected:
                 self._taken = now
                 return now
-
-    def _mark(self) -> None:
-        self._is_marked = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 async def watch_online(users: Users, presence: Presence, user_id: str) -> AsyncGenerator[UserOnline, None]:

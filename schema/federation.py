@@ -3,17 +3,21 @@
 Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
 """
 
+from functools import cache
 from typing import Annotated, Any, NewType
 
 import strawberry
 from graphql import GraphQLError, ValueNode
+from strawberry.schema.config import StrawberryConfig
 
 from userline.resolvers.users import MAX_IDS
-from userline.schema.roots import OperationInfo, Query
+from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
+from userline.schema.scalars import SCALARS
+from userline.schema.sdl import print_schema
 from userline.schema.types import User, as_optional_user
 from userline.users.errors import BadUserInput, Problem
 
-LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
+_LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
 
 Representation = NewType("Representation", object)
 
@@ -22,7 +26,7 @@ def _refuse_literal(node: ValueNode, variables: dict[str, Any] | None = None) ->
     raise GraphQLError("Representations are given through a variable.")
 
 
-SCALARS: dict[object, Any] = {
+_SCALARS: dict[object, Any] = {
     Representation: strawberry.scalar(
         name="_Any",
         description='Stands for an entity: `{"__typename": "User", "id": …}`.',
@@ -49,8 +53,6 @@ class FederatedQuery(Query):
     @strawberry.field(name="_service", description="The subgraph, as a router sees it.")
     def service(self) -> Service:
         """Return the schema as text."""
-        from userline.schema.sdl import print_subgraph  # noqa: PLC0415 - which makes this schema
-
         return Service(sdl=print_subgraph())
 
     @strawberry.field(
@@ -86,3 +88,20 @@ def _read_ids(representations: list[Representation]) -> list[str]:
     if problems:
         raise BadUserInput(problems[:10])
     return ids
+
+
+@cache
+def make_subgraph() -> strawberry.Schema:
+    """Return the schema with what a router of Apollo Federation 2 asks for, made once."""
+    return strawberry.Schema(
+        query=FederatedQuery,
+        mutation=Mutation,
+        subscription=Subscription,
+        config=StrawberryConfig(scalar_map=SCALARS | _SCALARS),
+    )
+
+
+@cache
+def print_subgraph() -> str:
+    """Return the schema as other subgraphs may build upon it: ``User`` is an entity with the key ``id``."""
+    return _LINK + print_schema().replace("\ntype User {\n", '\ntype User @key(fields: "id") {\n')

@@ -5,7 +5,6 @@ from functools import cache
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from userline.schema import federation
 from userline.schema.roots import Mutation, Query, Subscription
 from userline.schema.scalars import SCALARS
 
@@ -21,23 +20,6 @@ def make_schema() -> strawberry.Schema:
     )
 
 
-@cache
-def make_subgraph() -> strawberry.Schema:
-    """Return the schema with what a router of Apollo Federation 2 asks for, made once."""
-    return strawberry.Schema(
-        query=federation.FederatedQuery,
-        mutation=Mutation,
-        subscription=Subscription,
-        config=StrawberryConfig(scalar_map=SCALARS | federation.SCALARS),
-    )
-
-
 def print_schema() -> str:
     """Return the schema in the GraphQL schema definition language, ending in a newline."""
     return make_schema().as_str() + "\n"
-
-
-@cache
-def print_subgraph() -> str:
-    """Return the schema as other subgraphs may build upon it: ``User`` is an entity with the key ``id``."""
-    return federation.LINK + print_schema().replace("\ntype User {\n", '\ntype User @key(fields: "id") {\n')

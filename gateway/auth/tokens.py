@@ -23,6 +23,9 @@ MAX_TOKEN_CHARACTERS: Final = 8192
 LEEWAY_SECONDS: Final = 30.0
 """How far the clocks of who issues and who checks tokens may be apart."""
 
+LONGEST_SLEEP_SECONDS: Final = 60.0
+"""How long to sleep at once until a token ends: its clock can be set, and sleeping goes by another one."""
+
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII)
 _FORBIDDEN_HEADERS = ("crit", "b64", "jwk", "jku", "x5u", "x5c")
 _LATEST = 2**53
@@ -123,3 +126,12 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     if abs(value) > _LATEST:
         raise TokenRefused(f"{name} is out of range")
     return float(value)
+
+
+def ends_at(viewer: Viewer, now: float) -> float | None:
+    """Return when what a viewer opens now ends, in Unix seconds, or None for never.
+
+    That is at the ``exp`` of its token. The leeway is for being let in: a token that is let in by it ends with it.
+    """
+    expires_at = viewer.expires_at
+    return expires_at if expires_at is None or expires_at > now else expires_at + LEEWAY_SECONDS

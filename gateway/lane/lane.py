@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userline.gateway.lane.answering import Answering
 from userline.gateway.lane.heads import REQUEST_LINE
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ class Lane:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._answering = Answering(runtime)
+        self._answering = runtime.answering
         self._default_headers: Headers | None = None
         self._start = b""
 

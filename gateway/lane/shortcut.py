@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userline.gateway.lane.answering import Answering
 from userline.gateway.logs import REQUEST_STATE
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class Shortcut:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
         self._runtime = runtime
-        self._answering = Answering(runtime)
+        self._answering = runtime.answering
 
     @classmethod
     def before(cls, app: ASGIApp, runtime: Runtime) -> ASGIApp:

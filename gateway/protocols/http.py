@@ -58,7 +58,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
-    drain: ClassVar[Drain] = Drain(0)
+    drain: ClassVar[Drain]
     held_heads: ClassVar[HeldHeads]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]

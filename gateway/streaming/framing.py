@@ -53,6 +53,10 @@ class EventStream:
         """Return a result."""
         return b"event: next\ndata: %b\n\n" % response
 
+    def whole(self, response: Response) -> bytes:
+        """Return all of a stream of one result."""
+        return self.opening + self.next(response) + self.complete()
+
     def complete(self) -> bytes:
         """Return the end."""
         return b"event: complete\ndata: \n\n"

@@ -9,42 +9,45 @@ from typing import TYPE_CHECKING, Any, Final
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import SubscriptionFailed
-from userline.gateway.rate_limit import key_of
-from userline.users.errors import RateLimited, Unauthenticated
-from userline.users.viewer import ViewerKind
+from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS, ends_at
+from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from userline.execution.operation import Response
     from userline.gateway.observation import ObservedSubscription
     from userline.gateway.runtime import Runtime
     from userline.gateway.streaming.framing import Framing
     from userline.users.viewer import Viewer
 
-_LONGEST_SLEEP_SECONDS: Final = 60.0
-"""The clock by which tokens expire can be set; sleeping goes by another one."""
+UNBUFFERED: Final = {"x-accel-buffering": "no"}
+"""Has proxies pass on what comes as it comes."""
 
 _LAST_WORD_SECONDS: Final = 0.5
 """How long a client may take to read that its token has expired, before the connection is cut."""
 
 
 class Stream:
-    """An ASGI response of the results of one operation. A subscription's counts as a socket does."""
+    """An ASGI response of the events of a subscription. It has a seat as a socket does, and gives it back."""
 
     def __init__(
-        self, framing: Framing, source: ObservedSubscription | Response, runtime: Runtime, headers: dict[str, str]
+        self,
+        framing: Framing,
+        source: ObservedSubscription,
+        runtime: Runtime,
+        seat: str | None,
+        headers: dict[str, str],
     ) -> None:
         self._framing = framing
         self._source = source
         self._runtime = runtime
-        self._headers = {**headers, "content-type": framing.content_type, "x-accel-buffering": "no"}
+        self._seat = seat
+        self._headers = {**headers, "content-type": framing.content_type, **UNBUFFERED}
         self._leaving = asyncio.Event()
         self._retry_after = 0.0
-        self._viewer: Viewer | None = None
-        self._cut_off: Callable[[], None] | None = None
+        self._ends_at: float | None = None
 
     @property
     def is_leaving(self) -> bool:
@@ -58,39 +61,29 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, until it ends or the client goes."""
-        self._viewer = scope["state"]["viewer"]
-        self._cut_off = scope["state"].get("cut_off")
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if isinstance(self._source, bytes):
-            whole = self._framing.opening + self._framing.next(self._source) + self._framing.complete()
-            await send({"type": "http.response.body", "body": whole})
-            return
-        key = user_key(self._viewer, scope)
+        viewer: Viewer = scope["state"]["viewer"]
+        self._ends_at = ends_at(viewer, time.time())
         self._runtime.streams.add(self)
-        self._runtime.presence.enter(self._viewer.user_id)
-        if key is not None:
-            self._runtime.sockets_of_users[key] += 1
+        self._runtime.presence.enter(viewer.user_id)
         try:
-            await self._stream(self._source, receive, send)
+            headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._stream(receive, send, scope["state"].get("cut_off"))
         finally:
             self._runtime.streams.discard(self)
-            self._runtime.presence.leave(self._viewer.user_id)
-            if key is not None:
-                self._runtime.sockets_of_users[key] -= 1
-                if not self._runtime.sockets_of_users[key]:
-                    del self._runtime.sockets_of_users[key]
+            self._runtime.presence.leave(viewer.user_id)
+            self._runtime.seats.give_back(self._seat)
 
-    async def _stream(self, source: ObservedSubscription, receive: Receive, send: Send) -> None:
+    async def _stream(self, receive: Receive, send: Send, cut_off: Callable[[], None] | None) -> None:
         async def write(data: bytes) -> None:
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
         await write(self._framing.opening)
-        async with aclosing(self._frames(source)) as frames:
+        async with aclosing(self._frames()) as frames:
             following: asyncio.Task[bytes | None] = asyncio.create_task(_next(frames))
             gone = asyncio.create_task(_disconnected(receive))
             leaving = asyncio.create_task(self._leaving.wait())
-            overdue = asyncio.create_task(self._cut_off_when_overdue())
+            overdue = asyncio.create_task(self._when_overdue(cut_off))
             helpers: list[asyncio.Task[Any]] = [gone, leaving]
             try:
                 while True:
@@ -122,48 +115,32 @@ class Stream:
         """Wait until something happens, the token is over, or it is time for a beat (then nothing is returned)."""
         beat_at = time.monotonic() + (self._runtime.settings.ping_seconds or float("inf"))
         while True:
-            seconds = min(beat_at - time.monotonic(), self._seconds_left(), _LONGEST_SLEEP_SECONDS)
+            seconds = min(beat_at - time.monotonic(), self._seconds_left(), LONGEST_SLEEP_SECONDS)
             done, _ = await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
             if done or self._seconds_left() <= 0 or time.monotonic() >= beat_at:
                 return done
 
-    async def _cut_off_when_overdue(self) -> None:
+    async def _when_overdue(self, cut_off: Callable[[], None] | None) -> None:
         """Cut off a client that has stopped reading when its token expires: it cannot be told."""
-        if self._cut_off is None:  # a server that is not ours
+        if cut_off is None:  # a server that is not ours
             return
         seconds = self._seconds_left() + _LAST_WORD_SECONDS
         while seconds > 0:
-            await asyncio.sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
+            await asyncio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
             seconds = self._seconds_left() + _LAST_WORD_SECONDS
-        self._cut_off()
+        cut_off()
 
     def _seconds_left(self) -> float:
-        expires_at = self._viewer.expires_at if self._viewer else None
-        return float("inf") if expires_at is None else expires_at - time.time()
+        return float("inf") if self._ends_at is None else self._ends_at - time.time()
 
-    async def _frames(self, source: ObservedSubscription) -> AsyncGenerator[bytes, None]:
+    async def _frames(self) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(source.events()) as events:
+            async with aclosing(self._source.events()) as events:
                 async for response in events:
                     yield self._framing.next(response)
             yield self._framing.complete()
         except SubscriptionFailed as failure:
             yield self._framing.failed(failure.errors)
-
-
-def check_room(viewer: Viewer, scope: Scope, runtime: Runtime) -> None:
-    """Raise RateLimited if there may be no more streams, of this user or at all."""
-    settings = runtime.settings
-    if runtime.sockets_and_streams >= settings.max_sockets:
-        raise RateLimited(f"This gateway has {settings.max_sockets} sockets and streams open, which is the limit.")
-    key, most = user_key(viewer, scope), settings.max_sockets_per_user
-    if key is not None and most and runtime.sockets_of_users[key] >= most:
-        raise RateLimited(f"This user has {most} sockets and streams open, which is the limit.")
-
-
-def user_key(viewer: Viewer, scope: Scope) -> str | None:
-    """Return what the sockets and streams of a user are counted by; None for who has no limit of them."""
-    return key_of(viewer, scope) if viewer.kind is ViewerKind.USER else None
 
 
 async def _next(frames: AsyncGenerator[bytes, None]) -> bytes | None:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from userline.gateway.auth.bearer import token_of_payload, token_of_request
-from userline.gateway.auth.tokens import LEEWAY_SECONDS
+from userline.gateway.auth.tokens import ends_at
 from userline.gateway.rate_limit import address_of
 from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.users.errors import RateLimited, StoreUnavailable, Unauthenticated
@@ -26,10 +26,7 @@ class Credentials:
         self._scope = scope
         self._viewer: Viewer | None = None
         self.ends_at: float | None = None
-        """When the token stops being good, in Unix seconds, or None for never.
-
-        That is at its ``exp``. The leeway is for being let in: a token that is let in by it ends with it.
-        """
+        """When the token stops being good, in Unix seconds, or None for never."""
 
     @property
     def viewer(self) -> Viewer:
@@ -77,8 +74,5 @@ class Credentials:
             raise Closed(CloseCode.RATE_LIMITED, error.message) from None
         if before is not None and (viewer.kind, viewer.user_id) != (before.kind, before.user_id):
             raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
-        ends_at = viewer.expires_at
-        if ends_at is not None and ends_at <= time.time():
-            ends_at += LEEWAY_SECONDS
-        self._viewer, self.ends_at = viewer, ends_at
+        self._viewer, self.ends_at = viewer, ends_at(viewer, time.time())
         return viewer

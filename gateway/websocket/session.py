@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
+from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
 from userline.gateway.metrics.recorder import OK, REFUSED
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
@@ -33,7 +34,6 @@ from userline.gateway.websocket.watches import DIRECT, SocketWatches
 from userline.resolvers.allowance import Allowance
 from userline.resolvers.pacer import PREPARING_SECONDS
 from userline.users.errors import BadUserInput, RateLimited
-from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,15 +47,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.websocket")
 
-_LONGEST_SLEEP_SECONDS: Final = 60.0
-"""The clock by which tokens expire can be set; sleeping goes by another one."""
-
 
 async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
     """Serve one socket until it is closed."""
-    most = runtime.settings.max_sockets
-    if runtime.sockets_and_streams >= most:
-        await _refuse(websocket, 503, f"This gateway has {most} sockets and streams open, which is the limit.")
+    try:
+        runtime.check_room()
+    except RateLimited as error:
+        await _refuse(websocket, 503, error.message)
         return
     address = address_of(websocket.scope)
     if not runtime.new_sockets.has_room(address):
@@ -109,7 +107,7 @@ class _Session:
         self._expiry: asyncio.TimerHandle | None = None
         self._initialised = False
         self._limited_as: str | None = None
-        self._counted_as: str | None = None
+        self._seat: str | None = None
         self._acknowledged = False
         self._patience: asyncio.TimerHandle | None = None
         self._is_known = is_known
@@ -204,23 +202,15 @@ class _Session:
 
     def _enter(self, viewer: Viewer) -> None:
         """Count the socket as one of its user's. Raises Closed."""
-        key = self._limited_as = key_of(viewer, self._websocket.scope)
-        most = self._runtime.settings.max_sockets_per_user
-        if viewer.kind is not ViewerKind.USER or not most or key is None:
-            return
-        if self._runtime.sockets_of_users[key] >= most:
-            raise Closed(
-                CloseCode.TOO_MANY_SOCKETS, f"This user has {most} sockets and streams open, which is the limit."
-            )
-        self._runtime.sockets_of_users[key] += 1
-        self._counted_as = key
+        self._limited_as = key_of(viewer, self._websocket.scope)
+        try:
+            self._seat = self._runtime.seats.take(viewer, self._websocket.scope)
+        except RateLimited as error:
+            raise Closed(CloseCode.TOO_MANY_SOCKETS, error.message) from None
 
     def leave(self) -> None:
         """Count the socket no longer."""
-        if self._counted_as is not None:
-            self._runtime.sockets_of_users[self._counted_as] -= 1
-            if not self._runtime.sockets_of_users[self._counted_as]:
-                del self._runtime.sockets_of_users[self._counted_as]
+        self._runtime.seats.give_back(self._seat)
 
     async def _subscribe(self, message: Message) -> None:
         if not self._acknowledged:
@@ -342,7 +332,7 @@ class _Session:
             if left <= 0:
                 self._start_background(self._close(Closed(CloseCode.TOKEN_EXPIRED, "Token expired")))
                 return
-            delay = min(left, _LONGEST_SLEEP_SECONDS)
+            delay = min(left, LONGEST_SLEEP_SECONDS)
             self._expiry = asyncio.get_running_loop().call_later(delay, self._watch_expiry)
 
     async def _keep_alive(self, message: str) -> None:

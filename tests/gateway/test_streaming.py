@@ -230,6 +230,11 @@ async def test_tokens_are_checked_and_a_stream_ends_with_its_token(tmp_path: Pat
             await stream.task
         assert expires - 0.5 < time.time() < expires + 1
         assert stream.events[-1]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    late = token_of("ann", exp=int(time.time()) - 5)
+    async with streaming(gateway, token=late, **watching("ann")) as stream:
+        await until(lambda: stream.names == [None])
+        await asyncio.sleep(1)
+        assert len(stream.events) == 1, "let in by the leeway, it is not thrown out at once"
     token = token_of("bob")
     async with (
         streaming(gateway, token=token, **watching("ann")) as first,
