@@ -111,6 +111,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             if message["type"] == "websocket.accept":
                 del self.request, self.response  # of no more use, and sockets stay for long
+            elif self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True  # by a refusal, which Uvicorn would take for no answer at all
             return
         expired = message.get("code") == OurCloseCode.TOKEN_EXPIRED
         try:

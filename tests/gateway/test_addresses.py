@@ -40,6 +40,7 @@ def strict(tmp_path: Path) -> Iterator[RunningGateway]:
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log
+    assert "handshake" not in running.log, "a refused socket is no failure"
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def proxied(tmp_path: Path) -> Iterator[RunningGateway]:
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log
+    assert "handshake" not in running.log, "a refused socket is no failure"
 
 
 def post(gateway: RunningGateway, token: str, **headers: str) -> httpx.Response:
