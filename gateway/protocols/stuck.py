@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 STUCK_SECONDS: Final = 10.0
 """How long a client may take to read anything of what waits for it."""
 
+_LOOK_SECONDS: Final = 1.0
+"""How often it is looked at whether it has."""
+
 
 class StuckWatch:
     """Watches one connection while its buffer is too full to write on."""
 
-    __slots__ = ("_cut_off", "_loop", "_timer", "_transport", "_unread")
+    __slots__ = ("_cut_off", "_loop", "_read_at", "_timer", "_transport", "_unread")
 
     def __init__(self, transport: Transport, loop: AbstractEventLoop, cut_off: Callable[[], None]) -> None:
         self._transport = transport
@@ -25,11 +28,11 @@ class StuckWatch:
         self._cut_off = cut_off
         self._timer: TimerHandle | None = None
         self._unread = 0
+        self._read_at = 0.0
 
     def start(self) -> None:
-        """The buffer is full: see in a while whether the client has read anything."""
-        self._unread = self._transport.get_write_buffer_size()
-        self._timer = self._loop.call_later(STUCK_SECONDS, self._look)
+        """The buffer is full: see from time to time whether the client has read anything."""
+        self._look_again(self._transport.get_write_buffer_size())
 
     def stop(self) -> None:
         """The buffer is no longer full, or the connection is over."""
@@ -37,9 +40,18 @@ class StuckWatch:
             self._timer.cancel()
             self._timer = None
 
+    def _look_again(self, unread: int) -> None:
+        self._unread = unread
+        self._read_at = self._loop.time()
+        self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
+
     def _look(self) -> None:
-        if self._transport.get_write_buffer_size() < self._unread:
-            self.start()
+        unread = self._transport.get_write_buffer_size()
+        if unread < self._unread:
+            self._look_again(unread)
+        elif self._loop.time() - self._read_at < STUCK_SECONDS:
+            self._unread = unread  # more, if something was added
+            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
         else:
             REAPED[Reason.STUCK] += 1
             self._cut_off()
