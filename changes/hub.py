@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _UNREAD: Final = -1
 """Version of an entry whose user has not been read yet. A user that does not exist has version 0."""
 
+_NEVER: Final = -math.inf
+"""When an entry was confirmed that is in doubt."""
+
 
 class Miss:
     """The hub cannot answer; the store must be read."""
@@ -44,7 +47,7 @@ class _Entry:
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
-        self.confirmed_at = -math.inf
+        self.confirmed_at = _NEVER
         self.pins = 0
         self.used = False
         self.watchers: set[HubWatcher] = set()
@@ -82,12 +85,14 @@ class Hub:
     def peek(self, user_id: str) -> UserSnapshot | Miss | None:
         """Return the snapshot held (None: there is no such user), or MISS if the store must be read."""
         entry = self._entries.get(user_id)
-        if entry is None or not self._may_answer(entry):
-            self.misses += 1
-            return MISS
-        entry.used = True
-        self.hits += 1
-        return entry.snapshot
+        if entry is not None and self._in_touch:
+            confirmed_at = entry.confirmed_at
+            if (entry.watchers and confirmed_at > _NEVER) or self._clock() < confirmed_at + self._ttl:
+                entry.used = True
+                self.hits += 1
+                return entry.snapshot
+        self.misses += 1
+        return MISS
 
     def peek_many(self, user_ids: Iterable[str]) -> list[UserSnapshot | None] | None:
         """Return the snapshots held of all these users, or None if the store must be read for any of them."""
@@ -98,7 +103,7 @@ class Hub:
         for entry in map(self._entries.get, user_ids):
             if entry is None:
                 return None
-            if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == -math.inf):
+            if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == _NEVER):
                 return None
             entry.used = True
             found.append(entry.snapshot)
@@ -137,7 +142,7 @@ class Hub:
         entry = self._entry(user_id)
         self._watched.setdefault(user_id)
         if isinstance(known, Miss):
-            entry.confirmed_at = -math.inf
+            entry.confirmed_at = _NEVER
             self._watched.move_to_end(user_id, last=False)
         else:
             watcher.offer(known)
@@ -152,7 +157,7 @@ class Hub:
         entry.watchers.discard(watcher)
         if not entry.watchers:
             del self._watched[user_id]
-            if entry.confirmed_at > -math.inf:
+            if entry.confirmed_at > _NEVER:
                 entry.confirmed_at = self._clock()
         self._release(user_id, entry)
 
@@ -179,7 +184,7 @@ class Hub:
         entry = self._entries.get(user_id)
         if entry is None:
             return False
-        entry.confirmed_at = -math.inf
+        entry.confirmed_at = _NEVER
         if entry.watchers:
             self._watched.move_to_end(user_id, last=False)
             return True
@@ -210,14 +215,7 @@ class Hub:
             del self._entries[user_id]
         self._idle.clear()
         for entry in self._entries.values():
-            entry.confirmed_at = -math.inf
-
-    def _may_answer(self, entry: _Entry) -> bool:
-        if not self._in_touch:
-            return False
-        if entry.watchers and entry.confirmed_at > -math.inf:
-            return True
-        return self._clock() < entry.confirmed_at + self._ttl
+            entry.confirmed_at = _NEVER
 
     def _entry(self, user_id: str) -> _Entry:
         entry = self._entries.get(user_id)
@@ -259,7 +257,7 @@ class Hub:
     def _release(self, user_id: str, entry: _Entry) -> None:
         if entry.pins or entry.watchers:
             return
-        if entry.confirmed_at == -math.inf:
+        if entry.confirmed_at == _NEVER:
             self._entries.pop(user_id, None)
             return
         if not self._capacity:

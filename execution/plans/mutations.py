@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
+    from userline.resolvers.users import Users
     from userline.users.record import UserSnapshot
 
 
@@ -101,8 +102,11 @@ class MutationSteps:
         arguments = [step.read(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    async def execute(self, arguments: Any, context: Context, time_limit: float) -> Response:
-        """Execute the mutation, up to the first step that fails."""
+    def begin(self, _: Any, __: Users) -> None:
+        """Do nothing yet: a write has to be waited for."""
+
+    async def finish(self, _: Any, arguments: Any, context: Context, time_limit: float) -> Response:
+        """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
         members = []
         step = self._steps[0]
         try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from userline.execution.plans.queries import QuerySteps
     from userline.execution.plans.values import Reader, Values
     from userline.resolvers.context import Context
+    from userline.resolvers.users import Users
 
     Steps: TypeAlias = QuerySteps | MutationSteps | WatchStep
 
@@ -43,9 +44,18 @@ class Bound:
     steps: QuerySteps | MutationSteps
     arguments: Any
 
+    def begin(self, users: Users) -> Response | Any:
+        """Return the response if nothing has to be waited for, else what ``finish`` begins with."""
+        return self.steps.begin(self.arguments, users)
+
+    def finish(self, begun: Any, context: Context, time_limit: float) -> Awaitable[Response]:
+        """Return what is left to be waited for. What goes wrong is in the response."""
+        return self.steps.finish(begun, self.arguments, context, time_limit)
+
     def execute(self, context: Context, time_limit: float) -> Response | Awaitable[Response]:
-        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
-        return self.steps.execute(self.arguments, context, time_limit)
+        """Do both."""
+        begun = self.begin(context.users)
+        return begun if isinstance(begun, bytes) else self.finish(begun, context, time_limit)
 
 
 @dataclass(frozen=True, slots=True)

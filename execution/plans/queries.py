@@ -14,7 +14,7 @@ from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
 
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
@@ -89,21 +89,29 @@ class QuerySteps:
     def __init__(self, root: Sequence[Constant | Step]) -> None:
         self._steps = [step for step in root if not isinstance(step, Constant)]
         self._around = _around_values(root)
+        first = self._steps[0] if len(self._steps) == 1 else None
+        self._only_user = first if isinstance(first, UserStep) else None
+        self._ends = self._around[0], self._around[-1] + b"}"
 
     def read(self, values: Values) -> Any:
         """Return the argument of each step, or UNFIT."""
         arguments = [step.argument(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    def execute(self, arguments: Any, context: Context, time_limit: float) -> Response | Awaitable[Response]:
-        """Execute the query: at once if all is held."""
-        users = context.users
+    def begin(self, arguments: Any, users: Users) -> Response | list[bytes | None]:
+        """Return the response if all is held, else the values that are: ``finish`` loads the others."""
+        only = self._only_user
+        if only is not None:  # most queries are such, and this is what they cost
+            snapshot = users.held(arguments[0])
+            if isinstance(snapshot, Miss):
+                return [None]
+            before, after = self._ends
+            return before + only.projection.encode(snapshot) + after
         parts = [step.held(argument, users) for step, argument in zip(self._steps, arguments, strict=True)]
-        if None in parts:
-            return self._load(parts, arguments, context, time_limit)
-        return self._fill(parts) + b"}"
+        return parts if None in parts else self._fill(parts) + b"}"
 
-    async def _load(self, parts: list[bytes | None], arguments: Any, context: Context, time_limit: float) -> Response:
+    async def finish(self, parts: list[bytes | None], arguments: Any, context: Context, time_limit: float) -> Response:
+        """Load what was not held when it was begun. What goes wrong is in the response."""
         errors: list[FormattedError] = []
 
         async def load(number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from graphql import OperationType
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from userline.execution.operation import Response
     from userline.execution.plans.plan import Bound
     from userline.gateway.lane.heads import Head
+    from userline.gateway.metrics.histogram import Histogram
     from userline.gateway.runtime import Runtime
-    from userline.resolvers.context import Context
     from userline.users.viewer import Viewer
 
 _QUERIES: Final = 2048
@@ -38,13 +38,19 @@ _QUERY_BYTES: Final = 1024
 
 
 class Taken(NamedTuple):
-    """A request that is being answered."""
+    """A request that is answered, or being answered."""
 
-    head: Head
-    started: float
-    context: Context
-    operation: str | None
+    request_id: str
     response: Response | Awaitable[Response]
+
+
+class Known(NamedTuple):
+    """An operation that was asked for, and is asked for again and again."""
+
+    bound: Bound
+    name: str | None
+    seconds: Histogram
+    """How long it took, each time that it had no errors."""
 
 
 class Answering:
@@ -54,12 +60,13 @@ class Answering:
         self._runtime = runtime
         self.heads = Heads(runtime.settings, BrowserRules(runtime.settings))
         self._engine = runtime.engine
+        self._users = runtime.users
         self._pacer = runtime.engine.pacer
         self._time_limit = runtime.engine.time_limit
         self._limiter = runtime.rate_limiter
         self._metrics = runtime.metrics
         self._access_log = runtime.settings.access_log and runtime.settings.log_level in ("debug", "info")
-        self._queries: OrderedDict[bytes, tuple[Bound, str | None]] = OrderedDict()
+        self._queries: OrderedDict[bytes, Known] = OrderedDict()
         self._is_open = runtime.authenticator.is_open
 
     def viewer(self, head: Head) -> Viewer | None:
@@ -69,32 +76,47 @@ class Answering:
         return self._runtime.authenticator.known(head.token_digest) if head.token_digest else None
 
     def take(self, head: Head, viewer: Viewer, body: bytes, scope: Scope) -> Taken | None:
-        """Begin to answer a request, or return None to leave it alone."""
-        known = self._bind(body)
+        """Answer a request, or begin to; return None to leave it alone. It is counted and logged when it is answered.
+
+        ``scope`` needs no more than the address of the client.
+        """
+        known = self._queries.get(body) or self._bind(body)
         if known is None or self._limiter.take(key_of(viewer, scope)):
             return None
-        bound, name = known
         started = time.perf_counter()
-        context = self._runtime.context(head.request_id or new_request_id(), viewer)
-        if self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            return Taken(head, started, context, name, bound.execute(context, self._time_limit))
-        return Taken(head, started, context, name, self._execute_later(bound, context))
-
-    def finish(self, taken: Taken, response: Response) -> None:
-        """Count and log a request whose answer is there."""
-        seconds = time.perf_counter() - taken.started
-        self._metrics.request(taken.operation, code_of(response), seconds)
-        self._metrics.http("POST", 200)
+        request_id = head.request_id or new_request_id()
+        if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
+            return Taken(request_id, self._answer_later(known, request_id, viewer, started))
+        begun = known.bound.begin(self._users)
+        if not isinstance(begun, bytes):
+            return Taken(request_id, self._finish(known, begun, request_id, viewer, started))
+        known.seconds.add(time.perf_counter() - started)
         if self._access_log:
-            context = taken.context
-            asked = Asked(context.request_id, context.viewer, (taken.operation or UNNAMED,))
-            log_access("POST", "/graphql", 200, seconds, asked)
+            self._log(known, request_id, viewer, started)
+        return Taken(request_id, begun)
 
-    def _bind(self, body: bytes) -> tuple[Bound, str | None] | None:
-        """Return the operation that a body asks for, and its name, if it was prepared before and has a plan."""
-        known = self._queries.get(body)
-        if known is not None:
-            return known
+    async def _answer_later(self, known: Known, request_id: str, viewer: Viewer, started: float) -> Response:
+        await self._pacer.turn(EXECUTING_SECONDS)
+        return await self._finish(known, known.bound.begin(self._users), request_id, viewer, started)
+
+    async def _finish(
+        self, known: Known, begun: Response | Any, request_id: str, viewer: Viewer, started: float
+    ) -> Response:
+        response = begun
+        if not isinstance(begun, bytes):
+            context = self._runtime.context(request_id, viewer)
+            response = await known.bound.finish(begun, context, self._time_limit)
+        self._metrics.request(known.name, code_of(response), time.perf_counter() - started)
+        if self._access_log:
+            self._log(known, request_id, viewer, started)
+        return response
+
+    def _log(self, known: Known, request_id: str, viewer: Viewer, started: float) -> None:
+        asked = Asked(request_id, viewer, (known.name or UNNAMED,))
+        log_access("POST", "/graphql", 200, time.perf_counter() - started, asked)
+
+    def _bind(self, body: bytes) -> Known | None:
+        """Return the operation that a body asks for, if it was prepared before and has a plan."""
         try:
             request = parse_request(orjson.loads(body))
             bound = self._engine.bind_known(request)
@@ -102,14 +124,10 @@ class Answering:
             return None
         if bound is None:
             return None
-        known = bound, self._engine.name_of(request)
+        name = self._engine.name_of(request)
+        known = Known(bound, name, self._metrics.time_of(name))
         if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
             self._queries[body] = known
             if len(self._queries) > _QUERIES:
                 self._queries.popitem(last=False)
         return known
-
-    async def _execute_later(self, bound: Bound, context: Context) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
-        response = bound.execute(context, self._time_limit)
-        return response if isinstance(response, bytes) else await response

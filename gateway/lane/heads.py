@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""
 
-REQUEST_LINE: Final = b"POST /graphql HTTP/1.1\r\n"
+_REQUEST_LINE: Final = b"POST /graphql HTTP/1.1\r\n"
 
 _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64
@@ -65,7 +65,8 @@ class Heads:
         try:
             return self._known[head]
         except KeyError:
-            return self._learn(head, _parse(head)) if len(head) <= self._most_bytes else None
+            is_plain = len(head) <= self._most_bytes and head.startswith(_REQUEST_LINE)
+            return self._learn(head, _parse(head)) if is_plain else None
 
     def of_headers(self, headers: Headers) -> Head | None:
         """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""

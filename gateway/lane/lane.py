@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userline.gateway.lane.heads import REQUEST_LINE
-
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from userline.execution.operation import Response
-    from userline.gateway.lane.answering import Taken
     from userline.gateway.lane.heads import Headers
     from userline.gateway.runtime import Runtime
 
@@ -34,39 +33,39 @@ class Lane:
             return None  # rate limits go by the address that the proxy tells, which the lane does not read
         return cls(runtime)
 
-    def take(self, data: bytes, start: int, client: tuple[str, int] | None) -> tuple[Taken, int] | None:
-        """Begin to answer the request at ``start``; return it and where it ends, or None to leave it alone.
+    def take(
+        self, data: bytes, start: int, client: tuple[str, int] | None, default_headers: Headers
+    ) -> tuple[bytes | Awaitable[bytes], int] | None:
+        """Answer the request at ``start``, or begin to; return the answer as it is sent and where the request ends.
 
-        It is left alone if any of it is still to come.
+        None is to leave it alone, as is done if any of it is still to come.
         """
-        if not data.startswith(REQUEST_LINE, start):
-            return None
-        answering = self._answering
         body_start = data.find(b"\r\n\r\n", start) + 4
+        answering = self._answering
         head = answering.heads.of_bytes(data[start:body_start]) if body_start > start else None
-        end = body_start + head.body_bytes if head else 0
-        if head is None or len(data) < end:
+        if head is None:
             return None
-        viewer = answering.viewer(head)
+        end = body_start + head.body_bytes
+        viewer = answering.viewer(head) if len(data) >= end else None
         if viewer is None:
             return None
         taken = answering.take(head, viewer, data[body_start:end], {"client": client})
         if taken is None:
             return None
         self._runtime.lane_requests += 1
-        return taken, end
-
-    def finish(self, taken: Taken, response: Response, default_headers: Headers) -> bytes:
-        """Return the whole answer as it is sent; count and log the request."""
-        self._answering.finish(taken, response)
+        request_id, response = taken
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
-            lines = [b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)]
-            self._start = b"".join(lines)
-        return b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-            self._start,
-            taken.head.lines,
-            taken.context.request_id.encode(),
-            len(response),
-            response,
-        )
+            self._start = b"".join([b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)])
+        before = b"%b%bx-request-id: %b\r\n" % (self._start, head.lines, request_id.encode())
+        if isinstance(response, bytes):
+            return _whole(before, response), end
+        return _later(before, response), end
+
+
+def _whole(before: bytes, response: Response) -> bytes:
+    return b"%bcontent-length: %d\r\n\r\n%b" % (before, len(response), response)
+
+
+async def _later(before: bytes, response: Awaitable[Response]) -> bytes:
+    return _whole(before, await response)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from userline.gateway.lane.answering import Taken
+    from userline.gateway.lane.heads import Head
     from userline.gateway.runtime import Runtime
     from userline.users.viewer import Viewer
 
@@ -47,20 +48,18 @@ class Shortcut:
             await self._app(scope, _again(message, receive), send)
             return
         self._runtime.shortcut_requests += 1
-        await self._answer(taken, viewer, send)
+        await self._answer(taken, head, viewer, send)
 
-    async def _answer(self, taken: Taken, viewer: Viewer, send: Send) -> None:
-        request_id = taken.context.request_id
-        response = taken.response
+    async def _answer(self, taken: Taken, head: Head, viewer: Viewer, send: Send) -> None:
+        request_id, response = taken
         if not isinstance(response, bytes):
             REQUEST_STATE.set({"request_id": request_id, "viewer": viewer})
             response = await response
         headers = [
-            *taken.head.headers,
+            *head.headers,
             (b"x-request-id", request_id.encode()),
             (b"content-length", b"%d" % len(response)),
         ]
-        self._answering.finish(taken, response)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": response})
 

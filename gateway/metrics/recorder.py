@@ -26,7 +26,7 @@ class Metrics:
     """The counters of one gateway process. For one event loop."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str]] = Counter()
+        self.failed_requests: Counter[tuple[str, str]] = Counter()
         self.request_seconds: dict[str, Histogram] = {}
         self.http_responses: Counter[tuple[str, int]] = Counter()
         self.store_errors: Counter[str] = Counter()
@@ -41,12 +41,24 @@ class Metrics:
         ``operation`` is its name in the document, None if it has none. The first 100 names are counted under
         themselves, later ones and very long ones as "other", so that clients cannot make the metrics grow.
         """
-        name = UNNAMED if operation is None else operation
-        histogram = self.request_seconds.get(name)
-        if histogram is None:
-            name, histogram = self._admit(name)
-        histogram.add(seconds)
-        self.requests[name, code] += 1
+        name = self._counted_as(operation)
+        self.request_seconds[name].add(seconds)
+        if code != OK:
+            self.failed_requests[name, code] += 1
+
+    def time_of(self, operation: str | None) -> Histogram:
+        """Return the histogram to which the seconds of an operation are added; that counts it as one without errors."""
+        return self.request_seconds[self._counted_as(operation)]
+
+    @property
+    def requests(self) -> dict[tuple[str, str], int]:
+        """How many operations of each name ended with which code."""
+        counts = dict(self.failed_requests)
+        for name, histogram in self.request_seconds.items():
+            good = histogram.count - sum(count for (of, _), count in self.failed_requests.items() if of == name)
+            if good:
+                counts[name, OK] = good
+        return counts
 
     def http(self, method: str, status: int) -> None:
         """Count an answer to an HTTP request."""
@@ -61,12 +73,15 @@ class Metrics:
         if failed:
             self.store_errors[call] += 1
 
-    def _admit(self, name: str) -> tuple[str, Histogram]:
-        """Return the name that an operation is counted under, which is new, and its histogram."""
-        fixed = name in _FIXED
-        if not fixed and (len(name) > _LONGEST_NAME or len(self.request_seconds.keys() - _FIXED) >= _MOST_NAMES):
-            name = OTHER
-        return name, self.request_seconds.setdefault(name, Histogram())
+    def _counted_as(self, operation: str | None) -> str:
+        """Return the name that an operation is counted under, and see that there is a histogram."""
+        name = UNNAMED if operation is None else operation
+        if name not in self.request_seconds:
+            fixed = name in _FIXED
+            if not fixed and (len(name) > _LONGEST_NAME or len(self.request_seconds.keys() - _FIXED) >= _MOST_NAMES):
+                name = OTHER
+            self.request_seconds.setdefault(name, Histogram())
+        return name
 
 
 _FIXED: Final = {REFUSED, UNNAMED, OTHER}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -103,7 +104,8 @@ class _RuntimeCollector(Collector):
         }
 
     def _labelled(self) -> Iterator[Metric]:
-        metrics = self._runtime.metrics
+        runtime = self._runtime
+        metrics = runtime.metrics
         requests = CounterMetricFamily(
             "userline_requests", "GraphQL operations by name and first error.", labels=["operation", "code"]
         )
@@ -113,7 +115,8 @@ class _RuntimeCollector(Collector):
         responses = CounterMetricFamily(
             "userline_http_responses", "Answers to HTTP requests.", labels=["method", "status"]
         )
-        for (method, status), count in sorted(metrics.http_responses.items()):
+        quick = Counter({("POST", 200): runtime.lane_requests + runtime.shortcut_requests})
+        for (method, status), count in sorted((metrics.http_responses + quick).items()):
             responses.add_metric([method, str(status)], count)
         yield responses
         errors = CounterMetricFamily(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from userline.gateway.lane.answering import Taken
     from userline.gateway.lane.lane import Lane
 
 _SLICE_BYTES: Final = 4096
@@ -155,27 +154,28 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self.flow.write_paused:
             self.flow.pause_reading()
             return True
-        found = lane.take(self._unparsed.data, self._unparsed.position, self.client)
+        unparsed = self._unparsed
+        found = lane.take(unparsed.data, unparsed.position, self.client, self.server_state.default_headers)
         if found is None:
             return False
-        taken, self._unparsed.position = found
+        answer, unparsed.position = found
         self._active_at = self.loop.time()
         self._deadline.clear()
         if self.timeout_keep_alive_task is None:
             self._await_next_request(self.timeout_keep_alive)
         self.server_state.total_requests += 1
-        if isinstance(taken.response, bytes):
-            self.transport.write(lane.finish(taken, taken.response, self.server_state.default_headers))
+        if isinstance(answer, bytes):
+            self.transport.write(answer)
         else:
             self._answering = True
-            task = self.loop.create_task(self._answer_later(lane, taken, taken.response))
+            task = self.loop.create_task(self._answer_later(answer))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
         return True
 
-    async def _answer_later(self, lane: Lane, taken: Taken, response: Awaitable[bytes]) -> None:
+    async def _answer_later(self, answer: Awaitable[bytes]) -> None:
         try:
-            body = await response
+            whole = await answer
         except BaseException:
             self.transport.abort()  # nobody is left without an answer for ever
             raise
@@ -184,7 +184,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._active_at = self.loop.time()
         if self.transport.is_closing():
             return
-        self.transport.write(lane.finish(taken, body, self.server_state.default_headers))
+        self.transport.write(whole)
         if self._closing:
             self.transport.close()
         elif self._unparsed:
