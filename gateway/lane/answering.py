@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from userline.gateway.runtime import Runtime
     from userline.users.viewer import Viewer
 
+_QUERY_BYTES: Final = 4096
+"""How large the body of a query may be that is remembered by it: lists of some hundred ids are such."""
+
+_QUERIES_BYTES: Final = 2_097_152
+"""How large all those bodies together may be; what is made of them takes some times as much."""
+
 _QUERIES: Final = 2048
-"""How many queries are remembered by the bytes of their bodies, and how large those may be."""
-_QUERY_BYTES: Final = 1024
 
 
 class Taken(NamedTuple):
@@ -67,6 +71,7 @@ class Answering:
         self._metrics = runtime.metrics
         self._access_log = runtime.settings.access_log and runtime.settings.log_level in ("debug", "info")
         self._queries: OrderedDict[bytes, Known] = OrderedDict()
+        self._queries_bytes = 0
         self._is_open = runtime.authenticator.is_open
 
     def viewer(self, head: Head) -> Viewer | None:
@@ -128,6 +133,8 @@ class Answering:
         known = Known(bound, name, self._metrics.time_of(name))
         if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
             self._queries[body] = known
-            if len(self._queries) > _QUERIES:
-                self._queries.popitem(last=False)
+            self._queries_bytes += len(body)
+            while len(self._queries) > _QUERIES or self._queries_bytes > _QUERIES_BYTES:
+                forgotten, _ = self._queries.popitem(last=False)
+                self._queries_bytes -= len(forgotten)
         return known
