@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APP = "{ app { id } }"
+WATCH = 'subscription Watch { userChanged(id: "nobody") { name } }'
 USER = "query User($id: ID!) { user(id: $id) { id } }"
 
 
@@ -137,13 +138,27 @@ def test_a_gateway_of_trusted_documents(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "app.graphql").write_text(APP)
+    (folder / "watch.graphql").write_text(WATCH)
     gateway = RunningGateway(tmp_path, "--trusted-documents", str(folder))
     try:
         assert gateway.http.post("/graphql", json={"documentId": hash_of(APP)}).json()["data"]
         (error,) = gateway.execute("{ app { defaultLocale } }")["errors"]
+        assert error["extensions"] == {"code": "DOCUMENT_NOT_TRUSTED"}
+        assert first_event(gateway, {"documentId": hash_of(WATCH)}) == {"data": {"userChanged": None}}
+        (error,) = first_event(gateway, {"query": WATCH.replace("name", "locale")})["errors"]
         assert error["extensions"] == {"code": "DOCUMENT_NOT_TRUSTED"}
     finally:
         assert gateway.stop() == 0
     (folder / "bad.graphql").write_text("{ nothing }")
     with pytest.raises(AssertionError, match=r"Error: .*bad.graphql: Cannot query field 'nothing'"):
         RunningGateway(tmp_path, "--trusted-documents", str(folder))
+
+
+def first_event(gateway: RunningGateway, request: dict[str, Any]) -> Any:
+    """Return what a stream begins with, or why there is none."""
+    headers = {"Accept": "text/event-stream"}
+    with gateway.http.stream("POST", "/graphql", json=request, headers=headers) as response:
+        for line in response.iter_lines():
+            if line.startswith("data: {"):
+                return json.loads(line.removeprefix("data: "))
+    raise AssertionError(response)

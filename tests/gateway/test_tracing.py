@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import httpx
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+SERVER = 2
+"""The kind of the span of a request that was served."""
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -110,6 +113,22 @@ def test_a_write_is_traced_too(traced: RunningGateway, collector: Collector) -> 
     operation = collector.wait_for("mutation Rename", trace)
     assert collector.wait_for("store patch", trace).parent_span_id == operation.span_id
     assert "hush" not in str(collector.spans)
+
+
+def test_a_stream_is_traced_until_its_end(traced: RunningGateway, collector: Collector) -> None:
+    trace = "3" * 32
+    headers = {"traceparent": f"00-{trace}-{PARENT}-01", "Accept": "text/event-stream"}
+    body = {"query": 'subscription Watch { userChanged(id: "streamed") { name } }'}
+    with traced.http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        assert response.headers["traceresponse"].startswith(f"00-{trace}-")
+        assert any(line.startswith("data: {") for line in response.iter_lines())
+        traced.set_user("streamed", name="Changed")
+        assert any("Changed" in line for line in response.iter_lines())
+        assert not [span for span in collector.spans if span.trace_id.hex() == trace and span.kind == SERVER]
+    request = collector.wait_for("POST /graphql", trace)
+    assert request.parent_span_id.hex() == PARENT
+    assert collector.wait_for("store get_many", trace).parent_span_id == request.span_id
+    assert "streamed" not in str(collector.spans)
 
 
 def test_a_read_for_several_requests_is_linked_to_all_of_them(traced: RunningGateway, collector: Collector) -> None:
