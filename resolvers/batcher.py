@@ -1,8 +1,10 @@
 """Lookups of one turn of the event loop become one store read.
 
 A DataLoader without a cache, shared by every request and socket of the process: whatever is asked for while the loop
-runs its ready callbacks is read together when they are done, each id once, at most ``MAX_BATCH`` ids a read. The hub is
-the cache. (Strawberry's DataLoader with its cache off reads an id as often as it is asked for: docs/adr/0003.)
+runs its ready callbacks is read together when they are done, each id once, at most ``MAX_BATCH`` ids a read. Under load
+those would be many small reads; so while one is under way, lookups gather until it is done, but for no longer than
+``_GATHERING_SECONDS``: a store that is slow, or does not answer, makes nobody wait longer. The hub is the cache.
+(Strawberry's DataLoader with its cache off reads an id as often as it is asked for: docs/adr/0003.)
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _TOLD_AT_ONCE: Final = 200
 """How many lookups are answered in one turn of the event loop; the rest of a read are in the next ones."""
 
+_GATHERING_SECONDS: Final = 0.002
+
 Waiters: TypeAlias = "list[asyncio.Future[UserSnapshot | None]]"
 
 
@@ -32,6 +36,7 @@ class Batcher:
         self._hub = hub
         self._pending: dict[str, Waiters] = {}
         self._reads_under_way: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.TimerHandle | None = None
         self.reads = 0
         self.ids_read = 0
 
@@ -44,15 +49,32 @@ class Batcher:
         future: asyncio.Future[UserSnapshot | None] = loop.create_future()
         if not self._pending:
             # A context of its own: the read belongs to everybody who asked, not to who asked first.
-            loop.call_soon(self._dispatch, context=Context())
+            loop.call_soon(self._turn_is_over, context=Context())
         self._pending.setdefault(user_id, []).append(future)
         return future
 
     async def close(self) -> None:
-        """Wait for the reads under way."""
-        await asyncio.gather(*self._reads_under_way, return_exceptions=True)
+        """Wait for the reads under way, and for those that wait for them."""
+        while self._pending or self._reads_under_way:
+            if self._pending:
+                self._dispatch()
+            await asyncio.gather(*self._reads_under_way, return_exceptions=True)
+
+    def _turn_is_over(self) -> None:
+        if not self._reads_under_way:
+            self._dispatch()
+        else:
+            self._gathering = asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self._dispatch)
+
+    def _read_is_over(self, task: asyncio.Task[None]) -> None:
+        self._reads_under_way.discard(task)
+        if self._gathering is not None and not self._reads_under_way:
+            self._dispatch()
 
     def _dispatch(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         pending, self._pending = self._pending, {}
         wanted = [
             (user_id, waiters)
@@ -62,7 +84,7 @@ class Batcher:
         for start in range(0, len(wanted), MAX_BATCH):
             task = asyncio.create_task(self._read(dict(wanted[start : start + MAX_BATCH])))
             self._reads_under_way.add(task)
-            task.add_done_callback(self._reads_under_way.discard)
+            task.add_done_callback(self._read_is_over)
 
     async def _read(self, batch: dict[str, Waiters]) -> None:
         ids = list(batch)
