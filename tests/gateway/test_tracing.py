@@ -121,9 +121,10 @@ def test_a_stream_is_traced_until_its_end(traced: RunningGateway, collector: Col
     body = {"query": 'subscription Watch { userChanged(id: "streamed") { name } }'}
     with traced.http.stream("POST", "/graphql", json=body, headers=headers) as response:
         assert response.headers["traceresponse"].startswith(f"00-{trace}-")
-        assert any(line.startswith("data: {") for line in response.iter_lines())
+        lines = response.iter_lines()
+        assert any(line.startswith("data: {") for line in lines)
         traced.set_user("streamed", name="Changed")
-        assert any("Changed" in line for line in response.iter_lines())
+        assert any("Changed" in line for line in lines)
         assert not [span for span in collector.spans if span.trace_id.hex() == trace and span.kind == SERVER]
     request = collector.wait_for("POST /graphql", trace)
     assert request.parent_span_id.hex() == PARENT
