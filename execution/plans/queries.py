@@ -89,8 +89,7 @@ class QuerySteps:
     def __init__(self, root: Sequence[Constant | Step]) -> None:
         self._steps = [step for step in root if not isinstance(step, Constant)]
         self._around = _around_values(root)
-        first = self._steps[0] if len(self._steps) == 1 else None
-        self._only_user = first if isinstance(first, UserStep) else None
+        self._only = self._steps[0] if len(self._steps) == 1 else None
         self._ends = self._around[0], self._around[-1] + b"}"
 
     def read(self, values: Values) -> Any:
@@ -100,13 +99,10 @@ class QuerySteps:
 
     def begin(self, arguments: Any, users: Users) -> Response | list[bytes | None]:
         """Return the response if all is held, else the values that are: ``finish`` loads the others."""
-        only = self._only_user
-        if only is not None:  # most queries are such, and this is what they cost
-            snapshot = users.held(arguments[0])
-            if isinstance(snapshot, Miss):
-                return [None]
+        if self._only is not None:  # most queries are such, and this is what they cost
+            value = self._only.held(arguments[0], users)
             before, after = self._ends
-            return before + only.projection.encode(snapshot) + after
+            return [None] if value is None else before + value + after
         parts = [step.held(argument, users) for step, argument in zip(self._steps, arguments, strict=True)]
         return parts if None in parts else self._fill(parts) + b"}"
 

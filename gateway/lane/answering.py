@@ -95,9 +95,10 @@ class Answering:
         begun = known.bound.begin(self._users)
         if not isinstance(begun, bytes):
             return Taken(request_id, self._finish(known, begun, request_id, viewer, started))
-        known.seconds.add(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        known.seconds.add(seconds)
         if self._access_log:
-            self._log(known, request_id, viewer, started)
+            self._log(known, request_id, viewer, seconds)
         return Taken(request_id, begun)
 
     async def _answer_later(self, known: Known, request_id: str, viewer: Viewer, started: float) -> Response:
@@ -111,14 +112,15 @@ class Answering:
         if not isinstance(begun, bytes):
             context = self._runtime.context(request_id, viewer)
             response = await known.bound.finish(begun, context, self._time_limit)
-        self._metrics.request(known.name, code_of(response), time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._metrics.request(known.name, code_of(response), seconds)
         if self._access_log:
-            self._log(known, request_id, viewer, started)
+            self._log(known, request_id, viewer, seconds)
         return response
 
-    def _log(self, known: Known, request_id: str, viewer: Viewer, started: float) -> None:
+    def _log(self, known: Known, request_id: str, viewer: Viewer, seconds: float) -> None:
         asked = Asked(request_id, viewer, (known.name or UNNAMED,))
-        log_access("POST", "/graphql", 200, time.perf_counter() - started, asked)
+        log_access("POST", "/graphql", 200, seconds, asked)
 
     def _bind(self, body: bytes) -> Known | None:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""

@@ -29,6 +29,7 @@ class Metrics:
         self.failed_requests: Counter[tuple[str, str]] = Counter()
         self.request_seconds: dict[str, Histogram] = {}
         self.http_responses: Counter[tuple[str, int]] = Counter()
+        """Those of the application: what the fast lane and the shortcut answer is counted by them."""
         self.store_errors: Counter[str] = Counter()
         self.store_seconds: dict[str, Histogram] = {}
         self.store_batch_ids = Histogram(IDS)
@@ -53,12 +54,10 @@ class Metrics:
     @property
     def requests(self) -> dict[tuple[str, str], int]:
         """How many operations of each name ended with which code."""
-        counts = dict(self.failed_requests)
-        for name, histogram in self.request_seconds.items():
-            good = histogram.count - sum(count for (of, _), count in self.failed_requests.items() if of == name)
-            if good:
-                counts[name, OK] = good
-        return counts
+        good = {name: histogram.count for name, histogram in self.request_seconds.items()}
+        for (name, _), count in self.failed_requests.items():
+            good[name] -= count
+        return {**self.failed_requests, **{(name, OK): count for name, count in good.items() if count}}
 
     def http(self, method: str, status: int) -> None:
         """Count an answer to an HTTP request."""

@@ -32,7 +32,9 @@ class StuckWatch:
 
     def start(self) -> None:
         """The buffer is full: see from time to time whether the client has read anything."""
-        self._look_again(self._transport.get_write_buffer_size())
+        self._unread = self._transport.get_write_buffer_size()
+        self._read_at = self._loop.time()
+        self._look()
 
     def stop(self) -> None:
         """The buffer is no longer full, or the connection is over."""
@@ -40,17 +42,12 @@ class StuckWatch:
             self._timer.cancel()
             self._timer = None
 
-    def _look_again(self, unread: int) -> None:
-        self._unread = unread
-        self._read_at = self._loop.time()
-        self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
-
     def _look(self) -> None:
-        unread = self._transport.get_write_buffer_size()
+        now, unread = self._loop.time(), self._transport.get_write_buffer_size()
         if unread < self._unread:
-            self._look_again(unread)
-        elif self._loop.time() - self._read_at < STUCK_SECONDS:
-            self._unread = unread  # more, if something was added
+            self._read_at = now
+        self._unread = unread  # it is more than before if something was added
+        if now - self._read_at < STUCK_SECONDS:
             self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
         else:
             REAPED[Reason.STUCK] += 1

@@ -94,6 +94,7 @@ class Reader(asyncio.Protocol):
     def __init__(self, client: ClientConnection, sent_at: dict[bytes, float]) -> None:
         self.delays: list[float] = []
         self.last = b""
+        self.closed = asyncio.Event()
         self.transport = client.transport
         self._sent_at = sent_at
         self._unread = b""
@@ -111,6 +112,10 @@ class Reader(asyncio.Protocol):
                 self.transport.write(bytes([PONG, 0x80 | frame[1]]) + bytes(4) + frame[2:])
             else:
                 raise AssertionError(frame)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Say so."""
+        self.closed.set()
 
 
 async def test_a_reader_that_stalls_is_noticed_by_nobody_and_soon_gone(gateway: RunningGateway) -> None:
@@ -162,6 +167,7 @@ async def test_a_reader_that_stalls_is_noticed_by_nobody_and_soon_gone(gateway: 
     assert 10 <= gone < EDITING_SECONDS + 1
     for client in (*clients, stalled):
         client.transport.abort()
+    await asyncio.gather(stalled.wait_closed(), *(reader.closed.wait() for reader in readers))
 
 
 def stall(client: ClientConnection) -> ClientConnection:
