@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-import httptools
+from typing import TYPE_CHECKING, Final
 
 from userline.gateway.auth.authenticator import digest_of
 from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.http import API_HEADERS
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
+from userline.gateway.protocols.heads import NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
 from userline.gateway.request_ids import request_id_in
 from userline.users.errors import Unauthenticated
 
@@ -20,21 +19,12 @@ if TYPE_CHECKING:
     from userline.gateway.browsers import BrowserRules
     from userline.gateway.settings import Settings
 
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-"""Names in small letters, and values, in their order."""
-
 _REQUEST_LINE: Final = b"POST /graphql HTTP/1.1\r\n"
 
 _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64
 _MOST_BODY_BYTES: Final = 65_536
 _CAPACITY: Final = 1024
-
-_NOT_UNDERSTOOD: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
-"""Headers that ask the server for more than is known here."""
-
-_OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
-"""Headers that differ from request to request, so that there is nothing to remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +55,10 @@ class Heads:
         try:
             return self._known[head]
         except KeyError:
-            is_plain = len(head) <= self._most_bytes and head.startswith(_REQUEST_LINE)
-            return self._learn(head, _parse(head)) if is_plain else None
+            if len(head) > self._most_bytes or not head.startswith(_REQUEST_LINE):
+                return None
+            plain = parse_head(head)
+            return self._learn(head, plain.headers if plain else None)
 
     def of_headers(self, headers: Headers) -> Head | None:
         """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""
@@ -80,8 +72,8 @@ class Heads:
 
     def _learn(self, key: bytes | tuple[tuple[bytes, bytes], ...], headers: Headers | None) -> Head | None:
         names = {name for name, _ in headers or ()}
-        meaning = self._read(headers) if headers and names.isdisjoint(_NOT_UNDERSTOOD) else None
-        if names.isdisjoint(_OF_ONE_REQUEST):
+        meaning = self._read(headers) if headers and names.isdisjoint(NOT_PLAIN) else None
+        if names.isdisjoint(OF_ONE_REQUEST):
             self._known[key] = meaning
             if len(self._known) > _CAPACITY:
                 self._known.popitem(last=False)
@@ -126,36 +118,3 @@ class Heads:
 def _first(headers: Headers, wanted: bytes) -> str | None:
     """Return the value that an application sees of a header, or None without one."""
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
-
-
-def _parse(raw: bytes) -> Headers | None:
-    """Return the headers of a head as the server sees them, or None if the connection is to do more than to stay."""
-    seen = _Seen()
-    parser = httptools.HttpRequestParser(seen)
-    try:
-        parser.feed_data(raw)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        return None
-    is_plain = (
-        seen.complete
-        and parser.get_method() == b"POST"
-        and parser.get_http_version() == "1.1"
-        and parser.should_keep_alive()
-        and not parser.should_upgrade()
-        and all(value.lower() == b"keep-alive" for name, value in seen.headers if name == b"connection")
-    )
-    return seen.headers if is_plain else None
-
-
-class _Seen:
-    """What the parser tells: the same parser as the server's."""
-
-    def __init__(self) -> None:
-        self.headers: Headers = []
-        self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        self.complete = True

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from userline.execution.operation import Response
-    from userline.gateway.lane.heads import Headers
+    from userline.gateway.protocols.heads import Headers
     from userline.gateway.runtime import Runtime
 
 

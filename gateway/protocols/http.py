@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import unquote
 
-import orjson
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from userline.execution.errors import format_refusal
 from userline.gateway.drain import Drain
+from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
 from userline.gateway.protocols.deadline import Deadline
+from userline.gateway.protocols.heads import PlainHeads
 from userline.gateway.protocols.inflow import Inflow, Unparsed
-from userline.gateway.protocols.joined import HeldHeads, JoinedAnswer
 from userline.gateway.protocols.reaped import REAPED, Reason
+from userline.gateway.protocols.refusals import STOPPING, refusal
 from userline.gateway.protocols.stuck import StuckWatch
-from userline.users.errors import BadUserInput, Problem
 
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Awaitable
 
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from starlette.types import Scope
 
     from userline.gateway.lane.lane import Lane
+    from userline.gateway.protocols.heads import Headers
 
 _SLICE_BYTES: Final = 4096
 """How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
@@ -41,24 +43,23 @@ _WAITING_BYTES: Final = 65_536
 _LINGER_SECONDS: Final = 1.0
 """How long a refused client may take to read why, before the connection is cut."""
 
-_STOPPING: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 55\r\n"
-    b"retry-after: 1\r\nconnection: close\r\n\r\nThis gateway is being stopped. Connect to another one.\n"
-)
-
 
 class BoundedHTTPProtocol(HttpToolsProtocol):
     """Refuses header blocks that are too large (431) and requests that take too long to arrive (408).
 
     What has been read while reading is paused waits unparsed, so that pipelined requests cannot pile up. The start of
-    a request is offered to the fast lane first; what the lane leaves alone is parsed and goes to the application.
+    a request is offered to the fast lane first; what the lane leaves alone goes to the application: at once if it is
+    there as a whole and its head is plain, and through the connection's parser else.
     """
 
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
     drain: ClassVar[Drain]
+    plain_heads: ClassVar[PlainHeads]
     held_heads: ClassVar[HeldHeads]
+
+    cycle: Cycle | None  # type: ignore[assignment]  # in place of Uvicorn's
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
@@ -75,8 +76,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._turn_over = False
         self._closing = False
         self._active_at = 0.0
-        self._served: RequestResponseCycle | None = None
-        self._joined = JoinedAnswer(transport, self.held_heads)
+        self._connection = Connection(
+            transport, self.flow, self.server_state, self.held_heads, self.on_response_complete
+        )
+        self._served: Cycle | None = None
+        self._queued: deque[Cycle] = deque()
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
@@ -87,7 +91,13 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._stop_timers()
         self._stuck.stop()
         self._disconnect()
-        super().connection_lost(exc)
+        self.cycle = self._served = None
+        self._queued.clear()
+        self.connections.discard(self)
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+        self.parser = None  # type: ignore[assignment]  # it has a reference to this
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
@@ -119,12 +129,14 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             and not self._answering
             and not self.flow.read_paused
         ):
-            if self.lane is not None and self._is_between_requests():
+            if self._is_between_requests():
                 if answered == _REQUESTS_A_TURN:
                     self._parse_soon()
                     return
                 if self._answer():
                     answered += 1
+                    continue
+                if self._begin_whole():
                     continue
             part = unparsed.take(_SLICE_BYTES)
             raw = len(part) if self._in_headers else 0
@@ -143,8 +155,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _is_between_requests(self) -> bool:
         """Whether what comes next is the start of a request, with no other one under way."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return not self._in_message and (cycle is None or cycle.response_complete) and not self.pipeline
+        cycle = self.cycle
+        return not self._in_message and (cycle is None or cycle.response_complete)
 
     def _answer(self) -> bool:
         """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
@@ -202,21 +214,57 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._unparsed and self._is_between_requests():
             self.flow.resume_reading()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _begin_whole(self) -> bool:
+        """Begin the next request without the parser, if all of it is there and its head is plain."""
+        unparsed = self._unparsed
+        data, start = unparsed.data, unparsed.position
+        body_start = data.find(b"\r\n\r\n", start) + 4
+        head = self.plain_heads.of_bytes(data[start:body_start]) if body_start >= start + 4 else None
+        if head is None or len(data) < body_start + head.body_bytes:
+            return False
+        method, path, raw_path, query_string, headers, body_bytes = head
+        unparsed.position = body_start + body_bytes
+        self._deadline.clear()
+        scope = self._make_scope(method, path, raw_path, query_string, headers.copy())
+        self.cycle = cycle = Cycle(self._connection, scope)
+        cycle.feed(data[body_start : unparsed.position])
+        cycle.feed_end()
+        self._begin(cycle)
+        return True
+
+    def _make_scope(self, method: str, path: str, raw_path: bytes, query_string: bytes, headers: Headers) -> Scope:
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": method,
+            "root_path": self.root_path,
+            "path": self.root_path + path,
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query_string,
+            "headers": headers,
+            "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
+        }
+
+    def _begin(self, cycle: Cycle) -> None:
         self._served = cycle
-        if self.drain.begun and not self.pipeline:
+        if self.drain.begun and not self._queued:
             cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
-        self._joined.begin(cycle)
-        super()._start_asgi_task(cycle, app)
+        cycle.start(self.loop, self.app)
 
     def _cut_off(self) -> None:
         self._disconnect()
         self.transport.abort()
 
     def _disconnect(self) -> None:
-        """Tell the application that nobody reads its answer. (Uvicorn tells the newest request alone.)"""
+        """Tell the application that nobody reads its answer."""
         if self._served is not None:
-            self._served.disconnected = True
+            self._served.disconnect()
+        if self.cycle is not None:
+            self.cycle.disconnect()
 
     def shutdown(self) -> None:
         """Close when the answer that is under way is sent."""
@@ -231,21 +279,20 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         """Begin a socket, unless it would have to end at once."""
         if self.drain.begun:
             self._deadline.clear()
-            self.transport.write(_STOPPING)
+            self.transport.write(STOPPING)
             self.transport.close()
         else:
             super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, as the base class does, with a timer that stays for the next answer."""
-        self._joined.flush()
+        """Go on to the next request; the timer of the one before stays for it."""
         self._active_at = self.loop.time()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if self._queued:
+            self._begin(self._queued.popleft())
         elif self.timeout_keep_alive_task is None:
             self._await_next_request(self.timeout_keep_alive)
 
@@ -266,9 +313,10 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
-        """Start to count a header block. The application may cut off a client that does not read its answer."""
-        super().on_message_begin()
-        self.scope["state"]["cut_off"] = self._cut_off
+        """Start to count a header block."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_message = True
         self._in_headers = True
         self._header_bytes = 0
@@ -295,12 +343,33 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             self._refuse_headers()
             return
         self._deadline.set(_BODY_SECONDS, _BODY_LATE)
-        super().on_headers_complete()
+        parser = self.parser
+        version, method = parser.get_http_version(), parser.get_method().decode("ascii")
+        if parser.should_upgrade() and self._should_upgrade():
+            self.scope = self._make_scope(method, "", b"", b"", self.headers)  # type: ignore[assignment]  # of a request
+            return
+        url = httptools.parse_url(self.url)
+        scope = self._make_scope(method, unquote(url.path.decode("ascii")), url.path, url.query or b"", self.headers)
+        scope["http_version"] = version
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        before = self.cycle
+        self.cycle = Cycle(self._connection, scope, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
+        if before is None or before.response_complete:
+            self._begin(self.cycle)
+        else:
+            self.flow.pause_reading()
+            self._queued.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body of a request that was not refused."""
-        if not self._refused:
-            super().on_body(body)
+        if cycle := self._fed():
+            cycle.feed(body)
+
+    def _fed(self) -> Cycle | None:
+        """Return the cycle that is to have the body that is being parsed, if there is one."""
+        if self._refused or (self.parser.should_upgrade() and self._should_upgrade()):
+            return None
+        return None if self.cycle is None or self.cycle.response_complete else self.cycle
 
     def on_message_complete(self) -> None:
         """Go on to the next request."""
@@ -309,8 +378,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._raw_bytes = 0
         self._header_bytes = 0
-        if not self._refused:
-            super().on_message_complete()
+        if cycle := self._fed():
+            cycle.feed_end()
 
     _raw_bytes = 0
 
@@ -336,9 +405,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._refused = True
         self._unparsed.clear()
         self._deadline.clear()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
-            self.transport.write(_answer(status, field, message))
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(refusal(status, field, message))
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         # Closed at once, the client might see a reset in place of the answer, because it has sent more than was read.
@@ -354,15 +422,7 @@ def make_http_protocol(
         "header_seconds": header_seconds,
         "lane": lane,
         "drain": drain or Drain(0),
+        "plain_heads": PlainHeads(max_header_bytes),
         "held_heads": HeldHeads(),
     }
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)
-
-
-def _answer(status: int, field: str, message: str) -> bytes:
-    body = orjson.dumps({"errors": [format_refusal(BadUserInput([Problem(field, message)]))]})
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json; charset=utf-8\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
+from tests.support.asgi_server import connected
 
 from userline.gateway.protocols.deadline import Deadline
-from userline.gateway.protocols.http import make_http_protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import Receive, Scope, Send
 
 
@@ -59,24 +55,6 @@ class Answerer:
             await self.may_go_on.wait()
         await send({"type": "http.response.body", "body": b"a", "more_body": True})
         await send({"type": "http.response.body", "body": b"bc"})
-
-
-@asynccontextmanager
-async def connected(app: Answerer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Serve the application, and open a connection to it."""
-    http = make_http_protocol(max_header_bytes=1000, header_seconds=5)
-    config = uvicorn.Config(app, lifespan="off", log_config=None, http=http)
-    config.load()
-    state = uvicorn.Server(config).server_state
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: http(config=config, server_state=state, app_state={}), "127.0.0.1"
-    )
-    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        listener.close()
 
 
 def asked(*lines: bytes) -> bytes:
