@@ -50,7 +50,9 @@ class _Entry:
         self.confirmed_at = _NEVER
         self.pins = 0
         self.used = False
-        self.watchers: set[HubWatcher] = set()
+        # In the order in which they came, which is about that of their sockets: a system that writes to sockets in the
+        # order in which it has opened them finds what it knows of them in its caches.
+        self.watchers: dict[HubWatcher, None] = {}
 
 
 class Hub:
@@ -146,7 +148,7 @@ class Hub:
             self._watched.move_to_end(user_id, last=False)
         else:
             watcher.offer(known)
-        entry.watchers.add(watcher)
+        entry.watchers[watcher] = None
         self._idle.pop(user_id, None)
         self.watcher_count += 1
 
@@ -154,7 +156,7 @@ class Hub:
         """Offer the watcher nothing more."""
         entry = self._entries[user_id]
         self.watcher_count -= 1
-        entry.watchers.discard(watcher)
+        entry.watchers.pop(watcher, None)
         if not entry.watchers:
             del self._watched[user_id]
             if entry.confirmed_at > _NEVER:

@@ -10,6 +10,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
+from userline.gateway.protocols.direct import DirectSocket
 from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
 from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
@@ -17,7 +18,6 @@ from userline.gateway.websocket.watches import DIRECT
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
-    from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from websockets.frames import Frame
@@ -43,12 +43,6 @@ _PATIENCE_ONCE_EXPIRED: Final = 0.5
 _PATIENCE_AT_THE_END: Final = 1.0
 """How long it may take to read and answer the close of a gateway that stops."""
 
-_TEXT: Final = 0x81
-_TEXT_2: Final = b"\x81\x7e"
-_TEXT_8: Final = b"\x81\x7f"
-_LENGTH_IN_2_BYTES: Final = 126
-_LENGTH_IN_8_BYTES: Final = 65_536
-
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Closes floods of control frames and of fragments (1008), answers pings only as fast as the answers are read,
@@ -58,6 +52,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     direct: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._socket = DirectSocket()
         super().__init__(*args, **kwargs)
         self._unparsed = b""
         self._waiting = False
@@ -66,7 +61,26 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._counted_at = 0.0
         self._owed_pong = b""
         self._thrown_away = 0
-        self.on_writable: Callable[[], None] | None = None
+
+    # What Uvicorn's class keeps here is kept where it is looked at for every frame.
+
+    @property
+    def handshake_complete(self) -> bool:
+        """Whether the handshake was answered, or will never be."""
+        return self._socket.handshake_complete
+
+    @handshake_complete.setter
+    def handshake_complete(self, value: bool) -> None:
+        self._socket.handshake_complete = value
+
+    @property
+    def close_sent(self) -> bool:
+        """Whether nothing more may be sent."""
+        return self._socket.close_sent
+
+    @close_sent.setter
+    def close_sent(self, value: bool) -> None:
+        self._socket.close_sent = value
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
@@ -163,37 +177,19 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Start to watch whether the client reads."""
         super().connection_made(transport)
+        self._socket.transport = self.transport
         self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)
 
     def handle_connect(self, event: Request) -> None:
         """Begin a socket, and let the application write to it directly if it wants to."""
         super().handle_connect(event)
         if self.direct and not self.close_sent:
-            self.scope["state"][DIRECT] = self
-
-    def is_writable(self) -> bool:
-        """Whether a text would be sent now, neither thrown away nor added to what the client has not read."""
-        return (
-            self.handshake_complete
-            and self.writable.is_set()
-            and not self.close_sent
-            and not self.transport.is_closing()
-        )
-
-    def write_text(self, data: bytes) -> None:
-        """Send a text frame. Source: RFC 6455, section 5.2."""
-        length = len(data)
-        if length < _LENGTH_IN_2_BYTES:
-            head = bytes((_TEXT, length))
-        elif length < _LENGTH_IN_8_BYTES:
-            head = _TEXT_2 + length.to_bytes(2)
-        else:
-            head = _TEXT_8 + length.to_bytes(8)
-        self.transport.write(head + data)
+            self.scope["state"][DIRECT] = self._socket
 
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever."""
         super().pause_writing()
+        self._socket.is_paused = True
         self._stuck.start()
 
     def _cut_off(self) -> None:
@@ -203,9 +199,10 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """Go on sending, an owed answer first."""
         super().resume_writing()
+        self._socket.is_paused = False
         self._stuck.stop()
-        if self.on_writable is not None:
-            self.on_writable()
+        if self._socket.on_writable is not None:
+            self._socket.on_writable()
         if self._owed_pong and not self.transport.is_closing():
             self.transport.write(self._owed_pong)
         self._owed_pong = b""

@@ -12,6 +12,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from userline.gateway.protocols.direct import text_frame
+
 if TYPE_CHECKING:
     from userline.execution.plans.subscriptions import WatchStep
     from userline.gateway.websocket.watches import SocketWatches
@@ -24,7 +26,7 @@ _LOOKS_AT_CLOCK_EVERY: Final = 32
 class Slot:
     """One user watched by one operation of a socket, as the hub's watcher. ``prefix`` begins each of its messages."""
 
-    __slots__ = ("_latest", "_prefix", "_watches", "is_marked", "is_new", "step", "user_id")
+    __slots__ = ("_latest", "_prefix", "_socket", "_watches", "is_marked", "is_new", "step", "user_id")
 
     def __init__(self, watches: SocketWatches, user_id: str, step: WatchStep, prefix: bytes) -> None:
         self.user_id = user_id
@@ -32,6 +34,7 @@ class Slot:
         self.is_new = True
         self.is_marked = False
         self._watches: SocketWatches | None = watches
+        self._socket = watches.socket
         self._latest: UserSnapshot | None = None
         self._prefix = prefix
 
@@ -47,16 +50,16 @@ class Slot:
         self._watches.deliveries.add(self)
         return False
 
-    def deliver(self) -> bool:
+    def deliver(self, frames: Frames) -> bool:
         """Empty the slot onto the socket, and return whether that was possible."""
-        watches = self._watches
-        if watches is None:
+        if self._watches is None:
             return False
-        if not watches.socket.is_writable():
-            watches.waiting.append(self)
+        socket = self._socket
+        if not socket.is_writable():
+            self._watches.waiting.append(self)
             return False
         self.is_marked = False
-        watches.socket.write_text(self._prefix + self.step.encode(self._latest) + b"}")
+        socket.transport.write(frames.of(self.step, self._latest, self._prefix))
         self._latest = None
         return True
 
@@ -96,12 +99,35 @@ class MemberSlot(Slot):
         if self._latest is not None:
             super().offer(self._latest)
 
-    def deliver(self) -> bool:
+    def deliver(self, frames: Frames) -> bool:
         """Empty the slot onto the socket, and return whether that was possible."""
         if self._latest is None:
             self.is_marked = False
             return False
-        return super().deliver()
+        return super().deliver(frames)
+
+
+class Frames:
+    """The frame that was sent last, for as long as the next socket is to have the same."""
+
+    __slots__ = ("_frame", "_prefix", "_shared", "_snapshot", "_step")
+
+    def __init__(self) -> None:
+        self._step: WatchStep | None = None
+        self._snapshot: UserSnapshot | None = None
+        self._prefix: bytes | None = None
+        self._shared = b""
+        self._frame = b""
+
+    def of(self, step: WatchStep, snapshot: UserSnapshot | None, prefix: bytes) -> bytes:
+        """Return the frame with this snapshot. ``prefix`` is what is before it in the message."""
+        if step is not self._step or snapshot is not self._snapshot:
+            self._step, self._snapshot, self._prefix = step, snapshot, None
+            self._shared = step.encode(snapshot) + b"}"
+        if prefix is not self._prefix:
+            self._prefix = prefix
+            self._frame = text_frame(prefix + self._shared)
+        return self._frame
 
 
 class Deliveries:
@@ -123,10 +149,11 @@ class Deliveries:
         """Empty slots for a while. A slot whose socket cannot be written to is added again when it can."""
         ends_at = time.perf_counter() + _TURN_SECONDS
         marked = self._marked
+        frames = Frames()
         count = 0
         while marked:
             count += 1
-            if marked.popleft().deliver():
+            if marked.popleft().deliver(frames):
                 self.delivered += 1
             if count % _LOOKS_AT_CLOCK_EVERY == 0 and time.perf_counter() > ends_at:
                 break

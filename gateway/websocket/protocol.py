@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +16,9 @@ import orjson
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
+
+_SHORT_ID = 8
+_KNOWN_PREFIXES = 1024
 
 _MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 
@@ -138,8 +142,12 @@ class TransportWS:
         return _encode({"id": operation_id, "type": self._next_type, "payload": orjson.Fragment(response)})
 
     def next_prefix(self, operation_id: str) -> bytes:
-        """Return what stands before the response in a message with a result; ``}`` stands after it."""
-        return b'{"id":%b,"type":"%b","payload":' % (orjson.dumps(operation_id), self._next_type.encode())
+        """Return what stands before the response in a message with a result; ``}`` stands after it.
+
+        It is the same object for the same short id, which many clients have: 1, 2, 3.
+        """
+        make = _known_prefix if len(operation_id) <= _SHORT_ID else _prefix
+        return make(operation_id, self._next_type)
 
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
         """Return the message that ends an operation that could not be executed or go on."""
@@ -177,3 +185,10 @@ def choose_subprotocol(offered: list[str]) -> TransportWS | None:
 
 def _encode(value: dict[str, Any]) -> str:
     return orjson.dumps(value).decode()
+
+
+def _prefix(operation_id: str, message_type: str) -> bytes:
+    return b'{"id":%b,"type":"%b","payload":' % (orjson.dumps(operation_id), message_type.encode())
+
+
+_known_prefix = lru_cache(_KNOWN_PREFIXES)(_prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.execution.errors import format_refusal, mask
 from userline.gateway.websocket.deliveries import MemberSlot, Slot
@@ -16,24 +16,12 @@ if TYPE_CHECKING:
 
     from userline.execution.errors import FormattedError
     from userline.execution.plans.planned import PlannedSubscription
+    from userline.gateway.protocols.direct import DirectSocket
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.resolvers.context import Context
 
 DIRECT: Final = "userline.direct"
 """Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
-
-
-class DirectSocket(Protocol):
-    """A socket whose frames are written without an ASGI message."""
-
-    on_writable: Callable[[], None] | None
-    """Called when the socket can be written to again."""
-
-    def is_writable(self) -> bool:
-        """Whether a text would be sent now, neither thrown away nor added to what the client has not read."""
-
-    def write_text(self, data: bytes) -> None:
-        """Send a text frame."""
 
 
 class Watch:
@@ -62,6 +50,8 @@ class Watch:
 
 class SocketWatches:
     """What one socket watches, by the ids of its operations."""
+
+    __slots__ = ("_fail", "_watches", "deliveries", "socket", "waiting")
 
     def __init__(
         self,
