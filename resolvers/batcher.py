@@ -35,7 +35,9 @@ class Batcher:
         self._store = store
         self._hub = hub
         self._pending: dict[str, Waiters] = {}
-        self._reads_under_way: set[asyncio.Task[None]] = set()
+        self._reads: set[asyncio.Task[None]] = set()
+        self._asked = 0
+        """How many reads the store has not answered."""
         self._gathering: asyncio.TimerHandle | None = None
         self.reads = 0
         self.ids_read = 0
@@ -55,20 +57,21 @@ class Batcher:
 
     async def close(self) -> None:
         """Wait for the reads under way, and for those that wait for them."""
-        while self._pending or self._reads_under_way:
+        while self._pending or self._reads:
             if self._pending:
                 self._dispatch()
-            await asyncio.gather(*self._reads_under_way, return_exceptions=True)
+            await asyncio.gather(*self._reads, return_exceptions=True)
 
     def _turn_is_over(self) -> None:
-        if not self._reads_under_way:
+        if not self._asked:
             self._dispatch()
         else:
             self._gathering = asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self._dispatch)
 
-    def _read_is_over(self, task: asyncio.Task[None]) -> None:
-        self._reads_under_way.discard(task)
-        if self._gathering is not None and not self._reads_under_way:
+    def _is_answered(self) -> None:
+        """Begin the next read at once: the store works on it while this one's answer is passed on."""
+        self._asked -= 1
+        if self._gathering is not None and not self._asked:
             self._dispatch()
 
     def _dispatch(self) -> None:
@@ -83,8 +86,9 @@ class Batcher:
         ]
         for start in range(0, len(wanted), MAX_BATCH):
             task = asyncio.create_task(self._read(dict(wanted[start : start + MAX_BATCH])))
-            self._reads_under_way.add(task)
-            task.add_done_callback(self._read_is_over)
+            self._reads.add(task)
+            task.add_done_callback(self._reads.discard)
+            self._asked += 1
 
     async def _read(self, batch: dict[str, Waiters]) -> None:
         ids = list(batch)
@@ -92,7 +96,10 @@ class Batcher:
         self.ids_read += len(ids)
         try:
             with self._hub.reading(ids) as reading:
-                records = await self._store.get_many(ids)
+                try:
+                    records = await self._store.get_many(ids)
+                finally:
+                    self._is_answered()
                 snapshots = [
                     reading.confirm(user_id, record.snapshot if record else None)
                     for user_id, record in zip(ids, records, strict=True)

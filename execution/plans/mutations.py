@@ -105,6 +105,9 @@ class MutationSteps:
     def begin(self, _: Any, __: Users) -> None:
         """Do nothing yet: a write has to be waited for."""
 
+    def look_up(self, _: Any, __: Users) -> None:
+        """Begin nothing: a mutation is more than a user to be read."""
+
     async def finish(self, _: Any, arguments: Any, context: Context, time_limit: float) -> Response:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
         members = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from userline.execution.operation import Response
     from userline.execution.plans.mutations import MutationSteps
-    from userline.execution.plans.queries import QuerySteps
+    from userline.execution.plans.queries import QuerySteps, UserRead
     from userline.execution.plans.values import Reader, Values
     from userline.resolvers.context import Context
     from userline.resolvers.users import Users
@@ -52,8 +52,12 @@ class Bound:
         """Return what is left to be waited for. What goes wrong is in the response."""
         return self.steps.finish(begun, self.arguments, context, time_limit)
 
+    def look_up(self, users: Users) -> UserRead | None:
+        """Begin what is left to be waited for, if it is one user, in place of ``finish``; else return None."""
+        return self.steps.look_up(self.arguments, users)
+
     def execute(self, context: Context, time_limit: float) -> Response | Awaitable[Response]:
-        """Do both."""
+        """Do ``begin`` and ``finish``."""
         begun = self.begin(context.users)
         return begun if isinstance(begun, bytes) else self.finish(begun, context, time_limit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -12,6 +12,7 @@ from userline.changes.hub import Miss
 from userline.execution.operation import out_of_time, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
+from userline.users.errors import BadUserInput
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
     from userline.resolvers.users import Users
+    from userline.users.record import UserSnapshot
 
 _NULL: Final = b"null"
 
@@ -83,6 +85,26 @@ class _NoData(Exception):
         self.error = error
 
 
+class UserRead(NamedTuple):
+    """A query that waits for one user, and how it is answered when the read has ended."""
+
+    step: UserStep
+    ends: tuple[bytes, bytes]
+    """What stands before and after the value."""
+    future: asyncio.Future[UserSnapshot | None]
+
+    def loaded(self, snapshot: UserSnapshot | None) -> Response:
+        """Return the response with this snapshot."""
+        before, after = self.ends
+        return before + self.step.projection.encode(snapshot) + after
+
+    def failed(self, error: Exception, request_id: str) -> Response:
+        """Return the response if the user could not be read."""
+        before, after = self.ends
+        errors = [format_failure(self.step.field, error, request_id)]
+        return before + _NULL + after.removesuffix(b"}") + _errors_member(errors) + b"}"
+
+
 class QuerySteps:
     """The root fields of a query."""
 
@@ -105,6 +127,16 @@ class QuerySteps:
             return [None] if value is None else before + value + after
         parts = [step.held(argument, users) for step, argument in zip(self._steps, arguments, strict=True)]
         return parts if None in parts else self._fill(parts) + b"}"
+
+    def look_up(self, arguments: Any, users: Users) -> UserRead | None:
+        """Begin what is left after ``begin``, if it is one user, in place of ``finish``; else return None."""
+        if not isinstance(self._only, UserStep):
+            return None
+        try:
+            future = users.load(arguments[0])
+        except BadUserInput:
+            return None  # ``finish`` says why
+        return UserRead(self._only, self._ends, future)
 
     async def finish(self, parts: list[bytes | None], arguments: Any, context: Context, time_limit: float) -> Response:
         """Load what was not held when it was begun. What goes wrong is in the response."""
@@ -130,15 +162,17 @@ class QuerySteps:
             return out_of_time(time_limit)
         except _NoData as failure:
             return respond(None, [*errors, format_failure(failure.field, failure.error, context.request_id)])
-        if not errors:
-            return self._fill(parts) + b"}"
-        return self._fill(parts) + b',"errors":' + orjson.dumps(errors) + b"}"
+        return self._fill(parts) + (_errors_member(errors) if errors else b"") + b"}"
 
     def _fill(self, parts: Sequence[bytes | None]) -> bytes:
         filled = [self._around[0]]
         for part, after in zip(parts, self._around[1:], strict=True):
             filled += (part or _NULL, after)
         return b"".join(filled)
+
+
+def _errors_member(errors: list[FormattedError]) -> bytes:
+    return b',"errors":' + orjson.dumps(errors)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -12,6 +13,7 @@ from graphql import OperationType
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
+from userline.gateway.lane.lookups import Lookup, Waiting
 from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of
@@ -45,7 +47,7 @@ class Taken(NamedTuple):
     """A request that is answered, or being answered."""
 
     request_id: str
-    response: Response | Awaitable[Response]
+    response: Response | Lookup | Awaitable[Response]
 
 
 class Known(NamedTuple):
@@ -55,6 +57,15 @@ class Known(NamedTuple):
     name: str | None
     seconds: Histogram
     """How long it took, each time that it had no errors."""
+
+
+class _Asking(NamedTuple):
+    """A request that waits for its answer. ``started`` is a time of ``time.perf_counter``."""
+
+    known: Known
+    request_id: str
+    viewer: Viewer
+    started: float
 
 
 class Answering:
@@ -70,6 +81,7 @@ class Answering:
         self._limiter = runtime.rate_limiter
         self._metrics = runtime.metrics
         self._access_log = runtime.settings.access_log and runtime.settings.log_level in ("debug", "info")
+        self._waiting = Waiting(runtime.engine.time_limit)
         self._queries: OrderedDict[bytes, Known] = OrderedDict()
         self._queries_bytes = 0
         self._is_open = runtime.authenticator.is_open
@@ -91,32 +103,47 @@ class Answering:
         started = time.perf_counter()
         request_id = head.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            return Taken(request_id, self._answer_later(known, request_id, viewer, started))
+            return Taken(request_id, self._answer_later(_Asking(known, request_id, viewer, started)))
         begun = known.bound.begin(self._users)
         if not isinstance(begun, bytes):
-            return Taken(request_id, self._finish(known, begun, request_id, viewer, started))
+            return Taken(request_id, self._wait(_Asking(known, request_id, viewer, started), begun))
         seconds = time.perf_counter() - started
         known.seconds.add(seconds)
         if self._access_log:
             self._log(known, request_id, viewer, seconds)
         return Taken(request_id, begun)
 
-    async def _answer_later(self, known: Known, request_id: str, viewer: Viewer, started: float) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
-        return await self._finish(known, known.bound.begin(self._users), request_id, viewer, started)
+    def _wait(self, asking: _Asking, begun: Any) -> Lookup | Awaitable[Response]:
+        """Return what a request waits for that has begun and could not be answered."""
+        read = asking.known.bound.look_up(self._users)
+        if read is None:
+            return self._finish(asking, begun)
+        return Lookup(read, asking.request_id, self._waiting, partial(self._note, asking))
 
-    async def _finish(
-        self, known: Known, begun: Response | Any, request_id: str, viewer: Viewer, started: float
-    ) -> Response:
-        response = begun
+    async def _answer_later(self, asking: _Asking) -> Response:
+        await self._pacer.turn(EXECUTING_SECONDS)
+        begun = asking.known.bound.begin(self._users)
         if not isinstance(begun, bytes):
-            context = self._runtime.context(request_id, viewer)
-            response = await known.bound.finish(begun, context, self._time_limit)
+            return await self._wait(asking, begun)
+        self._note(asking, begun, True)
+        return begun
+
+    async def _finish(self, asking: _Asking, begun: Any) -> Response:
+        context = self._runtime.context(asking.request_id, asking.viewer)
+        response = await asking.known.bound.finish(begun, context, self._time_limit)
+        self._note(asking, response, False)
+        return response
+
+    def _note(self, asking: _Asking, response: Response, is_good: bool) -> None:
+        """Count and log a response, which has no errors for sure if ``is_good``."""
+        known, request_id, viewer, started = asking
         seconds = time.perf_counter() - started
-        self._metrics.request(known.name, code_of(response), seconds)
+        if is_good:
+            known.seconds.add(seconds)
+        else:
+            self._metrics.request(known.name, code_of(response), seconds)
         if self._access_log:
             self._log(known, request_id, viewer, seconds)
-        return response
 
     def _log(self, known: Known, request_id: str, viewer: Viewer, seconds: float) -> None:
         asked = Asked(request_id, viewer, (known.name or UNNAMED,))

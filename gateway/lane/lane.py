@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from userline.gateway.lane.lookups import Lookup
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -35,10 +37,11 @@ class Lane:
 
     def take(
         self, data: bytes, start: int, client: tuple[str, int] | None, default_headers: Headers
-    ) -> tuple[bytes | Awaitable[bytes], int] | None:
+    ) -> tuple[bytes | Lookup | Awaitable[bytes], int] | None:
         """Answer the request at ``start``, or begin to; return the answer as it is sent and where the request ends.
 
-        None is to leave it alone, as is done if any of it is still to come.
+        Of a lookup ``before`` is set, with which ``whole`` makes the answer. None is to leave the request alone, as is
+        done if any of it is still to come.
         """
         body_start = data.find(b"\r\n\r\n", start) + 4
         answering = self._answering
@@ -59,13 +62,17 @@ class Lane:
             self._start = b"".join([b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)])
         before = b"%b%bx-request-id: %b\r\n" % (self._start, head.lines, request_id.encode())
         if isinstance(response, bytes):
-            return _whole(before, response), end
+            return whole(before, response), end
+        if isinstance(response, Lookup):
+            response.before = before
+            return response, end
         return _later(before, response), end
 
 
-def _whole(before: bytes, response: Response) -> bytes:
+def whole(before: bytes, response: Response) -> bytes:
+    """Return an answer, of whose head there is all but the length of the body."""
     return b"%bcontent-length: %d\r\n\r\n%b" % (before, len(response), response)
 
 
 async def _later(before: bytes, response: Awaitable[Response]) -> bytes:
-    return _whole(before, await response)
+    return whole(before, await response)

@@ -10,6 +10,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from userline.gateway.drain import Drain
+from userline.gateway.lane.lane import whole
+from userline.gateway.lane.lookups import Lookup
 from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
 from userline.gateway.protocols.deadline import Deadline
 from userline.gateway.protocols.heads import PlainHeads
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from userline.execution.operation import Response
     from userline.gateway.lane.lane import Lane
     from userline.gateway.protocols.heads import Headers
 
@@ -178,8 +181,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if isinstance(answer, bytes):
             self.transport.write(answer)
+            return True
+        self._answering = True
+        if isinstance(answer, Lookup):
+            answer.then(self._answer_lookup)
         else:
-            self._answering = True
             task = self.loop.create_task(self._answer_later(answer))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
@@ -187,16 +193,21 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     async def _answer_later(self, answer: Awaitable[bytes]) -> None:
         try:
-            whole = await answer
+            made = await answer
         except BaseException:
             self.transport.abort()  # nobody is left without an answer for ever
             raise
-        finally:
-            self._answering = False
+        self._write_late(made)
+
+    def _answer_lookup(self, lookup: Lookup, response: Response) -> None:
+        self._write_late(whole(lookup.before, response))
+
+    def _write_late(self, answer: bytes) -> None:
+        self._answering = False
         self._active_at = self.loop.time()
         if self.transport.is_closing():
             return
-        self.transport.write(whole)
+        self.transport.write(answer)
         if self._closing:
             self.transport.close()
         elif self._unparsed:

@@ -28,6 +28,9 @@ _TO_ESCAPE: Final = re.compile(r"[%.$\0]")
 _TO_RESTORE: Final = re.compile("|".join(_ESCAPED))
 
 
+_ONLY: Final[dict[type, frozenset[type]]] = {kind: frozenset((kind,)) for kind in (str, bool)}
+
+
 class DocumentError(ValueError):
     """A document is not a user. The message says which, and what is wrong, and has none of its contents."""
 
@@ -103,7 +106,8 @@ class _Fields:
         raise self._error(name, "a string")
 
     def optional_text(self, name: str) -> str | None:
-        return None if self._document.get(name) is None else self.text(name)
+        value = self._document.get(name)
+        return value if value is None or isinstance(value, str) else self.text(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
         value = self._document.get(name, default)
@@ -116,7 +120,7 @@ class _Fields:
         values = self._document.get(name)
         if values is None:
             return ()
-        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        if isinstance(values, list) and _ONLY[str].issuperset(map(type, values)):
             return tuple(values)
         raise self._error(name, "a list of strings")
 
@@ -124,7 +128,9 @@ class _Fields:
         values = self._document.get(name)
         if values is None:
             return {}
-        if isinstance(values, dict) and all(isinstance(value, kind) for value in values.values()):
+        if isinstance(values, dict) and _ONLY[kind].issuperset(map(type, values.values())):
+            if "%" not in "".join(values):
+                return dict(values)
             return {decode_key(key): value for key, value in values.items()}
         raise self._error(name, "an object of strings" if kind is str else "an object of true")
 

@@ -78,6 +78,23 @@ async def test_lookups_gather_while_a_read_is_under_way(store: SlowStore, batche
     assert (batcher.reads, batcher.ids_read) == (3, 5)
 
 
+@pytest.mark.usefixtures("patient")
+async def test_the_next_read_begins_before_the_answer_to_the_last_is_passed_on(
+    store: SlowStore, batcher: Batcher
+) -> None:
+    first = batcher.load("a")
+    await turns()
+    asked_then: list[list[list[str]]] = []
+    first.add_done_callback(lambda _: asked_then.append(list(store.asked)))
+    second = batcher.load("b")
+    await turns()
+    store.answer(0)
+    await first
+    assert asked_then == [[["a"], ["b"]]]
+    store.answer(1)
+    await second
+
+
 async def test_a_read_that_does_not_end_makes_nobody_wait(store: SlowStore, batcher: Batcher) -> None:
     stuck = batcher.load("a")
     await turns()
