@@ -9,7 +9,6 @@ it; so no more than ``most_commands`` may be under way.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from motor.frameworks import asyncio as motor_asyncio
@@ -87,7 +86,10 @@ class Driver:
 
     async def find(self, ids: Sequence[str]) -> list[Document]:
         """Return the documents with these ids, of which none is there twice, in any order; by one command."""
-        documents: list[Document] = await self._users.find(_by_ids(ids), batch_size=len(ids) + 1).to_list(None)
+        return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
+
+    async def _find(self, query: Document, batch_size: int) -> list[Document]:
+        documents: list[Document] = await self._users.find(query, batch_size=batch_size).to_list(None)
         return documents
 
     async def find_after(self, *, after: str, limit: int) -> list[Document]:
@@ -168,9 +170,13 @@ class MotorDriver(Driver):
         self._client = AsyncIOMotorClient(url.url, io_loop=self._loop, **_options(url))
         super().__init__(url)
 
-    async def find(self, ids: Sequence[str]) -> list[Document]:
-        """As the base class says, by one visit to a thread: Motor's cursors make one for each step of theirs."""
-        work = partial(_find, self._users.delegate, ids)
+    async def _find(self, query: Document, batch_size: int) -> list[Document]:
+        # One visit to a thread: Motor's cursors make one for each step of theirs, with more around it.
+        users: Collection[Document] = self._users.delegate
+
+        def work() -> list[Document]:
+            return users.find(query, batch_size=batch_size).to_list()
+
         run: Callable[..., Awaitable[list[Document]]] = motor_asyncio.run_on_executor
         return await run(self._loop, work)
 
@@ -204,14 +210,6 @@ class PyMongoDriver(Driver):
 
 
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
-
-
-def _by_ids(ids: Sequence[str]) -> Document:
-    return {"_id": {"$in": ids}}
-
-
-def _find(users: Collection[Document], ids: Sequence[str]) -> list[Document]:
-    return users.find(_by_ids(ids), batch_size=len(ids) + 1).to_list()
 
 
 def _options(url: MongoURL) -> dict[str, Any]:
