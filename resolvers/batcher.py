@@ -1,18 +1,17 @@
 """Lookups of one turn of the event loop become one store read.
 
 A DataLoader without a cache, shared by every request and socket of the process: whatever is asked for while the loop
-runs its ready callbacks is read together when they are done, each id once, at most ``MAX_BATCH`` ids a read. Under load
-those would be many small reads; so while one is under way, lookups gather until it is done, but for no longer than
-``_GATHERING_SECONDS``: a store that is slow, or does not answer, makes nobody wait longer. The hub is the cache.
+runs its ready callbacks, and under load while a read is under way (``storage/gathering.py``), is read together, each id
+once, at most ``MAX_BATCH`` ids a read. The hub is the cache.
 (Strawberry's DataLoader with its cache off reads an id as often as it is asked for: docs/adr/0003.)
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userline.storage.gathering import Gathering
 from userline.storage.protocol import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 _TOLD_AT_ONCE: Final = 200
 """How many lookups are answered in one turn of the event loop; the rest of a read are in the next ones."""
-
-_GATHERING_SECONDS: Final = 0.002
 
 Waiters: TypeAlias = "list[asyncio.Future[UserSnapshot | None]]"
 
@@ -36,9 +33,7 @@ class Batcher:
         self._hub = hub
         self._pending: dict[str, Waiters] = {}
         self._reads: set[asyncio.Task[None]] = set()
-        self._asked = 0
-        """How many reads the store has not answered."""
-        self._gathering: asyncio.TimerHandle | None = None
+        self._gathering = Gathering(self._dispatch)
         self.reads = 0
         self.ids_read = 0
 
@@ -47,11 +42,9 @@ class Batcher:
 
         The store is read even if the hub holds the user. The future raises what the store raises.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[UserSnapshot | None] = loop.create_future()
+        future: asyncio.Future[UserSnapshot | None] = asyncio.get_running_loop().create_future()
         if not self._pending:
-            # A context of its own: the read belongs to everybody who asked, not to who asked first.
-            loop.call_soon(self._turn_is_over, context=Context())
+            self._gathering.want()
         self._pending.setdefault(user_id, []).append(future)
         return future
 
@@ -59,25 +52,10 @@ class Batcher:
         """Wait for the reads under way, and for those that wait for them."""
         while self._pending or self._reads:
             if self._pending:
-                self._dispatch()
+                self._gathering.begin()
             await asyncio.gather(*self._reads, return_exceptions=True)
 
-    def _turn_is_over(self) -> None:
-        if not self._asked:
-            self._dispatch()
-        else:
-            self._gathering = asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self._dispatch)
-
-    def _is_answered(self) -> None:
-        """Begin the next read at once: the store works on it while this one's answer is passed on."""
-        self._asked -= 1
-        if self._gathering is not None and not self._asked:
-            self._dispatch()
-
     def _dispatch(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
         pending, self._pending = self._pending, {}
         wanted = [
             (user_id, waiters)
@@ -88,7 +66,7 @@ class Batcher:
             task = asyncio.create_task(self._read(dict(wanted[start : start + MAX_BATCH])))
             self._reads.add(task)
             task.add_done_callback(self._reads.discard)
-            self._asked += 1
+            self._gathering.has_begun()
 
     async def _read(self, batch: dict[str, Waiters]) -> None:
         ids = list(batch)
@@ -99,7 +77,7 @@ class Batcher:
                 try:
                     records = await self._store.get_many(ids)
                 finally:
-                    self._is_answered()
+                    self._gathering.is_answered()
                 snapshots = [
                     reading.confirm(user_id, record.snapshot if record else None)
                     for user_id, record in zip(ids, records, strict=True)

@@ -101,6 +101,14 @@ class Connection:
             self._is_away = False
             logger.info("MongoDB at %s is available again.", self._url.hosts)
 
+    def failure(self, error: Exception) -> Exception:
+        """Return what ``run`` raises for an error that a command reports and does not raise."""
+        try:
+            with self.outages():
+                raise error
+        except StoreUnavailable as failure:
+            return failure
+
     async def close(self) -> None:
         """Let the commands under way come to their end, and close the driver."""
         await self._nobody_asks.wait()

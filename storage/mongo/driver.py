@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, WriteConcern
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from userline.storage.protocol import MAX_BATCH
@@ -34,6 +34,7 @@ USERS: Final = "users"
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
 _DUPLICATE_KEY: Final = 11000
+_BY_ID: Final = {"_id": 1}
 
 
 class Stream(Protocol):
@@ -134,8 +135,38 @@ class Driver:
 
     async def replace(self, document: Document, version: int) -> bool:
         """Replace the user's document if it has this version, and return whether it had."""
-        result = await self._users.replace_one({"_id": document["_id"], "version": version}, document)
+        result = await self._users.replace_one(_at(document, version), document)
         return bool(result.matched_count)
+
+    async def write_many(self, writes: Sequence[tuple[Document, int | None]]) -> list[bool | Exception]:
+        """Insert documents (version None), and replace those that have the version; say of each whether it was done.
+
+        No two may be of one user. A replacement is sent as an upsert. That finds the user with the version, or fails
+        to insert another one with the same id, which the answer tells of each; of plain replacements it would tell no
+        more than how many there were. In place of False is the error if it is another one.
+        """
+        operations = [
+            InsertOne(document) if version is None else ReplaceOne(_at(document, version), document, upsert=True)
+            for document, version in writes
+        ]
+        done: list[bool | Exception] = [True] * len(writes)
+        try:
+            outcome = (await self._users.bulk_write(operations, ordered=False)).bulk_api_result
+        except BulkWriteError as error:
+            outcome = dict(error.details or {})
+            failures = outcome.get("writeErrors", [])
+            if not failures or outcome.get("writeConcernErrors"):
+                raise
+            for failure in failures:
+                taken = failure["code"] == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID
+                refused = OperationFailure(failure.get("errmsg", ""), failure["code"], failure)
+                done[failure["index"]] = False if taken else refused
+        for upserted in outcome.get("upserted", []):
+            # The user was deleted by another program after it was read, and is not to come back.
+            index = upserted["index"]
+            await self._users.delete_one(_at(writes[index][0], writes[index][0]["version"]))
+            done[index] = False
+        return done
 
     async def delete(self, collection: str, query: Document) -> None:
         """Delete one document that matches, if there is one."""
@@ -210,6 +241,11 @@ class PyMongoDriver(Driver):
 
 
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
+
+
+def _at(document: Document, version: int) -> Document:
+    """Return the query for the document's user, if it has this version."""
+    return {"_id": document["_id"], "version": version}
 
 
 def _options(url: MongoURL) -> dict[str, Any]:

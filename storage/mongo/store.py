@@ -8,7 +8,7 @@ import random
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pymongo.errors import OperationFailure
 
@@ -18,6 +18,7 @@ from userline.storage.mongo.documents import DocumentError, decode_user, encode_
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
+from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
@@ -35,10 +36,16 @@ if TYPE_CHECKING:
     from userline.users.replacement import Put
     from userline.users.rules import Rules
 
+_Put: TypeAlias = "tuple[UserRecord | None, UserRecord]"
+"""What a user was, and what it becomes."""
+
 logger = logging.getLogger("userline.storage")
 
 LARGEST_RECORD_BYTES: Final = 4 * 1024 * 1024
 """MongoDB keeps documents of up to 16 MiB, and encoded keys are up to three times as long as what they stand for."""
+
+_PUTS_A_COMMAND: Final = 64
+_BYTES_A_COMMAND: Final = 16 * 1024 * 1024
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.1
@@ -59,8 +66,9 @@ class MongoUserStore:
     """A :class:`~userline.storage.protocol.UserStore` in MongoDB, which any number of gateways may share.
 
     A write reads the user, does in memory what ``apply`` says, and replaces the whole document if it still has the
-    version that was read: one atomic command. If another gateway was faster, it starts again. Writes of one user that
-    come in while one is under way are done together by the next command.
+    version that was read, atomically. If another gateway was faster, it starts again. Writes of one user that come in
+    while one is under way are done together by the next one. Users who are written at the same time are read by one
+    command and written by another.
 
     Every call is answered by the deadline, 1.5 s unless the URL has ``timeoutMS``, or at most a quarter of a second
     later; a write that waited in line for another may take as long again to fail in the background. Before ``open`` and
@@ -77,6 +85,9 @@ class MongoUserStore:
         self._rules = rules
         self._clock = clock
         self._lines = Lines(self._write_together)
+        self._reads = Groups(self._read_group, MAX_BATCH)
+        most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
+        self._puts = Groups(self._put_group, max(1, most))
         self._connection: Connection | None = None
         self._is_open = False
         self._followers: list[ChangeFollower] = []
@@ -251,14 +262,12 @@ class MongoUserStore:
 
         ``known`` is what the user was a moment ago, if that is known.
         """
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - there are no writes before it is there
-        deadline = connection.deadline
+        deadline = self._connected().deadline
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            before = known or await self._read(connection, user_id, deadline)
+            before = known or await self._reads.ask(user_id, deadline)
             outcomes, after = self._outcomes(user_id, writes, before)
-            if after is before or await self._put(connection, before, after, deadline):
+            if after is None or after is before or await self._puts.ask((before, after), deadline):
                 break
             # Somebody else has written the user since it was read.
             known = None
@@ -273,23 +282,33 @@ class MongoUserStore:
                 write.future.set_result(outcome)
         return after
 
-    async def _read(self, connection: Connection, user_id: str, deadline: float) -> UserRecord | None:
-        documents = await connection.run(lambda driver: driver.find([user_id]), deadline)
-        try:
-            return decode_user(documents[0]) if documents else None
-        except DocumentError as error:
-            raise StoreFormatError(f"{error} Correct the document, or delete it.") from None
+    async def _read_group(self, ids: Sequence[str], deadline: float) -> list[UserRecord | Exception | None]:
+        """Read users who are to be written."""
+        documents = await self._connected().run(lambda driver: driver.find(ids), deadline)
+        found: dict[str, UserRecord | Exception] = {}
+        for document in documents:
+            try:
+                found[document["_id"]] = decode_user(document)
+            except DocumentError as error:
+                found[document["_id"]] = StoreFormatError(f"{error} Correct the document, or delete it.")
+        return [found.get(user_id) for user_id in ids]
 
-    async def _put(
-        self, connection: Connection, before: UserRecord | None, after: UserRecord | None, deadline: float
-    ) -> bool:
-        """Write ``after`` if the user is still as ``before``, and return whether it was."""
-        assert after is not None  # noqa: S101 - users are never deleted
-        document = encode_user(after)
-        if before is None:
-            return await connection.run(lambda driver: driver.insert(USERS, document), deadline)
-        version = before.snapshot.version
-        return await connection.run(lambda driver: driver.replace(document, version), deadline)
+    async def _put_group(self, puts: Sequence[_Put], deadline: float) -> list[bool | Exception]:
+        """Write each ``after`` if the user is still as ``before``, and return whether it was."""
+        connection = self._connected()
+        writes = [(encode_user(after), before.snapshot.version if before else None) for before, after in puts]
+        if len(writes) > 1:
+            done = await connection.run(lambda driver: driver.write_many(writes), deadline)
+            return [connection.failure(each) if isinstance(each, Exception) else each for each in done]
+        ((document, version),) = writes
+        if version is None:
+            return [await connection.run(lambda driver: driver.insert(USERS, document), deadline)]
+        return [await connection.run(lambda driver: driver.replace(document, version), deadline)]
+
+    def _connected(self) -> Connection:
+        """Return the connection for what was asked for while the store was open."""
+        assert self._connection is not None  # noqa: S101 - there are no writes before it is there
+        return self._connection
 
     def _outcomes(
         self, user_id: str, writes: Sequence[Write], current: UserRecord | None

@@ -51,7 +51,7 @@ async def turns(count: int = 3) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lookups gather for as long as a read takes."""
-    monkeypatch.setattr("userline.resolvers.batcher._GATHERING_SECONDS", 60)
+    monkeypatch.setattr("userline.storage.gathering._SECONDS", 60)
 
 
 @pytest.mark.usefixtures("patient")

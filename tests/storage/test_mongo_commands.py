@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from tests.storage.contract.base import RULES, existing, new_user, patch
 from tests.support.mongodb import MongoServer
@@ -20,7 +21,7 @@ class Commands:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: list[str] = []
-        for name in ("find", "insert", "replace"):
+        for name in ("find", "insert", "replace", "write_many"):
             self._count(monkeypatch, name)
 
     def _count(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -37,6 +38,15 @@ class Commands:
 def commands(store: MongoUserStore, monkeypatch: pytest.MonkeyPatch) -> Commands:
     assert store is not None  # it has sent what opening takes
     return Commands(monkeypatch)
+
+
+@pytest.fixture
+async def other(server: MongoServer, database: str, driver: DriverName) -> AsyncIterator[MongoUserStore]:
+    """The store of another gateway."""
+    other = MongoUserStore(server.url(database), RULES, driver)
+    await other.open()
+    yield other
+    await other.close()
 
 
 async def test_a_batch_is_one_command(
@@ -71,10 +81,8 @@ async def test_what_changes_nothing_writes_nothing(store: MongoUserStore, comman
 
 
 async def test_a_user_created_meanwhile_by_somebody_else(
-    store: MongoUserStore, server: MongoServer, database: str, driver: DriverName, monkeypatch: pytest.MonkeyPatch
+    store: MongoUserStore, other: MongoUserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = MongoUserStore(server.url(database), RULES, driver)
-    await other.open()
     find = Driver.find
     overtaken = False
 
@@ -93,7 +101,6 @@ async def test_a_user_created_meanwhile_by_somebody_else(
     overtaken = False
     created = await store.create_if_not_exists("bob", new_user())
     assert created.created
-    await other.close()
 
 
 async def test_a_user_who_is_always_written_by_somebody_else(
@@ -111,26 +118,108 @@ async def test_a_user_who_is_always_written_by_somebody_else(
     assert time.monotonic() - start < 2
 
 
-async def test_a_failed_command_fails_all_its_writes_and_no_others(
+async def test_a_failed_command_fails_all_its_writes_each_with_an_error_of_its_own(
     store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert = Driver.insert
+    async def broken(*_: object) -> None:
+        raise ConnectionResetError("gone")
 
-    async def broken(self: Driver, collection: str, document: dict[str, Any]) -> bool:
-        if document["_id"] == "alice":
-            raise ConnectionResetError("gone")
-        return await insert(self, collection, document)
-
-    monkeypatch.setattr(Driver, "insert", broken)
+    monkeypatch.setattr(Driver, "write_many", broken)
     users = ["alice", "bob"] * 10
     outcomes = await asyncio.gather(
         *(store.patch(user, patch(name=f"{number}")) for number, user in enumerate(users)), return_exceptions=True
     )
-    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes[::2])
-    assert len(set(map(id, outcomes[::2]))) == 10
-    assert not any(isinstance(outcome, Exception) for outcome in outcomes[1::2])
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert len(set(map(id, outcomes))) == 20
     monkeypatch.undo()
     assert (await store.patch("alice", patch(name="Alice"))).created
+
+
+async def test_writes_of_many_users_are_a_handful_of_commands(store: MongoUserStore, commands: Commands) -> None:
+    users = [f"user {number}" for number in range(200)]
+    created = await asyncio.gather(*(store.create_if_not_exists(user, new_user(name=user)) for user in users))
+    assert all(result.created for result in created)
+    assert commands.names.count("find") <= 3
+    assert len(commands.names) <= 8
+    commands.names.clear()
+    changed = await asyncio.gather(*(store.patch(user, patch(locale="en")) for user in users))
+    assert all(result.after.snapshot.version == 2 for result in changed)
+    assert {"find", "write_many"} == set(commands.names)
+    assert len(commands.names) <= 8
+    assert [(await existing(store, user)).snapshot.locale for user in (users[0], users[-1])] == ["en", "en"]
+
+
+async def test_of_writes_sent_together_each_is_done_or_done_again(
+    store: MongoUserStore,
+    other: MongoUserStore,
+    documents: Collection[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others write, create and delete users between the read and the write."""
+    users = [f"user {number}" for number in range(8)]
+    for user in users[:6]:
+        await store.create_if_not_exists(user, new_user(name=user))
+    find = Driver.find
+    overtaken = False
+
+    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
+        nonlocal overtaken
+        found = await find(self, ids)
+        if not overtaken:
+            overtaken = True
+            await other.patch(users[1], patch(custom={"other": "x"}))
+            await other.create_if_not_exists(users[6], new_user(name="first", custom={"other": "x"}))
+            for user in users[2:4]:
+                documents.delete_one({"_id": user})
+        return found
+
+    monkeypatch.setattr(Driver, "find", overtaken_find)
+    mine = patch(custom={"mine": "x"})
+    patches = [mine, mine, mine, patch(name="again"), mine, patch(name=users[5]), patch(name="new"), patch(name="new")]
+    results = await asyncio.gather(
+        *(store.patch(user, each) for user, each in zip(users, patches, strict=True)), return_exceptions=True
+    )
+    assert isinstance(results[2], NameRequired)
+    assert documents.find_one({"_id": users[2]}) is None, "who was deleted does not come back"
+    written = {number: result for number, result in enumerate(results) if not isinstance(result, BaseException)}
+    assert written.keys() == {0, 1, 3, 4, 5, 6, 7}
+    assert {number for number, result in written.items() if result.created} == {3, 7}
+    assert {number: result.after.snapshot.version for number, result in written.items()} == {
+        **dict.fromkeys((0, 4, 6), 2),
+        **dict.fromkeys((3, 5, 7), 1),
+        1: 3,
+    }
+    assert written[1].after.snapshot.custom == {"other": "x", "mine": "x"}
+    assert (written[6].after.snapshot.name, written[6].after.snapshot.custom) == ("new", {"other": "x"})
+    for number, result in written.items():
+        assert await existing(store, users[number]) == result.after
+
+
+class Refusing:
+    """A collection whose bulk writes are answered as told."""
+
+    def __init__(self, details: dict[str, Any]) -> None:
+        self._details = details
+
+    async def bulk_write(self, *_: object, **__: object) -> None:
+        raise BulkWriteError(self._details)
+
+
+async def test_what_the_server_refuses_of_a_group_is_told_of_each() -> None:
+    driver = Driver.__new__(Driver)
+    failures = [
+        {"index": 1, "code": 11000, "keyPattern": {"_id": 1}},
+        {"index": 2, "code": 11000, "keyPattern": {"email": 1}, "errmsg": "E11000 email"},
+        {"index": 3, "code": 121, "errmsg": "Document failed validation"},
+    ]
+    writes: list[tuple[dict[str, Any], int | None]] = [({"_id": f"{number}", "version": 2}, 1) for number in range(4)]
+    driver._users = Refusing({"writeErrors": failures})
+    done = await driver.write_many(writes)
+    assert done[:2] == [True, False]
+    assert [error.code for error in done[2:] if isinstance(error, OperationFailure)] == [11000, 121]
+    driver._users = Refusing({"writeErrors": [], "writeConcernErrors": [{"code": 64}]})
+    with pytest.raises(BulkWriteError):
+        await driver.write_many(writes)
 
 
 async def test_a_batch_that_somebody_else_brings_to_a_limit(

@@ -1,0 +1,73 @@
+"""Commands for one user each, sent together."""
+
+from __future__ import annotations
+
+import asyncio
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from userline.storage.gathering import Gathering
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked(Generic[Item, Result]):
+    item: Item
+    deadline: float
+    future: asyncio.Future[Result]
+
+
+class Groups(Generic[Item, Result]):
+    """Gathers items and serves up to ``most`` at a time.
+
+    ``serve`` gets the items and the latest of their deadlines, and returns for each its result or what it fails with;
+    if it raises, all of them fail so.
+    """
+
+    def __init__(
+        self, serve: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | Exception]]], most: int
+    ) -> None:
+        self._serve = serve
+        self._most = most
+        self._asked: list[_Asked[Item, Result]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = Gathering(self._begin)
+
+    def ask(self, item: Item, deadline: float) -> asyncio.Future[Result]:
+        """Return a future of what comes of the item. The deadline is by the event loop's clock."""
+        if not self._asked:
+            self._gathering.want()
+        asked: _Asked[Item, Result] = _Asked(item, deadline, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        return asked.future
+
+    def _begin(self) -> None:
+        asked, self._asked = self._asked, []
+        for start in range(0, len(asked), self._most):
+            task = asyncio.create_task(self._serve_group(asked[start : start + self._most]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            self._gathering.has_begun()
+
+    async def _serve_group(self, group: Sequence[_Asked[Item, Result]]) -> None:
+        results: Sequence[Result | Exception]
+        try:
+            results = await self._serve([asked.item for asked in group], max(asked.deadline for asked in group))
+        except Exception as error:  # noqa: BLE001 - raised where the items are awaited
+            # Each has one of its own, because what awaits it adds to its traceback.
+            results = [copy(error) for _ in group]
+        finally:
+            self._gathering.is_answered()
+        for asked, result in zip(group, results, strict=True):
+            if asked.future.done():
+                continue
+            if isinstance(result, Exception):
+                asked.future.set_exception(result)
+            else:
+                asked.future.set_result(result)
