@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -38,6 +38,19 @@ class Commands:
 def commands(store: MongoUserStore, monkeypatch: pytest.MonkeyPatch) -> Commands:
     assert store is not None  # it has sent what opening takes
     return Commands(monkeypatch)
+
+
+def after_next_find(monkeypatch: pytest.MonkeyPatch, overtake: Callable[[], Awaitable[object]]) -> None:
+    """Have something done between the next read of a store and what follows from it."""
+    find = Driver.find
+
+    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
+        monkeypatch.setattr(Driver, "find", find)
+        found = await find(self, ids)
+        await overtake()
+        return found
+
+    monkeypatch.setattr(Driver, "find", overtaken_find)
 
 
 @pytest.fixture
@@ -83,22 +96,13 @@ async def test_what_changes_nothing_writes_nothing(store: MongoUserStore, comman
 async def test_a_user_created_meanwhile_by_somebody_else(
     store: MongoUserStore, other: MongoUserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = Driver.find
-    overtaken = False
+    async def overtake() -> None:
+        await other.create_if_not_exists("alice", new_user(custom={"other": "x"}))
 
-    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
-        nonlocal overtaken
-        found = await find(self, ids)
-        if not overtaken:
-            overtaken = True
-            await other.create_if_not_exists("alice", new_user(custom={"other": "x"}))
-        return found
-
-    monkeypatch.setattr(Driver, "find", overtaken_find)
+    after_next_find(monkeypatch, overtake)
     result = await store.patch("alice", patch(name="Bob", custom={"mine": "x"}))
     assert not result.created
     assert result.after.snapshot.custom == {"other": "x", "mine": "x"}
-    overtaken = False
     created = await store.create_if_not_exists("bob", new_user())
     assert created.created
 
@@ -159,21 +163,14 @@ async def test_of_writes_sent_together_each_is_done_or_done_again(
     users = [f"user {number}" for number in range(8)]
     for user in users[:6]:
         await store.create_if_not_exists(user, new_user(name=user))
-    find = Driver.find
-    overtaken = False
 
-    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
-        nonlocal overtaken
-        found = await find(self, ids)
-        if not overtaken:
-            overtaken = True
-            await other.patch(users[1], patch(custom={"other": "x"}))
-            await other.create_if_not_exists(users[6], new_user(name="first", custom={"other": "x"}))
-            for user in users[2:4]:
-                documents.delete_one({"_id": user})
-        return found
+    async def overtake() -> None:
+        await other.patch(users[1], patch(custom={"other": "x"}))
+        await other.create_if_not_exists(users[6], new_user(name="first", custom={"other": "x"}))
+        for user in users[2:4]:
+            documents.delete_one({"_id": user})
 
-    monkeypatch.setattr(Driver, "find", overtaken_find)
+    after_next_find(monkeypatch, overtake)
     mine = patch(custom={"mine": "x"})
     patches = [mine, mine, mine, patch(name="again"), mine, patch(name=users[5]), patch(name="new"), patch(name="new")]
     results = await asyncio.gather(
@@ -225,18 +222,10 @@ async def test_what_the_server_refuses_of_a_group_is_told_of_each() -> None:
 async def test_a_batch_that_somebody_else_brings_to_a_limit(
     store: MongoUserStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = Driver.find
-    overtaken = False
+    async def overtake() -> None:
+        await store.patch("alice", patch(name="Alice", custom={str(key): "x" for key in range(100)}))
 
-    async def overtaken_find(self: Driver, ids: Sequence[str]) -> list[dict[str, Any]]:
-        nonlocal overtaken
-        found = await find(self, ids)
-        if not overtaken:
-            overtaken = True
-            await store.patch("alice", patch(name="Alice", custom={str(key): "x" for key in range(100)}))
-        return found
-
-    monkeypatch.setattr(Driver, "find", overtaken_find)
+    after_next_find(monkeypatch, overtake)
     with pytest.raises(BatchRefused) as refused:
         await store.patch_many({"alice": patch(name="Alice", custom={"more": "x"}), "bob": patch(name="Bob")})
     assert list(refused.value.errors) == ["alice"]
