@@ -10,7 +10,8 @@ import asyncio
 import logging
 import random
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from broadcaster import Event
@@ -19,21 +20,37 @@ from broadcaster._backends.memory import MemoryBackend
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
+
+from userline.changes.redis_answers import NotHeardError, NotJoinedError, explain
+from userline.changes.redis_publisher import Publisher, ask_role
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
+    from redis.asyncio.connection import AbstractConnection
 
 logger = logging.getLogger("userline.changes")
 
 HEARTBEAT_SECONDS: Final = 1.0
-"""How long Redis may be silent before it is pinged, and then how long it may take to answer."""
+"""How often Redis is asked whether it is a master, by a message that has to be heard within the same time."""
+
+UNHEARD_SECONDS: Final = 10.0
+"""How much longer that message may wait behind others."""
 
 PATIENCE_SECONDS: Final = 1.5
-"""How long connecting, subscribing and publishing may take."""
+"""How long connecting and publishing may take."""
+
+JOIN_PATIENCE_SECONDS: Final = 3.0
+"""How long it may take altogether until the first message is heard."""
 
 LONGEST_PAUSE_SECONDS: Final = 0.5
 """The most that is waited between two attempts to join."""
+
+_GLANCE_SECONDS: Final = 0.25
+"""How soon it is noticed that publishing has failed."""
+
+_MOST_REASONS: Final = 10
+"""How many different reasons of one outage are logged."""
 
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
 
@@ -51,10 +68,13 @@ class Contact(Protocol):
         """Messages are heard from now on."""
 
 
-def make_backend(url: str, contact: Contact) -> BroadcastBackend:
-    """Return the backend for a bus URL. Raises ValueError as :func:`check_bus_url` does."""
+def make_backend(url: str, contact: Contact, echo: str) -> BroadcastBackend:
+    """Return the backend for a bus URL. Raises ValueError as :func:`check_bus_url` does.
+
+    ``echo`` is a channel of this gateway's own, where it may send messages to itself.
+    """
     check_bus_url(url)
-    return RedisBackend(url, contact) if urlsplit(url).scheme in ("redis", "rediss") else _Memory(url, contact)
+    return RedisBackend(url, contact, echo) if urlsplit(url).scheme in ("redis", "rediss") else _Memory(url, contact)
 
 
 def check_bus_url(url: str) -> None:
@@ -81,11 +101,6 @@ def check_bus_url(url: str) -> None:
         raise ValueError("The URL of the bus has an option that it cannot have, or not with that value.") from None
 
 
-def reason(error: BaseException) -> str:
-    """Return what a failure says of itself, for logs."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ").removesuffix(".")
-
-
 class _Memory(MemoryBackend):
     """broadcaster's own backend for one process, where nothing is ever lost."""
 
@@ -98,20 +113,36 @@ class _Memory(MemoryBackend):
         self._contact.joined()
 
 
-class RedisBackend(BroadcastBackend):
-    """Publishes and listens through Redis, and joins again whatever happens to the connection.
+@dataclass(slots=True)
+class _Link:
+    """What listens and what publishes, on the same Redis: what the one sends, the other hears."""
 
-    Messages are bytes. ``publish`` raises what redis-py raises; listening never raises.
+    pubsub: PubSub
+    publisher: Publisher
+    beat_at: float
+    """When the next heartbeat is due, by the event loop's clock."""
+    unheard: bytes | None = None
+    """The heartbeat that has not come back yet."""
+
+
+class RedisBackend(BroadcastBackend):
+    """Publishes and listens through Redis, and joins again whatever happens to the connections.
+
+    Messages are bytes. ``publish`` raises what redis-py raises; listening never raises. It is joined only while Redis
+    says that it is a master (or does not say what it is), and while what is published there is heard: each heartbeat is
+    a message to itself.
     """
 
-    def __init__(self, url: str, contact: Contact) -> None:
+    def __init__(self, url: str, contact: Contact, echo: str) -> None:
         self._contact = contact
         self._channels: set[str] = set()
+        self._echo = echo
+        self._beats = 0
         self._wanted = asyncio.Event()
-        self._pubsub: PubSub | None = None
-        self._pinged = False
+        self._link: _Link | None = None
         self._pause = 0.0
         self._reasons: set[str] = set()
+        self._said_unknown = False
         # No retries inside of redis-py: it would join again by itself and nobody would know of the gap.
         retry = Retry(NoBackoff(), 0)
         self._publisher = Redis.from_url(
@@ -142,8 +173,10 @@ class RedisBackend(BroadcastBackend):
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish, or raise RedisError, OSError or TimeoutError: then it may have been published all the same."""
+        if self._link is None:
+            raise NotJoinedError
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._publisher.publish(channel, message)
+            await self._link.publisher.publish(channel, message)
 
     async def next_published(self) -> Event:
         """Return the next message, however long that takes and however often the connection is lost meanwhile."""
@@ -158,71 +191,101 @@ class RedisBackend(BroadcastBackend):
                     return event
 
     async def _next(self) -> Event | None:
-        pubsub = self._pubsub
-        if pubsub is None:
-            pubsub = self._pubsub = await self._join()
-            self._pinged = False
+        link = self._link
+        if link is None:
+            link = self._link = await self._join()
             self._pause = 0.0
             self._reasons.clear()
             self._contact.joined()
-        try:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS)
-        except ResponseError:
-            if not self._pinged:
-                raise
-            # A ping that is refused is answered as well: a Redis that cannot save refuses it, and carries messages.
-            self._pinged = False
-            return None
-        if message is None:
-            if self._pinged:
-                raise TimeoutError("Redis does not answer a ping.")
-            self._pinged = True
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await pubsub.ping()
-            return None
-        self._pinged = False
+        if link.publisher.failure is not None:
+            raise link.publisher.failure
+        now = asyncio.get_running_loop().time()
+        if now >= link.beat_at and link.unheard is None:
+            await self._beat(link)
+        elif now >= link.beat_at + UNHEARD_SECONDS:
+            raise NotHeardError
+        message = await link.pubsub.get_message(ignore_subscribe_messages=True, timeout=_GLANCE_SECONDS)
+        if message is not None:
+            return self._take(link, message)
+        # Nothing else waits to be read either, so the heartbeat is not on its way.
+        if link.unheard is not None and now >= link.beat_at:
+            raise NotHeardError
+        return None
+
+    def _take(self, link: _Link, message: dict[str, Any]) -> Event | None:
         if message["type"] != "message":
             return None
-        return Event(message["channel"].decode(), message["data"])
+        channel = message["channel"].decode()
+        if channel != self._echo:
+            return Event(channel, message["data"])
+        if message["data"] == link.unheard:
+            link.unheard = None
+        return None
 
-    async def _join(self) -> PubSub:
-        pubsub = self._listener.pubsub()
+    async def _beat(self, link: _Link) -> None:
+        self._beats += 1
+        link.unheard = b"%d" % self._beats
+        link.beat_at = asyncio.get_running_loop().time() + HEARTBEAT_SECONDS
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await link.publisher.publish(self._echo, link.unheard)
+
+    async def _join(self) -> _Link:
+        link = _Link(self._listener.pubsub(), Publisher(self._publisher), 0.0)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await pubsub.subscribe(*self._channels)
-                answered = 0
-                while answered < len(self._channels):
-                    message = await pubsub.get_message(timeout=None)
-                    answered += message is not None and message["type"] == "subscribe"
+            async with asyncio.timeout(JOIN_PATIENCE_SECONDS):
+                await self._connect(link)
         except BaseException:
-            await _close(pubsub)
+            await _close(link)
             raise
         logger.info("Listening to the changes of all gateways.")
-        return pubsub
+        return link
+
+    async def _connect(self, link: _Link) -> None:
+        pubsub, channels = link.pubsub, {*self._channels, self._echo}
+        await pubsub.connect()  # type: ignore[no-untyped-call]
+        connection: AbstractConnection = pubsub.connection  # type: ignore[assignment]
+        question, _ = await ask_role(connection)
+        if not question and not self._said_unknown:
+            self._said_unknown = True
+            logger.warning(
+                "Redis does not tell this user whether it is a master (neither HELLO nor INFO). If it is a replica, "
+                "other gateways may not hear this one: see that USERLINE_BUS_URL leads to the master."
+            )
+        await pubsub.subscribe(*channels)
+        answered = 0
+        while answered < len(channels):
+            message = await pubsub.get_message(timeout=None)
+            answered += message is not None and message["type"] == "subscribe"
+        await link.publisher.open()
+        await self._beat(link)
+        while link.unheard is not None:
+            message = await pubsub.get_message(timeout=None)
+            if message is not None:
+                self._take(link, message)
 
     async def _lost(self, error: BaseException) -> None:
-        if self._pubsub is not None:
-            logger.warning(
-                "Lost the bus (%s): changes of other gateways are not heard until it is back.", reason(error)
-            )
+        why = explain(error)
+        if self._link is not None:
+            logger.warning("Lost the bus (%s): changes of other gateways are not heard until it is back.", why.text)
             self._contact.lost()
             await self._leave()
-        elif reason(error) not in self._reasons:
+        elif why.kind not in self._reasons and len(self._reasons) < _MOST_REASONS:
             # Each once an outage, not once an attempt.
-            self._reasons.add(reason(error))
-            logger.warning("The bus cannot be joined (%s); trying on.", reason(error))
+            self._reasons.add(why.kind)
+            logger.warning("The bus cannot be joined (%s); trying on. %s", why.text, why.advice)
         self._pause = min(max(self._pause * 2, 0.02), LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(random.uniform(0, self._pause))  # noqa: S311 - jitter, not a secret
 
     async def _leave(self) -> None:
-        pubsub, self._pubsub = self._pubsub, None
-        if pubsub is not None:
-            await _close(pubsub)
+        link, self._link = self._link, None
+        if link is not None:
+            await _close(link)
 
 
-async def _close(pubsub: PubSub) -> None:
+async def _close(link: _Link) -> None:
+    await link.publisher.close()
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await link.pubsub.aclose()  # type: ignore[no-untyped-call]
     except _FAILURES:
         pass

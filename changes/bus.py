@@ -1,7 +1,8 @@
 """The bus that carries changes between the gateways of a deployment, on broadcaster.
 
-Every gateway listens to the same channel from its start to its end, whoever is watched; docs/adr/0004 says why. A
-message is JSON, a list of changes: ``[{"version": 7, "user": {…the snapshot…}}, …]``.
+Every gateway of a deployment listens to the same channels from its start to its end, whoever is watched; docs/adr/0004
+says why. A message is JSON, ``{"app": "…the app's id…", "body": …}``, and the body of one about changes is a list of
+them: ``[{"version": 7, "user": {…the snapshot…}}, …]``.
 """
 
 from __future__ import annotations
@@ -9,15 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from broadcaster import Broadcast
 
-from userline.changes.backends import make_backend, reason
+from userline.changes.backends import make_backend
+from userline.changes.channels import (
+    DEFAULT_PREFIX,
+    BusMessageError,
+    ForeignMessageError,
+    channel_of,
+    decode_message,
+    encode_message,
+)
 from userline.changes.outbox import Outbox
+from userline.changes.redis_answers import explain
 from userline.users.codec import snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
@@ -27,7 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.changes")
 
-CHANNEL: Final = "userline:changes:0"
+CHANGES: Final = "changes"
+"""The topic of what was written."""
 
 MOST_CHANGES_A_MESSAGE: Final = 100
 MOST_CHANGES_WAITING: Final = 10_000
@@ -38,24 +49,9 @@ _MESSAGES_TIMED: Final = 16
 """How many messages of our own may be on their way at once to have their time taken."""
 
 
-class BusMessageError(ValueError):
-    """Something on the bus that makes no sense."""
-
-
-def encode_changes(snapshots: Iterable[UserSnapshot]) -> bytes:
-    """Return the message that tells the other gateways of new snapshots."""
-    return orjson.dumps([{"version": item.version, "user": snapshot_to_json(item)} for item in snapshots])
-
-
-def decode_changes(message: bytes | str) -> list[object]:
-    """Return the changes in a message, each still to be read by :func:`decode_change`. Raises BusMessageError."""
-    try:
-        changes = orjson.loads(message)
-    except (ValueError, TypeError) as error:
-        raise BusMessageError(str(error)) from error
-    if not isinstance(changes, list):
-        raise BusMessageError("The message is not a list.")
-    return changes
+def encode_changes(snapshots: Iterable[UserSnapshot]) -> list[object]:
+    """Return the body of the message that tells the other gateways of new snapshots."""
+    return [{"version": item.version, "user": snapshot_to_json(item)} for item in snapshots]
 
 
 def decode_change(value: Any) -> UserSnapshot:
@@ -73,12 +69,16 @@ class Bus:
     """Publishes changes, and hands those of every gateway, this one included, to a listener.
 
     Publishing never fails and never waits: a change that cannot be sent now is sent when the bus is back, the newest of
-    each user. ``connected`` tells whether changes are being heard. What makes no sense is dropped and counted.
+    each user. ``connected`` tells whether changes are being heard. Only gateways with the same prefix and app id hear
+    each other. What makes no sense, and what is of another app, is dropped and counted.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, app_id: str = "userline", prefix: str = DEFAULT_PREFIX) -> None:
         self._url = url
-        self._broadcast = Broadcast(backend=make_backend(url, self))
+        self._app_id = app_id
+        self._prefix = prefix
+        echo = self.channel_of("echo-" + secrets.token_hex(8))
+        self._broadcast = Broadcast(backend=make_backend(url, self, echo))
         self._outbox = Outbox(MOST_CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
@@ -90,11 +90,12 @@ class Bus:
         self.publish_failures = 0
         self.heard = 0
         self.nonsense = 0
+        self.foreign = 0
         self.gaps = 0
         self.on_lag: Callable[[float], None] = lambda _: None
         """Called with the seconds from publishing a message to hearing it, of this process's own messages."""
         self._sent: OrderedDict[bytes, float] = OrderedDict()
-        self._ears: dict[str, Callable[[bytes | str], None]] = {CHANNEL: self._deliver}
+        self._ears: dict[str, Callable[[object], None]] = {CHANGES: self._deliver}
 
     @property
     def is_shared(self) -> bool:
@@ -116,17 +117,21 @@ class Bus:
         """How many changes were given up because too many waited."""
         return self._outbox.dropped
 
-    def listen(self, channel: str, hear: Callable[[bytes | str], None]) -> None:
-        """Have ``hear`` called with every message of another channel. It may raise BusMessageError. Before the start.
+    def channel_of(self, topic: str) -> str:
+        """Return the name that a topic's channel has in this deployment."""
+        return channel_of(self._prefix, self._app_id, topic)
+
+    def listen(self, topic: str, hear: Callable[[object], None]) -> None:
+        """Have ``hear`` called with what is said on another topic. It may raise BusMessageError. Before the start.
 
         What is sent there is neither kept nor repeated. Nothing is heard unless the bus is shared.
         """
         if self.is_shared:
-            self._ears[channel] = hear
+            self._ears[topic] = hear
 
-    async def send(self, channel: str, message: bytes) -> None:
-        """Send a message to another channel, once. Raises whatever the bus raises."""
-        await self._broadcast.publish(channel, message)
+    async def send(self, topic: str, body: object) -> None:
+        """Say something on another topic, once. Raises whatever the bus raises."""
+        await self._broadcast.publish(self.channel_of(topic), encode_message(self._app_id, body))
 
     async def start(
         self,
@@ -145,8 +150,8 @@ class Bus:
         self._tasks = [
             *(
                 # All begin in one turn of the event loop, before the backend joins what is wanted.
-                asyncio.create_task(self._listen(channel, hear), name=f"userline-bus-listen-{channel}")
-                for channel, hear in self._ears.items()
+                asyncio.create_task(self._listen(topic, hear), name=f"userline-bus-listen-{topic}")
+                for topic, hear in self._ears.items()
             ),
             asyncio.create_task(self._publish_waiting(), name="userline-bus-publish"),
         ]
@@ -189,22 +194,28 @@ class Bus:
         self._joined.set()
         self._on_joined()
 
-    async def _listen(self, channel: str, hear: Callable[[bytes | str], None]) -> None:
-        async with self._broadcast.subscribe(channel) as subscriber:
+    async def _listen(self, topic: str, hear: Callable[[object], None]) -> None:
+        async with self._broadcast.subscribe(self.channel_of(topic)) as subscriber:
             while True:
-                event = await subscriber.get()
+                message: bytes | str = (await subscriber.get()).message
+                self._time(message)
                 try:
-                    hear(event.message)
+                    hear(decode_message(self._app_id, message))
                 except BusMessageError as error:
                     self._drop(error)
+                except ForeignMessageError as error:
+                    self._drop_foreign(error)
                 except Exception:
                     logger.exception("Taking a message from the bus failed.")
 
-    def _deliver(self, message: bytes | str) -> None:
+    def _time(self, message: bytes | str) -> None:
         sent_at = self._sent.pop(message, None) if isinstance(message, bytes) else None
         if sent_at is not None:
             self.on_lag(time.perf_counter() - sent_at)
-        changes = decode_changes(message)
+
+    def _deliver(self, changes: object) -> None:
+        if not isinstance(changes, list):
+            raise BusMessageError("The changes are not a list.")
         for change in changes:
             try:
                 snapshot = decode_change(change)
@@ -221,21 +232,33 @@ class Bus:
         self.nonsense += 1
         logger.warning("Dropped something on the bus that makes no sense: %s", error)
 
+    def _drop_foreign(self, error: ForeignMessageError) -> None:
+        self.foreign += 1
+        if self.foreign == 1:
+            logger.warning(
+                "Dropped a message of another app (%.100r) on a channel of this one; more of them are only counted. "
+                "Give each deployment on a Redis an app id or a USERLINE_BUS_PREFIX of its own.",
+                str(error),
+            )
+
     async def _publish_waiting(self) -> None:
         pause = 0.0
+        channel = self.channel_of(CHANGES)
         while True:
             if not self._outbox:
                 self._idle.set()
             changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
-            message = encode_changes(changes)
+            message = encode_message(self._app_id, encode_changes(changes))
             self._sent[message] = time.perf_counter()
             if len(self._sent) > _MESSAGES_TIMED:
                 self._sent.popitem(last=False)
             try:
-                await self._broadcast.publish(CHANNEL, message)
+                await self._broadcast.publish(channel, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if not pause:
-                    logger.warning("Changes cannot be published (%s); they wait until the bus is back.", reason(error))
+                    logger.warning(
+                        "Changes cannot be published (%s); they wait until the bus is back.", explain(error).text
+                    )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
                 pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)

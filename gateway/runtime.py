@@ -56,7 +56,7 @@ class Runtime:
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
-        self.bus = Bus(settings.bus_url)
+        self.bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.authenticator = Authenticator.of(settings)

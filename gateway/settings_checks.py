@@ -10,7 +10,7 @@ import annotated_types
 import orjson
 from pydantic import SecretStr
 
-from userline.changes import backends
+from userline.changes import backends, channels
 from userline.gateway.settings_origins import describe
 from userline.gateway.settings_tokens import check_tokens, check_url, normal_origin
 from userline.gateway.tracing.setup import is_installed
@@ -128,6 +128,12 @@ def check_store_url(value: str) -> str:
 def check_bus_url(value: str) -> str:
     """The URL of a bus that this version has."""
     backends.check_bus_url(value)
+    return value
+
+
+def check_bus_prefix(value: str) -> str:
+    """What names of channels can begin with."""
+    channels.check_prefix(value)
     return value
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 
 from userline.gateway.settings_checks import (
     check_app_id,
+    check_bus_prefix,
     check_bus_url,
     check_host,
     check_jwks_url,
@@ -123,6 +124,11 @@ class Storage(BaseModel):
         "Store and bus",
         "memory://",
         "How gateways hear of each other's changes: memory:// for one process, redis://HOST:PORT for any number.",
+    )
+    bus_prefix: Annotated[str, AfterValidator(check_bus_prefix)] = setting(
+        "Store and bus",
+        "userline",
+        "What the names of Redis channels begin with. Gateways hear each other if it and the app's id are the same.",
     )
     cache_seconds: float = setting(
         "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0

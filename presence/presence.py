@@ -15,8 +15,8 @@ from collections import Counter, OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from userline.changes.backends import reason
-from userline.presence.reports import CHANNEL, MOST_USERS_A_REPORT, Report, decode_report, encode_report
+from userline.changes.redis_answers import explain
+from userline.presence.reports import MOST_USERS_A_REPORT, PRESENCE, Report, decode_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,7 +63,7 @@ class Presence:
         self._ticked_at = self._told_at = clock()
         self._was_asked = False
         self._tasks: list[asyncio.Task[None]] = []
-        bus.listen(CHANNEL, self.hear)
+        bus.listen(PRESENCE, self.hear)
 
     @property
     def users_here(self) -> int:
@@ -116,9 +116,9 @@ class Presence:
         if not watchers:
             del self._watchers[user_id]
 
-    def hear(self, message: bytes | str) -> None:
+    def hear(self, said: object) -> None:
         """Take what a gateway tells. Raises BusMessageError."""
-        report = decode_report(message)
+        report = decode_report(said)
         if report.gateway == self._gateway:
             return
         self._was_asked |= report.asks
@@ -214,10 +214,10 @@ class Presence:
             if not (report.here or report.gone or report.asks):
                 continue
             try:
-                await self._bus.send(CHANNEL, encode_report(report))
+                await self._bus.send(PRESENCE, report)
             except Exception as error:  # noqa: BLE001 - whatever it is, all is told again before long
                 if not is_failing:
-                    logger.warning("The other gateways cannot be told who is connected (%s).", reason(error))
+                    logger.warning("The other gateways cannot be told who is connected (%s).", explain(error).text)
                 is_failing = True
                 self._news.clear()
             else:

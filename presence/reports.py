@@ -1,18 +1,17 @@
 """What gateways tell each other of the users who are connected at them.
 
-A message is JSON: ``{"gateway": "…", "here": ["alice", …], "gone": ["bob", …], "asks": false}``.
+The body of a message is JSON: ``{"gateway": "…", "here": ["alice", …], "gone": ["bob", …], "asks": false}``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-import orjson
+from userline.changes.channels import BusMessageError
 
-from userline.changes.bus import BusMessageError
-
-CHANNEL: Final = "userline:presence:0"
+PRESENCE: Final = "presence"
+"""The topic of who is connected."""
 
 MOST_USERS_A_REPORT: Final = 200
 
@@ -27,17 +26,11 @@ class Report:
     asks: bool
 
 
-def encode_report(report: Report) -> bytes:
-    """Return the message."""
-    return orjson.dumps(report)
-
-
-def decode_report(message: bytes | str) -> Report:
-    """Return what a message says. Raises BusMessageError."""
+def decode_report(said: Any) -> Report:
+    """Return what the body of a message says. Raises BusMessageError."""
     try:
-        said = orjson.loads(message)
         gateway, here, gone, asks = said["gateway"], said["here"], said["gone"], said["asks"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise BusMessageError(str(error)) from error
     if isinstance(gateway, str) and _are_ids(here) and _are_ids(gone) and isinstance(asks, bool):
         return Report(gateway, here, gone, asks)

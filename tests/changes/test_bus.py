@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from userline.changes.backends import check_bus_url
-from userline.changes.bus import CHANNEL, Bus, BusMessageError, decode_change, decode_changes, encode_changes
+from userline.changes.bus import CHANGES, Bus, decode_change, encode_changes
+from userline.changes.channels import BusMessageError, decode_message, encode_message
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
@@ -111,15 +112,19 @@ async def test_nonsense_is_dropped_and_counted(heard: tuple[Bus, asyncio.Queue[U
         "null",
         "{}",
         "[5]",
-        '[{"version":1}]',
-        '[{"version":1,"user":{"id":5}}]',
+        '{"app":"userline"}',
+        '{"app":5,"body":[]}',
+        '{"app":"userline","body":{}}',
+        '{"app":"userline","body":[5]}',
+        '{"app":"userline","body":[{"version":1}]}',
+        '{"app":"userline","body":[{"version":1,"user":{"id":5}}]}',
         b"\xff",
         None,
     ):
-        await bus._broadcast.publish(CHANNEL, nonsense)
+        await bus._broadcast.publish(bus.channel_of(CHANGES), nonsense)
     bus.publish(snapshot(1))
     assert await queue.get() == snapshot(1)
-    assert bus.nonsense == 10
+    assert (bus.nonsense, bus.foreign) == (14, 0)
 
 
 async def test_a_listener_that_fails_goes_on_listening(caplog: pytest.LogCaptureFixture) -> None:
@@ -149,12 +154,14 @@ async def test_stopping_twice_or_before_the_start_is_fine() -> None:
 
 def test_changes_survive_the_wire() -> None:
     sent = [snapshot(3), snapshot(1, "other")]
-    assert [decode_change(change) for change in decode_changes(encode_changes(sent))] == sent
+    changes = decode_message("app", encode_message("app", encode_changes(sent)))
+    assert isinstance(changes, list)
+    assert [decode_change(change) for change in changes] == sent
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", 1.5, None, True])
 def test_a_version_that_is_not_a_positive_integer_is_refused(version: object) -> None:
-    (value,) = orjson.loads(encode_changes([snapshot(1)]))
+    (value,) = orjson.loads(orjson.dumps(encode_changes([snapshot(1)])))
     with pytest.raises(BusMessageError):
         decode_change(value | {"version": version})
 

@@ -13,7 +13,7 @@ from tests.changes.test_hub import snapshot
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from userline.changes.bus import CHANNEL, Bus
+from userline.changes.bus import CHANGES, Bus
 
 if TYPE_CHECKING:
     from userline.users.record import UserSnapshot
@@ -150,9 +150,10 @@ async def test_a_frozen_redis_is_noticed_and_joined_again(server: RedisServer, j
 
 async def test_nonsense_from_strangers_harms_nobody(server: RedisServer, join: Join) -> None:
     listener = await join()
-    for nonsense in ("", "{", "[5]", "\udcff", '[{"version": 1, "user": null}]'):
-        with_redis = nonsense.encode(errors="surrogateescape")
-        await listener.bus._broadcast.publish(CHANNEL, with_redis)
+    channel = listener.bus.channel_of(CHANGES)
+    change = '{"app": "userline", "body": [{"version": 1, "user": null}]}'
+    for nonsense in ("", "{", "[5]", "\udcff", change):
+        await listener.bus._broadcast.publish(channel, nonsense.encode(errors="surrogateescape"))
     server.command("PUBLISH", "another channel", "x")
     listener.bus.publish(snapshot(1))
     await until(lambda: listener.versions() == [1])

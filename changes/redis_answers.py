@@ -1,0 +1,176 @@
+"""What Redis answers when it is asked whether it is a master, and what its refusals mean to whoever runs it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from redis import exceptions
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+QUESTIONS: Final = (("HELLO",), ("INFO", "replication"))
+"""Commands whose answer has the role. Redis from 6.2 on answers the first to every user, whatever it may do else."""
+
+_MOST_CHARACTERS: Final = 200
+
+
+class ReplicaError(RedisError):
+    """Redis is a replica: it keeps what is published there to itself and to replicas of its own."""
+
+
+class SentinelError(RedisError):
+    """It is a Sentinel, and no Redis."""
+
+
+class NotHeardError(RedisError):
+    """What was published was not heard."""
+
+
+class NotJoinedError(RedisError):
+    """Nothing can be published before the bus is joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a bus cannot be used: a sentence without its full stop, and one that says what to do.
+
+    What happened for the same reason has the same ``kind``, whatever the texts say.
+    """
+
+    kind: str
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.text}. {self.advice}"
+
+
+def check_role(answer: object) -> Mapping[str, str]:
+    """Return what the answer to a question says, if gateways may meet there.
+
+    Raises ReplicaError, SentinelError, and InvalidResponse if it is no answer. Every node of a cluster hands what is
+    published there to all others, so there a replica is as good as a master.
+    """
+    facts = _facts(answer)
+    mode, role = facts.get("mode", "standalone"), facts["role"]
+    if mode == "sentinel":
+        raise SentinelError
+    if mode != "cluster" and role in ("replica", "slave"):
+        raise ReplicaError
+    return facts
+
+
+def _facts(answer: object) -> dict[str, str]:
+    if isinstance(answer, dict):
+        facts = {_text(key): _text(value) for key, value in answer.items()}
+    elif isinstance(answer, list):
+        facts = {_text(key): _text(value) for key, value in zip(answer[::2], answer[1::2], strict=False)}
+    else:
+        facts = dict(re.findall(r"^(\w+):(.*?)\r?$", _text(answer), re.MULTILINE))
+    if "role" not in facts:
+        raise InvalidResponse("What it says of itself has no role")
+    return facts
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def explain(error: BaseException) -> Explanation:
+    """Return what a failure of the bus means. It has nothing of the URL."""
+    for kinds, text, advice in _KNOWN:
+        if isinstance(error, kinds):
+            return Explanation(kinds[0].__name__, _filled(text, error), advice)
+    said = str(error)
+    for words, text, advice in _WORDED:
+        if words in said:
+            return Explanation(words, _filled(text, error), advice)
+    if isinstance(error, ResponseError):
+        return Explanation("refusal", f"Redis refuses: {_brief(error)}", _LOOK)
+    if isinstance(error, exceptions.ConnectionError | OSError):
+        # Without its numbers, such as those of ports, it is the same however often it is tried.
+        return Explanation(re.sub(r"\W|\d", "", said)[:_MOST_CHARACTERS], _brief(error), _LOOK)
+    return Explanation("garbage", f"What answers there does not speak as Redis does ({_named(error)})", _ADDRESS)
+
+
+def _filled(text: str, error: BaseException) -> str:
+    return text.format(_brief(error))
+
+
+def _brief(error: BaseException) -> str:
+    said = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
+    return said if len(said) <= _MOST_CHARACTERS else said[: _MOST_CHARACTERS - 1] + "…"
+
+
+def _named(error: BaseException) -> str:
+    said = f"{type(error).__name__}: {_brief(error)}"
+    return said if len(said) <= _MOST_CHARACTERS else said[: _MOST_CHARACTERS - 1] + "…"
+
+
+_ADDRESS: Final = (
+    "Correct USERLINE_BUS_URL: it is redis://HOST:PORT of a Redis, or rediss://HOST:PORT where it wants TLS."
+)
+_LOOK: Final = (
+    "Check that Redis runs, that this machine may reach it, and the address and password in USERLINE_BUS_URL."
+)
+_MASTER: Final = (
+    "Set USERLINE_BUS_URL to its master, or make it one (REPLICAOF NO ONE): it is joined when it is a master."
+)
+_REPLICA: Final = "This Redis is a replica, and what is published there does not reach the gateways of its master"
+
+_KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
+    ((ReplicaError, exceptions.ReadOnlyError, exceptions.MasterDownError), _REPLICA, _MASTER),
+    (
+        (SentinelError,),
+        "This is a Sentinel, which carries no messages",
+        "Set USERLINE_BUS_URL to the Redis that it watches over, by an address that follows its master.",
+    ),
+    (
+        (NotHeardError,),
+        "What was published there was not heard",
+        "If USERLINE_BUS_URL leads to several Redis by turns, let it lead to one; it is tried again.",
+    ),
+    ((NotJoinedError,), "it is not joined", "It is joined as soon as that is possible."),
+    ((exceptions.BusyLoadingError,), "Redis is loading its data", "It is joined when that is done."),
+    (
+        (exceptions.NoPermissionError,),
+        "This user of Redis may not do what a gateway does: {}",
+        "Give it the channels and the commands by ACL SETUSER: &PREFIX:APP:* +subscribe +publish.",
+    ),
+    (
+        (exceptions.AuthenticationError,),
+        "Redis lets nobody in with this user name and password: {}",
+        "Correct them in USERLINE_BUS_URL: redis://USER:PASSWORD@HOST:PORT.",
+    ),
+    (
+        (exceptions.OutOfMemoryError,),
+        "Redis is out of memory: {}",
+        "Raise its maxmemory, or give userline a Redis of its own.",
+    ),
+    (
+        (exceptions.ClusterDownError,),
+        "Redis is a node of a cluster that is down: {}",
+        "Repair the cluster; it is joined when that is done.",
+    ),
+    ((InvalidResponse,), "What answers there does not speak as Redis does: {}", _ADDRESS),
+    ((exceptions.TimeoutError, TimeoutError), "Redis does not answer in time", _LOOK),
+)
+_WORDED: Final = (
+    (
+        "max number of clients",
+        "Redis has as many clients as it takes (maxclients)",
+        "Raise its maxclients, or end some of its clients; it is joined when there is room.",
+    ),
+    (
+        "protected mode",
+        "Redis is in protected mode, in which only its own machine may use it",
+        "Give it a password (requirepass) and put that into USERLINE_BUS_URL.",
+    ),
+    ("MOVED", "Redis is a node of a cluster, and sends its clients elsewhere: {}", _LOOK),
+    ("MISCONF", "Redis cannot save its data and refuses commands: {}", "Repair its disk, or turn saving off."),
+    ("NOREPLICAS", "Redis has too few replicas and refuses commands: {}", "Repair the replicas, or want fewer."),
+)

@@ -1,0 +1,91 @@
+"""One connection that publishes, and knows after each publication whether a master took it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from userline.changes.redis_answers import QUESTIONS, NotJoinedError, check_role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
+
+_NOT_UNDERSTOOD: Final = ("unknown command", "wrong number of arguments")
+
+
+async def ask_role(connection: AbstractConnection) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the question that Redis answers, and what it says. Raises what ``check_role`` does.
+
+    Where it answers none, to this user or at all, the question is empty and its role is not known.
+    """
+    for question in QUESTIONS:
+        await connection.send_command(*question)
+        try:
+            answer = await connection.read_response()
+        except ResponseError as error:
+            if _is_refusal(error):
+                continue
+            raise
+        return question, check_role(answer)
+    return (), {}
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    return isinstance(error, NoPermissionError) or any(words in str(error) for words in _NOT_UNDERSTOOD)
+
+
+class Publisher:
+    """Publishes on a connection of its own, which is never opened again: what failed once is of no use any more.
+
+    ``failure`` is why it is of no use, or None.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._connection: AbstractConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        self._question: tuple[str, ...] = ()
+        self._one_at_a_time = asyncio.Lock()
+        self.failure: BaseException | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises what redis-py raises, and ReplicaError or SentinelError if it is no master."""
+        await self._connection.connect()  # type: ignore[no-untyped-call]
+        self._question, _ = await ask_role(self._connection)
+
+    @property
+    def knows_role(self) -> bool:
+        """Whether Redis says that it is a master."""
+        return bool(self._question)
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Publish, and return when a master has it. Whatever it raises, it may have been published all the same."""
+        async with self._one_at_a_time:
+            if self.failure is not None:
+                raise NotJoinedError from self.failure
+            try:
+                await self._publish(channel, message)
+            except BaseException as error:
+                self.failure = error if isinstance(error, Exception) else TimeoutError()
+                raise
+
+    async def _publish(self, channel: str, message: bytes) -> None:
+        connection = self._connection
+        commands: list[tuple[str | bytes, ...]] = [("PUBLISH", channel, message)]
+        if self._question:
+            # Asked after it, in one packet: had it been no master by then, it would say so.
+            commands.append(self._question)
+        await connection.send_packed_command(connection.pack_commands(commands))
+        await connection.read_response()
+        if self._question:
+            check_role(await connection.read_response())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.failure = self.failure or ConnectionError("The bus was left.")
+        with suppress(RedisError, OSError, TimeoutError):
+            await self._connection.disconnect(nowait=True)
