@@ -258,10 +258,14 @@ class RedisBackend(BroadcastBackend):
             answered += message is not None and message["type"] == "subscribe"
         await link.publisher.open()
         await self._beat(link)
-        while link.unheard is not None:
-            message = await pubsub.get_message(timeout=None)
-            if message is not None:
-                self._take(link, message)
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                while link.unheard is not None:
+                    message = await pubsub.get_message(timeout=None)
+                    if message is not None:
+                        self._take(link, message)
+        except TimeoutError:
+            raise NotHeardError from None
 
     async def _lost(self, error: BaseException) -> None:
         why = explain(error)

@@ -4,69 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from tests.changes.listening import Listener
 from tests.changes.test_hub import snapshot
 from tests.support.ports import free_port
-from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from userline.changes.bus import CHANGES, Bus
+from userline.changes.bus import CHANGES
 
 if TYPE_CHECKING:
-    from userline.users.record import UserSnapshot
-
-
-class Listener:
-    """A gateway's end of the bus, and what it has noticed."""
-
-    def __init__(self, url: str) -> None:
-        self.bus = Bus(url)
-        self.heard: list[UserSnapshot] = []
-        self.events: list[str] = []
-
-    async def start(self) -> None:
-        await self.bus.start(
-            self.heard.append,
-            on_lost=lambda: self.events.append("lost"),
-            on_joined=lambda: self.events.append("joined"),
-        )
-
-    async def until_heard(self, count: int) -> None:
-        await until(lambda: len(self.heard) == count)
-
-    async def until_version(self, version: int) -> None:
-        await until(lambda: self.versions()[-1:] == [version])
-
-    def versions(self) -> list[int]:
-        return [change.version for change in self.heard]
+    from tests.changes.conftest import Listen
+    from tests.support.redis import RedisServer
 
 
 Join: TypeAlias = Callable[[], Awaitable[Listener]]
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-async def join(server: RedisServer) -> AsyncIterator[Join]:
-    listeners: list[Listener] = []
-
+def join(server: RedisServer, listen: Listen) -> Join:
     async def join() -> Listener:
-        listener = Listener(server.url)
-        listeners.append(listener)
+        listener = listen(server.url)
         await listener.start()
         return listener
 
-    yield join
-    for listener in listeners:
-        await listener.bus.stop()
+    return join
 
 
 async def test_every_gateway_hears_every_change(join: Join) -> None:

@@ -17,6 +17,7 @@ class Detour:
         self._passing = asyncio.Event()
         self._passing.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -26,6 +27,10 @@ class Detour:
         detour._server = await asyncio.start_server(detour._accept, "127.0.0.1", 0)
         detour.port = detour._server.sockets[0].getsockname()[1]
         return detour
+
+    def lead_to(self, target: int) -> None:
+        """Lead to another port from now on, and leave the connections there are as they are."""
+        self._target = target
 
     def hold(self) -> None:
         """Let nothing more through, either way, with every connection open."""
@@ -38,9 +43,23 @@ class Detour:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        accepting = asyncio.current_task()
+        assert accepting is not None
+        self._tasks.add(accepting)
+        accepting.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            self._writers.discard(writer)
+            writer.close()
+            return
+        self._writers.add(back)
         for source, sink in ((reader, back), (there, writer)):
             task = asyncio.create_task(self._pump(source, sink))
             self._tasks.add(task)
@@ -55,5 +74,6 @@ class Detour:
         except OSError:
             pass
         finally:
+            self._writers.discard(sink)
             with suppress(OSError):
                 sink.close()

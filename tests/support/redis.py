@@ -21,15 +21,19 @@ _PATIENCE = 20.0
 
 
 class RedisServer:
-    """Redis without persistence, which can be killed, frozen and started again at the same port."""
+    """Redis without persistence, which can be killed, frozen and started again at the same port.
 
-    def __init__(self, directory: Path) -> None:
+    ``options`` are more of its command line. A replica needs a directory other than its master's.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
         if shutil.which("redis-server") is None:
             reason = "there is no redis-server on PATH"
             if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
                 pytest.fail(reason)
             pytest.skip(reason)
         self._directory = directory
+        self._options = options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.start()
@@ -37,14 +41,17 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return when it answers."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--repl-diskless-sync-delay", "0", *self._options]
         self._process = subprocess.Popen(
             ["redis-server", *options], cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                with redis.Redis(port=self.port, socket_timeout=1) as client:
+                with redis.Redis(port=self.port, socket_timeout=1, protocol=2) as client:
                     client.ping()
+            except redis.AuthenticationError:
+                return
             except redis.ConnectionError:
                 assert time.monotonic() < deadline, "redis-server does not answer"
                 assert self._process.poll() is None, "redis-server has ended"
@@ -65,6 +72,14 @@ class RedisServer:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
 
+    def follow(self, master: RedisServer) -> None:
+        """Become a replica of another one."""
+        self.command("REPLICAOF", "127.0.0.1", str(master.port))
+
+    def promote(self) -> None:
+        """Become a master."""
+        self.command("REPLICAOF", "NO", "ONE")
+
     def break_saving(self) -> None:
         """Let it be configured to save what it has, and be unable to, as with a disk that is full."""
         self.command("CONFIG", "SET", "save", "3600 1")
@@ -77,6 +92,6 @@ class RedisServer:
 
     def command(self, *words: str) -> object:
         """Send a command, as an operator would."""
-        with redis.Redis(port=self.port, socket_timeout=5) as client:
+        with redis.Redis(port=self.port, socket_timeout=5, protocol=2) as client:
             answer: object = client.execute_command(*words)
             return answer
