@@ -56,9 +56,12 @@ def check_role(answer: object) -> Mapping[str, str]:
     published there to all others, so there a replica is as good as a master.
     """
     facts = _facts(answer)
-    mode, role = facts.get("mode", "standalone"), facts["role"]
+    mode = facts.get("mode", "standalone")
     if mode == "sentinel":
         raise SentinelError
+    role = facts.get("role")
+    if role is None:
+        raise InvalidResponse("What it says of itself has no role")
     if mode != "cluster" and role in ("replica", "slave"):
         raise ReplicaError
     return facts
@@ -66,14 +69,10 @@ def check_role(answer: object) -> Mapping[str, str]:
 
 def _facts(answer: object) -> dict[str, str]:
     if isinstance(answer, dict):
-        facts = {_text(key): _text(value) for key, value in answer.items()}
-    elif isinstance(answer, list):
-        facts = {_text(key): _text(value) for key, value in zip(answer[::2], answer[1::2], strict=False)}
-    else:
-        facts = dict(re.findall(r"^(\w+):(.*?)\r?$", _text(answer), re.MULTILINE))
-    if "role" not in facts:
-        raise InvalidResponse("What it says of itself has no role")
-    return facts
+        return {_text(key): _text(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return {_text(key): _text(value) for key, value in zip(answer[::2], answer[1::2], strict=False)}
+    return dict(re.findall(r"^(\w+):(.*?)\r?$", _text(answer), re.MULTILINE))
 
 
 def _text(value: object) -> str:
@@ -156,6 +155,11 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
         "Redis is a node of a cluster that is down: {}",
         "Repair the cluster; it is joined when that is done.",
     ),
+    (
+        (exceptions.MovedError, exceptions.AskError),
+        "Redis is a node of a cluster, and sends its clients elsewhere: {}",
+        _LOOK,
+    ),
     ((InvalidResponse,), "What answers there does not speak as Redis does: {}", _ADDRESS),
     ((exceptions.TimeoutError, TimeoutError), "Redis does not answer in time", _LOOK),
 )
@@ -170,7 +174,6 @@ _WORDED: Final = (
         "Redis is in protected mode, in which only its own machine may use it",
         "Give it a password (requirepass) and put that into USERLINE_BUS_URL.",
     ),
-    ("MOVED", "Redis is a node of a cluster, and sends its clients elsewhere: {}", _LOOK),
     ("MISCONF", "Redis cannot save its data and refuses commands: {}", "Repair its disk, or turn saving off."),
     ("NOREPLICAS", "Redis has too few replicas and refuses commands: {}", "Repair the replicas, or want fewer."),
 )
