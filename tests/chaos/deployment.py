@@ -1,11 +1,11 @@
-"""Three gateway processes, one Redis and one store, with a watcher of every user on each gateway."""
+"""Some gateway processes, one Redis and one store, with a watcher of every user on each gateway."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -14,6 +14,7 @@ from tests.support.detour import Detour
 from tests.support.gateway import RunningGateway
 from tests.support.mongodb import MongoServer
 from tests.support.redis import RedisServer
+from tests.support.tokens import SECRET, token_of
 from tests.support.waiting import until
 from tests.support.watching import Watching
 
@@ -22,17 +23,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GATEWAYS: Final = 3
-SET: Final = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { changed } }"
+SET: Final = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { changed user { name } } }"
+NEIGHBOUR: Final = "neighbour"
+FIRST_OF_NEIGHBOUR: Final = 1_000_000
 _PATIENCE: Final = 60.0
 
 
 class Deployment:
-    """Made by :func:`deployed`. Users are named after numbers that only grow: each edit is one more."""
+    """Made by :func:`deployed`. Users are named after numbers that only grow: each edit is one more.
 
-    def __init__(self, redis: RedisServer, gateways: list[RunningGateway], detour: Detour | None) -> None:
+    Those of the neighbour begin at another number, so that what crosses shows.
+    """
+
+    def __init__(self, redis: RedisServer, gateways: list[RunningGateway], app_id: str) -> None:
         self.redis = redis
         self.gateways = gateways
-        self.detour = detour
+        self.app_id = app_id
+        self.detour: Detour | None = None
+        """The way to Redis of the last gateway, or of all if there is a replica."""
+        self.replica: RedisServer | None = None
+        self.neighbour: Deployment | None = None
+        """Another deployment on the same Redis, with users of the same ids."""
+        self._first = FIRST_OF_NEIGHBOUR if app_id == NEIGHBOUR else 0
         self.watchers: list[Watching] = []
         self.acknowledged: dict[str, int] = {}
         """The number of the last edit of each user that was answered."""
@@ -42,18 +54,26 @@ class Deployment:
         self._pulses = 0
         self._rounds = 0
 
-    async def watch(self, count: int, *, on: int = GATEWAYS) -> list[str]:
-        """Watch that many new users, and a pulse of each gateway, on the first gateways, and nothing else."""
+    async def watch(self, count: int, *, on: int | None = None) -> list[str]:
+        """Watch that many new users, and a pulse of each gateway, on the first gateways or all, and nothing else."""
+        on = len(self.gateways) if on is None else on
         await self.unwatch()
         self.acknowledged = {}
         self._rounds += 1
-        self._pulses = 0
+        self._pulses = self._first
         users = [f"user {number} of round {self._rounds}" for number in range(count)]
         watched = [*users, *(self._pulse_of(number) for number in range(on))]
-        self.watchers = [await Watching.start(gateway.websocket_url, watched) for gateway in self.gateways[:on]]
+        self.watchers = [
+            await Watching.start(gateway.websocket_url, watched, token=self.token_of(None))
+            for gateway in self.gateways[:on]
+        ]
         for watching in self.watchers:
             await until(lambda w=watching: all(w.seen.values()), _PATIENCE)  # type: ignore[misc]
         return users
+
+    def token_of(self, user_id: str | None) -> str:
+        """Return a token of a user, or of the app."""
+        return token_of(user_id, iss=self.app_id)
 
     async def unwatch(self) -> None:
         """Stop watching."""
@@ -66,7 +86,7 @@ class Deployment:
         async def edit_one(user: str) -> None:
             for _ in range(edits):
                 gateway = self._chance.choice(self.gateways) if through is None else self.gateways[through]
-                await self._set(gateway, user, self.acknowledged.get(user, 0) + 1)
+                await self._set(gateway, user, self.acknowledged.get(user, self._first) + 1)
                 await asyncio.sleep(self._chance.uniform(0, 2 * pause))
 
         await asyncio.gather(*(edit_one(user) for user in users))
@@ -92,8 +112,10 @@ class Deployment:
         for watching in self.watchers:
             assert not watching.closed
             for user, names in watching.seen.items():
-                numbers = [-1 if name is None else int(name) for name in names]
+                numbers = [self._first if name is None else int(name) for name in names]
                 assert numbers == sorted(set(numbers)), f"{user}: {numbers}"
+                assert self._first <= numbers[0], f"{user}: {numbers}"
+                assert numbers[-1] < self._first + FIRST_OF_NEIGHBOUR, f"{user}: {numbers}"
         return seconds
 
     async def until_ready(self, *, ready: bool = True) -> None:
@@ -112,9 +134,12 @@ class Deployment:
 
     async def _set(self, gateway: RunningGateway, user: str, number: int) -> None:
         answer = await self._http.post(
-            gateway.url + "/graphql", json={"query": SET, "variables": {"id": user, "name": str(number)}}
+            gateway.url + "/graphql",
+            json={"query": SET, "variables": {"id": user, "name": str(number)}},
+            headers={"Authorization": f"Bearer {self.token_of(None)}"},
         )
-        assert answer.json() == {"data": {"setUser": {"changed": True}}}, answer.text
+        expected = {"changed": True, "user": {"name": str(number)}}
+        assert answer.json() == {"data": {"setUser": expected}}, answer.text
         self.acknowledged[user] = number
 
     async def _all_have(self, numbers: dict[str, int]) -> None:
@@ -128,34 +153,74 @@ class Deployment:
 
 @asynccontextmanager
 async def deployed(
-    directory: Path, store: str, *, reread_seconds: float, detour: bool = False
+    directory: Path,
+    store: str,
+    *,
+    reread_seconds: float,
+    detour: bool = False,
+    replica: bool = False,
+    neighbour: bool = False,
 ) -> AsyncIterator[Deployment]:
     """Start a deployment in an empty directory, and stop it in the end, where each gateway must end in peace.
 
     ``store`` is ``sqlite``, or a server of ``tests.support.mongodb`` and a driver: ``nx-27017/motor``. With a
-    ``detour``, the last gateway reaches Redis through it.
+    ``detour``, the last gateway reaches Redis through it; with a ``replica`` of Redis, all of them do. A ``neighbour``
+    is a deployment of two gateways with a store of its own, and then this one has two gateways as well.
     """
-    redis = RedisServer(directory)
+    async with AsyncExitStack() as stack:
+        redis = _redis(stack, directory / "redis")
+        way = await Detour.open(redis.port) if detour or replica else None
+        if way is not None:
+            stack.push_async_callback(way.close)
+        by_way = GATEWAYS if replica else 1
+        count = GATEWAYS - 1 if neighbour else GATEWAYS
+        ports = [redis.port if way is None or number < count - by_way else way.port for number in range(count)]
+        flags = ["--reread-seconds", str(reread_seconds)]
+        deployment = await stack.enter_async_context(
+            _gateways(directory / "one", store, redis, ports, "userline", flags)
+        )
+        deployment.detour = way
+        if replica:
+            deployment.replica = _redis(stack, directory / "replica")
+            deployment.replica.follow(redis)
+        if neighbour:
+            deployment.neighbour = await stack.enter_async_context(
+                _gateways(directory / "two", store, redis, ports, NEIGHBOUR, flags)
+            )
+        yield deployment
+
+
+def _redis(stack: AsyncExitStack, directory: Path) -> RedisServer:
+    directory.mkdir()
+    server = RedisServer(directory)
+    stack.callback(server.kill)
+    return server
+
+
+@asynccontextmanager
+async def _gateways(  # noqa: PLR0917 - all of it is needed
+    directory: Path, store: str, redis: RedisServer, ports: list[int], app_id: str, flags: list[str]
+) -> AsyncIterator[Deployment]:
+    """Start gateways that reach Redis at the ports, one each, and stop them in the end."""
+    directory.mkdir()
     server, _, driver = store.partition("/")
     mongo = None if server == "sqlite" else MongoServer(server, directory)
-    flags = ["--no-access-log", "--reread-seconds", str(reread_seconds)]
+    flags = [*flags, "--no-access-log", "--app-id", app_id, "--rate-limit-per-second", "0"]
     gateways: list[RunningGateway] = []
-    way = await Detour.open(redis.port) if detour else None
+
+    def start(port: int) -> RunningGateway:
+        bus = ("--bus-url", f"redis://127.0.0.1:{port}")
+        return RunningGateway(directory, *bus, *flags, env={"USERLINE_SECRET": SECRET})
+
     try:
         if mongo is not None:
             await asyncio.to_thread(mongo.start)
             # What is tried here is the bus, and some stand-ins are slow.
             flags += ["--store-url", mongo.url(timeoutMS=10_000), "--mongodb-driver", driver]
-        ports = [redis.port] * (GATEWAYS - 1) + [way.port if way else redis.port]
         # The first makes the database.
         for some in (ports[:1], ports[1:]):
-            gateways += await asyncio.gather(
-                *(
-                    asyncio.to_thread(RunningGateway, directory, "--bus-url", f"redis://127.0.0.1:{port}", *flags)
-                    for port in some
-                )
-            )
-        deployment = Deployment(redis, gateways, way)
+            gateways += await asyncio.gather(*(asyncio.to_thread(start, port) for port in some))
+        deployment = Deployment(redis, gateways, app_id)
         try:
             yield deployment
         finally:
@@ -168,8 +233,5 @@ async def deployed(
         for gateway in gateways:
             if gateway.process.poll() is None:
                 gateway.kill()
-        if way is not None:
-            await way.close()
-        redis.kill()
         if mongo is not None:
             mongo.stop()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.chaos.deployment import GATEWAYS, Deployment, deployed
+from tests.support.waiting import until
+from tests.support.watching import ONLINE, Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -38,16 +42,28 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``within`` is how soon everything must have converged. With a ``detour``, it is the end of a gateway."""
+    """``within`` is how soon everything must have converged. With a ``detour``, it is the end of a gateway.
+
+    With a ``replica``, Redis has one; a ``neighbour`` is another deployment on the same Redis.
+    """
 
     play: Callable[[Deployment], Awaitable[Outcome]]
     within: float = 5.0
     reread_seconds: float = 20.0
     detour: bool = False
+    replica: bool = False
+    neighbour: bool = False
 
     def deployed(self, directory: Path, store: str) -> AbstractAsyncContextManager[Deployment]:
         """Start what it is played on."""
-        return deployed(directory, store, reread_seconds=self.reread_seconds, detour=self.detour)
+        return deployed(
+            directory,
+            store,
+            reread_seconds=self.reread_seconds,
+            detour=self.detour,
+            replica=self.replica,
+            neighbour=self.neighbour,
+        )
 
 
 async def _healthy(deployment: Deployment) -> Outcome:
@@ -56,7 +72,7 @@ async def _healthy(deployment: Deployment) -> Outcome:
     return Outcome(None, await deployment.converge(time.monotonic()))
 
 
-async def _resume(deployment: Deployment, editing: asyncio.Task[None]) -> Outcome:
+async def _resume(deployment: Deployment, editing: asyncio.Future[Any]) -> Outcome:
     """Take the time from Redis's return, which is now, while the edits go on."""
     returned = time.monotonic()
     resumed, caught_up = await asyncio.gather(deployment.pulse(), deployment.converge(returned))
@@ -114,6 +130,76 @@ async def _gateway_dies_untold(deployment: Deployment) -> Outcome:
     return Outcome(None, await deployment.converge(written))
 
 
+async def _two_deployments(deployment: Deployment) -> Outcome:
+    """Users of the same ids are edited in both at once, while Redis dies and comes back: nothing crosses."""
+    assert deployment.neighbour is not None
+    both = (deployment, deployment.neighbour)
+    users, the_same = [await one.watch(_USERS) for one in both]
+    assert users == the_same
+    async with _guests(deployment, "ann"), _guests(deployment.neighbour, "bob"):
+        onlookers = [
+            await Watching.start(one.gateways[-1].websocket_url, ["ann", "bob"], token=one.token_of(None), query=ONLINE)
+            for one in both
+        ]
+        editing = asyncio.gather(*(one.edit(users, _EDITS, pause=0.08) for one in both))
+        await asyncio.sleep(0.3)
+        deployment.redis.kill()
+        await asyncio.gather(*(one.until_ready(ready=False) for one in both))
+        await asyncio.sleep(1)
+        deployment.redis.start()
+        outcomes = await asyncio.gather(*(_resume(one, editing) for one in both))
+        for onlooker, here, there in zip(onlookers, ("ann", "bob"), ("bob", "ann"), strict=True):
+            await until(lambda o=onlooker, user=here: o.last(user) is True)  # type: ignore[misc]
+            assert onlooker.seen[there] == [False], f"{there}: {onlooker.seen[there]}"
+            await onlooker.stop()
+    for one in both:
+        for gateway in one.gateways:
+            for dropped in ("foreign", "nonsense"):
+                assert await asyncio.to_thread(gateway.metric, f"userline_bus_{dropped}_total") == 0
+    return Outcome(max(outcome.resumed or 0 for outcome in outcomes), max(outcome.converged for outcome in outcomes))
+
+
+@asynccontextmanager
+async def _guests(deployment: Deployment, user_id: str) -> AsyncIterator[None]:
+    """Have a user connected at the first gateway."""
+    url, token = deployment.gateways[0].websocket_url, deployment.token_of(user_id)
+    guest = await Watching.start(url, [user_id], token=token)
+    try:
+        yield
+    finally:
+        await guest.stop()
+
+
+async def _replica_swapped(deployment: Deployment) -> Outcome:
+    """The master becomes a replica and a master again; then the replica takes its place, and at last its address.
+
+    There is no Sentinel that would end the connections: the gateways have to notice by themselves.
+    """
+    assert deployment.replica is not None
+    assert deployment.detour is not None
+    master, replica = deployment.redis, deployment.replica
+    users = await deployment.watch(_USERS)
+    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.15))
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(master.follow, replica)
+    await deployment.until_ready(ready=False)
+    await asyncio.to_thread(master.promote)
+    back = await deployment.pulse()
+    await deployment.until_ready()
+    steps: list[Callable[[], None]] = [partial(master.follow, replica), replica.promote]
+    random.shuffle(steps)
+    for step in steps:
+        await asyncio.to_thread(step)
+    await deployment.until_ready(ready=False)
+    await asyncio.sleep(0.5)
+    deployment.detour.lead_to(replica.port)
+    deployment.redis, deployment.replica = replica, master
+    outcome = await _resume(deployment, editing)
+    for gateway in deployment.gateways:
+        assert "This Redis is a replica" in await asyncio.to_thread(getattr, gateway, "log")
+    return Outcome(max(back, outcome.resumed or 0), outcome.converged)
+
+
 SCENARIOS: Final[dict[str, Scenario]] = {
     "nothing happens": Scenario(_healthy),
     "redis dead for 1 s": Scenario(partial(_redis_dead, seconds=1)),
@@ -122,4 +208,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "redis kills its listeners 50 times": Scenario(_clients_killed),
     "redis frozen": Scenario(_redis_frozen),
     "gateway killed before it told": Scenario(_gateway_dies_untold, within=5.0, reread_seconds=5.0, detour=True),
+    "two deployments on one redis": Scenario(_two_deployments, neighbour=True),
+    "redis and its replica swapped": Scenario(_replica_swapped, replica=True),
 }
