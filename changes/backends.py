@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("userline.changes")
 
 HEARTBEAT_SECONDS: Final = 1.0
-"""How often Redis is asked whether it is a master, by a message that has to be heard within the same time."""
+"""How often Redis is asked whether it is a master, by a message that has to be heard within twice that time."""
 
 UNHEARD_SECONDS: Final = 10.0
 """How much longer that message may wait behind others."""
@@ -208,7 +208,7 @@ class RedisBackend(BroadcastBackend):
         if message is not None:
             return self._take(link, message)
         # Nothing else waits to be read either, so the heartbeat is not on its way.
-        if link.unheard is not None and now >= link.beat_at:
+        if link.unheard is not None and now >= link.beat_at + HEARTBEAT_SECONDS:
             raise NotHeardError
         return None
 
@@ -270,7 +270,10 @@ class RedisBackend(BroadcastBackend):
     async def _lost(self, error: BaseException) -> None:
         why = explain(error)
         if self._link is not None:
-            logger.warning("Lost the bus (%s): changes of other gateways are not heard until it is back.", why.text)
+            self._reasons.add(why.kind)
+            logger.warning(
+                "Lost the bus (%s): changes of other gateways are not heard until it is back. %s", why.text, why.advice
+            )
             self._contact.lost()
             await self._leave()
         elif why.kind not in self._reasons and len(self._reasons) < _MOST_REASONS:

@@ -19,14 +19,13 @@ _SLOW_SECONDS: Final = 0.05
 async def examine(settings: Settings) -> list[Finding]:
     """Send a message through the bus."""
     try:
-        facts = await examine_bus(settings.bus_url)
+        facts = await examine_bus(settings.bus_url, prefix=settings.bus_prefix, app_id=settings.app_id)
     except BusUnavailable as error:
         return [
             problem(
                 _PART,
-                f"Nothing can be sent through Redis: {error}.",
-                "Check that Redis runs, that this machine may reach it, and the password in USERLINE_BUS_URL. Until "
-                "then gateways are not ready, and watchers hear of changes late.",
+                f"Nothing can be sent through Redis: {error.why.text}.",
+                f"{error.why.advice} Until then gateways are not ready, and watchers hear of changes late.",
             )
         ]
     if facts is None:
@@ -49,4 +48,14 @@ async def examine(settings: Settings) -> list[Finding]:
                 "Run Redis nearer to the gateways.",
             )
         )
-    return [*findings, compare("Redis", facts.seconds_ahead)]
+    if not facts.says_role:
+        findings.append(
+            advice(
+                _PART,
+                "Redis does not tell this user whether it is a master. What is published at a replica stays there.",
+                "See that USERLINE_BUS_URL leads to the master, or let the user ask INFO (ACL SETUSER: +info).",
+            )
+        )
+    if facts.seconds_ahead is not None:
+        findings.append(compare("Redis", facts.seconds_ahead))
+    return findings

@@ -150,11 +150,12 @@ def test_redis_that_is_slow(scene: Scene) -> None:
     scene.fires("UserlineBusLag")
 
 
-def test_nonsense_on_the_bus(scene: Scene) -> None:
+@pytest.mark.parametrize(("counted", "said"), [("nonsense", "nonsense"), ("foreign", '{"app":"another","body":[]}')])
+def test_nonsense_on_the_bus(scene: Scene, counted: str, said: str) -> None:
     deadline = time.monotonic() + 20
-    while not scene.prometheus.query("increase(userline_bus_nonsense_total[4s]) > 0"):
+    while not scene.prometheus.query(f"increase(userline_bus_{counted}_total[4s]) > 0"):
         assert time.monotonic() < deadline
-        scene.redis.command("PUBLISH", "userline:changes:0", "nonsense")
+        scene.redis.command("PUBLISH", "userline:userline:changes", said)
         time.sleep(0.2)
     scene.fires("UserlineBusNonsense")
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 import socket
+import threading
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
@@ -215,10 +216,71 @@ class TestRedis:
             assert "This machine and Redis agree" in visit.of("clock", "ok")
             server.freeze()
             visit = Visit("--port", str(port), "--bus-url", server.url)
-            assert "does not answer within 3 s" in visit.of("bus", "problem")
+            assert "does not answer in time" in visit.of("bus", "problem")
             server.thaw()
         finally:
             server.kill()
+
+    def test_a_replica(self, port: int, tmp_path: Path) -> None:
+        (tmp_path / "replica").mkdir()
+        master, replica = RedisServer(tmp_path), RedisServer(tmp_path / "replica")
+        try:
+            replica.follow(master)
+            visit = Visit("--port", str(port), "--bus-url", replica.url)
+            assert visit.problems == ["bus"]
+            said = visit.of("bus", "problem")
+            assert "This Redis is a replica" in said
+            assert "Set USERLINE_BUS_URL to its master" in said
+            replica.promote()
+            assert Visit("--port", str(port), "--bus-url", replica.url).healthy
+        finally:
+            master.kill()
+            replica.kill()
+
+    def test_a_user_who_may_do_what_a_gateway_does_and_nothing_else(self, port: int, tmp_path: Path) -> None:
+        server = RedisServer(tmp_path)
+        try:
+            rule = ("resetchannels", "-@all", "&live:shop:*", "+subscribe", "+publish")
+            server.command("ACL", "SETUSER", "shop", "on", ">hush", *rule)
+            url = server.url.replace("//", "//shop:hush@")
+            flags = ("--port", str(port), "--bus-url", url, "--bus-prefix", "live", "--app-id")
+            visit = Visit(*flags, "shop")
+            assert visit.healthy
+            assert "a message was heard" in visit.of("bus", "ok")
+            assert visit.of("bus", "advice") == ""
+            visit = Visit(*flags, "blog")
+            assert visit.problems == ["bus"]
+            said = visit.of("bus", "problem")
+            assert "This user of Redis may not do what a gateway does" in said
+            assert "ACL SETUSER" in said
+            assert "hush" not in said
+            visit = Visit("--port", str(port), "--bus-url", url.replace("hush", "hash"))
+            assert "lets nobody in with this user name and password" in visit.of("bus", "problem")
+        finally:
+            server.kill()
+
+    def test_a_redis_that_does_not_say_what_it_is(self, port: int, tmp_path: Path) -> None:
+        server = RedisServer(tmp_path, "--rename-command", "HELLO", "", "--rename-command", "INFO", "")
+        try:
+            visit = Visit("--port", str(port), "--bus-url", server.url + "?protocol=2")
+            assert visit.healthy
+            assert "does not tell this user whether it is a master" in visit.of("bus", "advice")
+        finally:
+            server.kill()
+
+    def test_something_else_that_listens_there(self, port: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+
+            def answer() -> None:
+                for _ in range(4):
+                    connection, _ = listening.accept()
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    connection.close()
+
+            threading.Thread(target=answer, daemon=True).start()
+            visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{listening.getsockname()[1]}")
+            assert "does not speak as Redis does" in visit.of("bus", "problem")
 
     def test_no_redis(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"redis://:hush@127.0.0.1:{free_port()}")

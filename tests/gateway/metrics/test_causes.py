@@ -378,8 +378,12 @@ def test_the_bus(meters: Meters, redis: RedisServer) -> None:
     meters.moves("userline_bus_published_total", change)
     meters.moves("userline_bus_heard_total", change)
     meters.moves("userline_bus_lag_seconds_count", change)
-    nonsense = lambda: redis.command("PUBLISH", "userline:changes:0", "nonsense")  # noqa: E731
-    meters.moves("userline_bus_nonsense_total", nonsense)
+    channel = "userline:userline:changes"
+    meters.moves("userline_bus_nonsense_total", lambda: redis.command("PUBLISH", channel, "nonsense"))
+    foreign = '{"app":"another","body":[]}'
+    meters.moves("userline_bus_foreign_total", lambda: redis.command("PUBLISH", channel, foreign))
+    presence = "userline:userline:presence"
+    meters.moves("userline_bus_foreign_total", lambda: redis.command("PUBLISH", presence, foreign))
     failures = meters.value("userline_bus_publish_failures_total")
     meters.moves("userline_bus_gaps_total", redis.kill)
     try:
