@@ -47,6 +47,7 @@ def test_the_defaults() -> None:
         "mongodb_driver": "motor",
         "change_stream": False,
         "bus_url": "memory://",
+        "bus_prefix": "userline",
         "cache_seconds": 30,
         "cache_users": 10_000,
         "reread_seconds": 30,
@@ -182,6 +183,9 @@ def test_the_limits_are_those_of_the_rules() -> None:
         ("app_id", "", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
         ("app_id", "a/b", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
         ("app_id", "..", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
+        ("bus_prefix", "a b", "It must be 1 to 100 letters, digits and - . _ ~ : /"),
+        ("bus_prefix", "live:", "It must be 1 to 100 letters, digits and - . _ ~ : /"),
+        ("bus_prefix", "live*", "It must be 1 to 100 letters, digits and - . _ ~ : /"),
         ("app_id", "a" * 256, "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
         ("default_locale", "xx", "It must be an IETF language tag (BCP 47), such as en or pt-BR."),
         (

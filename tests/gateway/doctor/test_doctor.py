@@ -6,8 +6,8 @@ import asyncio
 import json
 import resource
 import socket
-import threading
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
