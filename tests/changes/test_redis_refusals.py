@@ -18,7 +18,7 @@ from tests.support.detour import Detour
 from tests.support.ports import free_port
 from tests.support.scripted_redis import ScriptedRedis
 from tests.support.waiting import until
-from userline.changes import bus
+from userline.changes import backends, bus
 from userline.changes.redis_answers import explain
 
 if TYPE_CHECKING:
@@ -142,6 +142,15 @@ async def test_garbage_that_is_never_the_same_is_logged_once(scene: Scene, *, en
     assert 1 <= len(scene.complaints(listener)) <= 10, "a kind each, and no more than ten"
     await scene.heal()
     await listener.until_joined(seconds=30)
+
+
+async def test_hundreds_of_attempts_use_nothing_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "LONGEST_PAUSE_SECONDS", 0.001)
+    scripted = await scene.script(b"-READONLY You can't write against a read only replica.\r\n")
+    listener = await scene.listen_to(scripted.port)
+    await until(lambda: scripted.connections >= 300, 60)
+    await scene.heal()
+    await listener.until_joined()
 
 
 @given(st.binary(max_size=300))
