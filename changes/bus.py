@@ -13,6 +13,7 @@ import random
 import secrets
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from broadcaster import Broadcast
@@ -241,6 +242,15 @@ class Bus:
                 str(error),
             )
 
+    async def _until_joined(self, seconds: float) -> None:
+        """Return after so many seconds, or when the bus is joined again."""
+        if self._joined.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._joined.wait()
+
     async def _publish_waiting(self) -> None:
         pause = 0.0
         channel = self.channel_of(CHANGES)
@@ -262,7 +272,7 @@ class Bus:
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
                 pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+                await self._until_joined(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
             else:
                 pause = 0.0
                 self.published += len(changes)
