@@ -10,7 +10,9 @@ import asyncio
 import logging
 import random
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from userline.changes.redis_answers import NotHeardError, NotJoinedError, explain
 from userline.changes.redis_publisher import Publisher, ask_role
@@ -51,8 +54,6 @@ _GLANCE_SECONDS: Final = 0.25
 
 _MOST_REASONS: Final = 10
 """How many different reasons of one outage are logged."""
-
-_FAILURES: Final = (RedisError, OSError, TimeoutError)
 
 # What a URL may say beyond the address. Anything else that redis-py takes, such as time-outs, is set here.
 _OPTIONS: Final = re.compile(r"username|password|db|client_name|protocol|ssl_\w+")
@@ -143,12 +144,15 @@ class RedisBackend(BroadcastBackend):
         self._pause = 0.0
         self._reasons: set[str] = set()
         self._said_unknown = False
-        # No retries inside of redis-py: it would join again by itself and nobody would know of the gap.
-        retry = Retry(NoBackoff(), 0)
-        self._publisher = Redis.from_url(
-            url, retry=retry, socket_connect_timeout=PATIENCE_SECONDS, socket_timeout=PATIENCE_SECONDS
+        make = partial(
+            Redis.from_url,
+            url,
+            retry=Retry(NoBackoff(), 0),  # or it would join again by itself, and nobody would know of the gap
+            socket_connect_timeout=PATIENCE_SECONDS,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
-        self._listener = Redis.from_url(url, retry=retry, socket_connect_timeout=PATIENCE_SECONDS, socket_timeout=None)
+        self._publisher: Redis = make(socket_timeout=PATIENCE_SECONDS)
+        self._listener: Redis = make(socket_timeout=None)
 
     async def connect(self) -> None:
         """Nothing to do yet: the first subscription joins."""
@@ -244,8 +248,8 @@ class RedisBackend(BroadcastBackend):
         pubsub, channels = link.pubsub, {*self._channels, self._echo}
         await pubsub.connect()  # type: ignore[no-untyped-call]
         connection: AbstractConnection = pubsub.connection  # type: ignore[assignment]
-        question, _ = await ask_role(connection)
-        if not question and not self._said_unknown:
+        link.publisher.question, _ = await ask_role(connection)
+        if not link.publisher.question and not self._said_unknown:
             self._said_unknown = True
             logger.warning(
                 "Redis does not tell this user whether it is a master (neither HELLO nor INFO). If it is a replica, "
@@ -291,8 +295,6 @@ class RedisBackend(BroadcastBackend):
 
 async def _close(link: _Link) -> None:
     await link.publisher.close()
-    try:
+    with suppress(RedisError, OSError):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await link.pubsub.aclose()  # type: ignore[no-untyped-call]
-    except _FAILURES:
-        pass

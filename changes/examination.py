@@ -63,7 +63,7 @@ async def examine_bus(url: str, *, prefix: str, app_id: str) -> RedisFacts | Non
 async def _examine(client: Redis, pubsub: PubSub, publisher: Publisher, channel: str) -> RedisFacts:
     await pubsub.connect()  # type: ignore[no-untyped-call]
     connection: AbstractConnection = pubsub.connection  # type: ignore[assignment]
-    question, facts = await ask_role(connection)
+    publisher.question, facts = await ask_role(connection)
     await pubsub.subscribe(channel)
     while await _next(pubsub) != "subscribe":
         pass
@@ -74,7 +74,10 @@ async def _examine(client: Redis, pubsub: PubSub, publisher: Publisher, channel:
         pass
     round_trip = time.perf_counter() - started
     return RedisFacts(
-        facts.get("version", "(of a version it does not tell)"), round_trip, await _ahead(client), bool(question)
+        facts.get("version", "(of a version it does not tell)"),
+        round_trip,
+        await _ahead(client),
+        bool(publisher.question),
     )
 
 

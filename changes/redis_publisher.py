@@ -43,24 +43,19 @@ def _is_refusal(error: ResponseError) -> bool:
 class Publisher:
     """Publishes on a connection of its own, which is never opened again: what failed once is of no use any more.
 
-    ``failure`` is why it is of no use, or None.
+    ``question`` is what Redis answers when it is asked for its role, as ``ask_role`` has found out; without one, it
+    counts as a master. ``failure`` is why it is of no use, or None.
     """
 
     def __init__(self, client: Redis) -> None:
         self._connection: AbstractConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        self._question: tuple[str, ...] = ()
+        self.question: tuple[str, ...] = ()
         self._one_at_a_time = asyncio.Lock()
         self.failure: BaseException | None = None
 
     async def open(self) -> None:
-        """Connect. Raises what redis-py raises, and ReplicaError or SentinelError if it is no master."""
+        """Connect. Raises what redis-py raises."""
         await self._connection.connect()  # type: ignore[no-untyped-call]
-        self._question, _ = await ask_role(self._connection)
-
-    @property
-    def knows_role(self) -> bool:
-        """Whether Redis says that it is a master."""
-        return bool(self._question)
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish, and return when a master has it. Whatever it raises, it may have been published all the same."""
@@ -76,12 +71,12 @@ class Publisher:
     async def _publish(self, channel: str, message: bytes) -> None:
         connection = self._connection
         commands: list[tuple[str | bytes, ...]] = [("PUBLISH", channel, message)]
-        if self._question:
+        if self.question:
             # Asked after it, in one packet: had it been no master by then, it would say so.
-            commands.append(self._question)
+            commands.append(self.question)
         await connection.send_packed_command(connection.pack_commands(commands))
         await connection.read_response()
-        if self._question:
+        if self.question:
             check_role(await connection.read_response())
 
     async def close(self) -> None:
