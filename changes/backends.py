@@ -129,9 +129,8 @@ class _Link:
 class RedisBackend(BroadcastBackend):
     """Publishes and listens through Redis, and joins again whatever happens to the connections.
 
-    Messages are bytes. ``publish`` raises what redis-py raises; listening never raises. It is joined only while Redis
-    says that it is a master (or does not say what it is), and while what is published there is heard: each heartbeat is
-    a message to itself.
+    Messages are bytes. ``publish`` raises what redis-py raises; listening never raises. It is joined while Redis calls
+    itself a master (or nothing), and while what is published there is heard: a heartbeat is a message to itself.
     """
 
     def __init__(self, url: str, contact: Contact, echo: str) -> None:
