@@ -101,7 +101,7 @@ ANSWERS = [
     (b"$-1", "does not"),
     (b"*0", "does not speak as Redis does"),
     (b"%1\r\n+role\r\n+replica", "This Redis is a replica"),
-    (b"%1\r\n+mode\r\n+sentinel\r\n+role\r\n+sentinel", "does not"),
+    (b"%2\r\n+mode\r\n+sentinel\r\n+modules\r\n*0", "This is a Sentinel"),
 ]
 
 
