@@ -133,6 +133,7 @@ class Runtime:
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             self.presence.start()
             try:
+                self.authenticator.start()
                 async with watching_the_loop(self.metrics.loop_lag), self._telling_metrics():
                     yield
             finally:
