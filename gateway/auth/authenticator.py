@@ -80,6 +80,11 @@ class Authenticator:
         """Whether no tokens are checked."""
         return self.keys is None
 
+    @property
+    def key_set(self) -> KeySet | None:
+        """The public keys, if tokens are checked with such."""
+        return self.keys if isinstance(self.keys, KeySet) else None
+
     async def viewer(self, token: str | None, address: str | None = None) -> Viewer:
         """Return who shows this token.
 

@@ -53,6 +53,7 @@ class _RuntimeCollector(Collector):
         runtime = self._runtime
         users, hub, bus, documents = runtime.users, runtime.hub, runtime.bus, runtime.engine.documents
         authenticator, new_sockets = runtime.authenticator, runtime.new_sockets
+        keys = authenticator.key_set
         return {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
             "userline_store_read_ids": ("Ids in batched reads of the store.", users.batcher.ids_read),
@@ -68,6 +69,12 @@ class _RuntimeCollector(Collector):
             "userline_shortcut_requests": ("Requests answered by the shortcut.", runtime.shortcut_requests),
             "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
+            "userline_tokens_ended": (
+                "Sockets and streams that ended because the key of their token was gone.",
+                authenticator.live.ended,
+            ),
+            "userline_jwks_fetches": ("Times that the keys of tokens were asked for.", keys.fetches if keys else 0),
+            "userline_jwks_failures": ("Times that they could not be fetched.", keys.failures if keys else 0),
             "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
             "userline_bus_publish_failures": (
@@ -85,8 +92,10 @@ class _RuntimeCollector(Collector):
 
     def _gauges(self) -> dict[str, tuple[str, float]]:
         runtime = self._runtime
-        hub, bus = runtime.hub, runtime.bus
+        hub, bus, keys = runtime.hub, runtime.bus, runtime.authenticator.key_set
         return {
+            "userline_jwks_keys": ("Public keys that tokens are checked with.", keys.count if keys else 0),
+            "userline_jwks_age_seconds": ("Time since they were fetched.", keys.age if keys else 0),
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_connected_users": ("Users connected at this gateway.", runtime.presence.users_here),
