@@ -62,13 +62,13 @@ class Way(NamedTuple):
 def way_to(url: str) -> Way:
     """Return how to reach a URL. Raises OutgoingError. Reads files, so it is for when a gateway starts."""
     found = proxy_for(url, os.environ)
-    is_secure = url.lower().startswith("https:") or (found is not None and found.value.lower().startswith("https:"))
-    context = _certificates() if is_secure else None
+    through_tls = found is not None and found.value.lower().startswith("https:")
+    context = _certificates() if through_tls or url.lower().startswith("https:") else None
     certificates = context or False
     if found is None:
         return Way(certificates, None)
     try:
-        proxy = httpx.Proxy(_with_scheme(found.value), ssl_context=context)
+        proxy = httpx.Proxy(_with_scheme(found.value), ssl_context=context if through_tls else None)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise OutgoingError(f"{found} That is no proxy: {without_password(str(error))}. {_ADVICE}") from None
     return Way(certificates, proxy)
