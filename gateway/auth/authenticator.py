@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from jwt.algorithms import OKPAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
+from userline.execution.weighed import WeighedCache, weight_of
 from userline.gateway.auth.key_set import KeySet
 from userline.gateway.auth.keys import SharedSecret
 from userline.gateway.auth.live import LiveTokens
@@ -29,6 +29,10 @@ logger = logging.getLogger("userline.auth")
 MISSING_TOKEN: Final = "A token is required, as Authorization: Bearer TOKEN."  # noqa: S105 - a sentence
 
 _CACHED_VIEWERS: Final = 10_000
+_CACHED_BYTES: Final = 8_388_608
+"""How much memory the viewers may take that are remembered, at most."""
+
+_VIEWER_BYTES: Final = 250
 
 _MARK: Final = b""
 """In place of a token's digest: those after it were shown since ``users_seen`` was called last."""
@@ -59,8 +63,7 @@ class Authenticator:
         """The sockets and streams that were let in."""
         self._jws = PyJWS()
         self._jws.register_algorithm("Ed25519", OKPAlgorithm())  # what RFC 9864 calls EdDSA with such a key
-        self._capacity = capacity
-        self._viewers: OrderedDict[bytes, Viewer] = OrderedDict()
+        self._viewers: WeighedCache[bytes, Viewer] = WeighedCache(_CACHED_BYTES, most=capacity)
         if keys is not None:
             keys.on_change = self._keep_only
 
@@ -109,9 +112,7 @@ class Authenticator:
             self.bad_tokens.take(address)
             logger.info("A token was refused: %s.", refused)
             raise Unauthenticated(refused.told) from None
-        self._viewers[digest] = viewer
-        if len(self._viewers) > self._capacity:
-            self._viewers.popitem(last=False)
+        self._viewers.put(digest, viewer, _VIEWER_BYTES + weight_of(viewer.user_id))
         return viewer
 
     def known(self, digest: bytes) -> Viewer | None:
@@ -120,9 +121,9 @@ class Authenticator:
         if known is None:
             return None
         if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
-            self._viewers.move_to_end(digest)
+            self._viewers.touch(digest)
             return known
-        del self._viewers[digest]
+        self._viewers.drop(digest)
         return None
 
     def users_seen(self) -> set[str]:
@@ -137,8 +138,7 @@ class Authenticator:
             user_id = self._viewers[digest].user_id
             if user_id is not None:
                 seen.add(user_id)
-        self._viewers[_MARK] = _NOBODY
-        self._viewers.move_to_end(_MARK)
+        self._viewers.put(_MARK, _NOBODY, 0)
         return seen
 
     def start(self) -> None:
@@ -154,9 +154,9 @@ class Authenticator:
 
     def _keep_only(self, key_ids: frozenset[bytes]) -> None:
         """End what tokens allow whose key is gone: these are the keys that there are."""
-        gone = [digest for digest, viewer in self._viewers.items() if viewer.key_id not in key_ids and digest != _MARK]
+        gone = [one for one in self._viewers if one != _MARK and self._viewers[one].key_id not in key_ids]
         for digest in gone:
-            del self._viewers[digest]
+            self._viewers.drop(digest)
         self.live.keep_only(key_ids)
 
     async def _check(self, token: str, keys: Keys) -> Viewer:
