@@ -65,8 +65,8 @@ class Document:
     tokens: int = 0
 
     def weight(self, text: str) -> int:
-        """Return about how many bytes of memory the document takes, its text included."""
-        return _DOCUMENT_BYTES + sys.getsizeof(text) + self.tokens * _TOKEN_BYTES + 2 * weight_of(self.errors)
+        """Return about how many bytes of memory the document takes, its text included, of which tokens have copies."""
+        return _DOCUMENT_BYTES + 2 * sys.getsizeof(text) + self.tokens * _TOKEN_BYTES + 2 * weight_of(self.errors)
 
 
 class DocumentCache:

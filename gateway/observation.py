@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
-from userline.gateway.metrics.recorder import REFUSED, code_of, cut
+from userline.gateway.metrics.recorder import REFUSED, code_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -131,7 +131,7 @@ class ObservedEngine:
         except RequestRefused as refused:
             observation.end(refused.errors[0]["extensions"]["code"])
             raise
-        observation.name = cut(self._engine.name_of(request))
+        observation.name = self._engine.name_of(request)
         if isinstance(operation, PlannedSubscription | GeneralSubscription):
             return ObservedSubscription(operation, observation)
         return ObservedExecution(operation, observation)

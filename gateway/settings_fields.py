@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, SecretStr
 
 from userline.gateway.settings_checks import (
+    check_address,
     check_app_id,
     check_bus_url,
     check_host,
@@ -60,6 +61,11 @@ class Serving(BaseModel):
         "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
     )
     get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
+    metrics_address: Annotated[str | None, AfterValidator(check_address)] = setting(
+        "Serving",
+        None,
+        "Where /metrics is served, and nowhere else: HOST:PORT, such as 127.0.0.1:9100. Without it, where the API is.",
+    )
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,

@@ -9,7 +9,7 @@ from userline.gateway.auth.outgoing import OutgoingError
 from userline.gateway.doctor import bus
 from userline.gateway.doctor.clock import examine_clock
 from userline.gateway.doctor.findings import advice, ok, problem
-from userline.gateway.doctor.machine import examine_address, examine_backlog, examine_files
+from userline.gateway.doctor.machine import examine_addresses, examine_backlog, examine_files
 from userline.gateway.doctor.store import examine_store
 from userline.gateway.doctor.tokens import examine_tokens
 from userline.gateway.graphiql.page import static_directory
@@ -72,7 +72,7 @@ async def _examine_store(settings: Settings) -> list[Finding]:
 
 
 async def _examine_machine(settings: Settings) -> list[Finding]:
-    found = [examine_address(settings), examine_files(settings), examine_backlog()]
+    found = [*examine_addresses(settings), examine_files(settings), examine_backlog()]
     return [finding for finding in found if finding is not None]
 
 

@@ -14,7 +14,7 @@ from userline.execution.weighed import WeighedCache, weight_of
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
-from userline.gateway.metrics.recorder import UNNAMED, code_of, cut
+from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of
 from userline.gateway.request_ids import new_request_id
@@ -167,7 +167,7 @@ class Answering:
         if operation is None:
             return None
         bound, text = operation
-        name = cut(self._engine.name_of(request))
+        name = self._engine.name_of(request)
         known = Known(bound, name, self._metrics.time_of(name), text)
         if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
             self._queries.put(body, known, _KNOWN_BYTES + len(body) + weight_of(bound.arguments))

@@ -89,9 +89,9 @@ _FIXED: Final = {REFUSED, UNNAMED, OTHER}
 _METHODS: Final = {"GET", "POST", "PUT", "HEAD", "OPTIONS"}
 
 
-def cut(name: str | None) -> str | None:
+def cut(name: str) -> str:
     """Return a name as it is shown: what is longer than ``LONGEST_NAME`` ends there, in an ellipsis."""
-    return name if name is None or len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def code_of(response: bytes) -> str:
