@@ -64,12 +64,11 @@ def merged(texts: Iterable[str]) -> str:
     families: dict[str, list[str]] = {}
     for text in texts:
         for family in f"\n{text}".split("\n# HELP ")[1:]:
-            head_ends = family.find("\n", family.find("\n") + 1) + 1  # the texts and the type are a line each
-            name = family.partition(" ")[0]
-            if name in families:
-                families[name].append(f"{family[head_ends:].rstrip()}\n")
-            else:
-                families[name] = [f"# HELP {family.rstrip()}\n"]
+            about, kind, *samples = family.rstrip().split("\n", 2)
+            name = about.partition(" ")[0]
+            if name not in families:
+                families[name] = [f"# HELP {about}\n{kind}\n"]
+            families[name] += (f"{part}\n" for part in samples)
     return "".join(part for family in families.values() for part in family)
 
 
