@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONG = os.environ.get("USERLINE_TEST_LONG") == "1"
-DOCUMENTS: Final = 10_000 if LONG else 700
+DOCUMENTS: Final = 10_000 if LONG else 400
 MOST_KB: Final = 64 * 1024
 
 
