@@ -57,15 +57,9 @@ class Requests:
         name = self.name()
         query = self.chance.choice(["{ app { id } }", "{ app { nope } }", "{", '{ user(id: "u") { id } }'])
         text = self.long()
-        more = self.chance.choice(
-            [
-                {},
-                {"operationName": text},
-                {"variables": {text[:2000]: text}},
-                {"extensions": {"x": text}},
-                {"operationName": name},
-            ]
-        )
+        variables = {text[:2000]: text}
+        choices: list[dict[str, Any]] = [{}, {"operationName": text}, {"variables": variables}, {"operationName": name}]
+        more = self.chance.choice([*choices, {"extensions": {"x": text}}])
         return {"query": f"query {name} {query}", **more}
 
     def post(self) -> None:

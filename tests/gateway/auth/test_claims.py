@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jwt
 import pytest
@@ -23,6 +23,8 @@ from userline.users.errors import Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 HS: dict[str, Any] = {"alg": "HS256", "typ": "JWT"}
 LOGIN = "https://login.example.com/realms/shop?a=b,c"
@@ -242,9 +244,10 @@ async def test_ed25519_by_either_name(of_key: str | None, of_token: str) -> None
         jws.register_algorithm("Ed25519", jwt.get_algorithm_by_name("EdDSA"))
         for headers in ({"kid": "first"}, {}):
             payload = json.dumps(claims_of("alice")).encode()
-            token = jws.encode(payload, signer.key, algorithm=of_token, headers=headers)
+            mine, strange = (cast("Ed25519PrivateKey", one.key) for one in (signer, Signer.new("EdDSA", "first")))
+            token = jws.encode(payload, mine, algorithm=of_token, headers=headers)
             assert (await authenticator.viewer(token)).user_id == "alice"
-            stranger = jws.encode(payload, Signer.new("EdDSA", "first").key, algorithm=of_token, headers=headers)
+            stranger = jws.encode(payload, strange, algorithm=of_token, headers=headers)
             assert not await shown(authenticator, stranger)
         assert not await shown(authenticator, raw_token({"alg": of_token, "kid": "first"}, claims_of("alice")))
     finally:

@@ -40,9 +40,10 @@ def busy_runtime(directory: Path) -> Runtime:
 async def test_no_turn_is_long_while_the_metrics_are_written(tmp_path: Path) -> None:
     exposition = Exposition(busy_runtime(tmp_path))
     await exposition.write()
-    longest = []
+    longest: list[float] = []
+    text = ""
     for _ in range(10):
-        turns = []
+        turns: list[float] = []
 
         async def watch(turns: list[float]) -> None:
             before = time.perf_counter()
@@ -123,9 +124,9 @@ def test_an_address_of_its_own(tmp_path: Path, workers: int) -> None:
                 assert http.post("/graphql", json={"query": "query Seen { app { id } }"}).status_code == 200
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
             for _ in range(5):
-                answer = http.get("/metrics")
-                assert answer.status_code == 200
-                assert answer.headers["content-type"].startswith("text/plain; version=")
+                assert http.get("/metrics").status_code == 200
+            answer = http.get("/metrics")
+            assert answer.headers["content-type"].startswith("text/plain; version=")
             counted = [
                 sample.value
                 for family in text_string_to_metric_families(answer.text)
