@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections import OrderedDict
+import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,10 +23,11 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from userline.execution.cost import OperationLimits, find_refusals
 from userline.execution.errors import format_refusal, format_request_error
+from userline.execution.weighed import WeighedCache, weight_of
 from userline.users.errors import ErrorCode, OperationTooComplex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from userline.execution.cost import Refusals
     from userline.execution.errors import FormattedError
@@ -43,6 +44,11 @@ _MAX_VALIDATION_ERRORS = 20
 _LONG_CHARACTERS = 1000
 """Validating longer documents leaves much behind that only the garbage collector finds."""
 
+_DOCUMENT_BYTES = 6_000
+_TOKEN_BYTES = 550
+"""What a document weighs, its plans included, and what each of its tokens adds: a little more than was measured over
+documents of all kinds (tests/execution/test_document_weights.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -56,10 +62,18 @@ class Document:
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     plans: dict[str | None, Plan | None] = field(default_factory=dict)
     """The plans of the operations by the names they were asked for with. None: the operation is not simple enough."""
+    tokens: int = 0
+
+    def weight(self, text: str) -> int:
+        """Return about how many bytes of memory the document takes, its text included, of which tokens have copies."""
+        return _DOCUMENT_BYTES + 2 * sys.getsizeof(text) + self.tokens * _TOKEN_BYTES + 2 * weight_of(self.errors)
 
 
 class DocumentCache:
-    """Parses and validates documents, and remembers the ``capacity`` most recently used, bad ones too.
+    """Parses and validates documents, and remembers the most recently used, bad ones too.
+
+    They are ``capacity`` at most, and take ``capacity_bytes`` of memory at most. Who keeps more of a document than that
+    is told by ``on_forget`` when its text is forgotten.
 
     Without ``introspection`` the schema cannot be asked for, and errors do not suggest names of it.
     """
@@ -69,30 +83,38 @@ class DocumentCache:
         schema: GraphQLSchema,
         *,
         capacity: int,
+        capacity_bytes: int = 33_554_432,
         max_characters: int,
         max_tokens: int,
         introspection: bool = True,
         limits: OperationLimits | None = None,
     ) -> None:
         self._schema = schema
-        self._capacity = capacity
         self._max_characters = max_characters
         self._max_tokens = max_tokens
         self._introspection = introspection
         self._limits = limits or OperationLimits()
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._documents: WeighedCache[str, Document] = WeighedCache(
+            capacity_bytes, most=capacity, on_drop=lambda text, _: self.on_forget(text)
+        )
+        self.on_forget: Callable[[str], None] = lambda _: None
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._documents)
 
+    @property
+    def weight(self) -> int:
+        """How many bytes of memory the documents take, about."""
+        return self._documents.weight
+
     def known(self, text: str) -> Document | None:
         """Return the document with this text if it has been read before."""
         document = self._documents.get(text)
         if document is not None:
-            self._documents.move_to_end(text)
+            self._documents.touch(text)
             self.hits += 1
         return document
 
@@ -106,9 +128,7 @@ class DocumentCache:
             return _refused(f"The document has {len(text)} characters; the limit is {self._max_characters}.")
         with _cleared_away_at_once() if len(text) > _LONG_CHARACTERS else nullcontext():
             document = self._read(text)
-        self._documents[text] = document
-        if len(self._documents) > self._capacity:
-            self._documents.popitem(last=False)
+        self._documents.put(text, document, document.weight(text))
         return document
 
     def only_name(self, text: str) -> str | None:
@@ -152,7 +172,19 @@ class DocumentCache:
                 for definition in ast.definitions
                 if isinstance(definition, FragmentDefinitionNode)
             },
+            tokens=_unlink_tokens(ast),
         )
+
+
+def _unlink_tokens(ast: DocumentNode) -> int:
+    """Count the tokens of a document, and take them apart: or else each node would keep all of them."""
+    count = 0
+    token = ast.loc.start_token if ast.loc else None
+    while token is not None:
+        count += 1
+        following, token.prev, token.next = token.next, None, None
+        token = following
+    return count
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graphql import GraphQLError
 
@@ -37,6 +37,13 @@ Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 """A subscription that is ready to be executed, once."""
 
 
+class KnownOperation(NamedTuple):
+    """An operation that was prepared before, and the text of its document."""
+
+    bound: Bound
+    text: str
+
+
 class Engine:
     """Prepares operations of one schema."""
 
@@ -46,6 +53,7 @@ class Engine:
         app: AppInfo,
         *,
         document_cache: int = 1000,
+        document_cache_bytes: int = 33_554_432,
         max_document_characters: int = 15_000,
         max_document_tokens: int = 1000,
         time_limit: float = 10.0,
@@ -60,6 +68,7 @@ class Engine:
         self.documents = DocumentCache(
             core_schema,
             capacity=document_cache,
+            capacity_bytes=document_cache_bytes,
             max_characters=max_document_characters,
             max_tokens=max_document_tokens,
             introspection=introspection,
@@ -101,7 +110,7 @@ class Engine:
         """Return the name, in its document, of the operation that was just prepared or bound for this request."""
         return request.operation_name or self.documents.only_name(self.texts.text_of(request))
 
-    def bind_known(self, request: GraphQLRequest) -> Bound | None:
+    def bind_known(self, request: GraphQLRequest) -> KnownOperation | None:
         """Return the query or mutation that the request asks for, if it was prepared before and a plan executes it."""
         if request.document_hash is not None and request.query:
             return None
@@ -112,7 +121,7 @@ class Engine:
         document = self.documents.known(text)
         plan = document.plans.get(request.operation_name) if document else None
         bound = plan.bind(request.variables) if plan else None
-        return bound if isinstance(bound, Bound) else None
+        return KnownOperation(bound, text) if isinstance(bound, Bound) else None
 
     def _plan(self, document: Document, operation: OperationDefinitionNode, asked_as: str | None) -> Plan | None:
         """Return the plan of an operation, compiled once, or None if it has none."""

@@ -7,11 +7,12 @@ persisted documents of https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
+from userline.execution.weighed import WeighedCache
 from userline.users.errors import (
     BadUserInput,
     DocumentNotTrusted,
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
     from userline.execution.documents import DocumentCache
     from userline.execution.request import GraphQLRequest
+
+
+_BYTES: Final = 8_388_608
+"""How much memory the texts may take that are kept by their hash, at most."""
+
+_HASH_BYTES: Final = 120
 
 
 class TrustedDocumentsError(Exception):
@@ -45,12 +52,12 @@ class DocumentTexts(Protocol):
 class PersistedDocuments:
     """Any document, and by its hash one that was sent with that hash before: automatic persisted queries.
 
-    The ``capacity`` most recently used are kept; with 0, documents cannot be named by their hash.
+    The ``capacity`` most recently used are kept, and 8 MiB at most; with 0, documents cannot be named by their hash.
     """
 
     def __init__(self, capacity: int = 1000) -> None:
         self._capacity = capacity
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: WeighedCache[str, str] = WeighedCache(_BYTES, most=capacity)
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -71,17 +78,14 @@ class PersistedDocuments:
         text = self._texts.get(wanted)
         if text is None:
             raise PersistedQueryNotFound
-        self._texts.move_to_end(wanted)
+        self._texts.touch(wanted)
         return text
 
     def keep(self, request: GraphQLRequest) -> None:
         """Keep a document that came with its hash."""
         if request.document_hash is None or not request.query or not self._capacity:
             return
-        self._texts[request.document_hash] = request.query
-        self._texts.move_to_end(request.document_hash)
-        if len(self._texts) > self._capacity:
-            self._texts.popitem(last=False)
+        self._texts.put(request.document_hash, request.query, sys.getsizeof(request.query) + _HASH_BYTES)
 
 
 class TrustedDocuments:

@@ -16,6 +16,7 @@ from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane.shortcut import Shortcut
+from userline.gateway.metrics.serving import metrics_route
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
@@ -49,7 +50,7 @@ def make_app(runtime: Runtime) -> ASGIApp:
         WebSocketRoute("/graphql", websocket),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
-        Route("/metrics", health.metrics),
+        *([] if settings.metrics_address else [metrics_route(runtime.exposition)]),
         RestRoute(runtime),
         Route("/", _to_graphql),
     ]

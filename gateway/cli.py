@@ -61,10 +61,11 @@ def serve(env_file: Path | None, **flags: Any) -> None:
 
     from userline.execution.trusted import TrustedDocumentsError  # noqa: PLC0415 - the other commands need none of it
     from userline.gateway import server  # noqa: PLC0415 - the other commands need none of it
+    from userline.gateway.auth.outgoing import OutgoingError  # noqa: PLC0415 - the other commands need none of it
 
     try:
         server.serve(settings)
-    except (UserlineError, StoreFormatError, TrustedDocumentsError) as error:
+    except (UserlineError, StoreFormatError, TrustedDocumentsError, OutgoingError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(_sentence(error)) from error
@@ -100,14 +101,14 @@ def show_settings(env_file: Path | None, *, as_json: bool, as_markdown: bool, **
     help="Read settings from this file instead of .env.",
 )
 def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | None) -> None:
-    """Print a token that is signed with USERLINE_SECRET, for USERLINE_APP_ID.
+    """Print a token that is signed with the first secret, with the iss and aud that the settings ask for.
 
     \b
     Examples:
       userline token --user alice
       userline token --app --expires 5m
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
-    from userline.gateway.auth.minting import mint, parse_duration  # noqa: PLC0415 - the other commands need none of it
+    from userline.gateway.auth.minting import mint_for, parse_duration  # noqa: PLC0415 - the other commands need none of it
 
     if (user_id is None) is not for_app:
         raise click.UsageError("Say whose token it is: --user ID or --app.")
@@ -119,9 +120,9 @@ def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | 
     except UserlineError as error:
         raise click.BadParameter(error.message, param_hint="--user") from None
     settings = load(env_file, {})
-    if settings.secret is None:
+    if not settings.secrets:
         raise click.ClickException("There is no secret to sign it with: set USERLINE_SECRET.")
-    click.echo(mint(settings.secret.get_secret_value(), settings.app_id, user_id=user_id, seconds=seconds))
+    click.echo(mint_for(settings, user_id=user_id, seconds=seconds))
 
 
 @userline.command(short_help="Print the GraphQL schema.")

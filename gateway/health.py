@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``."""
+"""``/healthz`` and ``/readyz``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -43,10 +42,6 @@ class Health:
         ready = all(parts.values())
         body = {"status": "ready" if ready else "not ready"}
         return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)
-
-    async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
-        """Return the metrics in Prometheus's text format; of several workers, those of all."""
-        return Response(await self._runtime.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _store_answers(self) -> bool:
         try:

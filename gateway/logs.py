@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 REQUEST_STATE: ContextVar[dict[str, Any] | None] = ContextVar("userline-request-state", default=None)
 """The state of the request or socket that is being served; its id and its viewer are in every line of the log."""
+
+_LONGEST_VALUE: Final = 4096
+_LONGEST_EXCEPTION: Final = 16_384
+"""So many characters of a value, and of an exception with its traceback, are logged."""
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
@@ -83,11 +87,12 @@ def _is_no_handshake(record: logging.LogRecord) -> bool:
 
 
 def _json_processors() -> list[Processor]:
-    return [structlog.processors.format_exc_info, _in_order, structlog.processors.JSONRenderer()]
+    return [structlog.processors.format_exc_info, _bounded, _in_order, structlog.processors.JSONRenderer()]
 
 
 def _text_processors() -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=_has_colours(), exception_formatter=structlog.dev.plain_traceback)]
+    renderer = structlog.dev.ConsoleRenderer(colors=_has_colours(), exception_formatter=structlog.dev.plain_traceback)
+    return [structlog.processors.format_exc_info, _bounded, renderer]
 
 
 def _has_colours() -> bool:
@@ -105,6 +110,27 @@ def _merge_request(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
         if "viewer" in state:
             event.setdefault("viewer", state["viewer"].kind.value)
     return event
+
+
+def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Cut what is long: much of what is logged has something in it that a caller sent."""
+    for name, value in event.items():
+        most = _LONGEST_EXCEPTION if name in ("exception", "stack") else _LONGEST_VALUE
+        if isinstance(value, str):
+            event[name] = _cut(value, most)
+        elif isinstance(value, list | tuple | dict | bytes):
+            text = repr(value)
+            if len(text) > most:
+                event[name] = _cut(text, most)
+    return event
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text without its middle, if it is long: the last lines of an exception say the most."""
+    if len(text) <= most:
+        return text
+    start = most // 4
+    return f"{text[:start]} … {len(text) - most} characters left out … {text[start - most :]}"
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

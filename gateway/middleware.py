@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from userline.execution.errors import mask
 from userline.gateway.access_log import ACCESS_LOG
 from userline.gateway.logs import REQUEST_STATE
+from userline.gateway.metrics.recorder import cut
 from userline.gateway.request_ids import new_request_id, request_id_in
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class RequestMiddleware:
                 log_access(method, scope["path"], status, time.perf_counter() - started, asked)
 
 
+_LONGEST_PATH: Final = 256
+_MOST_NAMES: Final = 10
+"""So many operations of a batch are named."""
+
+
 class Asked(NamedTuple):
     """Who has asked for what, by which id."""
 
@@ -77,16 +83,24 @@ class Asked(NamedTuple):
 def log_access(method: str, path: str, status: int, seconds: float, asked: Asked) -> None:
     """Log a request: its id, who asked, the names of the operations, the outcome and the time."""
     if path != "/graphql":
-        path = quote(path)  # or a line break in it would make a line of the log
+        path = _shown(path)
     milliseconds = round(seconds * 1000, 1)
     fields: dict[str, Any] = {"request_id": asked.request_id}
     if asked.viewer is not None:
         fields["viewer"] = asked.viewer.kind.value
     if asked.operations:
-        fields["operation"] = ",".join(asked.operations)
+        fields["operation"] = ",".join(map(cut, asked.operations[:_MOST_NAMES]))
+        if len(asked.operations) > _MOST_NAMES:
+            fields["operation"] += f" and {len(asked.operations) - _MOST_NAMES} more"
     fields["status"] = status
     fields["milliseconds"] = milliseconds
     ACCESS_LOG.log(f"{method} {path} {status} {milliseconds} ms", fields)
+
+
+def _shown(path: str) -> str:
+    """Return a path as a line of the log has it: without line breaks, and not longer than one wants to read."""
+    shown = quote(path[:_LONGEST_PATH])
+    return shown if len(path) <= _LONGEST_PATH else f"{shown}…"
 
 
 async def _send_failure(send: Send, payload: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import OrderedDict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BUCKETS: Final = 10_000
 _LONGEST_NAME: Final = 64
+_LONGEST_KEY: Final = 80
 
 
 class RateLimiter:
@@ -53,6 +55,8 @@ class RateLimiter:
         """
         if not self._per_second or key is None:
             return 0.0
+        if len(key) > _LONGEST_KEY:
+            key = _shortened(key)
         now = self._clock()
         wanted = min(tokens, self._burst)
         level, since = self._buckets.pop(key, (float(self._burst), now))
@@ -67,7 +71,7 @@ class RateLimiter:
 
     def wait(self, key: str | None) -> float:
         """Return the seconds until there is a token in the bucket of ``key``, 0 if there is one; nothing is taken."""
-        bucket = self._buckets.get(key) if self._per_second and key is not None else None
+        bucket = self._buckets.get(_shortened(key)) if self._per_second and key is not None else None
         if bucket is None:
             return 0.0
         level, since = bucket
@@ -82,6 +86,11 @@ class RateLimiter:
             f"Try again in {left} s.",
             left,
         )
+
+
+def _shortened(key: str) -> str:
+    """Return what stands for a key: itself, or its hash if it is long, so that buckets weigh little."""
+    return key if len(key) <= _LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
 
 
 def key_of(viewer: Viewer, scope: Scope) -> str | None:

@@ -6,17 +6,15 @@ import asyncio
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from prometheus_client import generate_latest
-
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.drain import Drain
 from userline.gateway.lane.answering import Answering
+from userline.gateway.metrics.exposition import Exposition
 from userline.gateway.metrics.loop import watching_the_loop
 from userline.gateway.metrics.recorder import Metrics
-from userline.gateway.metrics.registry import make_registry
 from userline.gateway.metrics.store import MeasuredStore
 from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
@@ -66,6 +64,7 @@ class Runtime:
             make_subgraph() if settings.federation else make_schema(),
             self._app,
             document_cache=settings.document_cache,
+            document_cache_bytes=settings.document_cache_bytes,
             max_document_characters=settings.max_document_characters,
             max_document_tokens=settings.max_document_tokens,
             time_limit=settings.operation_seconds,
@@ -98,7 +97,7 @@ class Runtime:
         self.drain = Drain(settings.drain_seconds)
         self.shortcut_requests = 0
         self.answering = Answering(self)
-        self.registry = make_registry(self)
+        self._exposition = Exposition(self)
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
@@ -133,6 +132,7 @@ class Runtime:
             await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             self.presence.start()
             try:
+                self.authenticator.start()
                 async with watching_the_loop(self.metrics.loop_lag), self._telling_metrics():
                     yield
             finally:
@@ -148,13 +148,13 @@ class Runtime:
 
     async def exposition(self) -> bytes:
         """Return the metrics in Prometheus's text format, those of the other workers included."""
-        own = generate_latest(self.registry)
+        own = (await self._exposition.write()).encode()
         return own if self.workers is None else await self.workers.of_all(own)
 
     def _telling_metrics(self) -> AbstractAsyncContextManager[None]:
         if self.workers is None:
             return nullcontext()
-        return self.workers.answering_others(lambda: generate_latest(self.registry))
+        return self.workers.answering_others(self._exposition.write)
 
     @property
     def coherent(self) -> bool:

@@ -9,19 +9,21 @@ import os
 import signal
 import socket
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvicorn
 
 from userline.gateway.app import make_app
 from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
+from userline.gateway.metrics.serving import serving_metrics
 from userline.gateway.metrics.workers import WorkerMetrics
 from userline.gateway.protocols.http import make_http_protocol
 from userline.gateway.protocols.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.gateway.runtime import Runtime
+from userline.gateway.settings_checks import split_address
 from userline.gateway.workers import follow_parent, run_workers
 
 if TYPE_CHECKING:
@@ -46,29 +48,40 @@ def serve(settings: Settings) -> None:
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
     opened.
     """
-    with _listen(settings.host, settings.port) as listener:
-        _give_up_on_silent_clients(listener, settings.ping_seconds)
+    with ExitStack() as stack:
+        listeners = _Listeners(
+            stack.enter_context(_listen(settings.host, settings.port)),
+            stack.enter_context(_listen(*_address_of(settings.metrics_address))) if settings.metrics_address else None,
+        )
+        _give_up_on_silent_clients(listeners.api, settings.ping_seconds)
         if settings.workers == 1:
-            _work(settings, listener)
+            _work(settings, listeners)
         else:
             _check_store(settings)
             with tempfile.TemporaryDirectory(prefix="userline-") as directory:
                 run_workers(
                     settings.workers,
                     _work_apart,
-                    (settings, listener, Path(directory)),
+                    (settings, listeners, Path(directory)),
                     patience=settings.drain_seconds + settings.shutdown_seconds + _CLOSING_SECONDS,
                 )
 
 
-def _work_apart(settings: Settings, listener: socket.socket, directory: Path, number: int) -> None:
+class _Listeners(NamedTuple):
+    """What the process, or all workers together, listen on."""
+
+    api: socket.socket
+    metrics: socket.socket | None
+
+
+def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, number: int) -> None:
     """Serve in a process of its own, started by the one that listens."""
     follow_parent()
     configure_logging(settings.log_format, settings.log_level)
-    _work(settings, listener, WorkerMetrics(directory, number))
+    _work(settings, listeners, WorkerMetrics(directory, number))
 
 
-def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | None = None) -> None:
+def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
     config = uvicorn.Config(
@@ -93,13 +106,11 @@ def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | 
         ws_ping_timeout=settings.ping_seconds or None,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime), runtime, listener))
+        runner.run(_serve(_Server(config, runtime), runtime, listeners))
 
 
-async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    async with runtime.running():
+async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners) -> None:
+    async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
         gc.collect()
         gc.freeze()  # what is there now stays, so that collections have no reason to look at it again
         if runtime.authenticator.is_open:
@@ -108,9 +119,21 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.sock
                 "For development."
             )
         what = "GraphQL, WebSocket and GraphiQL" if runtime.settings.graphiql else "GraphQL and WebSocket"
-        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, address)
-        await server.serve([listener])
+        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
+        if listeners.metrics is not None:
+            logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
+        await server.serve([listeners.api])
     logger.info("Stopped.")
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _address_of(text: str) -> tuple[str, int]:
+    host, port = split_address(text)
+    return host, int(port)
 
 
 def _check_store(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from userline.gateway.auth.tokens import Terms
 from userline.gateway.settings_checks import (
     OPEN_ROLES,
     SettingsError,
@@ -27,12 +28,16 @@ from userline.gateway.settings_checks import (
     read_roles,
 )
 from userline.gateway.settings_fields import App, Logging, Serving, Speed, Storage, Tokens
+from userline.gateway.settings_files import read_files
 from userline.gateway.settings_limits import OperationBounds, Sockets, UserLimits
-from userline.gateway.settings_origins import PREFIX, Origins, describe, variable_of
+from userline.gateway.settings_origins import PREFIX, SECRETS, Origins, describe, variable_of
+from userline.gateway.settings_tokens import names_in
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pydantic import SecretStr
 
 _ORIGINS = "where the values come from"
 
@@ -53,11 +58,28 @@ class Settings(Logging, Speed, Sockets, OperationBounds, UserLimits, App, Storag
 
     _origins: Origins = PrivateAttr()
     _roles: dict[str, dict[str, Any]] = PrivateAttr()
+    _lines: dict[str, list[str]] = PrivateAttr(default_factory=dict)
 
     @property
     def origins(self) -> Origins:
         """Where each value came from."""
         return self._origins
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The secrets that tokens may be signed with; the first one signs."""
+        return tuple(dict.fromkeys(secret for name in SECRETS for secret in self.secrets_of(name)))
+
+    def secrets_of(self, name: str) -> list[bytes]:
+        """Return the secrets of one setting: several only if a file has them."""
+        secret: SecretStr | None = getattr(self, name)
+        given = [] if secret is None else self._lines.get(name) or [secret.get_secret_value()]
+        return [one.encode() for one in given]
+
+    @property
+    def terms(self) -> Terms:
+        """Whose tokens are taken, and whom they must be for."""
+        return Terms.of(self.app_id, names_in(self.issuer), names_in(self.audience))
 
     @property
     def rules(self) -> Rules:
@@ -93,6 +115,8 @@ class Settings(Logging, Speed, Sockets, OperationBounds, UserLimits, App, Storag
     def _check_whole(cls, values: dict[str, Any], handler: ModelWrapValidatorHandler[Settings]) -> Settings:
         origins: Origins = values.pop(_ORIGINS)
         problems = {name: f"{name} is not a setting." for name in origins.other_flags}
+        files = read_files(values, origins)
+        problems |= files.problems
         if values.get("env") == "production":
             values = {"graphiql": False, "introspection": False} | values
         if not values.get("secret") and not values.get("jwks_url"):
@@ -109,9 +133,11 @@ class Settings(Logging, Speed, Sockets, OperationBounds, UserLimits, App, Storag
                 problems[name] = f"{given} {sentence}"
             # What is bad is left at its default, so that the good values can be checked together at once.
             self = handler({name: value for name, value in values.items() if name not in problems})
+        self._lines = files.lines
+        bad = frozenset(problems) | {name.removesuffix("_file") for name in files.problems}
         roles, role_problems = read_roles(self.roles) if self.roles else (OPEN_ROLES, [])
         more = [f"{describe('roles', str(self.roles), origins)} {problem}" for problem in role_problems]
-        more += check_together(self, origins, frozenset(problems))
+        more += check_together(self, origins, bad)
         if problems or more:
             ordered = sorted(problems, key=lambda name: [*cls.model_fields, name].index(name))
             raise SettingsError([*(problems[name] for name in ordered), *more])
@@ -133,7 +159,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, env_file: Path | None 
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Return where each field's value came from: "flag", "environment", ".env file" or "default"."""
+    """Return where each field's value came from: "flag", "environment", ".env file", "file" or "default"."""
     return dict(settings.origins.of_fields)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OPEN_ROLES: Final[dict[str, dict[str, Any]]] = {DEFAULT_ROLE: {}}
 """The roles of an app that has no file of roles."""
 
+MAX_PORT: Final = 65_535
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
@@ -77,6 +78,24 @@ def check_host(value: str) -> str:
     if _ip(value) is None and not _HOST_NAME.fullmatch(value):
         raise ValueError("It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port.")
     return value
+
+
+def check_address(value: str | None) -> str | None:
+    """A host and a port."""
+    if value is not None:
+        host, port = split_address(value)
+        check_host(host)
+        if not port.isascii() or not port.isdigit() or int(port[:6]) > MAX_PORT:
+            raise ValueError(
+                f"It must be HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100, with a port up to {MAX_PORT}."
+            )
+    return value
+
+
+def split_address(value: str) -> tuple[str, str]:
+    """Return the host and the port of an address such as ``[::1]:9100``."""
+    host, _, port = value.rpartition(":")
+    return (host[1:-1] if host.startswith("[") and host.endswith("]") else host), port
 
 
 def check_jwks_url(value: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, SecretStr
 
 from userline.gateway.settings_checks import (
+    check_address,
     check_app_id,
     check_bus_prefix,
     check_bus_url,
@@ -19,6 +20,7 @@ from userline.gateway.settings_checks import (
     check_store_url,
 )
 from userline.gateway.settings_field import setting
+from userline.gateway.settings_tokens import check_names
 from userline.users.viewer import ClientUserSyncing
 
 
@@ -60,6 +62,11 @@ class Serving(BaseModel):
         "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
     )
     get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
+    metrics_address: Annotated[str | None, AfterValidator(check_address)] = setting(
+        "Serving",
+        None,
+        "Where /metrics is served, and nowhere else: HOST:PORT, such as 127.0.0.1:9100. Without it, where the API is.",
+    )
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,
@@ -75,11 +82,35 @@ class Tokens(BaseModel):
         None,
         "The secret that HS256 tokens are checked with. Other users of the machine can see what is given as a flag.",
     )
+    secret_file: Path | None = setting(
+        "Tokens", None, "A file with that secret, or with several, one a line: the first signs, all are accepted."
+    )
+    second_secret: SecretStr | None = setting(
+        "Tokens", None, "One more secret that is accepted, while one is being replaced by another."
+    )
+    second_secret_file: Path | None = setting("Tokens", None, "A file with that one, or with several, one a line.")
     jwks_url: Annotated[str | None, AfterValidator(check_jwks_url)] = setting(
         "Tokens", None, "Where the public keys are that RS256, ES256 and EdDSA tokens are checked with (a JWKS)."
     )
+    jwks_seconds: float = setting(
+        "Tokens",
+        600,
+        "Within how long a key that is gone from the JWKS is refused, on live sockets too.",
+        ge=1,
+        le=86_400,
+    )
     jwks_pause_seconds: float = setting(
         "Tokens", 10, "How long to wait at least before keys are fetched again for a token whose key is unknown.", ge=0
+    )
+    issuer: Annotated[str | None, AfterValidator(check_names)] = setting(
+        "Tokens",
+        None,
+        "What iss may be, exactly: strings separated by commas, or a JSON array. Without it, iss is the app's id.",
+    )
+    audience: Annotated[str | None, AfterValidator(check_names)] = setting(
+        "Tokens",
+        None,
+        "What aud must have one of, written likewise. Without it, aud is left out or has the app's id.",
     )
     client_user_syncing: Literal["off", "own", "any"] = setting(
         "Tokens", "own", "What user tokens may write: nothing, their own user, or every user."
@@ -112,6 +143,9 @@ class Storage(BaseModel):
     store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
         "Store and bus", "sqlite:///userline.db", "Where users live. sqlite:///userline.db is in the working directory."
     )
+    store_url_file: Path | None = setting(
+        "Store and bus", None, "A file with that URL, for one that has a password in it."
+    )
     mongodb_driver: Literal["motor", "pymongo"] = setting(
         "Store and bus", "motor", "What talks to MongoDB: Motor, or PyMongo's own asynchronous client, its successor."
     )
@@ -129,6 +163,9 @@ class Storage(BaseModel):
         "Store and bus",
         "userline",
         "What the names of Redis channels begin with. Gateways hear each other if it and the app's id are the same.",
+    )
+    bus_url_file: Path | None = setting(
+        "Store and bus", None, "A file with that URL, for one that has a password in it."
     )
     cache_seconds: float = setting(
         "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0

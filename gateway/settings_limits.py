@@ -87,6 +87,12 @@ class OperationBounds(BaseModel):
     document_cache: int = setting(
         "Limits of operations", 1000, "How many GraphQL documents are kept parsed and validated.", ge=1
     )
+    document_cache_bytes: int = setting(
+        "Limits of operations",
+        33_554_432,
+        "How much memory they may take at most; those that were not used for longest are forgotten.",
+        ge=1_048_576,
+    )
     operation_seconds: float = setting("Limits of operations", 10, "How long one query or mutation may take.", gt=0)
     max_header_bytes: int = setting(
         "Limits of operations", 16_384, "How large the headers of a request may be, its address included.", ge=1024

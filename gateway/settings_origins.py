@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "USERLINE_"
 
+FILE: Final = "file"
+"""Where a value came from that a file has."""
+
+SECRETS: Final = ("secret", "second_secret")
+"""The settings that nobody may see."""
+
 _KUBERNETES = re.compile(r"USERLINE_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 _PASSWORD = re.compile(r"(://[^:@/]*:).*@")
 _PASSWORD_OPTION = re.compile(r"(password=)[^&]*", re.IGNORECASE)
@@ -94,6 +100,8 @@ def describe(name: str, value: object, origins: Origins) -> str:
     place = origins.of_fields[name]
     if place == "flag":
         place = f"flag {flag_of(name)}"
-    hidden = "***" if name == "secret" else shown(value)
+    if place == FILE:
+        place = f"file of {variable_of(name)}_FILE"
+    hidden = "***" if name in SECRETS or origins.of_fields[name] == FILE else shown(value)
     text = repr(hidden) if isinstance(value, str) else hidden
     return f"{variable_of(name)} is {text} ({place})."

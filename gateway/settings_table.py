@@ -36,6 +36,12 @@ another file than `.env` in the working directory.
   pod of a namespace that has a service named `userline`. One of them, `USERLINE_PORT=tcp://…`, collides with a
   setting and is refused; `enableServiceLinks: false` in the pod's spec keeps them away.
 
+## Values in files
+
+`USERLINE_SECRET_FILE`, `USERLINE_SECOND_SECRET_FILE`, `USERLINE_STORE_URL_FILE` and `USERLINE_BUS_URL_FILE` name files
+with the value, so that no environment has to have it; a value and its file at once are refused. A file of secrets may
+have several, one a line. Files are read once, at start-up.
+
 ## What is refused
 
 Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: whoever reaches it may read and write every
@@ -44,8 +50,8 @@ user. So that nobody runs it so by mistake, an open gateway does not start
 - on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` says that this is meant;
 - with `USERLINE_ENV=production`.
 
-In production it does not start with a secret of less than 32 bytes or one that can be guessed, with a JWKS URL without
-https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL.
+In production it does not start with a secret (of several, any) of less than 32 bytes or one that can be guessed, with a
+JWKS URL without https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL.
 [SECURITY.md](../SECURITY.md) has what tokens are and what they allow.
 
 It does not start with more than one worker on the `memory://` bus either, because the workers would not hear of each

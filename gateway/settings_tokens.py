@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import orjson
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from userline.gateway.settings_origins import describe
+from userline.gateway.settings_origins import SECRETS, describe, variable_of
 
 if TYPE_CHECKING:
     from userline.gateway.settings import Settings
@@ -43,17 +44,40 @@ def check_tokens(settings: Settings, origins: Origins, bad: frozenset[str]) -> l
             f"{describe('allow_open', settings.allow_open, origins)} In production no gateway runs open: unset it, or "
             "set USERLINE_ENV=development."
         )
-    if settings.secret is not None:
-        problems += [
-            f"USERLINE_SECRET is set ({origins.of_fields['secret']}), but {problem}"
-            for problem in _weaknesses(settings.secret.get_secret_value(), production=production)
-        ]
+    if settings.second_secret is not None and settings.secret is None and "secret" not in bad:
+        problems.append(
+            f"{describe('second_secret', '', origins)} There is no first one: set USERLINE_SECRET, or "
+            "USERLINE_SECRET_FILE."
+        )
+    problems += _check_secrets(settings, origins, production=production)
     if production and settings.jwks_url is not None and not _is_private_channel(settings.jwks_url):
         problems.append(
             f"{describe('jwks_url', settings.jwks_url, origins)} In production it must start with https:, because "
             "whoever can change the keys on their way can make tokens."
         )
     return problems
+
+
+def check_names(value: str | None) -> str | None:
+    """Strings, separated by commas or in a JSON array."""
+    names = names_in(value)
+    if value is not None and not names:
+        raise ValueError('It must be strings, separated by commas, or a JSON array of them: ["https://a,b", "c"].')
+    return value
+
+
+def names_in(value: str | None) -> tuple[str, ...]:
+    """Return the strings of a list; none if it is none."""
+    if value is None:
+        return ()
+    if not value.lstrip().startswith("["):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    try:
+        names = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return ()
+    is_sound = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    return tuple(names) if is_sound else ()
 
 
 def check_url(value: str) -> None:
@@ -83,7 +107,20 @@ def normal_origin(value: str) -> str:
     return text if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{text}:{port}"
 
 
-def _weaknesses(secret: str, *, production: bool) -> list[str]:
+def _check_secrets(settings: Settings, origins: Origins, *, production: bool) -> list[str]:
+    """Return what is wrong with each of the secrets."""
+    problems = []
+    for name in SECRETS:
+        secrets = settings.secrets_of(name)
+        for number, secret in enumerate(secrets, 1):
+            which = f"{variable_of(name)} is set ({origins.of_fields[name]}), but"
+            if len(secrets) > 1:
+                which += f" of its secret in line {number}:"
+            problems += [f"{which} {problem}" for problem in _weaknesses(secret, production=production)]
+    return problems
+
+
+def _weaknesses(secret: bytes, *, production: bool) -> list[str]:
     algorithm = HMACAlgorithm(HMACAlgorithm.SHA256)
     try:
         key = algorithm.prepare_key(secret)

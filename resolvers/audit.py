@@ -11,7 +11,7 @@ from userline.users.rules import MAX_ID_CHARACTERS
 from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from userline.users.viewer import Viewer
 
@@ -19,6 +19,9 @@ logger = logging.getLogger("userline.audit")
 
 _MOST_IDS: Final = 100
 """No valid request is about more."""
+
+_LONGEST_LINE: Final = 3_200
+"""One id of 255 characters has 3,062, if each is written as two escapes."""
 
 
 def audit_server_token(viewer: Viewer, action: str, user_id: str, request_id: str) -> None:
@@ -31,14 +34,32 @@ def audit(viewer: Viewer, action: str, user_ids: Collection[str], request_id: st
     """Log that the viewer is about to do ``action`` ("read", "write") to these users.
 
     Logged before it is done, so that nothing is done without a line; the line of the request, with the same id, has the
-    outcome. Ids are written as JSON in ASCII, so that no id can end a line or hide in it.
+    outcome. Ids are written as JSON in ASCII, so that no id can end a line or hide in it. Many long ones have several
+    lines, so that none is cut where lines are.
     """
-    logger.info(
-        "%s token: %s of %d user%s %s (request id %s)",
-        viewer.kind,
-        action,
-        len(user_ids),
-        "" if len(user_ids) == 1 else "s",
-        json.dumps([user_id[:MAX_ID_CHARACTERS] for user_id in islice(user_ids, _MOST_IDS)]),
-        request_id,
-    )
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    shown = [user_id[:MAX_ID_CHARACTERS] for user_id in islice(user_ids, _MOST_IDS)]
+    for count, ids in _in_lines(shown, not_shown=len(user_ids) - len(shown)):
+        logger.info(
+            "%s token: %s of %d user%s %s (request id %s)",
+            viewer.kind,
+            action,
+            count,
+            "" if count == 1 else "s",
+            ids,
+            request_id,
+        )
+
+
+def _in_lines(user_ids: list[str], not_shown: int) -> Iterator[tuple[int, str]]:
+    """Yield the ids as JSON lists that are not long, each with how many there are; the last counts the others too."""
+    line: list[str] = []
+    length = 2
+    for user_id in map(json.dumps, user_ids):
+        if line and length + len(user_id) > _LONGEST_LINE:
+            yield len(line), f"[{', '.join(line)}]"
+            line, length = [], 2
+        line.append(user_id)
+        length += len(user_id) + 2
+    yield len(line) + not_shown, f"[{', '.join(line)}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from userline.users.errors import Forbidden, UserSyncDisabled
@@ -37,6 +37,8 @@ class Viewer:
     kind: ViewerKind
     user_id: str | None = None
     expires_at: float | None = None
+    key_id: bytes = field(default=b"", compare=False, repr=False)
+    """Names the key that the token was checked with: when that is gone, so is what the token allows."""
 
 
 OPEN_VIEWER = Viewer(ViewerKind.OPEN)

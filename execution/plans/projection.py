@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
 from userline.execution.plans.selections import NotSimple, collect_fields
+from userline.execution.weighed import WeighedCache, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,11 @@ _ENCODINGS: Final = 8
 _LARGE_BYTES: Final = 4096
 """What is larger is kept alone, so that encodings take no more memory than the users themselves."""
 
+_LARGEST_BYTES: Final = 65_536
+"""What is larger is not kept: with aliases it can be many times what the user is."""
+
 _PROJECTIONS: Final = 1000
+_PROJECTIONS_BYTES: Final = 4_194_304
 
 _ATTRIBUTES: Final[dict[str, Callable[[UserSnapshot], Any]]] = {
     "id": lambda snapshot: snapshot.id,
@@ -60,6 +64,8 @@ class Projection:
         encoded = encodings.get(self)
         if encoded is None:
             encoded = orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
+            if len(encoded) > _LARGEST_BYTES:
+                return encoded
             if len(encodings) >= _ENCODINGS or len(encoded) > _LARGE_BYTES:
                 encodings.clear()
             encodings[self] = encoded
@@ -77,7 +83,7 @@ class Projections:
 
     def __init__(self, default_locale: str) -> None:
         self._default_locale = default_locale
-        self._by_shape: OrderedDict[Shape, Projection] = OrderedDict()
+        self._by_shape: WeighedCache[Shape, Projection] = WeighedCache(_PROJECTIONS_BYTES, most=_PROJECTIONS)
 
     def of(self, field: Field, fragments: Fragments, conditions: Conditions) -> Projection:
         """Return the projection of a field of type User. Raises NotSimple."""
@@ -85,9 +91,8 @@ class Projections:
         shape = tuple((below.key, below.name) for below in selected)
         projection = self._by_shape.get(shape)
         if projection is None:
-            projection = self._by_shape[shape] = Projection(shape, self._default_locale)
-            if len(self._by_shape) > _PROJECTIONS:
-                self._by_shape.popitem(last=False)
+            projection = Projection(shape, self._default_locale)
+            self._by_shape.put(shape, projection, 2 * weight_of(shape))
         else:
-            self._by_shape.move_to_end(shape)
+            self._by_shape.touch(shape)
         return projection

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.users.record import UserSnapshot
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 class WatchStep:
     """``userChanged(id:)``, or ``usersChanged(ids:)`` where ``is_of_many``."""
 
-    field: Field
+    key_json: bytes
+    """How the field begins in a JSON object. The field itself would keep its document in memory."""
     argument: Source
     projection: Projection
     is_of_many: bool = False
@@ -27,4 +27,4 @@ class WatchStep:
 
     def encode(self, snapshot: UserSnapshot | None) -> bytes:
         """Return the response that is an event."""
-        return b'{"data":{' + self.field.key_json + self.projection.encode(snapshot) + b"}}"
+        return b'{"data":{' + self.key_json + self.projection.encode(snapshot) + b"}}"

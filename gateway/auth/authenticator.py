@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from jwt.algorithms import OKPAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
-from userline.gateway.auth.keys import KeySet, SharedSecret
-from userline.gateway.auth.tokens import LEEWAY_SECONDS, TokenRefused, read, viewer_of
+from userline.execution.weighed import WeighedCache, weight_of
+from userline.gateway.auth.key_set import KeySet
+from userline.gateway.auth.keys import SharedSecret
+from userline.gateway.auth.live import LiveTokens
+from userline.gateway.auth.tokens import LEEWAY_SECONDS, Terms, TokenRefused, read, viewer_of
 from userline.gateway.rate_limit import RateLimiter
 from userline.users.errors import Unauthenticated
 from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
-    from userline.gateway.auth.keys import Keys
+    from userline.gateway.auth.keys import Key, Keys
     from userline.gateway.settings import Settings
 
 logger = logging.getLogger("userline.auth")
@@ -26,6 +29,10 @@ logger = logging.getLogger("userline.auth")
 MISSING_TOKEN: Final = "A token is required, as Authorization: Bearer TOKEN."  # noqa: S105 - a sentence
 
 _CACHED_VIEWERS: Final = 10_000
+_CACHED_BYTES: Final = 8_388_608
+"""How much memory the viewers may take that are remembered, at most."""
+
+_VIEWER_BYTES: Final = 250
 
 _MARK: Final = b""
 """In place of a token's digest: those after it were shown since ``users_seen`` was called last."""
@@ -40,39 +47,46 @@ class Authenticator:
 
     def __init__(
         self,
-        app_id: str,
+        terms: Terms,
         keys: Keys | None,
         *,
         capacity: int = _CACHED_VIEWERS,
         bad_tokens: RateLimiter | None = None,
     ) -> None:
-        self._app_id = app_id
+        self._terms = terms
         self.bad_tokens = RateLimiter(0, 1) if bad_tokens is None else bad_tokens
         """Counts the tokens that were refused, by address."""
         self.refusals = 0
-        self._keys = keys
-        self._jws = PyJWS(algorithms=keys.algorithms if keys else ())
-        self._capacity = capacity
-        self._viewers: OrderedDict[bytes, Viewer] = OrderedDict()
+        self.keys = keys
+        """None: the gateway is open."""
+        self.live = LiveTokens()
+        """The sockets and streams that were let in."""
+        self._jws = PyJWS()
+        self._jws.register_algorithm("Ed25519", OKPAlgorithm())  # what RFC 9864 calls EdDSA with such a key
+        self._viewers: WeighedCache[bytes, Viewer] = WeighedCache(_CACHED_BYTES, most=capacity)
+        if keys is not None:
+            keys.on_change = self._keep_only
 
     @classmethod
     def of(cls, settings: Settings) -> Authenticator:
-        """Return the authenticator that the settings ask for."""
+        """Return the authenticator that the settings ask for. Raises OutgoingError."""
+        keys: Keys | None = None
+        if settings.secrets:
+            keys = SharedSecret(*settings.secrets)
+        elif settings.jwks_url is not None:
+            keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds, seconds=settings.jwks_seconds)
         bad_tokens = RateLimiter(settings.bad_tokens_per_second, settings.bad_tokens_burst)
-        if settings.secret is not None:
-            secret = SharedSecret(settings.secret.get_secret_value().encode())
-            return cls(settings.app_id, secret, bad_tokens=bad_tokens)
-        if settings.jwks_url is not None:
-            keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds)
-            made = cls(settings.app_id, keys, bad_tokens=bad_tokens)
-            keys.on_change = made.forget
-            return made
-        return cls(settings.app_id, None)
+        return cls(settings.terms, keys, bad_tokens=bad_tokens)
 
     @property
     def is_open(self) -> bool:
         """Whether no tokens are checked."""
-        return self._keys is None
+        return self.keys is None
+
+    @property
+    def key_set(self) -> KeySet | None:
+        """The public keys, if tokens are checked with such."""
+        return self.keys if isinstance(self.keys, KeySet) else None
 
     async def viewer(self, token: str | None, address: str | None = None) -> Viewer:
         """Return who shows this token.
@@ -80,7 +94,7 @@ class Authenticator:
         Raises Unauthenticated, whose message is for the caller; StoreUnavailable if the keys cannot be fetched; and
         RateLimited for a token that is not known yet, if too many bad ones came from this address.
         """
-        if self._keys is None:
+        if self.keys is None:
             return OPEN_VIEWER
         if token is None:
             raise Unauthenticated(MISSING_TOKEN)
@@ -92,15 +106,13 @@ class Authenticator:
         if wait:
             raise self.bad_tokens.refusal(wait, "bad tokens from this address")
         try:
-            viewer = await self._check(token, self._keys)
+            viewer = await self._check(token, self.keys)
         except TokenRefused as refused:
             self.refusals += 1
             self.bad_tokens.take(address)
             logger.info("A token was refused: %s.", refused)
             raise Unauthenticated(refused.told) from None
-        self._viewers[digest] = viewer
-        if len(self._viewers) > self._capacity:
-            self._viewers.popitem(last=False)
+        self._viewers.put(digest, viewer, _VIEWER_BYTES + weight_of(viewer.user_id))
         return viewer
 
     def known(self, digest: bytes) -> Viewer | None:
@@ -109,9 +121,9 @@ class Authenticator:
         if known is None:
             return None
         if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
-            self._viewers.move_to_end(digest)
+            self._viewers.touch(digest)
             return known
-        del self._viewers[digest]
+        self._viewers.drop(digest)
         return None
 
     def users_seen(self) -> set[str]:
@@ -126,29 +138,44 @@ class Authenticator:
             user_id = self._viewers[digest].user_id
             if user_id is not None:
                 seen.add(user_id)
-        self._viewers[_MARK] = _NOBODY
-        self._viewers.move_to_end(_MARK)
+        self._viewers.put(_MARK, _NOBODY, 0)
         return seen
 
-    def forget(self) -> None:
-        """Forget every token that was checked, because the keys are others now."""
-        self._viewers.clear()
+    def start(self) -> None:
+        """Keep the keys current from now on."""
+        if self.keys is not None:
+            self.keys.start()
 
     async def close(self) -> None:
         """End what is under way."""
-        if self._keys is not None:
-            await self._keys.close()
+        if self.keys is not None:
+            await self.keys.close()
+        await self.live.close()
+
+    def _keep_only(self, key_ids: frozenset[bytes]) -> None:
+        """End what tokens allow whose key is gone: these are the keys that there are."""
+        gone = [one for one in self._viewers if one != _MARK and self._viewers[one].key_id not in key_ids]
+        for digest in gone:
+            self._viewers.drop(digest)
+        self.live.keep_only(key_ids)
 
     async def _check(self, token: str, keys: Keys) -> Viewer:
         told = read(token)
         if told.algorithm not in keys.algorithms:
             raise TokenRefused("alg is not one that is accepted here")
-        key = await keys.find(told.algorithm, told.key_id)
+        found = await keys.find(told.algorithm, told.key_id)
+        # All are tried, so that the time tells nothing of which one it was.
+        good = [key for key in found if self._is_signed(token, told.algorithm, key)]
+        if not good:
+            raise TokenRefused("the signature is not good")
+        return viewer_of(told.claims, self._terms, key_id=good[0].id, now=time.time())
+
+    def _is_signed(self, token: str, algorithm: str, key: Key) -> bool:
         try:
-            self._jws.decode_complete(token, key, algorithms=[told.algorithm])
+            self._jws.decode_complete(token, key.material, algorithms=[algorithm])
         except PyJWTError:
-            raise TokenRefused("the signature is not good") from None
-        return viewer_of(told.claims, app_id=self._app_id, now=time.time())
+            return False
+        return True
 
 
 def digest_of(token: str) -> bytes:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.users.errors import BadUserInput
 from userline.users.patch import parse_id
 from userline.users.viewer import Viewer, ViewerKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 LEEWAY_SECONDS: Final = 30.0
@@ -48,6 +50,38 @@ class Unverified:
     claims: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whose tokens are taken, and whom they must be for."""
+
+    issuers: tuple[str, ...]
+    """What ``iss`` may be."""
+    audiences: tuple[str, ...]
+    """What ``aud`` must have one of."""
+    needs_audience: bool
+    """Whether a token without ``aud`` is refused."""
+
+    @classmethod
+    def of(cls, app_id: str, issuers: Iterable[str] = (), audiences: Iterable[str] = ()) -> Terms:
+        """Return the terms of an app. What is left out is the app's id, and ``aud`` may then be left out too."""
+        named = tuple(audiences)
+        return cls(tuple(issuers) or (app_id,), named or (app_id,), needs_audience=bool(named))
+
+    def check(self, claims: dict[str, Any]) -> None:
+        """Return if these are claims of a token that is meant for this gateway. Raises TokenRefused."""
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str) or issuer not in self.issuers:
+            raise TokenRefused("iss is none of USERLINE_ISSUER, which is the app's id unless it is set")
+        if "aud" not in claims:
+            if self.needs_audience:
+                raise TokenRefused("there is no aud, and USERLINE_AUDIENCE asks for one")
+            return
+        audience = claims["aud"]
+        named = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(one, str) and one in self.audiences for one in named):
+            raise TokenRefused("aud has none of USERLINE_AUDIENCE, which is the app's id unless it is set")
+
+
 def read(token: str) -> Unverified:
     """Return what the token says. Raises TokenRefused."""
     if len(token) > MAX_TOKEN_CHARACTERS:
@@ -69,26 +103,22 @@ def read(token: str) -> Unverified:
     return Unverified(algorithm, key_id, claims)
 
 
-def viewer_of(claims: dict[str, Any], *, app_id: str, now: float) -> Viewer:
-    """Return who the claims of a token with a good signature stand for. Raises TokenRefused."""
+def viewer_of(claims: dict[str, Any], terms: Terms, *, key_id: bytes, now: float) -> Viewer:
+    """Return who the claims of a token stand for that the key has signed. Raises TokenRefused."""
     expires_at = _moment(claims, "exp")
     not_before = _moment(claims, "nbf")
     _moment(claims, "iat")
-    if claims.get("iss") != app_id:
-        raise TokenRefused("iss is not the app's id")
-    audience = claims.get("aud", app_id)
-    if app_id not in (audience if isinstance(audience, list) else [audience]):
-        raise TokenRefused("aud does not have the app's id")
+    terms.check(claims)
     if expires_at is not None and now >= expires_at + LEEWAY_SECONDS:
         raise TokenRefused("exp is past", "The token has expired.")
     if not_before is not None and now < not_before - LEEWAY_SECONDS:
         raise TokenRefused("nbf is still to come", "The token is not valid yet.")
     match claims.get("tokenType"):
         case "app":
-            return Viewer(ViewerKind.APP, expires_at=expires_at)
+            return Viewer(ViewerKind.APP, None, expires_at, key_id)
         case "user":
             try:
-                return Viewer(ViewerKind.USER, parse_id(claims.get("sub")), expires_at)
+                return Viewer(ViewerKind.USER, parse_id(claims.get("sub")), expires_at, key_id)
             except BadUserInput:
                 raise TokenRefused("sub is not a user id") from None
     raise TokenRefused("tokenType is neither user nor app")
@@ -121,9 +151,9 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     if name not in claims:
         return None
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TokenRefused(f"{name} is not a number")
-    if abs(value) > _LATEST:
+    if not -_LATEST <= value <= _LATEST:  # compared as it is: an integer may be too large to become a float
         raise TokenRefused(f"{name} is out of range")
     return float(value)
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.execution.trusted import TrustedDocumentsError
+from userline.gateway.auth.outgoing import OutgoingError
 from userline.gateway.doctor import bus
 from userline.gateway.doctor.clock import examine_clock
 from userline.gateway.doctor.findings import advice, ok, problem
-from userline.gateway.doctor.machine import examine_address, examine_backlog, examine_files
+from userline.gateway.doctor.machine import examine_addresses, examine_backlog, examine_files
 from userline.gateway.doctor.store import examine_store
 from userline.gateway.doctor.tokens import examine_tokens
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.runtime import Runtime
 from userline.gateway.settings import load_settings, settings_warnings, sources
 from userline.gateway.settings_checks import SettingsError, is_loopback
+from userline.gateway.settings_origins import shown
+from userline.storage.factory import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -36,22 +39,41 @@ async def examine(flags: Mapping[str, Any], env_file: Path | None) -> AsyncItera
     for finding in _examine_settings(settings):
         yield finding
     yield examine_clock()
+    for part, look in (
+        ("store", _examine_store),
+        ("bus", bus.examine),
+        ("tokens", examine_tokens),
+        ("machine", _examine_machine),
+        ("graphiql", _examine_graphiql),
+    ):
+        for finding in await _looked_at(part, look(settings)):
+            yield finding
+
+
+async def _looked_at(part: str, look: Awaitable[list[Finding]]) -> list[Finding]:
+    """Return what is found of a part, or that it cannot be looked at."""
+    try:
+        return await look
+    except Exception as error:  # noqa: BLE001 - one part that surprises us must not hide what is wrong with the others
+        text = shown(f"{type(error).__name__}: {error}")
+        return [problem(part, f"It cannot be looked at: {text}", "Please report this: doctor should know what it is.")]
+
+
+async def _examine_store(settings: Settings) -> list[Finding]:
     try:
         runtime = Runtime(settings)
+    except OutgoingError:
+        store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
     except (TrustedDocumentsError, ValueError) as error:
-        yield problem("settings", str(error), "Correct it; the gateway does not start like this.")
+        return [problem("settings", str(error), "Correct it; the gateway does not start like this.")]
     else:
-        async for finding in examine_store(settings, runtime.store):
-            yield finding
-    for found in (await bus.examine(settings), await examine_tokens(settings)):
-        for finding in found:
-            yield finding
-    yield examine_address(settings)
-    yield examine_files(settings)
-    backlog = examine_backlog()
-    if backlog is not None:
-        yield backlog
-    yield _examine_graphiql(settings)
+        store = runtime.store
+    return [finding async for finding in examine_store(settings, store)]
+
+
+async def _examine_machine(settings: Settings) -> list[Finding]:
+    found = [*examine_addresses(settings), examine_files(settings), examine_backlog()]
+    return [finding for finding in found if finding is not None]
 
 
 def _examine_settings(settings: Settings) -> list[Finding]:
@@ -72,13 +94,15 @@ def _examine_settings(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _examine_graphiql(settings: Settings) -> Finding:
+async def _examine_graphiql(settings: Settings) -> list[Finding]:
     if not settings.graphiql:
-        return ok("graphiql", "It is not served.")
+        return [ok("graphiql", "It is not served.")]
     if static_directory().is_dir():
-        return ok("graphiql", "Its page is built.")
-    return advice(
-        "graphiql",
-        "Its page is not built, so that browsers that open /graphql get an error.",
-        "Build it with make graphiql, or set USERLINE_GRAPHIQL=false.",
-    )
+        return [ok("graphiql", "Its page is built.")]
+    return [
+        advice(
+            "graphiql",
+            "Its page is not built, so that browsers that open /graphql get an error.",
+            "Build it with make graphiql, or set USERLINE_GRAPHIQL=false.",
+        )
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from userline.gateway.doctor.findings import advice, ok, problem
 from userline.gateway.server import BACKLOG
+from userline.gateway.settings_checks import split_address
 
 if TYPE_CHECKING:
     from userline.gateway.doctor.findings import Finding
@@ -55,23 +56,31 @@ def examine_backlog(path: Path = _SOMAXCONN) -> Finding | None:
     )
 
 
-def examine_address(settings: Settings) -> Finding:
-    """Look whether the address can be listened on."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    where = f"{settings.host}, port {settings.port}"
+def examine_addresses(settings: Settings) -> list[Finding]:
+    """Look whether the addresses can be listened on."""
+    found = [_examine_address(settings.host, settings.port, "USERLINE_HOST", "USERLINE_PORT")]
+    if settings.metrics_address is not None:
+        host, port = split_address(settings.metrics_address)
+        found.append(_examine_address(host, int(port), "USERLINE_METRICS_ADDRESS", "USERLINE_METRICS_ADDRESS"))
+    return found
+
+
+def _examine_address(host: str, port: int, host_set_by: str, port_set_by: str) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    where = f"{host}, port {port}"
     try:
-        socket.create_server((settings.host, settings.port), family=family).close()
+        socket.create_server((host, port), family=family).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return advice(
                 "address",
                 f"Something listens on {where} already.",
-                "If that is this gateway, all is well; else end it, or set USERLINE_PORT.",
+                f"If that is this gateway, all is well; else end it, or set {port_set_by}.",
             )
         return problem(
             "address",
             f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}.",
-            "Set USERLINE_HOST to an address of this machine (0.0.0.0 for all), and USERLINE_PORT to 1024 or above.",
+            f"Set {host_set_by} to an address of this machine (0.0.0.0 for all), and {port_set_by} to 1024 or above.",
         )
     return ok("address", f"{where} is free.")
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from jwt.warnings import InsecureKeyLengthWarning
 
 from userline.gateway.auth.authenticator import Authenticator
-from userline.gateway.auth.keys import KeySet
-from userline.gateway.auth.minting import mint
+from userline.gateway.auth.key_set import KeySet
+from userline.gateway.auth.minting import mint_for
+from userline.gateway.auth.outgoing import OutgoingError
 from userline.gateway.doctor.findings import advice, ok, problem
 from userline.gateway.settings_tokens import MIN_SECRET_BYTES
 from userline.users.errors import StoreUnavailable, Unauthenticated
@@ -23,10 +24,10 @@ _PART: Final = "tokens"
 
 async def examine_tokens(settings: Settings) -> list[Finding]:
     """Check a token of our own, or fetch the keys; settings have been checked before."""
-    if settings.secret is not None:
-        return await _examine_secret(settings, settings.secret.get_secret_value())
+    if settings.secrets:
+        return await _examine_secrets(settings)
     if settings.jwks_url is not None:
-        return [await _examine_key_set(settings.jwks_url)]
+        return [await _examine_key_set(settings)]
     return [
         advice(
             _PART,
@@ -36,15 +37,23 @@ async def examine_tokens(settings: Settings) -> list[Finding]:
     ]
 
 
-async def _examine_secret(settings: Settings, secret: str) -> list[Finding]:
+async def _examine_secrets(settings: Settings) -> list[Finding]:
     try:
         with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):  # told of below
-            token = mint(secret, settings.app_id, user_id="doctor", seconds=60)
-            await Authenticator.of(settings).viewer(token)
+            await Authenticator.of(settings).viewer(mint_for(settings, user_id="doctor", seconds=60))
     except Unauthenticated as error:
         return [problem(_PART, f"A token signed with USERLINE_SECRET is refused: {error}", "Set another secret.")]
-    findings = [ok(_PART, f"A token signed with USERLINE_SECRET for {settings.app_id} is accepted.")]
-    if len(secret.encode()) < MIN_SECRET_BYTES:
+    issuer = settings.terms.issuers[0]
+    findings = [ok(_PART, f"A token signed with USERLINE_SECRET for {issuer} is accepted.")]
+    if len(settings.secrets) > 1:
+        findings.append(
+            advice(
+                _PART,
+                f"{len(settings.secrets)} secrets are accepted.",
+                "When the last token that an old one has signed has expired, take the old one out.",
+            )
+        )
+    if any(len(secret) < MIN_SECRET_BYTES for secret in settings.secrets):
         findings.append(
             advice(
                 _PART,
@@ -55,22 +64,32 @@ async def _examine_secret(settings: Settings, secret: str) -> list[Finding]:
     return findings
 
 
-async def _examine_key_set(url: str) -> Finding:
-    keys = KeySet(url)
+async def _examine_key_set(settings: Settings) -> Finding:
     try:
-        algorithms = await keys.load()
+        keys = KeySet(settings.jwks_url or "")
+    except OutgoingError as error:
+        text, _, what_to_do = str(error).rpartition(". ")
+        return problem(_PART, f"{text}.", what_to_do)
+    try:
+        await keys.load()
     except StoreUnavailable:
         return problem(
             _PART,
             "The keys at USERLINE_JWKS_URL cannot be fetched, so every token is refused.",
-            "The log above says why. Check the URL, and that this machine may reach it.",
+            "The log above says why. Check the URL, that this machine may reach it, and HTTPS_PROXY, HTTP_PROXY, "
+            "ALL_PROXY and NO_PROXY, which say how.",
         )
     finally:
         await keys.close()
-    if not algorithms:
+    if not keys.algorithms_there:
         return problem(
             _PART,
             "There is no key at USERLINE_JWKS_URL that tokens can be checked with.",
             "It must have public signing keys for RS256 (2048 bits or more), ES256 or EdDSA.",
         )
-    return ok(_PART, f"There are keys for {', '.join(sorted(algorithms))} at USERLINE_JWKS_URL.")
+    names = ", ".join(sorted(keys.algorithms_there))
+    return ok(
+        _PART,
+        f"There are keys for {names} at USERLINE_JWKS_URL; one that is gone from there is refused within "
+        f"{settings.jwks_seconds:g} s.",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,6 +10,7 @@ import orjson
 from graphql import OperationType
 
 from userline.execution.request import parse_request
+from userline.execution.weighed import WeighedCache, weight_of
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 _QUERY_BYTES: Final = 4096
 """How large the body of a query may be that is remembered by it: lists of some hundred ids are such."""
 
-_QUERIES_BYTES: Final = 2_097_152
-"""How large all those bodies together may be; what is made of them takes some times as much."""
+_QUERIES_BYTES: Final = 8_388_608
+"""How much memory all those bodies and what is made of them may take, at most."""
 
 _QUERIES: Final = 2048
+_KNOWN_BYTES: Final = 600
+"""What is made of a body takes so much beside its arguments."""
 
 
 class Taken(NamedTuple):
@@ -57,6 +59,8 @@ class Known(NamedTuple):
     name: str | None
     seconds: Histogram
     """How long it took, each time that it had no errors."""
+    text: str
+    """The text of its document."""
 
 
 class _Asking(NamedTuple):
@@ -82,8 +86,12 @@ class Answering:
         self._metrics = runtime.metrics
         self._access_log = runtime.settings.access_log and runtime.settings.log_level in ("debug", "info")
         self._waiting = Waiting(runtime.engine.time_limit)
-        self._queries: OrderedDict[bytes, Known] = OrderedDict()
-        self._queries_bytes = 0
+        self._queries: WeighedCache[bytes, Known] = WeighedCache(
+            _QUERIES_BYTES, most=_QUERIES, on_drop=self._forget_body
+        )
+        self._bodies: dict[str, set[bytes]] = {}
+        """Those of the queries that are remembered, by the text of their document."""
+        runtime.engine.documents.on_forget = self._forget_document
         self._is_open = runtime.authenticator.is_open
 
     def viewer(self, head: Head) -> Viewer | None:
@@ -153,17 +161,28 @@ class Answering:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""
         try:
             request = parse_request(orjson.loads(body))
-            bound = self._engine.bind_known(request)
+            operation = self._engine.bind_known(request)
         except (orjson.JSONDecodeError, BadUserInput):
             return None
-        if bound is None:
+        if operation is None:
             return None
+        bound, text = operation
         name = self._engine.name_of(request)
-        known = Known(bound, name, self._metrics.time_of(name))
+        known = Known(bound, name, self._metrics.time_of(name), text)
         if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
-            self._queries[body] = known
-            self._queries_bytes += len(body)
-            while len(self._queries) > _QUERIES or self._queries_bytes > _QUERIES_BYTES:
-                forgotten, _ = self._queries.popitem(last=False)
-                self._queries_bytes -= len(forgotten)
+            self._queries.put(body, known, _KNOWN_BYTES + len(body) + weight_of(bound.arguments))
+            if body in self._queries:
+                self._bodies.setdefault(text, set()).add(body)
         return known
+
+    def _forget_body(self, body: bytes, known: Known) -> None:
+        bodies = self._bodies.get(known.text)
+        if bodies is not None:
+            bodies.discard(body)
+            if not bodies:
+                del self._bodies[known.text]
+
+    def _forget_document(self, text: str) -> None:
+        """Forget the queries of a document that is forgotten: they would keep what it weighs."""
+        for body in self._bodies.pop(text, ()):
+            self._queries.drop(body)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userline.execution.weighed import WeighedCache, weight_of
 from userline.gateway.auth.authenticator import digest_of
 from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
@@ -25,6 +25,14 @@ _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64
 _MOST_BODY_BYTES: Final = 65_536
 _CAPACITY: Final = 1024
+_CAPACITY_BYTES: Final = 4_194_304
+"""How much memory the heads and what is known of them may take, at most."""
+
+_HEAD_BYTES: Final = 500
+
+
+Raw: TypeAlias = bytes | tuple[tuple[bytes, bytes], ...]
+"""A head as it came, or its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,12 @@ class Heads:
         self._rules = rules
         self._most_bytes = min(_MOST_BYTES, settings.max_header_bytes)
         self._most_body_bytes = min(_MOST_BODY_BYTES, settings.max_body_bytes)
-        self._known: OrderedDict[bytes | tuple[tuple[bytes, bytes], ...], Head | None] = OrderedDict()
+        self._known: WeighedCache[Raw, Head | None] = WeighedCache(_CAPACITY_BYTES, most=_CAPACITY)
 
     def of_bytes(self, head: bytes) -> Head | None:
         """Return what a head means, from its request line to its empty line, or None if it is not understood."""
         try:
-            return self._known[head]
+            return self._known.look_up(head)
         except KeyError:
             if len(head) > self._most_bytes or not head.startswith(_REQUEST_LINE):
                 return None
@@ -64,19 +72,20 @@ class Heads:
         """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""
         key = tuple(headers)
         try:
-            return self._known[key]
+            return self._known.look_up(key)
         except KeyError:
             size = sum(len(name) + len(value) for name, value in headers)
             is_small = size <= self._most_bytes and len(headers) <= _MOST_HEADERS
             return self._learn(key, headers) if is_small else None
 
-    def _learn(self, key: bytes | tuple[tuple[bytes, bytes], ...], headers: Headers | None) -> Head | None:
+    def _learn(self, key: Raw, headers: Headers | None) -> Head | None:
         names = {name for name, _ in headers or ()}
         meaning = self._read(headers) if headers and names.isdisjoint(NOT_PLAIN) else None
         if names.isdisjoint(OF_ONE_REQUEST):
-            self._known[key] = meaning
-            if len(self._known) > _CAPACITY:
-                self._known.popitem(last=False)
+            weight = weight_of(key)
+            if meaning is not None:
+                weight += _HEAD_BYTES + weight_of(meaning.headers) + len(meaning.lines)
+            self._known.put(key, meaning, weight)
         return meaning
 
     def _read(self, headers: Headers) -> Head | None:

@@ -19,7 +19,9 @@ UNNAMED: Final = "unnamed"
 OTHER: Final = "other"
 
 _MOST_NAMES: Final = 100
-_LONGEST_NAME: Final = 64
+
+LONGEST_NAME: Final = 64
+"""So many characters of a name of a caller's are shown, in metrics, logs and traces."""
 
 
 class Metrics:
@@ -77,7 +79,7 @@ class Metrics:
         name = UNNAMED if operation is None else operation
         if name not in self.request_seconds:
             fixed = name in _FIXED
-            if not fixed and (len(name) > _LONGEST_NAME or len(self.request_seconds.keys() - _FIXED) >= _MOST_NAMES):
+            if not fixed and (len(name) > LONGEST_NAME or len(self.request_seconds.keys() - _FIXED) >= _MOST_NAMES):
                 name = OTHER
             self.request_seconds.setdefault(name, Histogram())
         return name
@@ -85,6 +87,11 @@ class Metrics:
 
 _FIXED: Final = {REFUSED, UNNAMED, OTHER}
 _METHODS: Final = {"GET", "POST", "PUT", "HEAD", "OPTIONS"}
+
+
+def cut(name: str) -> str:
+    """Return a name as it is shown: what is longer than ``LONGEST_NAME`` ends there, in an ellipsis."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def code_of(response: bytes) -> str:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from userline.gateway.metrics.text import labelled, merged
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
 _SECONDS: Final = 1.0
 """How long a worker has to answer another; one that does not is left out."""
-
-_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +30,14 @@ class WorkerMetrics:
     number: int
 
     @asynccontextmanager
-    async def answering_others(self, exposition: Callable[[], bytes]) -> AsyncIterator[None]:
+    async def answering_others(self, exposition: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
         """Answer the other workers with this one's metrics."""
         path = self._path
         path.unlink(missing_ok=True)  # of a worker that died
 
         async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
-                writer.write(exposition())
+                writer.write((await exposition()).encode())
                 await writer.drain()
             writer.close()
 
@@ -54,7 +53,11 @@ class WorkerMetrics:
         others = {int(path.stem): path for path in self.directory.glob("*.sock") if path != self._path}
         answers = await asyncio.gather(*map(_ask, others.values()))
         texts = {worker: answer for worker, answer in zip(others, answers, strict=True) if answer is not None}
-        return merge({self.number: own.decode(), **texts}).encode()
+        told = []
+        for worker, text in sorted({self.number: own.decode(), **texts}.items()):
+            told.append(labelled(text, _label_of(worker)))
+            await asyncio.sleep(0)  # each is some thousand lines
+        return merged(told).encode()
 
     @property
     def _path(self) -> Path:
@@ -75,26 +78,8 @@ async def _ask(path: Path) -> str | None:
 
 def merge(texts: Mapping[int, str]) -> str:
     """Return one text of Prometheus's format from those of some workers, each sample with the label ``worker``."""
-    families: dict[str, list[str]] = {}
-    for worker, text in sorted(texts.items()):
-        family: list[str] = []
-        is_first = False
-        for line in text.splitlines():
-            if line.startswith("# HELP "):
-                name = line.split(" ", 3)[2]
-                is_first = name not in families
-                family = families.setdefault(name, [])
-            if not line.startswith("#"):
-                family.append(_labelled(line, worker))
-            elif is_first:
-                family.append(line)
-    return "".join(f"{line}\n" for family in families.values() for line in family)
+    return merged(labelled(text, _label_of(worker)) for worker, text in sorted(texts.items()))
 
 
-def _labelled(sample: str, worker: int) -> str:
-    match = _SAMPLE.match(sample)
-    if match is None:
-        return sample
-    name, labels, value = match.groups()
-    mine = f'worker="{worker}"'
-    return f"{name}{{{mine},{labels}}} {value}" if labels else f"{name}{{{mine}}} {value}"
+def _label_of(worker: int) -> str:
+    return f'worker="{worker}"'

@@ -48,6 +48,8 @@ class Stream:
         self._leaving = asyncio.Event()
         self._retry_after = 0.0
         self._ends_at: float | None = None
+        self._viewer: Viewer | None = None
+        self._cut_off: Callable[[], None] | None = None
 
     @property
     def is_leaving(self) -> bool:
@@ -59,22 +61,37 @@ class Stream:
         self._retry_after = retry_after
         self._leaving.set()
 
+    @property
+    def shown_by(self) -> Viewer | None:
+        """Whose token it has."""
+        return self._viewer
+
+    def end_token(self) -> None:
+        """End, because the token is not good any more; cut off a client that does not read so."""
+        self._viewer, self._ends_at = None, 0.0
+        self._leaving.set()
+        if self._cut_off is not None:
+            asyncio.get_running_loop().call_later(_LAST_WORD_SECONDS, self._cut_off_unless_over)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, until it ends or the client goes."""
         viewer: Viewer = scope["state"]["viewer"]
-        self._ends_at = ends_at(viewer, time.time())
+        self._viewer, self._ends_at = viewer, ends_at(viewer, time.time())
+        self._cut_off = scope["state"].get("cut_off")
         self._runtime.streams.add(self)
+        self._runtime.authenticator.live.enter(self)
         self._runtime.presence.enter(viewer.user_id)
         try:
             headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._stream(receive, send, scope["state"].get("cut_off"))
+            await self._stream(receive, send)
         finally:
             self._runtime.streams.discard(self)
+            self._runtime.authenticator.live.leave(self)
             self._runtime.presence.leave(viewer.user_id)
             self._runtime.seats.give_back(self._seat)
 
-    async def _stream(self, receive: Receive, send: Send, cut_off: Callable[[], None] | None) -> None:
+    async def _stream(self, receive: Receive, send: Send) -> None:
         async def write(data: bytes) -> None:
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
@@ -83,19 +100,20 @@ class Stream:
             following: asyncio.Task[bytes | None] = asyncio.create_task(_next(frames))
             gone = asyncio.create_task(_disconnected(receive))
             leaving = asyncio.create_task(self._leaving.wait())
-            overdue = asyncio.create_task(self._when_overdue(cut_off))
+            overdue = asyncio.create_task(self._when_overdue())
             helpers: list[asyncio.Task[Any]] = [gone, leaving]
             try:
                 while True:
                     happened = await self._wait([following, *helpers])
                     if gone in happened:
                         return
+                    if self._seconds_left() <= 0:
+                        what = "is not valid any more" if self._viewer is None else "has expired"
+                        refusal = Unauthenticated(f"The token {what}; subscribe again with a new one.")
+                        await write(self._framing.failed([format_refusal(refusal)]))
+                        break
                     if leaving in happened:
                         await write(self._framing.farewell(self._retry_after))
-                        break
-                    if self._seconds_left() <= 0:
-                        refusal = Unauthenticated("The token has expired; subscribe again with a new one.")
-                        await write(self._framing.failed([format_refusal(refusal)]))
                         break
                     if following in happened:
                         frame = following.result()
@@ -120,15 +138,19 @@ class Stream:
             if done or self._seconds_left() <= 0 or time.monotonic() >= beat_at:
                 return done
 
-    async def _when_overdue(self, cut_off: Callable[[], None] | None) -> None:
+    def _cut_off_unless_over(self) -> None:
+        if self._cut_off is not None and self in self._runtime.streams:
+            self._cut_off()
+
+    async def _when_overdue(self) -> None:
         """Cut off a client that has stopped reading when its token expires: it cannot be told."""
-        if cut_off is None:  # a server that is not ours
+        if self._cut_off is None:  # a server that is not ours
             return
         seconds = self._seconds_left() + _LAST_WORD_SECONDS
         while seconds > 0:
             await asyncio.sleep(min(seconds, LONGEST_SLEEP_SECONDS))
             seconds = self._seconds_left() + _LAST_WORD_SECONDS
-        cut_off()
+        self._cut_off_unless_over()
 
     def _seconds_left(self) -> float:
         return float("inf") if self._ends_at is None else self._ends_at - time.time()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _ASKERS: ContextVar[tuple[SpanContext, ...]] = ContextVar("userline-askers", default=())
 
+_CONTEXT: Final = (b"traceparent", b"tracestate")
+_LONGEST_CONTEXT: Final = 512
+"""Longer headers of a trace are left out, as W3C's Trace Context allows: what comes in goes out with every span."""
+
 _FIRST_MESSAGES: Final = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
@@ -78,7 +82,11 @@ class TracingMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in _CONTEXT and len(value) <= _LONGEST_CONTEXT
+        }
         with self._tracer.request(scope.get("method", "WEBSOCKET"), _route(scope["path"]), headers) as span:
 
             async def send_marked(message: Message) -> None:

@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from userline import __version__
+from userline.gateway.metrics.recorder import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ class Tracer:
         """Trace the execution of an operation."""
         attributes = {"graphql.operation.type": kind}
         if name is not None:
-            attributes["graphql.operation.name"] = name
+            attributes["graphql.operation.name"] = name = cut(name)
         with self._tracer.start_as_current_span(f"{kind} {name}" if name else kind, attributes=attributes):
             yield
 

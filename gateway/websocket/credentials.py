@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.gateway.auth.bearer import token_of_payload, token_of_request
 from userline.gateway.auth.tokens import ends_at
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
 
+NO_LONGER_VALID: Final = "Token no longer valid"
+"""Why a socket is closed whose token was signed with a key that is gone."""
+
+
 class Credentials:
     """The viewer of one socket."""
 
@@ -27,12 +31,24 @@ class Credentials:
         self._viewer: Viewer | None = None
         self.ends_at: float | None = None
         """When the token stops being good, in Unix seconds, or None for never."""
+        self._is_over = False
+
+    @property
+    def shown_by(self) -> Viewer | None:
+        """The viewer, None if there is none, or no longer."""
+        return None if self._is_over else self._viewer
+
+    def end(self) -> None:
+        """Have the token be good no longer."""
+        self._is_over = True
 
     @property
     def viewer(self) -> Viewer:
         """The viewer, now. Raises Closed if there is none, or no longer."""
         if self._viewer is None:
             raise Closed(CloseCode.UNAUTHORIZED, "Unauthorized")
+        if self._is_over:
+            raise Closed(CloseCode.TOKEN_EXPIRED, NO_LONGER_VALID)
         if self.ends_at is not None and time.time() >= self.ends_at:
             raise Closed(CloseCode.TOKEN_EXPIRED, "Token expired")
         return self._viewer

@@ -21,7 +21,7 @@ from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
 from userline.gateway.metrics.recorder import OK, REFUSED
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of
-from userline.gateway.websocket.credentials import Credentials
+from userline.gateway.websocket.credentials import NO_LONGER_VALID, Credentials
 from userline.gateway.websocket.protocol import (
     ClientMessage,
     CloseCode,
@@ -192,6 +192,7 @@ class _Session:
         viewer = await self._credentials.establish(message.payload)
         self._websocket.scope["state"]["viewer"] = viewer
         self._enter(viewer)
+        self._runtime.authenticator.live.enter(self)
         self._is_known()
         self._websocket.scope["headers"] = []  # they have told all that they can, and sockets stay for long
         self._watch_expiry()
@@ -210,7 +211,18 @@ class _Session:
 
     def leave(self) -> None:
         """Count the socket no longer."""
+        self._runtime.authenticator.live.leave(self)
         self._runtime.seats.give_back(self._seat)
+
+    @property
+    def shown_by(self) -> Viewer | None:
+        """Whose token the socket has now."""
+        return self._credentials.shown_by
+
+    def end_token(self) -> None:
+        """Close the socket, because its token is not good any more."""
+        self._credentials.end()
+        self._start_background(self._close(Closed(CloseCode.TOKEN_EXPIRED, NO_LONGER_VALID)))
 
     async def _subscribe(self, message: Message) -> None:
         if not self._acknowledged:

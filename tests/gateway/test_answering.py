@@ -39,8 +39,8 @@ async def test_what_is_remembered_is_bounded_in_number_and_size(tmp_path: Path) 
         assert len(answering_._queries) == answering._QUERIES
         for number in range(700):
             await ask(*(f"user {number + more:04}" for more in range(300)))
-        assert answering._QUERIES_BYTES / 2 < answering_._queries_bytes <= answering._QUERIES_BYTES
-        assert answering_._queries_bytes == sum(map(len, answering_._queries))
+        assert answering._QUERIES_BYTES / 2 < answering_._queries.weight <= answering._QUERIES_BYTES
+        assert answering_._queries.weight > sum(map(len, answering_._queries))
         before = list(answering_._queries)
         await ask(*(f"user {more:04}" for more in range(900)))
         assert list(answering_._queries) == before, "it is too large to be remembered"

@@ -16,6 +16,7 @@ from tests.support.tokens import APP, SECRET, bad_tokens, base64url, claims_of, 
 
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.auth.keys import SharedSecret
+from userline.gateway.auth.tokens import Terms
 from userline.users.errors import Unauthenticated
 from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
@@ -24,11 +25,11 @@ BAD = bad_tokens()
 
 @pytest.fixture
 def authenticator() -> Authenticator:
-    return Authenticator(APP, SharedSecret(SECRET.encode()))
+    return Authenticator(Terms.of(APP), SharedSecret(SECRET.encode()))
 
 
 async def test_a_gateway_without_keys_is_open() -> None:
-    authenticator = Authenticator(APP, None)
+    authenticator = Authenticator(Terms.of(APP), None)
     assert authenticator.is_open
     assert await authenticator.viewer(None) is OPEN_VIEWER
     assert await authenticator.viewer("garbage") is OPEN_VIEWER
@@ -104,7 +105,7 @@ async def test_a_token_is_checked_once_and_not_past_its_time(
 
 
 async def test_the_memory_of_tokens_is_bounded() -> None:
-    authenticator = Authenticator(APP, SharedSecret(SECRET.encode()), capacity=3)
+    authenticator = Authenticator(Terms.of(APP), SharedSecret(SECRET.encode()), capacity=3)
     tokens = [token_of(f"user {number}") for number in range(5)]
     for token in tokens:
         await authenticator.viewer(token)
@@ -151,7 +152,7 @@ async def test_many_at_once(authenticator: Authenticator) -> None:
 
 async def test_a_jwk_is_no_secret() -> None:
     jwk = json.dumps({"kty": "oct", "k": base64url(SECRET)})
-    authenticator = Authenticator(APP, SharedSecret(jwk.encode()))
+    authenticator = Authenticator(Terms.of(APP), SharedSecret(jwk.encode()))
     with pytest.raises(Unauthenticated):
         await authenticator.viewer(raw_token({"alg": "HS256"}, claims_of("alice"), jwk.encode()))
 

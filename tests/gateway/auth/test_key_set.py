@@ -17,9 +17,10 @@ from tests.support.tokens import APP, SECRET, KeyServer, Signer, bad_tokens, bas
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from userline.gateway.auth import keys
+from userline.gateway.auth import key_set
 from userline.gateway.auth.authenticator import Authenticator
-from userline.gateway.auth.keys import KeySet, read_key_set
+from userline.gateway.auth.key_set import KeySet, read_key_set
+from userline.gateway.auth.tokens import Terms
 from userline.gateway.websocket.protocol import CloseCode
 from userline.users.errors import StoreUnavailable, Unauthenticated
 
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 
 def authenticator_of(server: KeyServer, **more: Any) -> Authenticator:
-    found = KeySet(server.url, **more)
-    authenticator = Authenticator(APP, found)
-    found.on_change = authenticator.forget
-    return authenticator
+    return Authenticator(Terms.of(APP), KeySet(server.url, **more))
 
 
 async def refused(authenticator: Authenticator, token: str) -> bool:
@@ -106,7 +104,7 @@ def test_which_keys_are_taken() -> None:
         None,
     ]
     found = read_key_set(json.dumps({"keys": keys}).encode())
-    assert set(found) == {(name, f"good {name}") for name in good} | {(name, None) for name in good}
+    assert set(found.by_name) == {(name, f"good {name}") for name in good} | {(name, None) for name in good}
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"[]", b"null", b"{}", b'{"keys": {}}', b'{"keys": null}', b"<html>"])
@@ -165,17 +163,22 @@ async def test_who_goes_away_does_not_end_the_fetch_of_the_others(key_server: Ke
     assert key_server.requests == 1
 
 
-async def test_old_keys_are_fetched_again_meanwhile_they_serve(key_server: KeyServer, signer: Signer) -> None:
-    authenticator = authenticator_of(key_server, pause=0.0, max_age=0.1)
+async def test_keys_are_fetched_again_and_again_meanwhile_they_serve(key_server: KeyServer, signer: Signer) -> None:
+    authenticator = authenticator_of(key_server, seconds=0.2)
+    authenticator.start()
     await authenticator.viewer(signer.sign(claims_of("a")))
+    assert key_server.requests == 1
     key_server.delay = 0.3
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.25)
     started = time.monotonic()
     await authenticator.viewer(signer.sign(claims_of("b")))
     assert time.monotonic() - started < 0.2
-    await asyncio.sleep(0.1)
-    assert key_server.requests == 2
+    await asyncio.sleep(0.8)
+    assert key_server.requests >= 3
     await authenticator.close()
+    fetched = key_server.requests
+    await asyncio.sleep(0.5)
+    assert key_server.requests == fetched, "closed is closed"
 
 
 @pytest.mark.parametrize("trouble", ["status", "no JSON", "large", "gone"])
@@ -183,7 +186,8 @@ async def test_keys_stay_while_they_cannot_be_fetched(
     key_server: KeyServer, signer: Signer, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "userline")
-    authenticator = authenticator_of(key_server, pause=0.0, max_age=0.0)
+    authenticator = authenticator_of(key_server, pause=0.0, seconds=0.1)
+    authenticator.start()
     await authenticator.viewer(signer.sign(claims_of("a")))
     if trouble == "status":
         key_server.status = 500
@@ -193,12 +197,13 @@ async def test_keys_stay_while_they_cannot_be_fetched(
         key_server.answer = b'{"keys": [' + b" " * 300_000 + b"]}"
     else:
         key_server.stop()
-    for number in range(3):
+    for number in range(5):
         assert not await refused(authenticator, signer.sign(claims_of("b", n=number)))
         await asyncio.sleep(0.05)
     with pytest.raises(StoreUnavailable):
         await authenticator.viewer(Signer.new("ES256", "new").sign(claims_of("c")))
     assert "those at hand stay" in caplog.text
+    await authenticator.close()
 
 
 async def test_no_keys_at_all_is_no_verdict(key_server: KeyServer, signer: Signer) -> None:
@@ -217,7 +222,7 @@ async def test_slow_keys_hold_up_only_who_needs_them_and_not_for_long(
     authenticator = authenticator_of(key_server, pause=0.0)
     known = signer.sign(claims_of("a"))
     await authenticator.viewer(known)
-    monkeypatch.setattr(keys, "_SECONDS", 0.4)
+    monkeypatch.setattr(key_set, "_SECONDS", 0.4)
     key_server.delay = 2.0
     stranger = asyncio.create_task(authenticator.viewer(Signer.new("ES256", "new").sign(claims_of("b"))))
     await asyncio.sleep(0.05)

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import raw_connection, raw_post
 from tests.support.redis import RedisServer
-from tests.support.tokens import SECRET, token_of
+from tests.support.tokens import SECRET, KeyServer, Signer, claims_of, token_of
 from tests.support.waiting import until
 from tests.support.watching import Watching
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -184,7 +184,46 @@ def test_a_store_that_does_not_answer(tmp_path: Path) -> None:
         gateway.kill()
 
 
+def test_keys_of_tokens(tmp_path: Path) -> None:
+    signer = Signer.new("ES256", "first")
+    server = KeyServer(signer)
+    gateway = RunningGateway(tmp_path, "--jwks-url", server.url, "--jwks-seconds", "1")
+    meters = Meters(gateway)
+
+    def rises(name: str) -> None:
+        before = meters.value(name)
+        deadline = time.monotonic() + 10
+        while meters.value(name) <= before:
+            assert time.monotonic() < deadline, f"{name} stays at {before}"
+            time.sleep(0.02)
+        MOVED.add(name)
+
+    try:
+        assert meters.value("userline_jwks_keys") == 1
+        rises("userline_jwks_fetches_total")
+        rises("userline_jwks_age_seconds")
+        server.status = 500
+        rises("userline_jwks_failures_total")
+        assert meters.value("userline_jwks_keys") == 1
+        server.status = 200
+        with connect(gateway.websocket_url, subprotocols=[PROTOCOL]) as client:
+            token = signer.sign(claims_of("alice"))
+            client.send(json.dumps({"type": "connection_init", "payload": {"token": token}}))
+            client.recv()
+            server.show()
+            rises("userline_tokens_ended_total")
+        assert meters.value("userline_jwks_keys") == 0
+        MOVED.add("userline_jwks_keys")
+    finally:
+        server.stop()
+        assert gateway.stop() == 0, gateway.log
+
+
 def test_documents(meters: Meters) -> None:
+    before = meters.value("userline_document_cache_bytes")
+    meters.gateway.execute("{ heavy: app { id } }")
+    assert meters.value("userline_document_cache_bytes") > before
+    MOVED.add("userline_document_cache_bytes")
     texts = iter(range(1000))
     meters.moves(
         "userline_document_cache_misses_total", lambda: meters.gateway.execute(f"{{ a{next(texts)}: app {{ id }} }}")

@@ -125,7 +125,11 @@ async def test_a_worker_that_does_not_answer_is_left_out(tmp_path: Path, monkeyp
         writer.close()
 
     stuck = await asyncio.start_unix_server(say_nothing, tmp_path / "3.sock")
-    async with WorkerMetrics(tmp_path, 1).answering_others(SECOND.encode):
+
+    async def write() -> str:
+        return SECOND
+
+    async with WorkerMetrics(tmp_path, 1).answering_others(write):
         merged = await WorkerMetrics(tmp_path, 0).of_all(FIRST.encode())
     assert asked.is_set()
     stuck.close()
