@@ -104,6 +104,12 @@ class Driver:
         cursor: Cursor = self._users.find({"_id": {"$gt": after}}, sort=[("_id", 1)], batch_size=MAX_BATCH)
         return cursor
 
+    def find_strange(self) -> Cursor:
+        """Return a cursor of all documents whose ids are no strings, or the empty one; of each, its id alone."""
+        query = {"$or": [{"_id": ""}, {"_id": {"$not": {"$type": "string"}}}]}
+        cursor: Cursor = self._users.find(query, {"_id": 1}, batch_size=MAX_BATCH)
+        return cursor
+
     async def find_one(self, collection: str, query: Document) -> Document | None:
         """Return one document that matches."""
         document: Document | None = await self._database[collection].find_one(query)

@@ -15,14 +15,14 @@ from pymongo.errors import OperationFailure
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
-from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
+from userline.storage.mongo.driver import DRIVERS, USERS, Cursor, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, Unreadable, WriteResult, check_puts, sift
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
@@ -92,17 +92,18 @@ class MongoUserStore:
         self._is_open = False
         self._followers: list[ChangeFollower] = []
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Check that the database answers, can be written and is in our format, and mark it if it is new.
 
-        Raises StoreUnavailable or StoreFormatError, which say what to do.
+        Raises StoreUnavailable or StoreFormatError, which say what to do. Without ``create`` nothing is written: raises
+        StoreMissing if there is no user in a database that is new.
         """
         if self._is_open:
             return
         try:
             opened = Connection(DRIVERS[self.driver](self.url), self.url)
             try:
-                await opened.ask(lambda driver: check_format(driver, self.url.database), opened.deadline)
+                await opened.ask(partial(check_format, database=self.url.database, create=create), opened.deadline)
             except BaseException:
                 await opened.close()
                 raise
@@ -159,21 +160,25 @@ class MongoUserStore:
             last = documents[-1]["_id"]
         return found
 
-    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    async def walk(
+        self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
+    ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
         connection = self._opened()
-        cursor = connection.driver.find_all(after=after or "")
+        cursors = [connection.driver.find_all(after=after or "")]
+        if on_unreadable is not None:
+            cursors.append(connection.driver.find_strange())
+        for cursor in cursors:
 
-        async def read(_: Driver) -> list[Document]:
-            documents: list[Document] = await cursor.to_list(MAX_BATCH)
-            return documents
+            async def read(_: Driver, cursor: Cursor = cursor) -> list[Document]:
+                return await cursor.to_list(MAX_BATCH)
 
-        try:
-            while documents := await connection.run(read, connection.deadline):
-                yield _users(documents)
-        finally:
-            with suppress(*FAILURES):
-                await cursor.close()
+            try:
+                while documents := await connection.run(read, connection.deadline):
+                    yield sift(map(_readable, documents), on_unreadable)
+            finally:
+                with suppress(*FAILURES):
+                    await cursor.close()
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
@@ -329,12 +334,15 @@ class MongoUserStore:
         return outcomes, current
 
 
+def _readable(document: Document) -> UserRecord | Unreadable:
+    try:
+        return decode_user(document)
+    except DocumentError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says all
+        user_id = document["_id"]
+        return Unreadable(user_id if isinstance(user_id, str) else repr(user_id), str(error))
+
+
 def _users(documents: Iterable[Document]) -> list[UserRecord]:
     """Return the users that the documents keep, and log those that are none."""
-    found = []
-    for document in documents:
-        try:
-            found.append(decode_user(document))
-        except DocumentError as error:
-            logger.error("%s", error)  # noqa: TRY400 - the message says all
-    return found
+    return sift(map(_readable, documents), None)

@@ -45,6 +45,7 @@ def test_the_defaults() -> None:
         "cors_origins": None,
         "store_url": "sqlite:///userline.db",
         "mongodb_driver": "motor",
+        "sqlite_mode": "0600",
         "change_stream": False,
         "bus_url": "memory://",
         "cache_seconds": 30,

@@ -1,0 +1,100 @@
+"""Files with users in them: for their owner alone from the first moment on, and in their place whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+PRIVATE: Final = 0o600
+"""Who may read and write files with users in them: their owner."""
+
+
+def create_private(path: Path, mode: int = PRIVATE) -> int:
+    """Create a file that is not there yet and return its descriptor; ``mode`` holds whatever the umask.
+
+    Raises FileExistsError, for a link too, wherever it leads.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+    try:
+        os.fchmod(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        path.unlink()
+        raise
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``: one call of the system may write less, on a disk that is nearly full for one."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+class NewFile:
+    """A file that comes to its place when it is whole. Until then it has a name of its own in the same directory.
+
+    A context: unless ``place`` was called, nothing is left of it at the end.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f".userline-{secrets.token_hex(8)}.tmp")
+        self._target = target
+        self.descriptor = create_private(self.path)
+        self._is_placed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self.descriptor)
+        if not self._is_placed:
+            self.path.unlink(missing_ok=True)
+
+    def place(self, *, overwrite: bool) -> None:
+        """Bring everything to the disk, and the file to its place.
+
+        Raises FileExistsError if something is there, unless ``overwrite``.
+        """
+        os.fsync(self.descriptor)
+        put_in_place(self.path, self._target, overwrite=overwrite)
+        self._is_placed = True
+
+
+def put_in_place(path: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a file the name of ``target``, durably. Raises FileExistsError if that is taken, unless ``overwrite``."""
+    if overwrite:
+        path.replace(target)
+    else:
+        try:
+            # A rename would replace what has come there since somebody looked.
+            target.hardlink_to(path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if os.path.lexists(target):
+                raise FileExistsError(f"{target} is there already.") from None
+            path.rename(target)
+        else:
+            path.unlink()
+    directory = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    except OSError:  # a file system that cannot; the file itself is on the disk
+        pass
+    finally:
+        os.close(directory)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file with ``data`` in the place of the one that is there: whoever looks sees all of one or the other."""
+    with NewFile(path) as file:
+        write_all(file.descriptor, data)
+        file.place(overwrite=True)
