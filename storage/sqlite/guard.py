@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.sqlite.trouble import Trouble
+from userline.storage.sqlite.trouble import DISK_FULL, Trouble
 from userline.storage.sqlite.watch import FileWatch
 from userline.users.errors import StoreUnavailable
 
@@ -56,4 +56,4 @@ class Guard:
         disk = os.statvfs(self._path.parent)
         free = disk.f_frsize * (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail)
         if free < FULL_BYTES:
-            raise StoreUnavailable("the disk is full. Make room on the disk; it goes on by itself then.")
+            raise StoreUnavailable(DISK_FULL)

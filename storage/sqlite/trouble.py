@@ -1,4 +1,4 @@
-"""What is wrong with a database while a store has it open: told in the log once, and once more when it is over."""
+"""What is wrong with a database while a store has it open: each reason is told in the log once, and when it is over."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.storage")
 
+DISK_FULL: Final = "the disk is full. Make room on it; it goes on by itself then."
+
 _LOOK: Final = "Look whether the disk is full or failing; it goes on by itself when the disk works."
 _DAMAGED: Final = "Stop the gateway and restore the file from a backup."
 _HINTS: Final = {
     sqlite3.SQLITE_BUSY: "Another program keeps the file locked: end it; it goes on by itself when the lock is gone.",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: "Make room on the disk; it goes on by itself then.",
     sqlite3.SQLITE_IOERR: _LOOK,
     sqlite3.SQLITE_CANTOPEN: _LOOK,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
@@ -33,28 +34,30 @@ class Trouble:
     def __init__(self, path: Path, what: str) -> None:
         self._path = path
         self._what = what
-        self._reason: str | None = None
+        self._told: set[str] = set()
 
     def __bool__(self) -> bool:
         """Whether the last attempt failed."""
-        return self._reason is not None
+        return bool(self._told)
 
     def begin(self, error: Exception | str) -> StoreUnavailable:
         """Take note of a failure, and return what callers are told of it."""
         reason = _reason(error)
-        if reason != self._reason:
-            self._reason = reason
+        if reason not in self._told:
+            self._told.add(reason)
             logger.error("%s cannot be %s: %s", self._path, self._what, reason)
         return StoreUnavailable()
 
     def end(self) -> None:
         """Take note of a success."""
-        if self._reason is not None:
-            self._reason = None
+        if self._told:
+            self._told.clear()
             logger.warning("%s can be %s again.", self._path, self._what)
 
 
 def _reason(error: Exception | str) -> str:
     if isinstance(error, sqlite3.Error):
+        if primary_code(error) == sqlite3.SQLITE_FULL:
+            return DISK_FULL
         return f"{error}. {_HINTS.get(primary_code(error), '')}".rstrip()
     return str(error)

@@ -57,12 +57,11 @@ class FileWatch:
         # Whoever deletes, replaces or moves a file changes its directory, so that one look tells of all files. Their
         # size and mode tell of less urgent things.
         directory = self._directory_now()
-        if directory != self._directory or time.monotonic() >= self._next_look:
+        if directory != self._directory or not self._may_write or time.monotonic() >= self._next_look:
             self._look()
             settled = time.time_ns() - directory[2] > _SETTLED_SECONDS * 1e9
             self._directory = directory if settled else None
         if not self._may_write:
-            self._next_look = 0.0
             raise StoreUnavailable(
                 f"{self._path} may not be written any more. Make it and its file system writable; writing goes on then."
             )
@@ -96,6 +95,7 @@ class FileWatch:
         uri = f"{self._path.as_uri()}?mode=rw"
         try:
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+                connection.execute("SELECT id FROM users LIMIT 1")  # an empty file would be sound
                 return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
         except sqlite3.DatabaseError:
             return False
