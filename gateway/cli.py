@@ -10,8 +10,11 @@ from typing import Any
 import click
 
 from userline import __version__
+from userline.gateway.cli_backup import backup
 from userline.gateway.cli_doctor import doctor
-from userline.gateway.cli_moving import export_users, import_users
+from userline.gateway.cli_export import export_users
+from userline.gateway.cli_import import import_users
+from userline.gateway.cli_moving import sentence
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.gateway.settings import settings_warnings
@@ -34,7 +37,8 @@ def userline() -> None:
       userline serve --port 9000 --log-format json
       USERLINE_PORT=9000 userline settings    what is set, and by what
       userline doctor                         what is wrong here, and what to do
-      userline export users.jsonl             all users, for a backup or another store
+      userline backup userline-backup.db      a copy of the SQLite store, while gateways run
+      userline export users.jsonl             all users, for another store or to be read
       userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
@@ -67,7 +71,7 @@ def serve(env_file: Path | None, **flags: Any) -> None:
     except (UserlineError, StoreFormatError, TrustedDocumentsError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(_sentence(error)) from error
+        raise click.ClickException(sentence(error)) from error
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -132,16 +136,10 @@ def schema() -> None:
     click.echo(print_schema(), nl=False)
 
 
-for command in (doctor, export_users, import_users):
+for command in (backup, doctor, export_users, import_users):
     userline.add_command(command)
 
 
 def main() -> None:
     """Run the command. The entry point of the program."""
     userline(prog_name="userline")
-
-
-def _sentence(error: OSError) -> str:
-    if error.strerror is None:
-        return str(error) or type(error).__name__
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

@@ -58,18 +58,19 @@ class NewFile:
         if not self._is_placed:
             self.path.unlink(missing_ok=True)
 
-    def place(self, *, overwrite: bool) -> None:
-        """Bring everything to the disk, and the file to its place.
+    def place(self, *, overwrite: bool, is_durable: bool = True) -> None:
+        """Bring everything to the disk, if it is to be durable, and the file to its place.
 
         Raises FileExistsError if something is there, unless ``overwrite``.
         """
-        os.fsync(self.descriptor)
-        put_in_place(self.path, self._target, overwrite=overwrite)
+        if is_durable:
+            os.fsync(self.descriptor)
+        put_in_place(self.path, self._target, overwrite=overwrite, is_durable=is_durable)
         self._is_placed = True
 
 
-def put_in_place(path: Path, target: Path, *, overwrite: bool) -> None:
-    """Give a file the name of ``target``, durably. Raises FileExistsError if that is taken, unless ``overwrite``."""
+def put_in_place(path: Path, target: Path, *, overwrite: bool, is_durable: bool = True) -> None:
+    """Give a file the name of ``target``. Raises FileExistsError if something has it, unless ``overwrite``."""
     if overwrite:
         path.replace(target)
     else:
@@ -84,6 +85,8 @@ def put_in_place(path: Path, target: Path, *, overwrite: bool) -> None:
             path.rename(target)
         else:
             path.unlink()
+    if not is_durable:
+        return
     directory = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
@@ -93,8 +96,8 @@ def put_in_place(path: Path, target: Path, *, overwrite: bool) -> None:
         os.close(directory)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put a file with ``data`` in the place of the one that is there: whoever looks sees all of one or the other."""
+def write_whole(path: Path, data: bytes, *, overwrite: bool = True, is_durable: bool = True) -> None:
+    """Put a file with ``data`` in its place: whoever looks sees all of it, or all of what was there before."""
     with NewFile(path) as file:
         write_all(file.descriptor, data)
-        file.place(overwrite=True)
+        file.place(overwrite=overwrite, is_durable=is_durable)

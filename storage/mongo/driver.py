@@ -34,6 +34,7 @@ USERS: Final = "users"
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
 _DUPLICATE_KEY: Final = 11000
+_IDS_A_BATCH: Final = 100
 _BY_ID: Final = {"_id": 1}
 
 
@@ -104,10 +105,9 @@ class Driver:
         cursor: Cursor = self._users.find({"_id": {"$gt": after}}, sort=[("_id", 1)], batch_size=MAX_BATCH)
         return cursor
 
-    def find_strange(self) -> Cursor:
-        """Return a cursor of all documents whose ids are no strings, or the empty one; of each, its id alone."""
-        query = {"$or": [{"_id": ""}, {"_id": {"$not": {"$type": "string"}}}]}
-        cursor: Cursor = self._users.find(query, {"_id": 1}, batch_size=MAX_BATCH)
+    def find_ids(self, direction: int) -> Cursor:
+        """Return a cursor of all ids in MongoDB's order (1) or from its end (-1): strings stand between other kinds."""
+        cursor: Cursor = self._users.find({}, {"_id": 1}, sort=[("_id", direction)], batch_size=_IDS_A_BATCH)
         return cursor
 
     async def find_one(self, collection: str, query: Document) -> Document | None:

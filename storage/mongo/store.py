@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -15,14 +15,15 @@ from pymongo.errors import OperationFailure
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
-from userline.storage.mongo.driver import DRIVERS, USERS, Cursor, Driver, DriverName
+from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, Unreadable, WriteResult, check_puts, sift
+from userline.storage.mongo.walking import readable, walk_users
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts, sift
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
+    from userline.storage.protocol import Unreadable
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.replacement import Put
@@ -164,21 +166,9 @@ class MongoUserStore:
         self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
     ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
-        connection = self._opened()
-        cursors = [connection.driver.find_all(after=after or "")]
-        if on_unreadable is not None:
-            cursors.append(connection.driver.find_strange())
-        for cursor in cursors:
-
-            async def read(_: Driver, cursor: Cursor = cursor) -> list[Document]:
-                return await cursor.to_list(MAX_BATCH)
-
-            try:
-                while documents := await connection.run(read, connection.deadline):
-                    yield sift(map(_readable, documents), on_unreadable)
-            finally:
-                with suppress(*FAILURES):
-                    await cursor.close()
+        async with aclosing(walk_users(self._opened(), after or "", on_unreadable)) as pages:
+            async for page in pages:
+                yield page
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
@@ -334,15 +324,6 @@ class MongoUserStore:
         return outcomes, current
 
 
-def _readable(document: Document) -> UserRecord | Unreadable:
-    try:
-        return decode_user(document)
-    except DocumentError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message says all
-        user_id = document["_id"]
-        return Unreadable(user_id if isinstance(user_id, str) else repr(user_id), str(error))
-
-
 def _users(documents: Iterable[Document]) -> list[UserRecord]:
     """Return the users that the documents keep, and log those that are none."""
-    return sift(map(_readable, documents), None)
+    return sift(map(readable, documents), None)

@@ -105,15 +105,20 @@ def open_existing(path: Path) -> sqlite3.Connection:
 
     A file of the current format is not written, which a full disk does not allow.
     """
-    if not path.exists():
-        raise StoreMissing(f"There is no file {path}, and so there are no users. Correct the URL of the user store.")
-    with _opened(path) as connection:
-        version = _check_format(connection, path)
-        if not version:
-            raise StoreMissing(f"{path} is an empty file, without users in it. Correct the URL of the user store.")
+    with _opened_existing(path) as (connection, version):
         _use_write_ahead_log(connection, path)
         if version < FORMAT:
             _migrate(connection, path)
+    return connection
+
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads a file of any format up to this one, and changes nothing.
+
+    Raises as ``open_existing`` does.
+    """
+    with _opened_existing(path) as (connection, _):
+        connection.execute("PRAGMA query_only = ON")
     return connection
 
 
@@ -123,6 +128,18 @@ def open_reader(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = ON")
         _check_format(connection, path)
     return connection
+
+
+@contextmanager
+def _opened_existing(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Yield a new connection and the format of the file. Raises StoreMissing if no users are kept there."""
+    if not path.exists():
+        raise StoreMissing(f"There is no file {path}, and so there are no users. Correct the URL of the user store.")
+    with _opened(path) as connection:
+        version = _check_format(connection, path)
+        if not version:
+            raise StoreMissing(f"{path} is an empty file, without users in it. Correct the URL of the user store.")
+        yield connection, version
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.storage.contract.base import RULES, get, new_user, patch
 from tests.storage.sqlite_helpers import locked
 from tests.support.disks import SmallDisk, small_disk
@@ -168,7 +169,7 @@ async def test_no_write_to_a_file_that_is_gone_is_acknowledged(
     store: SQLiteUserStore,
     path: Path,
     happens: Callable[[Path], None],
-    settled: bool,  # noqa: FBT001 - a parameter of the test
+    settled: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     if settled:  # so that the directory is known from before
