@@ -99,9 +99,13 @@ class Import:
     async def run(self) -> Outcome:
         """Check and write. Raises StoreUnavailable and StoreFormatError; the next run goes on from there."""
         try:
-            return await self._run()
+            outcome = await self._run()
+            self._report.finish()
         finally:
             self._report.close()
+        if outcome is not Outcome.INTERRUPTED:
+            self._forget()
+        return outcome
 
     async def _run(self) -> Outcome:
         if self._state.phase == "check":
@@ -109,7 +113,6 @@ class Import:
             if self._stop.is_set():
                 return Outcome.INTERRUPTED
             if self._plan.dry_run or (self.counts["refused"] and not self._plan.skip_refused):
-                self._forget()
                 return Outcome.REFUSED if self.counts["refused"] else Outcome.CHECKED
             self._state.phase, self._state.offset, self._state.line = "write", 0, 0
             self._save(0, 0)
@@ -118,7 +121,6 @@ class Import:
         await self._write()
         if self._stop.is_set():
             return Outcome.INTERRUPTED
-        self._forget()
         return Outcome.DONE
 
     async def _check(self) -> None:

@@ -28,7 +28,7 @@ class Targets:
         be done about it.
         """
         status = self._look_at(path)
-        real = Path(os.path.realpath(path))
+        real = Path(os.path.realpath(path)) if path.is_symlink() else path
         if status is None:
             _check_directory(real.parent)
             return real

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -36,6 +39,12 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+_PREFIX: Final = ".userline-"
+_SUFFIX: Final = ".tmp"
+_LEFT_SECONDS: Final = 3600
+"""How long a file must have been left alone to be what a process that was killed has left."""
+
+
 class NewFile:
     """A file that comes to its place when it is whole. Until then it has a name of its own in the same directory.
 
@@ -43,9 +52,10 @@ class NewFile:
     """
 
     def __init__(self, target: Path) -> None:
-        self.path = target.with_name(f".userline-{secrets.token_hex(8)}.tmp")
+        self.path = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
         self._target = target
         self.descriptor = create_private(self.path)
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         self._is_placed = False
 
     def __enter__(self) -> Self:
@@ -94,6 +104,20 @@ def put_in_place(path: Path, target: Path, *, overwrite: bool, is_durable: bool 
         pass
     finally:
         os.close(directory)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Delete what processes that were killed have left of a :class:`NewFile` in a directory."""
+    for path in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):
+            if path.is_symlink() or not path.is_file() or time.time() - path.stat().st_mtime < _LEFT_SECONDS:
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while it is being written
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def write_whole(path: Path, data: bytes, *, overwrite: bool = True, is_durable: bool = True) -> None:

@@ -235,9 +235,18 @@ class MongoUserStore:
         return follower
 
     async def examine(self) -> DeploymentFacts:
-        """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written."""
-        connection = self._opened()
-        return await connection.run(examine_deployment, connection.deadline)
+        """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written.
+
+        Where the store is not open, because there is none yet, nothing is written.
+        """
+        if self._is_open:
+            connection = self._opened()
+            return await connection.run(partial(examine_deployment, probe=True), connection.deadline)
+        connection = Connection(DRIVERS[self.driver](self.url), self.url)
+        try:
+            return await connection.run(partial(examine_deployment, probe=False), connection.deadline)
+        finally:
+            await connection.close()
 
     def _opened(self) -> Connection:
         if self._connection is None or not self._is_open:

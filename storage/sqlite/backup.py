@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.files import NewFile
+from userline.storage.files import NewFile, remove_leftovers
 from userline.storage.sqlite.database import open_as_it_is
 from userline.users.errors import StoreUnavailable
 
@@ -43,6 +43,7 @@ def back_up(
         # A read transaction keeps the moment: otherwise each write by another process would start the copying anew.
         original.execute("BEGIN")
         original.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        remove_leftovers(target.parent)
         with NewFile(target) as file:
             try:
                 with closing(sqlite3.connect(f"{file.path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:

@@ -306,22 +306,23 @@ class TestADiskOfItsOwn:
         assert (await store.patch("bob", patch(name="Bob", welcomeMessage="x" * 60_000))).created
         assert "can be written again" in caplog.text
 
-    async def test_a_file_system_that_is_turned_read_only_is_an_outage_until_it_is_not(
-        self, store: SQLiteUserStore, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        # What has files open for writing cannot be made read-only; so the system's answer is played.
-        access = os.access
-        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
-        await asyncio.sleep(watch.SECONDS_BETWEEN_LOOKS)
-        with pytest.raises(StoreUnavailable):
-            await store.ping()
-        with pytest.raises(StoreUnavailable):
-            await store.patch("alice", patch(name="x"))
-        assert await get(store, "alice") is not None
-        assert caplog.text.count("may not be written any more") == 1
-        monkeypatch.undo()
+
+async def test_a_file_system_that_is_turned_read_only_is_an_outage_until_it_is_not(
+    store: SQLiteUserStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # What has files open for writing cannot be made read-only; so the system's answer is played.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    await asyncio.sleep(watch.SECONDS_BETWEEN_LOOKS)
+    with pytest.raises(StoreUnavailable):
         await store.ping()
-        assert (await store.patch("alice", patch(name="y"))).changed
+    with pytest.raises(StoreUnavailable):
+        await store.patch("alice", patch(name="x"))
+    assert await get(store, "alice") is not None
+    assert caplog.text.count("may not be written any more") == 1
+    monkeypatch.undo()
+    await store.ping()
+    assert (await store.patch("alice", patch(name="y"))).changed
 
 
 async def test_a_lock_that_stays_is_an_outage_until_it_is_gone(
