@@ -39,6 +39,7 @@ def back_up(
             raise BackupStopped
         show(total - remaining, total)
 
+    target = target.absolute()
     with closing(open_as_it_is(source)) as original:
         # A read transaction keeps the moment: otherwise each write by another process would start the copying anew.
         original.execute("BEGIN")
