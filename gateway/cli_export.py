@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from userline.gateway.cli_moving import GO_ON, INTERRUPTED, existing, run, stopping, store_files, store_of
+from userline.gateway.cli_moving import (
+    GO_ON,
+    INTERRUPTED,
+    check_standard,
+    existing,
+    run,
+    stopping,
+    store_files,
+    store_of,
+)
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.moving.checkpoint import fingerprint
@@ -68,6 +77,7 @@ def export_users(  # noqa: PLR0913 - each is an option
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
     if restart and resume:
         raise click.UsageError("Say --restart or --resume, not both.")
+    check_standard(file, _STANDARD_OUTPUT)
     settings = load(env_file, flags)
     configure_logging("text", "warning")
     options = ExportOptions(

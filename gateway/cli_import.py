@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from userline.gateway.cli_moving import GO_ON, INTERRUPTED, run, stopping, store_files, store_of
+from userline.gateway.cli_moving import GO_ON, INTERRUPTED, check_standard, run, stopping, store_files, store_of
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.moving.checkpoint import Checkpoint, MoveRefused, fingerprint
@@ -87,6 +87,7 @@ def import_users(env_file: Path | None, **given: Any) -> None:
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
     chosen = {name: given.pop(name) for name in _Options.__dataclass_fields__}
     options = _Options(**chosen | {"on_existing": OnExisting(chosen["on_existing"])})
+    check_standard(options.file, _STANDARD_INPUT)
     settings = load(env_file, given)
     configure_logging("text", "warning")
     run(_import(settings, options))

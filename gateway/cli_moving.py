@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -83,6 +84,16 @@ async def existing(store: UserStore) -> AsyncIterator[UserStore]:
         yield store
     finally:
         await store.close()
+
+
+def check_standard(file: Path, descriptor: int) -> None:
+    """If ``file`` is "-", see to it that the standard stream is there, before something else gets its number."""
+    if str(file) == "-":
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            name = "input" if descriptor == 0 else "output"
+            raise click.ClickException(f"Standard {name} is closed. Name a file, or open it.") from None
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -124,11 +124,15 @@ class Part:
         note = None
         if data:
             try:
-                note = Note(**orjson.loads(data))
-            except (orjson.JSONDecodeError, TypeError):
+                value = orjson.loads(data)
+                is_whole = value.pop("check") == _check(value)
+                note = Note(**value)
+            except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
+                is_whole = False
+            if not is_whole:
                 raise MoveRefused(
                     f"{self._note_path} is where an export keeps its place, and is something else. Move it away."
-                ) from None
+                )
         try:
             status = self.path.lstat()
         except FileNotFoundError:
@@ -166,4 +170,10 @@ class Part:
 
     def _save(self) -> None:
         self.note.digest = self._digest.hexdigest()
-        write_whole(self._note_path, orjson.dumps(asdict(self.note)), is_durable=False)
+        value = asdict(self.note)
+        write_whole(self._note_path, orjson.dumps(value | {"check": _check(value)}), is_durable=False)
+
+
+def _check(value: dict[str, object]) -> str:
+    """Return what tells a note that was damaged."""
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
