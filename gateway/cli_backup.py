@@ -21,6 +21,8 @@ from userline.storage.sqlite.backup import BackupStopped, back_up
 if TYPE_CHECKING:
     from userline.gateway.settings import Settings
 
+_PAGES_A_MIB = 256  # of SQLite's 4 KiB
+
 
 @click.command(cls=SettingsCommand, short_help="Copy the SQLite store into a file, while gateways run.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
@@ -71,7 +73,5 @@ async def _backup(settings: Settings, file: Path, *, overwrite: bool) -> None:
         except BackupStopped:
             click.echo(f"Interrupted. Nothing was written to {file}.", err=True)
             sys.exit(INTERRUPTED)
+    progress.finish(progress.total, progress.total // _PAGES_A_MIB)
     click.echo(f"{users:,} users are in {file}, checked.", err=True)
-
-
-_PAGES_A_MIB = 256  # of SQLite's 4 KiB
