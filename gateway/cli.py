@@ -14,7 +14,6 @@ from userline.gateway.cli_backup import backup
 from userline.gateway.cli_doctor import doctor
 from userline.gateway.cli_export import export_users
 from userline.gateway.cli_import import import_users
-from userline.gateway.cli_moving import sentence
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.gateway.settings import settings_warnings
@@ -71,7 +70,7 @@ def serve(env_file: Path | None, **flags: Any) -> None:
     except (UserlineError, StoreFormatError, TrustedDocumentsError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(sentence(error)) from error
+        raise click.ClickException(_sentence(error)) from error
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -143,3 +142,9 @@ for command in (backup, doctor, export_users, import_users):
 def main() -> None:
     """Run the command. The entry point of the program."""
     userline(prog_name="userline")
+
+
+def _sentence(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error) or type(error).__name__
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

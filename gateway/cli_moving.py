@@ -107,12 +107,12 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         click.echo("Whoever read the output has gone before its end.", err=True)
         sys.exit(INTERRUPTED)
     except OSError as error:
-        raise click.ClickException(sentence(error)) from error
+        raise click.ClickException(_sentence(error)) from error
     except (asyncio.CancelledError, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
 
 
-def sentence(error: OSError) -> str:
+def _sentence(error: OSError) -> str:
     """Return what the system says, where, and what to do about it."""
     what = error.strerror or str(error).rstrip(".") or type(error).__name__
     hint = _HINTS.get(error.errno or 0, "")
