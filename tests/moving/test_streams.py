@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,7 +21,6 @@ from tests.support.mongodb import MongoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 USERS = 1200
 
@@ -137,7 +137,7 @@ def test_a_reader_that_goes_away_is_one_sentence(shell: Shell) -> None:
 def test_an_interruption_is_heard_while_the_other_side_is_silent(shell: Shell, line: str) -> None:
     assert shell.run("$U import users.jsonl; mkfifo pipe").returncode == 0
     process = shell.start(line)
-    time.sleep(4)
+    wait_for_its_loop(process.pid)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     try:
@@ -149,6 +149,17 @@ def test_an_interruption_is_heard_while_the_other_side_is_silent(shell: Shell, l
     process.communicate()
     assert process.returncode in {130, 1}, told
     assert b"Traceback" not in told
+
+
+def wait_for_its_loop(pid: int) -> None:
+    """Wait until a process runs an event loop, and so hears of signals in its own way."""
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+        if "anon_inode:[eventpoll]" in links:
+            break
+        time.sleep(0.05)
+    time.sleep(1)
 
 
 class TestWhatCannotBeRead:
