@@ -31,8 +31,9 @@ _HINTS: Final = {
 class Trouble:
     """The outages of one thing that is done with a database: being read, or being written."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, what: str, thread: str) -> None:
         self._path = path
+        self._thread = thread
         self._what = what
         self._told: set[str] = set()
 
@@ -45,7 +46,8 @@ class Trouble:
         reason = _reason(error)
         if reason not in self._told:
             self._told.add(reason)
-            logger.error("%s cannot be %s: %s", self._path, self._what, reason)
+            failed = f"The user database failed ({self._thread})"
+            logger.error("%s. %s cannot be %s: %s", failed, self._path, self._what, reason)
         return StoreUnavailable()
 
     def end(self) -> None:
@@ -59,5 +61,5 @@ def _reason(error: Exception | str) -> str:
     if isinstance(error, sqlite3.Error):
         if primary_code(error) == sqlite3.SQLITE_FULL:
             return DISK_FULL
-        return f"{error}. {_HINTS.get(primary_code(error), '')}".rstrip()
+        return f"{error} (sqlite3.{type(error).__name__}). {_HINTS.get(primary_code(error), '')}".rstrip()
     return str(error)
