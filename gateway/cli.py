@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from userline import __version__
+from userline.gateway.cli_backup import backup
 from userline.gateway.cli_doctor import doctor
-from userline.gateway.cli_moving import export_users, import_users
+from userline.gateway.cli_export import export_users
+from userline.gateway.cli_import import import_users
 from userline.gateway.cli_options import SettingsCommand, load, takes_settings
 from userline.gateway.logs import configure_logging
 from userline.gateway.settings import settings_warnings
@@ -34,7 +36,8 @@ def userline() -> None:
       userline serve --port 9000 --log-format json
       USERLINE_PORT=9000 userline settings    what is set, and by what
       userline doctor                         what is wrong here, and what to do
-      userline export users.jsonl             all users, for a backup or another store
+      userline backup userline-backup.db      a copy of the SQLite store, while gateways run
+      userline export users.jsonl             all users, for another store or to be read
       userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
@@ -133,7 +136,7 @@ def schema() -> None:
     click.echo(print_schema(), nl=False)
 
 
-for command in (doctor, export_users, import_users):
+for command in (backup, doctor, export_users, import_users):
     userline.add_command(command)
 
 

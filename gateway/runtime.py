@@ -50,7 +50,12 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
+        self.store = make_store(
+            settings.store_url,
+            settings.rules,
+            mongodb_driver=settings.mongodb_driver,
+            file_mode=settings.file_mode,
+        )
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)

@@ -149,6 +149,11 @@ class Storage(BaseModel):
     mongodb_driver: Literal["motor", "pymongo"] = setting(
         "Store and bus", "motor", "What talks to MongoDB: Motor, or PyMongo's own asynchronous client, its successor."
     )
+    sqlite_mode: Literal["0600", "0640", "0660"] = setting(
+        "Store and bus",
+        "0600",
+        "Who may use the files of a SQLite store: their owner alone, or their group too, to read (0640) or to write.",
+    )
     change_stream: bool = setting(
         "Store and bus",
         False,
@@ -182,6 +187,11 @@ class Storage(BaseModel):
         "How long a user counts as connected after the last sign of it; the same at all gateways.",
         gt=0,
     )
+
+    @property
+    def file_mode(self) -> int:
+        """``sqlite_mode`` as a number."""
+        return int(self.sqlite_mode, 8)
 
 
 class App(BaseModel):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import stat
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from userline.storage.files import write_whole
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+_BEGINNING: Final = b'{"identity":'
+"""What a checkpoint begins with, whole or cut off."""
 
 
 class MoveRefused(Exception):
@@ -33,29 +38,37 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write the file as a whole: who is killed meanwhile leaves the one before."""
-        write_whole(path, orjson.dumps(asdict(self)))
+        # A power cut may lose some of it, which costs what was done since.
+        write_whole(path, orjson.dumps(asdict(self)), is_durable=False)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint | None:
-        """Return what the file says, None if there is none or it was not written to its end."""
-        try:
-            return cls(**orjson.loads(path.read_bytes()))
-        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+        """Return what the file says, None if there is none or it was not written to its end.
+
+        Raises MoveRefused if something else stands there.
+        """
+        data = read_small_file(path)
+        if data is None:
             return None
+        try:
+            return cls(**orjson.loads(data))
+        except (orjson.JSONDecodeError, TypeError):
+            if not data or data[: len(_BEGINNING)] == _BEGINNING[: len(data)]:
+                return None
+        raise MoveRefused(f"{path} is where an import keeps its place, and is something else. Move it away.")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in the place of the one that is there."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(data)
-    new.replace(path)
+def read_small_file(path: Path) -> bytes | None:
+    """Return what is in a file of ours, None if there is none. Raises MoveRefused if it cannot be one."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise MoveRefused(f"{path} is no file, and one is to be kept there. Move it away.")
+    return path.read_bytes()
 
 
 def fingerprint(text: str) -> str:
     """Return what tells a URL from others without saying it."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def open_private(path: Path, flags: int) -> int:
-    """Open a file for writing that only its owner may read, and return its descriptor."""
-    return os.open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,26 +1,51 @@
-"""From a store into a file: every user, in order of id."""
+"""From a store into a file or a stream: every user, in order of id."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TextIO
 
 import orjson
 
-from userline.moving.checkpoint import MoveRefused, open_private, write_whole
+from userline.moving.checkpoint import MoveRefused
 from userline.moving.lines import encode_line
+from userline.moving.part import Part
 from userline.moving.patience import patiently
 from userline.moving.progress import Progress
+from userline.moving.streams import write_stream
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
-    from userline.storage.protocol import UserStore
+    from userline.storage.protocol import Unreadable, UserStore
     from userline.users.record import UserRecord
+
+MOST_UNREADABLE: Final = 1000
+"""A store with more than that in it that is no user is none of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """What an export does where there is more than one answer."""
+
+    overwrite: bool = True
+    """Replace the file that is there."""
+    resume: bool = False
+    """Go on where a run was interrupted long ago, too."""
+    restart: bool = False
+    """Begin anew where a run was interrupted."""
+    allow_empty: bool = True
+    """A store without users is exported as an empty file."""
+    skip_unreadable: bool = True
+    """Export the others although something cannot be read as a user."""
+    tell_unreadable: bool = False
+    """Ask the store for what cannot be read as a user."""
+
+
+_DEFAULTS: Final = ExportOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,51 +54,87 @@ class Exported:
 
     users: int
     complete: bool
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """What could not be read, by id, with the reasons."""
 
 
-async def export_to_file(
-    store: UserStore, path: Path, identity: dict[str, object], *, stop: asyncio.Event, screen: TextIO
+async def export_to_file(  # noqa: PLR0913 - each is something else
+    store: UserStore,
+    path: Path,
+    identity: dict[str, object],
+    *,
+    stop: asyncio.Event,
+    screen: TextIO,
+    options: ExportOptions = _DEFAULTS,
 ) -> Exported:
     """Write all users into ``path``, or go on where a run before was interrupted.
 
-    They are collected in ``path`` with ``.part`` behind it, which takes its name when it is complete. Raises
-    StoreUnavailable, and MoveRefused if what is there is of another export.
+    They are collected in ``path`` with ``.part`` behind it, which takes its name when it is complete; until then what
+    is at ``path`` stays as it is. Raises StoreUnavailable, and MoveRefused if what is there is of another export, if
+    there are no users, or if the file cannot be written.
     """
-    part, note = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
-    users, last = 0, None
-    if part.exists():
-        _check_note(part, note, identity)
-        users, last = _salvage(part)
-    else:
-        write_whole(note, orjson.dumps(identity))
-    progress = Progress(screen, "exporting", await store.count_users(), already=users)
-    with os.fdopen(open_private(part, os.O_APPEND), "ab") as file:
-        async for page in pages(store, after=last):
-            file.write(b"".join(map(encode_line, page)))
-            users += len(page)
-            progress.show(users, users)
+    with Part(path, identity, resume=options.resume, restart=options.restart) as part:
+        note = part.note
+        if part.has_begun:
+            screen.write(f"Going on from {part.path}, which has {note.users:,} users since {part.begun}.\n")
+        progress = Progress(screen, "exporting", await store.count_users(), already=note.users)
+        on_unreadable = _collector(note.unreadable) if options.tell_unreadable else None
+        async for page in pages(store, after=note.last, on_unreadable=on_unreadable):
+            try:
+                part.add(b"".join(map(encode_line, page)), len(page), page[-1].snapshot.id)
+            except OSError as error:
+                raise MoveRefused(
+                    f"{part.path} cannot be written: {error.strerror}. Nothing else was changed. Run the same command "
+                    "again when that is mended, to go on from there, or delete it."
+                ) from error
+            progress.show(note.users, note.users)
             if stop.is_set():
                 break
-        file.flush()
-        os.fsync(file.fileno())
-    progress.finish(users, users)
-    if stop.is_set():
-        return Exported(users, complete=False)
-    part.replace(path)
-    note.unlink(missing_ok=True)
-    return Exported(users, complete=True)
+        progress.finish(note.users, note.users)
+        if stop.is_set():
+            return Exported(note.users, complete=False, unreadable=note.unreadable)
+        if not note.users and not options.allow_empty:
+            part.discard()
+            raise MoveRefused(_EMPTY)
+        if note.unreadable and not options.skip_unreadable:
+            part.discard()
+            return Exported(note.users, complete=False, unreadable=note.unreadable)
+        part.finish(overwrite=options.overwrite)
+    return Exported(note.users, complete=True, unreadable=note.unreadable)
 
 
-async def pages(store: UserStore, *, after: str | None = None) -> AsyncGenerator[list[UserRecord], None]:
+async def export_to_stream(
+    store: UserStore, descriptor: int, *, stop: asyncio.Event, options: ExportOptions = _DEFAULTS
+) -> Exported:
+    """Write all users to where a descriptor leads. Raises StoreUnavailable, OSError, MoveRefused if there are none."""
+    users = 0
+    unreadable: dict[str, str] = {}
+    on_unreadable = _collector(unreadable) if options.tell_unreadable else None
+    async for page in pages(store, on_unreadable=on_unreadable):
+        await write_stream(descriptor, b"".join(map(encode_line, page)), stop)
+        users += len(page)
+        if stop.is_set():
+            return Exported(users, complete=False, unreadable=unreadable)
+    if not users and not options.allow_empty:
+        raise MoveRefused(_EMPTY)
+    return Exported(users, complete=True, unreadable=unreadable)
+
+
+async def pages(
+    store: UserStore, *, after: str | None = None, on_unreadable: Callable[[Unreadable], None] | None = None
+) -> AsyncGenerator[list[UserRecord], None]:
     """Yield all users in order of id, from the one that follows ``after``. Waits for a store that is away for a bit.
 
-    Each is as it was when its page was read.
+    Each is as it was when its page was read. ``on_unreadable`` may hear of the same more than once.
     """
     walk: AsyncGenerator[list[UserRecord], None] | None = None
 
     async def next_page() -> list[UserRecord] | None:
         nonlocal walk
-        walk = walk or store.walk(after=after)
+        if walk is None:
+            # Whoever does not ask for it can do with a store that does not know of it.
+            more = {} if on_unreadable is None else {"on_unreadable": on_unreadable}
+            walk = store.walk(after=after, **more)
         try:
             return await anext(walk, None)
         except StoreUnavailable:
@@ -90,29 +151,25 @@ async def pages(store: UserStore, *, after: str | None = None) -> AsyncGenerator
             await walk.aclose()
 
 
-def _check_note(part: Path, note: Path, identity: dict[str, object]) -> None:
-    try:
-        known = orjson.loads(note.read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        known = None
-    if known != identity:
-        raise MoveRefused(f"{part} is of an export of another store. Delete it, or say --restart.")
+def unreadable_lines(unreadable: dict[str, str]) -> bytes:
+    """Return the report of what could not be read, in the form of an import's."""
+    values = ({"id": key, "reasons": [{"field": "user", "message": why}]} for key, why in unreadable.items())
+    return b"".join(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE) for value in values)
 
 
-def _salvage(part: Path) -> tuple[int, str | None]:
-    """Cut off what was not written whole; return how many users are there, and the last one's id."""
-    lines = end = last_start = 0
-    with part.open("r+b") as file:
-        for line in file:
-            try:
-                orjson.loads(line)["id"]
-            except (orjson.JSONDecodeError, TypeError, KeyError):
-                break
-            if not line.endswith(b"\n"):
-                break
-            lines, last_start, end = lines + 1, end, end + len(line)
-        file.truncate(end)
-        if not lines:
-            return 0, None
-        file.seek(last_start)
-        return lines, str(orjson.loads(file.read(end - last_start))["id"])
+_EMPTY: Final = (
+    "The store has no users, so nothing was written. Correct the URL of the user store, or say --allow-empty if it is "
+    "meant to have none."
+)
+
+
+def _collector(unreadable: dict[str, str]) -> Callable[[Unreadable], None]:
+    def collect(item: Unreadable) -> None:
+        unreadable[item.id] = item.reason
+        if len(unreadable) > MOST_UNREADABLE:
+            raise MoveRefused(
+                f"More than {MOST_UNREADABLE:,} documents of the store are no users ({item.reason} and others), so it "
+                "is none of userline's. Correct the URL of the user store."
+            )
+
+    return collect

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from userline.moving.batches import Batch
     from userline.storage.protocol import UserStore
+    from userline.users.record import UserRecord
     from userline.users.rules import Rules
 
 BATCHES_UNDER_WAY: Final = 4
@@ -70,27 +71,41 @@ class Plan:
     report: Path
     checkpoint: Path | None
     identity: dict[str, object]
+    overwrite_report: bool = True
+    """A report may take the place of what is there."""
 
 
 class Import:
-    """One run of an import. ``counts`` has how many lines were ``lines``, ``refused``, and each of :class:`Put`."""
+    """One run of an import. ``counts`` has how many lines were ``lines``, ``refused``, and each of :class:`Put`.
 
-    def __init__(self, store: UserStore, plan: Plan, *, stop: asyncio.Event, screen: TextIO) -> None:
+    A store that is not there yet (``is_there``) is not open either; it is created when there is something to write.
+    """
+
+    def __init__(
+        self, store: UserStore, plan: Plan, *, stop: asyncio.Event, screen: TextIO, is_there: bool = True
+    ) -> None:
         self._store = store
+        self._is_there = is_there
         self._plan = plan
         self._stop = stop
         self._screen = screen
         self._state = self._load()
         self.resumed_at = self._state.line
         self.counts: Counter[str] = Counter(self._state.counts)
-        self._report = Report(plan.report, self._state.report_size)
+        if not is_there and self._state.phase == "write":
+            raise MoveRefused("The store that the interrupted import was writing is not there any more. Say --restart.")
+        self._report = Report(plan.report, self._state.report_size, overwrite=plan.overwrite_report)
 
     async def run(self) -> Outcome:
         """Check and write. Raises StoreUnavailable and StoreFormatError; the next run goes on from there."""
         try:
-            return await self._run()
+            outcome = await self._run()
+            self._report.finish()
         finally:
             self._report.close()
+        if outcome is not Outcome.INTERRUPTED:
+            self._forget()
+        return outcome
 
     async def _run(self) -> Outcome:
         if self._state.phase == "check":
@@ -98,14 +113,14 @@ class Import:
             if self._stop.is_set():
                 return Outcome.INTERRUPTED
             if self._plan.dry_run or (self.counts["refused"] and not self._plan.skip_refused):
-                self._forget()
                 return Outcome.REFUSED if self.counts["refused"] else Outcome.CHECKED
             self._state.phase, self._state.offset, self._state.line = "write", 0, 0
             self._save(0, 0)
+        if not self._is_there and self.counts["lines"]:
+            await self._store.open()
         await self._write()
         if self._stop.is_set():
             return Outcome.INTERRUPTED
-        self._forget()
         return Outcome.DONE
 
     async def _check(self) -> None:
@@ -114,7 +129,7 @@ class Import:
                 self._report.add(line, refused.user_id, refused.problems)
             self.counts["lines"] += len(batch.users) + len(batch.refused)
             self.counts["refused"] += len(batch.refused)
-            if self._plan.on_existing is OnExisting.REFUSE:
+            if self._plan.on_existing is OnExisting.REFUSE and self._is_there:
                 await self._refuse_existing(batch)
             self._save(batch.offset, batch.line)
 
@@ -122,7 +137,7 @@ class Import:
         ids = list(batch.users)
         found = await patiently(partial(self._store.get_many, ids))
         for (line, record), existing in zip(batch.users.values(), found, strict=True):
-            what, _ = put(record, existing, overwrite=False)
+            what, _ = put(self._timed_as(record, existing), existing, overwrite=False)
             if what is Put.KEPT:
                 self._report.add(line, record.snapshot.id, [_EXISTS])
                 self.counts["refused"] += 1
@@ -148,8 +163,30 @@ class Import:
 
     async def _put(self, batch: Batch) -> list[Put]:
         records = [record for _, record in batch.users.values()]
+        if any(self._is_untimed(record) for record in records):
+            found = await patiently(partial(self._store.get_many, list(batch.users)))
+            records = [self._timed_as(*pair) for pair in zip(records, found, strict=True)]
         overwrite = self._plan.on_existing is OnExisting.REPLACE
         return await patiently(partial(self._store.put_many, records, overwrite=overwrite))
+
+    def _is_untimed(self, record: UserRecord) -> bool:
+        """Whether the line leaves out a time, so that it is that of the import."""
+        return self._state.now in (record.created_at, record.updated_at)
+
+    def _timed_as(self, record: UserRecord, existing: UserRecord | None) -> UserRecord:
+        """Return the record with the times of the user who exists where it has none, if it is the same user then.
+
+        A line that says no times says nothing against those: so a file that is imported again does nothing.
+        """
+        if existing is None or not self._is_untimed(record):
+            return record
+        now = self._state.now
+        timed = replace(
+            record,
+            created_at=existing.created_at if record.created_at == now else record.created_at,
+            updated_at=existing.updated_at if record.updated_at == now else record.updated_at,
+        )
+        return timed if put(timed, existing, overwrite=False)[0] is Put.SAME else record
 
     def _take_note(self, batch: Batch, outcomes: list[Put]) -> None:
         self.counts.update(outcome.value for outcome in outcomes)

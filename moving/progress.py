@@ -16,21 +16,24 @@ _SECONDS_BETWEEN_LINES: Final = 5.0
 class Progress:
     """Shows one phase: ``done`` of ``total`` of whatever is counted (bytes, users), and how many users that were.
 
-    ``already`` users were done before this run and do not count for the rate.
+    ``already`` users were done before this run and do not count for the rate; ``unit`` is what they are if not users.
+    ``total`` may become known later.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is something else
         self,
         stream: TextIO,
         label: str,
         total: int,
         *,
         already: int = 0,
+        unit: str = "users",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._label = label
-        self._total = total
+        self._unit = unit
+        self.total = total
         self._clock = clock
         self._is_terminal = stream.isatty()
         self._started = clock()
@@ -55,9 +58,9 @@ class Progress:
 
     def _show(self, done: int, users: int) -> None:
         self._shown = self._clock()
-        share = min(done / self._total, 1.0) if self._total else 1.0
+        share = min(done / self.total, 1.0) if self.total else 1.0
         seconds = self._shown - self._started
-        text = f"{self._label} {share:4.0%}  {users:,} users"
+        text = f"{self._label} {share:4.0%}  {users:,} {self._unit}"
         if seconds > 0 and users > self._already:
             text += f"  {(users - self._already) / seconds:,.0f}/s"
         left = self._seconds_left(done, seconds)
@@ -72,9 +75,9 @@ class Progress:
 
     def _seconds_left(self, done: int, seconds: float) -> float | None:
         moved = done - (self._first_done or 0)
-        if moved <= 0 or done >= self._total:
+        if moved <= 0 or done >= self.total:
             return None
-        return seconds / moved * (self._total - done)
+        return seconds / moved * (self.total - done)
 
 
 def _clock_face(seconds: float) -> str:

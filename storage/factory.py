@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote
 
+from userline.storage.files import PRIVATE
 from userline.storage.mongo import MongoUserStore, check_mongo_url
 from userline.storage.sqlite import SQLiteUserStore
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from userline.storage.protocol import UserStore
     from userline.users.rules import Rules
 
-_Maker: TypeAlias = "Callable[[Rules, DriverName], UserStore]"
+_Maker: TypeAlias = "Callable[[Rules, DriverName, int], UserStore]"
 
 
-def make_store(url: str, rules: Rules, *, mongodb_driver: DriverName = "motor") -> UserStore:
+def make_store(url: str, rules: Rules, *, mongodb_driver: DriverName = "motor", file_mode: int = PRIVATE) -> UserStore:
     """Return the store that ``url`` names, still to be opened.
 
     ``sqlite:///userline.db`` is a file in the working directory, ``sqlite:////var/lib/userline.db`` one with a path
     from the root; what a URL gives a meaning to (``?``, ``#``, ``%``, spaces) is percent-encoded.
     ``mongodb://user:password@host/userline`` and ``mongodb+srv://…`` are MongoDB, by the driver ``mongodb_driver``.
+    ``file_mode`` says who may use the files of SQLite.
+
     Raises ValueError as ``check_store_url`` does, or if the store cannot keep users as large as ``rules`` allow.
     """
-    return _maker(url)(rules, mongodb_driver)
+    return _maker(url)(rules, mongodb_driver, file_mode)
 
 
 def check_store_url(url: str) -> None:
@@ -68,12 +70,12 @@ def _sqlite(_url: str, rest: str) -> _Maker:
         )
     if path.endswith("/") or "\0" in path:
         raise ValueError("The URL of a SQLite user store must name a file: write sqlite:///userline.db.")
-    return lambda rules, _: SQLiteUserStore(path, rules)
+    return lambda rules, _, mode: SQLiteUserStore(path, rules, mode=mode)
 
 
 def _mongodb(url: str, _rest: str) -> _Maker:
     check_mongo_url(url)
-    return partial(MongoUserStore, url)
+    return lambda rules, driver, _: MongoUserStore(url, rules, driver)
 
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -48,6 +48,16 @@ class WriteResult:
         return self.before is None or not self.after.snapshot.looks_like(self.before.snapshot)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in a store in the place of a user, and is none, because another program wrote it."""
+
+    id: str
+    """Its id; of one that is no string, what it looks like."""
+    reason: str
+    """A sentence that names it and has none of its contents."""
+
+
 class UserStore(Protocol):
     """A store of users. Used from one event loop; any number of calls may be under way at once.
 
@@ -68,10 +78,12 @@ class UserStore(Protocol):
     Ids and patches are valid: they come from ``parse_id``, ``parse_patch`` and ``parse_new_user``.
     """
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Make the store ready for use, creating or upgrading what it keeps its data in.
 
         Raises StoreUnavailable, or StoreFormatError if the data was written by a newer userline or something else.
+        Without ``create``, as for commands that only read, nothing is created: raises StoreMissing if there is no
+        store.
         """
 
     async def close(self) -> None:
@@ -129,12 +141,29 @@ class UserStore(Protocol):
         from page to page is on exactly one of them.
         """
 
-    def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    def walk(
+        self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
+    ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``.
 
+        What is stored and cannot be read as a user is given to ``on_unreadable``. What stands under an id that no user
+        can have is looked for only if there is one.
         A user who is there during the whole walk is in exactly one of them, and as it was when the list was read. When
         the store goes away in the middle (StoreUnavailable), another walk goes on after the last user seen.
         """
+
+
+def sift(
+    found: Iterable[UserRecord | Unreadable], on_unreadable: Callable[[Unreadable], None] | None
+) -> list[UserRecord]:
+    """Return the users of a step of a walk, and hand on the others."""
+    users = []
+    for item in found:
+        if not isinstance(item, Unreadable):
+            users.append(item)
+        elif on_unreadable is not None:
+            on_unreadable(item)
+    return users
 
 
 def check_puts(records: Sequence[UserRecord]) -> None:
@@ -147,3 +176,7 @@ def check_puts(records: Sequence[UserRecord]) -> None:
 
 class StoreFormatError(Exception):
     """The data is not something that this version of userline can use. The message says what to do."""
+
+
+class StoreMissing(Exception):
+    """There is no store where the URL says, and none was to be created. The message says what to do."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from userline.gateway.doctor.clock import compare
 from userline.gateway.doctor.findings import advice, ok, problem
 from userline.storage.mongo import MongoUserStore
-from userline.storage.protocol import StoreFormatError
+from userline.storage.protocol import StoreFormatError, StoreMissing
 from userline.storage.sqlite import SQLiteUserStore
 from userline.storage.sqlite.examination import examine_file
 from userline.users.errors import StoreUnavailable
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 _PART: Final = "store"
 _MUCH: Final = 1 << 30
+_TOO_LITTLE: Final = 32 << 20
 _SLOW_SECONDS: Final = 0.1
 
 
 async def examine_store(settings: Settings, store: UserStore) -> AsyncIterator[Finding]:
-    """Yield what is found. A SQLite file that is not there yet is not created."""
+    """Yield what is found. A store that is not there yet is not created."""
     if isinstance(store, SQLiteUserStore):
         findings, may_open = _examine_file(store)
         for finding in findings:
@@ -37,11 +38,21 @@ async def examine_store(settings: Settings, store: UserStore) -> AsyncIterator[F
             return
     started = time.perf_counter()
     try:
-        await store.open()
+        await store.open(create=False)
+    except StoreMissing:
+        async for finding in _examine_nothing(settings, store):
+            yield finding
+        return
     except (StoreUnavailable, StoreFormatError) as error:
         text, _, what_to_do = error.args[0].partition(". ")
         yield problem(_PART, f"{text}.", what_to_do or "Check USERLINE_STORE_URL.")
         return
+    async for finding in _examine_open(settings, store, started):
+        yield finding
+
+
+async def _examine_open(settings: Settings, store: UserStore, started: float) -> AsyncIterator[Finding]:
+    """Yield what is found of a store that is open, and close it."""
     try:
         opened = time.perf_counter()
         await store.ping()
@@ -54,25 +65,42 @@ async def examine_store(settings: Settings, store: UserStore) -> AsyncIterator[F
                 "Run the gateways nearer to the store.",
             )
         if isinstance(store, MongoUserStore):
-            facts_of_servers = await store.examine()
-            for finding in _judge_deployment(settings, facts_of_servers):
+            for finding in _judge_deployment(settings, await store.examine()):
                 yield finding
-            if facts_of_servers.seconds_ahead is not None:
-                yield compare("MongoDB", facts_of_servers.seconds_ahead)
     except StoreUnavailable:
+        is_file = isinstance(store, SQLiteUserStore)
         yield problem(
             _PART,
             "It opened, but did not do what it was asked to.",
-            "Look at the log above; grant the user in the URL the role readWrite on the database.",
+            "The log above has the reason and what to do about it."
+            if is_file
+            else "Look at the log above; grant the user in the URL the role readWrite on the database.",
         )
     finally:
         await store.close()
 
 
+async def _examine_nothing(settings: Settings, store: UserStore) -> AsyncIterator[Finding]:
+    """Yield what is found where there is no store yet."""
+    if isinstance(store, MongoUserStore):
+        yield advice(
+            _PART,
+            f"There is no database {store.url.database} of userline yet; the gateway will create it.",
+            "If there should be users, correct USERLINE_STORE_URL, which names the database.",
+        )
+        try:
+            for finding in _judge_deployment(settings, await store.examine()):
+                yield finding
+        except StoreUnavailable:
+            yield problem(_PART, "It answered, and then did not.", "The log above has the reason.")
+    else:
+        yield ok(_PART, "The file is empty; the gateway will make it a store.")
+
+
 def _examine_file(store: SQLiteUserStore) -> tuple[list[Finding], bool]:
     """Return what is found, and whether there is a file to be opened."""
     try:
-        facts = examine_file(store.path)
+        facts = examine_file(store.path, store.mode)
     except OSError as error:
         return [
             problem(
@@ -100,12 +128,38 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
         if facts.exists
         else ok(_PART, f"{where}: not there yet; the gateway will create it. {_size(facts.free)} free on the disk.")
     ]
-    if facts.free < max(facts.size // 2, _MUCH):
+    if facts.free < _TOO_LITTLE:
+        findings.append(
+            problem(
+                _PART,
+                f"Only {_size(facts.free)} are free on the disk: writes fail, or will in a moment.",
+                "Make room, or move the file (stop the gateway first).",
+            )
+        )
+    elif facts.free < max(facts.size // 2, _MUCH):
         findings.append(
             advice(
                 _PART,
                 f"Only {_size(facts.free)} are free on the disk; when it is full, every write fails.",
                 "Make room, or move the file (stop the gateway first).",
+            )
+        )
+    if facts.wide_mode is not None:
+        what = f"Others than its owner may use the file, which has users in it (mode {facts.wide_mode:04o})."
+        findings.append(
+            advice(_PART, what, f"The gateway narrows it when it starts, or now: chmod {store.mode:04o} {store.path}*")
+            if facts.is_own
+            else problem(
+                _PART, what, f"Its owner, who is another user, narrows it: chmod {store.mode:04o} {store.path}*"
+            )
+        )
+    if facts.holders:
+        findings.append(
+            problem(
+                _PART,
+                f"The file was deleted or replaced while a process ({', '.join(map(str, facts.holders))}) had it open, "
+                "which still writes the old one.",
+                "Stop these processes, put the file back (from a backup if need be), and start them again.",
             )
         )
     if facts.log_size > _MUCH:
@@ -158,6 +212,8 @@ def _judge_deployment(settings: Settings, facts: DeploymentFacts) -> list[Findin
                 "Drop these indexes unless another program reads by them.",
             )
         )
+    if facts.seconds_ahead is not None:
+        findings.append(compare("MongoDB", facts.seconds_ahead))
     return findings
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from userline.gateway.metrics.recorder import Metrics
-    from userline.storage.protocol import UserStore, WriteResult
+    from userline.storage.protocol import Unreadable, UserStore, WriteResult
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.replacement import Put
@@ -26,9 +26,9 @@ class MeasuredStore:
         self._store = store
         self._metrics = metrics
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Open the store."""
-        await self._store.open()
+        await self._store.open(create=create)
 
     async def close(self) -> None:
         """Close the store."""
@@ -67,9 +67,11 @@ class MeasuredStore:
         """List users."""
         return await self._measured("list_users", self._store.list_users(limit=limit, after=after))
 
-    def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    def walk(
+        self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
+    ) -> AsyncGenerator[list[UserRecord], None]:
         """Walk from user to user, which is not for gateways and not measured."""
-        return self._store.walk(after=after)
+        return self._store.walk(after=after, on_unreadable=on_unreadable)
 
     async def _measured(self, call: str, work: Awaitable[T]) -> T:
         started = time.perf_counter()

@@ -34,6 +34,7 @@ USERS: Final = "users"
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
 _DUPLICATE_KEY: Final = 11000
+_IDS_A_BATCH: Final = 100
 _BY_ID: Final = {"_id": 1}
 
 
@@ -102,6 +103,11 @@ class Driver:
     def find_all(self, *, after: str) -> Cursor:
         """Return a cursor of all documents whose ids are strings past ``after``, in the order of their bytes."""
         cursor: Cursor = self._users.find({"_id": {"$gt": after}}, sort=[("_id", 1)], batch_size=MAX_BATCH)
+        return cursor
+
+    def find_ids(self, direction: int) -> Cursor:
+        """Return a cursor of all ids in MongoDB's order (1) or from its end (-1): strings stand between other kinds."""
+        cursor: Cursor = self._users.find({}, {"_id": 1}, sort=[("_id", direction)], batch_size=_IDS_A_BATCH)
         return cursor
 
     async def find_one(self, collection: str, query: Document) -> Document | None:

@@ -41,14 +41,18 @@ class DeploymentFacts:
         return tuple(int(part) if part.isdecimal() else 0 for part in parts[:2]) < OLDEST_MONGODB
 
 
-async def examine_deployment(driver: Driver) -> DeploymentFacts:
-    """Ask the servers, and write a document beside the users and delete it again. Raises what the driver raises."""
+async def examine_deployment(driver: Driver, *, probe: bool) -> DeploymentFacts:
+    """Ask the servers, and with ``probe`` write a document beside the users and delete it again.
+
+    Raises what the driver raises.
+    """
     asked = time.time()
     hello = await driver.command("hello")
     answered = time.time()
     build = await driver.command("buildInfo")
-    await driver.insert(META, dict(_PROBE))
-    await driver.delete(META, dict(_PROBE))
+    if probe:
+        await driver.insert(META, dict(_PROBE))
+        await driver.delete(META, dict(_PROBE))
     names = await driver.index_names(USERS)
     return DeploymentFacts(
         version=str(build.get("version", "?")),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from userline.storage.mongo.documents import DocumentError, decode_user
 from userline.storage.mongo.driver import USERS
-from userline.storage.protocol import StoreFormatError
+from userline.storage.protocol import StoreFormatError, StoreMissing
 
 if TYPE_CHECKING:
     from userline.storage.mongo.driver import Driver
@@ -18,14 +18,22 @@ META: Final = "userline_meta"
 _FORMAT_ID: Final = "format"
 
 
-async def check_format(driver: Driver, database: str) -> None:
+async def check_format(driver: Driver, database: str, *, create: bool = True) -> None:
     """Return if the database is in our format, marking it if it is empty; that a write works is known then.
 
-    Raises StoreFormatError if it is newer or not ours, and leaves it as it is.
+    Raises StoreFormatError if it is newer or not ours, and leaves it as it is. Without ``create`` nothing is written:
+    raises StoreMissing if it is empty.
     """
     meta = await driver.find_one(META, {"_id": _FORMAT_ID})
     if meta is None:
-        await _check_not_taken(driver, database)
+        has_users = await _check_not_taken(driver, database)
+        if not create:
+            if has_users:
+                return
+            raise StoreMissing(
+                f"There is no database {database} of userline, and so there are no users. Correct the URL of the user "
+                "store, which names the database."
+            )
         if await driver.insert(META, {"_id": _FORMAT_ID, "format": FORMAT}):
             return
         meta = await driver.find_one(META, {"_id": _FORMAT_ID}) or {}
@@ -42,10 +50,11 @@ async def check_format(driver: Driver, database: str) -> None:
         )
 
 
-async def _check_not_taken(driver: Driver, database: str) -> None:
+async def _check_not_taken(driver: Driver, database: str) -> bool:
+    """Return whether there are users."""
     document = await driver.find_one(USERS, {})
     if document is None:
-        return
+        return False
     try:
         decode_user(document)
     except DocumentError:
@@ -53,3 +62,4 @@ async def _check_not_taken(driver: Driver, database: str) -> None:
             f"The collection {USERS} of the database {database} has documents of another program, and is left as it "
             "is. Name another database in the URL of the user store."
         ) from None
+    return True

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -22,7 +22,8 @@ from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts
+from userline.storage.mongo.walking import readable, walk_users
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts, sift
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
+    from userline.storage.protocol import Unreadable
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.replacement import Put
@@ -92,17 +94,18 @@ class MongoUserStore:
         self._is_open = False
         self._followers: list[ChangeFollower] = []
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Check that the database answers, can be written and is in our format, and mark it if it is new.
 
-        Raises StoreUnavailable or StoreFormatError, which say what to do.
+        Raises StoreUnavailable or StoreFormatError, which say what to do. Without ``create`` nothing is written: raises
+        StoreMissing if there is no user in a database that is new.
         """
         if self._is_open:
             return
         try:
             opened = Connection(DRIVERS[self.driver](self.url), self.url)
             try:
-                await opened.ask(lambda driver: check_format(driver, self.url.database), opened.deadline)
+                await opened.ask(partial(check_format, database=self.url.database, create=create), opened.deadline)
             except BaseException:
                 await opened.close()
                 raise
@@ -159,21 +162,13 @@ class MongoUserStore:
             last = documents[-1]["_id"]
         return found
 
-    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    async def walk(
+        self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
+    ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
-        connection = self._opened()
-        cursor = connection.driver.find_all(after=after or "")
-
-        async def read(_: Driver) -> list[Document]:
-            documents: list[Document] = await cursor.to_list(MAX_BATCH)
-            return documents
-
-        try:
-            while documents := await connection.run(read, connection.deadline):
-                yield _users(documents)
-        finally:
-            with suppress(*FAILURES):
-                await cursor.close()
+        async with aclosing(walk_users(self._opened(), after or "", on_unreadable)) as pages:
+            async for page in pages:
+                yield page
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
         """Create the user from ``patch``, which has a name, or leave the user who exists as it is."""
@@ -240,9 +235,18 @@ class MongoUserStore:
         return follower
 
     async def examine(self) -> DeploymentFacts:
-        """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written."""
-        connection = self._opened()
-        return await connection.run(examine_deployment, connection.deadline)
+        """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written.
+
+        Where the store is not open, because there is none yet, nothing is written.
+        """
+        if self._is_open:
+            connection = self._opened()
+            return await connection.run(partial(examine_deployment, probe=True), connection.deadline)
+        connection = Connection(DRIVERS[self.driver](self.url), self.url)
+        try:
+            return await connection.run(partial(examine_deployment, probe=False), connection.deadline)
+        finally:
+            await connection.close()
 
     def _opened(self) -> Connection:
         if self._connection is None or not self._is_open:
@@ -331,10 +335,4 @@ class MongoUserStore:
 
 def _users(documents: Iterable[Document]) -> list[UserRecord]:
     """Return the users that the documents keep, and log those that are none."""
-    found = []
-    for document in documents:
-        try:
-            found.append(decode_user(document))
-        except DocumentError as error:
-            logger.error("%s", error)  # noqa: TRY400 - the message says all
-    return found
+    return sift(map(readable, documents), None)

@@ -7,7 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.protocol import StoreFormatError
+from userline.storage.protocol import StoreFormatError, StoreMissing
+from userline.storage.sqlite.file import create_file
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -88,28 +89,67 @@ def open_writer(path: Path) -> sqlite3.Connection:
             f"{path} cannot be used for users: there is no directory {path.parent}. "
             "Create the directory, or name another file."
         )
-    with _opened(path, "rwc") as connection:
+    try:
+        is_new = create_file(path)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be used for users: {error.strerror}. {_WRITABLE}") from error
+    with _opened(path) as connection:
         _check_format(connection, path)
-        _use_write_ahead_log(connection, path)
+        _use_write_ahead_log(connection, path, is_new=is_new)
         _migrate(connection, path)
+    return connection
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """Return a connection as ``open_writer`` does, and create nothing: raises StoreMissing if no users are kept there.
+
+    A file of the current format is not written, which a full disk does not allow.
+    """
+    with _opened_existing(path) as (connection, version):
+        _use_write_ahead_log(connection, path)
+        if version < FORMAT:
+            _migrate(connection, path)
+    return connection
+
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads a file of any format up to this one, and changes nothing.
+
+    Raises as ``open_existing`` does.
+    """
+    with _opened_existing(path) as (connection, _):
+        connection.execute("PRAGMA query_only = ON")
     return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that only reads, to a file that ``open_writer`` has made ready. Raises as it does."""
-    with _opened(path, "rw") as connection:
+    with _opened(path) as connection:
         connection.execute("PRAGMA query_only = ON")
         _check_format(connection, path)
     return connection
 
 
 @contextmanager
-def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Yield a new connection; if anything is raised, close it, and say what SQLite says in words of ours."""
+def _opened_existing(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Yield a new connection and the format of the file. Raises StoreMissing if no users are kept there."""
+    if not path.exists():
+        raise StoreMissing(f"There is no file {path}, and so there are no users. Correct the URL of the user store.")
+    with _opened(path) as connection:
+        version = _check_format(connection, path)
+        if not version:
+            raise StoreMissing(f"{path} is an empty file, without users in it. Correct the URL of the user store.")
+        yield connection, version
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a new connection to a file that is there; if anything is raised, close it.
+
+    What SQLite raises is said in words of ours.
+    """
     try:
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             # An acknowledged write must survive a power cut: in WAL mode, NORMAL would sync at checkpoints alone.
             connection.execute("PRAGMA synchronous = FULL")
@@ -121,12 +161,13 @@ def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             connection.close()
             raise
     except sqlite3.Error as error:
-        code = _primary_code(error)
+        code = primary_code(error)
         message = f"{path} cannot be used for users: {error}. {_HINTS.get(code, '')}".rstrip()
         raise (StoreFormatError if code in _FORMAT_CODES else StoreUnavailable)(message) from error
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's code for the kind of an error, without what it adds for the details."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF
 
@@ -146,7 +187,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
     """Turn on WAL, which the file then keeps."""
     give_up = time.monotonic() + BUSY_SECONDS
     mode = None
@@ -155,10 +196,12 @@ def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         except sqlite3.OperationalError as error:
             # Changing the mode does not wait for locks as other statements do, and gateways may start together.
-            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
     if mode != "wal":
+        if is_new and not path.stat().st_size:
+            path.unlink()  # no other process can have it in use, because none gets further than this one
         raise StoreUnavailable(
             f"{path} cannot be used for users: its file system cannot keep a write-ahead log. "
             "Name a file on a local disk."

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from userline.storage.files import PRIVATE
+from userline.storage.sqlite.file import files_of, others_may
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,19 @@ class FileFacts:
     free: int
     """What is free on the disk."""
     sqlite_version: str
+    wide_mode: int | None = None
+    """The mode of the first of the files that others than their owner may use, None if there is none."""
+    is_own: bool = True
+    """Whether the files are this user's, who may narrow their mode."""
+    holders: tuple[int, ...] = ()
+    """Processes that still have a file open that was deleted from the path, as far as the system tells (Linux)."""
 
 
-def examine_file(path: Path) -> FileFacts:
-    """Return the facts; creates and changes nothing. Raises OSError if the directory cannot be looked at."""
+def examine_file(path: Path, mode: int = PRIVATE) -> FileFacts:
+    """Return the facts, where ``mode`` says who may use the files; creates and changes nothing.
+
+    Raises OSError if the directory cannot be looked at.
+    """
     exists = path.exists()
     log = path.with_name(path.name + "-wal")
     return FileFacts(
@@ -38,4 +52,16 @@ def examine_file(path: Path) -> FileFacts:
         log_size=log.stat().st_size if log.exists() else 0,
         free=shutil.disk_usage(path.parent).free,
         sqlite_version=sqlite3.sqlite_version,
+        wide_mode=others_may(path, mode),
+        is_own=not exists or os.geteuid() in {0, path.stat().st_uid},
+        holders=tuple(_holders(path)),
     )
+
+
+def _holders(path: Path) -> Iterator[int]:
+    """Yield the processes of this user that have open what was deleted from the path."""
+    deleted = {f"{file} (deleted)" for file in files_of(path)}
+    for descriptors in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):  # another user's, or it has ended
+            if any(str(entry.readlink()) in deleted for entry in descriptors.iterdir()):
+                yield int(descriptors.parent.name)

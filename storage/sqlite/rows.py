@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from userline.storage.protocol import Unreadable
 from userline.users.record import UserRecord, UserSnapshot
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _SELECT_PAGE: Final = f"""
     FROM (SELECT * FROM users WHERE id > ? ORDER BY id LIMIT ?) AS users
 """  # noqa: S608 - constants alone
 
+_SELECT_IDS: Final = "SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?"
+
 _ROWS_AT_ONCE: Final = (256, 32, 4, 1)
 _ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
 _UPSERTS: Final = {
@@ -60,6 +63,22 @@ def select_page(connection: sqlite3.Connection, after: str, limit: int) -> dict[
     (joined,) = connection.execute(_SELECT_PAGE, (after, limit)).fetchone()
     found = {record.snapshot.id: record for record in _records(joined)}
     return {user_id: found[user_id] for user_id in sorted(found)}
+
+
+def walk_page(connection: sqlite3.Connection, after: str, limit: int) -> dict[str, UserRecord | Unreadable]:
+    """Return what ``select_page`` does, with something in the place of each row that cannot be read as a user."""
+    try:
+        return {**select_page(connection, after, limit)}
+    except (ValueError, TypeError):  # of one row or more, so each is looked at
+        ids = [user_id for (user_id,) in connection.execute(_SELECT_IDS, (after, limit))]
+        return {user_id: _readable(connection, user_id) for user_id in ids}
+
+
+def _readable(connection: sqlite3.Connection, user_id: str) -> UserRecord | Unreadable:
+    try:
+        return select_users(connection, [user_id])[user_id]
+    except (ValueError, TypeError, KeyError):
+        return Unreadable(user_id, f"The row {user_id!r} is not a user: custom, email, phone or push_tokens is wrong.")
 
 
 def count_users(connection: sqlite3.Connection) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
 from contextlib import suppress
@@ -11,9 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts
-from userline.storage.sqlite.database import open_reader, open_writer
-from userline.storage.sqlite.rows import count_users, select_page, select_users, upsert_users
+from userline.storage.files import PRIVATE
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts, sift
+from userline.storage.sqlite.database import FORMAT, open_existing, open_reader, open_writer
+from userline.storage.sqlite.file import set_mode
+from userline.storage.sqlite.guard import Guard
+from userline.storage.sqlite.reads import Count, Page, Step, read
+from userline.storage.sqlite.rows import select_users, upsert_users
 from userline.storage.sqlite.worker import Worker
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
@@ -22,11 +25,12 @@ from userline.users.replacement import Put, put
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
+    from userline.storage.protocol import Unreadable
+    from userline.storage.sqlite.reads import Answer, Found, Read
+    from userline.storage.sqlite.trouble import Trouble
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.rules import Rules
-
-logger = logging.getLogger("userline.storage")
 
 MOST_WRITES_A_COMMIT: Final = 512
 MOST_READS_A_GROUP: Final = 16
@@ -63,19 +67,6 @@ class _Puts:
         return self.records.keys()
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    after: str
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """How many there are."""
-
-
-_Read: TypeAlias = "Sequence[str] | _Page | _Count"
-_Found: TypeAlias = "dict[str, UserRecord]"
 _Written: TypeAlias = "dict[str, WriteResult]"
 
 
@@ -86,30 +77,40 @@ class SQLiteUserStore:
     transaction with one COMMIT, and their callers hear of it after that. Another thread reads, and never waits for a
     write (WAL). Before ``open`` and after ``close``, calls raise StoreUnavailable; a closed store can be opened again.
 
-    ``clock`` gives the time in Unix milliseconds; it is called on the writing thread.
+    While the files are not the ones at the path any more, or cannot be used, calls raise StoreUnavailable, and no write
+    is acknowledged. The log has the reason once; each call tries again, so that it goes on by itself.
+
+    ``clock`` gives the time in Unix milliseconds; it is called on the writing thread. ``mode`` says who may use the
+    files.
     """
 
-    def __init__(self, path: str | Path, rules: Rules, clock: Callable[[], int] = _now) -> None:
+    def __init__(self, path: str | Path, rules: Rules, clock: Callable[[], int] = _now, mode: int = PRIVATE) -> None:
         self.path = Path(path).absolute()
+        self.mode = mode
         self._rules = rules
         self._clock = clock
+        self._guard = Guard(self.path)
         self._writer: Worker[_Write | _Puts, Any] | None = None
-        self._reader: Worker[_Read, Any] | None = None
+        self._reader: Worker[Read, Any] | None = None
         self._is_open = False
 
-    async def open(self) -> None:
-        """Open the file, creating or upgrading it. Raises StoreUnavailable or StoreFormatError, which name the path."""
+    async def open(self, *, create: bool = True) -> None:
+        """Open the file, creating or upgrading it, for its owner alone.
+
+        Raises StoreUnavailable or StoreFormatError, which name the path. Without ``create`` raises StoreMissing if
+        there is no file with users in it, and leaves the modes of files as they are.
+        """
         if self._is_open:
             return
         writer = Worker(
             "userline-write",
-            partial(open_writer, self.path),
+            partial(self._connect, create=create),
             self._write,
             most=MOST_WRITES_A_COMMIT,
             weight=lambda write: len(write.ids),
         )
         await writer.start()
-        reader = Worker("userline-read", partial(open_reader, self.path), _read, most=MOST_READS_A_GROUP)
+        reader = Worker("userline-read", partial(open_reader, self.path), self._read, most=MOST_READS_A_GROUP)
         try:
             await reader.start()
         except BaseException:
@@ -126,14 +127,15 @@ class SQLiteUserStore:
                 await worker.stop()
 
     async def ping(self) -> None:
-        """Return if a read is answered; raises StoreUnavailable if not."""
+        """Return if a read is answered and users can be written; raises StoreUnavailable if not."""
         await self._ask_reader(())
+        await self._ask_writer(_Write({}))
 
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing."""
         if len(ids) > MAX_BATCH:
             raise ValueError(f"get_many takes at most {MAX_BATCH} ids, not {len(ids)}.")
-        found: _Found = await self._ask_reader(ids)
+        found: Found = await self._ask_reader(ids)
         return [found.get(user_id) for user_id in ids]
 
     async def create_if_not_exists(self, user_id: str, patch: UserPatch) -> WriteResult:
@@ -159,20 +161,23 @@ class SQLiteUserStore:
 
     async def count_users(self) -> int:
         """Return how many users there are."""
-        count: int = await self._ask_reader(_Count())
+        count: int = await self._ask_reader(Count())
         return count
 
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id."""
         if not 1 <= limit <= MAX_BATCH:
             raise ValueError(f"list_users returns 1 to {MAX_BATCH} users, not {limit}.")
-        return [*(await self._ask_reader(_Page(after or "", limit))).values()]
+        return [*(await self._ask_reader(Page(after or "", limit))).values()]
 
-    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    async def walk(
+        self, *, after: str | None, on_unreadable: Callable[[Unreadable], None] | None = None
+    ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``."""
-        while page := await self.list_users(limit=MAX_BATCH, after=after):
-            yield page
-            after = page[-1].snapshot.id
+        last = after or ""
+        while page := await self._ask_reader(Step(last)):
+            last = [*page][-1]
+            yield sift(page.values(), on_unreadable)
 
     async def _write_one(self, user_id: str, patch: UserPatch, *, leave_existing: bool = False) -> WriteResult:
         try:
@@ -181,17 +186,39 @@ class SQLiteUserStore:
             raise refused.errors[user_id] from None
         return written[user_id]
 
-    async def _ask_reader(self, question: _Read) -> Any:
-        if self._reader is None or not self._is_open:
-            raise StoreUnavailable("The user store is not open.")
-        return await self._reader.ask(question, patience=PATIENCE_SECONDS)
+    async def _ask_reader(self, question: Read) -> Any:
+        return await self._ask(self._reader, question, self._guard.reading)
 
     async def _ask_writer(self, write: _Write | _Puts) -> Any:
-        if self._writer is None or not self._is_open:
+        return await self._ask(self._writer, write, self._guard.writing)
+
+    async def _ask(self, worker: Worker[Any, Any] | None, question: Any, trouble: Trouble) -> Any:
+        if worker is None or not self._is_open:
             raise StoreUnavailable("The user store is not open.")
-        return await self._writer.ask(write, patience=PATIENCE_SECONDS)
+        try:
+            return await worker.ask(question, patience=PATIENCE_SECONDS)
+        except TimeoutError:
+            stalled = f"it has not answered for {PATIENCE_SECONDS:g} s ({worker.name}). Look what keeps the disk busy."
+            raise trouble.begin(stalled) from None
+
+    def _connect(self, *, create: bool) -> sqlite3.Connection:
+        if not create:
+            connection = open_existing(self.path)
+        else:
+            set_mode(self.path, self.mode)
+            connection = open_writer(self.path)
+            set_mode(self.path, self.mode)  # of what was created
+        self._guard.opened()
+        return connection
 
     def _write(
+        self, connection: sqlite3.Connection, writes: Sequence[_Write | _Puts]
+    ) -> list[_Written | list[Put] | Exception]:
+        """Do all of ``writes`` in one transaction, or raise StoreUnavailable."""
+        with self._guard.write(is_ping=not any(write.ids for write in writes)):
+            return self._transact(connection, writes)
+
+    def _transact(
         self, connection: sqlite3.Connection, writes: Sequence[_Write | _Puts]
     ) -> list[_Written | list[Put] | Exception]:
         """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone and whole."""
@@ -204,6 +231,9 @@ class SQLiteUserStore:
                 for write in writes
             ]
             upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
+            if self._guard.writing:
+                # Something is written, or a ping would find that all is well again.
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # SQLite may have rolled back already
@@ -211,7 +241,7 @@ class SQLiteUserStore:
             raise
         return outcomes
 
-    def _outcome(self, write: _Write, current: _Found) -> _Written | Exception:
+    def _outcome(self, write: _Write, current: Found) -> _Written | Exception:
         """Do one write in ``current``, or leave it as it is and return why not."""
         results: _Written = {}
         refused: dict[str, BadUserInput] = {}
@@ -233,30 +263,27 @@ class SQLiteUserStore:
         current.update((user_id, result.after) for user_id, result in results.items())
         return results
 
+    def _read(self, connection: sqlite3.Connection, questions: Sequence[Read]) -> list[Answer | Exception]:
+        """Do reads, each for itself, or raise StoreUnavailable."""
+        self._guard.check_for_read()
+        return [self._found(connection, question) for question in questions]
 
-def _put_all(puts: _Puts, current: _Found) -> list[Put]:
+    def _found(self, connection: sqlite3.Connection, question: Read) -> Answer | Exception:
+        """Do one read, or return why not."""
+        try:
+            found = read(connection, question)
+        except sqlite3.Error as error:
+            return self._guard.reading.begin(error)
+        except Exception as error:  # noqa: BLE001 - raised where the read is awaited
+            return error
+        self._guard.reading.end()
+        return found
+
+
+def _put_all(puts: _Puts, current: Found) -> list[Put]:
     """Put the records into ``current``."""
     done = []
     for user_id, record in puts.records.items():
         what, current[user_id] = put(record, current.get(user_id), overwrite=puts.overwrite)
         done.append(what)
     return done
-
-
-def _read(connection: sqlite3.Connection, questions: Sequence[_Read]) -> list[_Found | int | Exception]:
-    return [_found(connection, question) for question in questions]
-
-
-def _found(connection: sqlite3.Connection, question: _Read) -> _Found | int | Exception:
-    """Do one read, or return why not."""
-    try:
-        if isinstance(question, _Page):
-            return select_page(connection, question.after, question.limit)
-        if isinstance(question, _Count):
-            return count_users(connection)
-        return select_users(connection, question)
-    except sqlite3.Error:
-        logger.exception("A read of the user database failed.")
-        return StoreUnavailable()
-    except Exception as error:  # noqa: BLE001 - raised where the read is awaited
-        return error

@@ -33,7 +33,7 @@ class Worker(Generic[Question, Answer]):
 
     ``work`` gets the connection and at least one question, as many as were waiting, up to a weight of ``most``
     (``weight`` says what one question counts for, 1 by default), and returns an answer or the error to raise for each,
-    in order. If ``work`` itself raises, all of the group fail with StoreUnavailable and the cause is logged.
+    in order. If ``work`` itself raises, all of the group fail with StoreUnavailable; another cause is logged.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Worker(Generic[Question, Answer]):
         most: int,
         weight: Callable[[Question], int] = lambda _: 1,
     ) -> None:
+        self.name = name
         self._connect = connect
         self._work = work
         self._most = most
@@ -70,18 +71,14 @@ class Worker(Generic[Question, Answer]):
             raise
 
     async def ask(self, question: Question, *, patience: float) -> Answer:
-        """Return the answer, or raise its error. Raises StoreUnavailable after ``patience`` seconds.
+        """Return the answer, or raise its error. Raises TimeoutError after ``patience`` seconds.
 
         If the caller is cancelled, or out of patience, before the thread comes to the question, it is skipped.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._calls.put(_Call(question, future))
-        try:
-            async with asyncio.timeout(patience):
-                return await future
-        except TimeoutError:
-            logger.warning("The user database has not answered for %g s (%s).", patience, self._thread.name)
-            raise StoreUnavailable from None
+        async with asyncio.timeout(patience):
+            return await future
 
     async def stop(self) -> None:
         """Answer what was asked so far, then close the connection and end the thread. Stopping twice is fine."""
@@ -116,8 +113,10 @@ class Worker(Generic[Question, Answer]):
             outcomes: Sequence[Answer | Exception]
             try:
                 outcomes = self._work(connection, [call.question for call in group])
+            except StoreUnavailable:
+                outcomes = [StoreUnavailable() for _ in group]
             except Exception:
-                logger.exception("The user database failed (%s).", self._thread.name)
+                logger.exception("The user database failed (%s).", self.name)
                 outcomes = [StoreUnavailable() for _ in group]
             self._tell(*zip((call.future for call in group), outcomes, strict=True))
 

@@ -53,6 +53,7 @@ def test_the_defaults() -> None:
         "store_url": "sqlite:///userline.db",
         "store_url_file": None,
         "mongodb_driver": "motor",
+        "sqlite_mode": "0600",
         "change_stream": False,
         "bus_url": "memory://",
         "bus_prefix": "userline",

@@ -81,8 +81,10 @@ def test_a_file_that_is_there_is_not_written_over_by_mistake(tmp_path: Path) -> 
         b"Error: out.jsonl is there already. Name another file, or say --overwrite.\n",
     )
     assert (tmp_path / "out.jsonl").read_bytes() == b"precious"
+    data = write_users(tmp_path / "users.jsonl", 3)
+    assert run(tmp_path, "import", "users.jsonl").returncode == 0
     assert run(tmp_path, "export", "out.jsonl", "--overwrite").returncode == 0
-    assert (tmp_path / "out.jsonl").read_bytes() == b""
+    assert (tmp_path / "out.jsonl").read_bytes() == data
 
 
 def test_a_file_of_another_program_is_one_sentence(tmp_path: Path) -> None:

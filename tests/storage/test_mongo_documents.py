@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from bson.int64 import Int64
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -15,7 +16,7 @@ from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.documents import decode_key, encode_key
 from userline.storage.mongo.driver import DriverName
-from userline.storage.protocol import StoreFormatError
+from userline.storage.protocol import StoreFormatError, Unreadable
 from userline.users.errors import StoreUnavailable
 from userline.users.rules import Limits, Rules
 
@@ -197,3 +198,22 @@ def test_users_that_no_document_could_hold() -> None:
     rules = Rules(Limits(record_bytes=5_000_000))
     with pytest.raises(ValueError, match="cannot be allowed more than 4194304 bytes"):
         MongoUserStore("mongodb://localhost/userline", rules)
+
+
+async def test_a_walk_tells_of_what_is_no_user(store: MongoUserStore, documents: Collection[dict[str, Any]]) -> None:
+    strange: list[Any] = [7, 1.5, "", ObjectId("5f0000000000000000000001"), {"a": 1}, True]
+    documents.insert_many([{"_id": f"damaged {number}"} for number in range(3)] + [{"_id": key} for key in strange])
+    await store.patch_many({user_id: patch(name="x") for user_id in ("alice", "zoe")})
+    told: dict[str, str] = {}
+
+    def tell(item: Unreadable) -> None:
+        told[item.id] = item.reason
+
+    walked = [record.snapshot.id async for page in store.walk(after=None, on_unreadable=tell) for record in page]
+    assert walked == ["alice", "zoe"]
+    damaged = {f"damaged {number}" for number in range(3)}
+    assert damaged <= told.keys()
+    assert all(told[key] == f"The document {key!r} is not a user: version is not a whole number." for key in damaged)
+    assert told.keys() - damaged == {"7", "1.5", "", "ObjectId('5f0000000000000000000001')", "{'a': 1}", "True"}
+    again = [record.snapshot.id async for page in store.walk(after="alice", on_unreadable=tell) for record in page]
+    assert again == ["zoe"]

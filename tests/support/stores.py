@@ -12,8 +12,9 @@ from userline.users.replacement import Put, put
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from userline.storage.protocol import Unreadable
     from userline.users.record import UserRecord
 
 
@@ -31,7 +32,7 @@ class MemoryStore:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         pass
 
     async def close(self) -> None:
@@ -96,7 +97,12 @@ class MemoryStore:
         self._fail()
         return [self.users[user_id] for user_id in sorted(self.users) if user_id > (after or "")][:limit]
 
-    async def walk(self, *, after: str | None) -> AsyncGenerator[list[UserRecord], None]:
+    async def walk(
+        self,
+        *,
+        after: str | None,
+        on_unreadable: Callable[[Unreadable], None] | None = None,  # noqa: ARG002 - there is none such
+    ) -> AsyncGenerator[list[UserRecord], None]:
         while page := await self.list_users(limit=MAX_BATCH, after=after):
             yield page
             after = page[-1].snapshot.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
+from tests.storage.sqlite_helpers import locked
 from tests.support.mongodb import MongoServer
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
@@ -24,8 +26,9 @@ from userline.gateway.cli import userline
 from userline.gateway.doctor import clock, examination, machine, store
 from userline.gateway.doctor.findings import Level
 from userline.gateway.settings import load_settings
+from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.examination import DeploymentFacts
-from userline.storage.sqlite import SQLiteUserStore
+from userline.storage.sqlite import SQLiteUserStore, database
 from userline.storage.sqlite.examination import FileFacts
 from userline.users.rules import Rules
 
@@ -152,11 +155,65 @@ class TestSQLite:
             (FileFacts(False, False, 0, 0, 1 << 40, "3.45.1"), Level.PROBLEM, "may not write its directory"),
             (FileFacts(True, True, 1 << 34, 0, 1 << 32, "3.45.1"), Level.ADVICE, "Only 4.0 GiB are free"),
             (FileFacts(True, True, 1, 1 << 31, 1 << 40, "3.45.1"), Level.ADVICE, "log has grown to 2.0 GiB"),
+            (FileFacts(True, True, 1, 0, 1 << 20, "3.45.1"), Level.PROBLEM, "Only 1 MiB are free"),
+            (FileFacts(True, True, 1, 0, 1 << 40, "3.45.1", 0o644), Level.ADVICE, "(mode 0644)"),
+            (FileFacts(True, True, 1, 0, 1 << 40, "3.45.1", 0o644, False), Level.PROBLEM, "(mode 0644)"),
+            (FileFacts(False, True, 0, 0, 1 << 40, "3.45.1", holders=(7, 8)), Level.PROBLEM, "process (7, 8) had it"),
         ],
     )
     def test_files(self, facts: FileFacts, level: Level, says: str) -> None:
         found = store._judge_file(SQLiteUserStore("users.db", Rules()), facts)
         assert any(item.level is level and says in item.text and item.advice for item in found)
+
+    def test_the_files_themselves(self, port: int, tmp_path: Path) -> None:
+        opened = SQLiteUserStore(tmp_path / "userline.db", Rules())
+
+        async def visits() -> list[Visit]:
+            await opened.open()
+            (tmp_path / "userline.db").chmod(0o644)
+            seen = [await asyncio.to_thread(Visit, "--port", str(port))]
+            (tmp_path / "userline.db").chmod(0o600)
+            seen.append(await asyncio.to_thread(Visit, "--port", str(port)))
+            (tmp_path / "userline.db").unlink()
+            seen.append(await asyncio.to_thread(Visit, "--port", str(port)))
+            await opened.close()
+            return seen
+
+        wide, narrow, gone = asyncio.run(visits())
+        assert "Others than its owner may use the file" in wide.of("store", "advice")
+        assert "chmod 0600" in wide.of("store", "advice")
+        assert narrow.of("store", "advice") == ""
+        assert narrow.healthy
+        assert f"process ({os.getpid()}) had it open" in gone.of("store", "problem")
+
+    def test_an_empty_file_is_left_empty(self, port: int, tmp_path: Path) -> None:
+        (tmp_path / "userline.db").touch()
+        visit = Visit("--port", str(port))
+        assert visit.healthy
+        assert "The file is empty; the gateway will make it a store." in visit.of("store", "ok")
+        assert (tmp_path / "userline.db").read_bytes() == b""
+
+    def test_a_file_that_another_program_has_locked(
+        self, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.test_a_well_known_store(port, tmp_path)
+        monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+        with locked(tmp_path / "userline.db"):
+            visit = Visit("--port", str(port))
+        assert visit.problems == ["store"]
+        assert "did not do what it was asked to" in visit.of("store", "problem")
+
+    def test_a_well_known_store(self, port: int, tmp_path: Path) -> None:
+        opened = SQLiteUserStore(tmp_path / "userline.db", Rules())
+
+        async def create() -> None:
+            await opened.open()
+            await opened.close()
+
+        asyncio.run(create())
+        before = (tmp_path / "userline.db").read_bytes()
+        assert Visit("--port", str(port)).healthy
+        assert (tmp_path / "userline.db").read_bytes() == before
 
 
 class TestMongoDB:
@@ -173,10 +230,23 @@ class TestMongoDB:
         visit = Visit("--port", str(port), "--store-url", url)
         assert visit.healthy
         assert "MongoDB " in visit.of("store", "ok")
-        assert "can be read and written" in visit.of("store", "ok")
+        assert "of userline yet; the gateway will create it" in visit.of("store", "advice")
         assert "others may use the same MongoDB" in visit.of("bus", "advice")
         with MongoClient[dict[str, object]](url) as client:
-            assert [item["_id"] for item in client.get_default_database()["userline_meta"].find()] == ["format"]
+            name = client.get_default_database().name
+            assert client[name]["userline_meta"].find_one() is None
+            opened = MongoUserStore(url, Rules())
+
+            async def create() -> None:
+                await opened.open()
+                await opened.close()
+
+            asyncio.run(create())
+            visit = Visit("--port", str(port), "--store-url", url)
+            assert visit.healthy
+            assert "can be read and written" in visit.of("store", "ok")
+            assert "MongoDB " in visit.of("store", "ok")
+            assert [item["_id"] for item in client[name]["userline_meta"].find()] == ["format"]
 
     def test_a_server_that_is_away(self, port: int) -> None:
         visit = Visit("--port", str(port), "--store-url", f"mongodb://127.0.0.1:{free_port()}/userline?timeoutMS=300")

@@ -1,0 +1,54 @@
+"""What can be asked of the thread that reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from userline.storage.protocol import MAX_BATCH
+from userline.storage.sqlite.rows import count_users, select_page, select_users, walk_page
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from userline.storage.protocol import Unreadable
+    from userline.users.record import UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some users in order of id."""
+
+    after: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next users of a walk, and what cannot be read as one."""
+
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are."""
+
+
+Read: TypeAlias = "Sequence[str] | Page | Step | Count"
+"""A question; ids are one for the users who have them."""
+
+Found: TypeAlias = "dict[str, UserRecord]"
+Answer: TypeAlias = "Found | dict[str, UserRecord | Unreadable] | int"
+
+
+def read(connection: sqlite3.Connection, question: Read) -> Answer:
+    """Return the answer."""
+    if isinstance(question, Page):
+        return select_page(connection, question.after, question.limit)
+    if isinstance(question, Step):
+        return walk_page(connection, question.after, MAX_BATCH)
+    if isinstance(question, Count):
+        return count_users(connection)
+    return select_users(connection, question)

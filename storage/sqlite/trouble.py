@@ -1,0 +1,65 @@
+"""What is wrong with a database while a store has it open: each reason is told in the log once, and when it is over."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from userline.storage.sqlite.database import primary_code
+from userline.users.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+logger = logging.getLogger("userline.storage")
+
+DISK_FULL: Final = "the disk is full. Make room on it; it goes on by itself then."
+
+_LOOK: Final = "Look whether the disk is full or failing; it goes on by itself when the disk works."
+_DAMAGED: Final = "Stop the gateway and restore the file from a backup."
+_HINTS: Final = {
+    sqlite3.SQLITE_BUSY: "Another program keeps the file locked: end it; it goes on by itself when the lock is gone.",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_IOERR: _LOOK,
+    sqlite3.SQLITE_CANTOPEN: _LOOK,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_READONLY: "Make the file and its file system writable; it goes on by itself then.",
+}
+
+
+class Trouble:
+    """The outages of one thing that is done with a database: being read, or being written."""
+
+    def __init__(self, path: Path, what: str, thread: str) -> None:
+        self._path = path
+        self._thread = thread
+        self._what = what
+        self._told: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether the last attempt failed."""
+        return bool(self._told)
+
+    def begin(self, error: Exception | str) -> StoreUnavailable:
+        """Take note of a failure, and return what callers are told of it."""
+        reason = _reason(error)
+        if reason not in self._told:
+            self._told.add(reason)
+            failed = f"The user database failed ({self._thread})"
+            logger.error("%s. %s cannot be %s: %s", failed, self._path, self._what, reason)
+        return StoreUnavailable()
+
+    def end(self) -> None:
+        """Take note of a success."""
+        if self._told:
+            self._told.clear()
+            logger.warning("%s can be %s again.", self._path, self._what)
+
+
+def _reason(error: Exception | str) -> str:
+    if isinstance(error, sqlite3.Error):
+        if primary_code(error) == sqlite3.SQLITE_FULL:
+            return DISK_FULL
+        return f"{error} (sqlite3.{type(error).__name__}). {_HINTS.get(primary_code(error), '')}".rstrip()
+    return str(error)
