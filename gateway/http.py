@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from userline.execution.errors import format_refusal
-from userline.execution.operation import RequestRefused
+from userline.execution.operation import RequestRefused, Room
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
@@ -164,7 +164,9 @@ class GraphQLOverHTTP:
             self._take(request, len(values) - 1)
         # Prepared one by one and executed together, so that the lookups of all become one read of the store.
         prepared = [await self._prepare_item(value, request) for value in values]
-        answers = await asyncio.gather(*map(self._execute, prepared))
+        most = self._settings.max_answer_bytes
+        room = Room(most)
+        answers = await asyncio.gather(*(self._execute(each, Room(most, within=room)) for each in prepared))
         return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
     async def _prepare_item(self, value: object, request: Request) -> ObservedExecution | Answer:
@@ -223,11 +225,11 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return operation
 
-    async def _execute(self, prepared: ObservedExecution | Answer) -> Answer:
+    async def _execute(self, prepared: ObservedExecution | Answer, room: Room | None = None) -> Answer:
         if isinstance(prepared, bytes):
             return prepared
         await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
-        answer = prepared.execute()
+        answer = prepared.execute(room)
         return answer if isinstance(answer, bytes) else await answer
 
 

@@ -74,6 +74,7 @@ class Runtime:
             persisted_documents=settings.persisted_documents,
             trusted_documents=settings.trusted_documents,
             plans=settings.plans,
+            max_answer_bytes=settings.max_answer_bytes,
         )
         self.operations = ObservedEngine(self.engine, self.metrics, self.tracer)
         self.users = Users(

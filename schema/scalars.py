@@ -32,6 +32,25 @@ def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> 
     return value
 
 
+def parse_id(value: Any) -> str:
+    """Return an id that is given by a variable, exactly as it was written. Raises GraphQLError."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, float):
+        # JSON's numbers are whole only within 64 bits; what is beyond has lost digits, and so may have any other.
+        raise GraphQLError(
+            "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would not "
+            "be taken exactly as it was written: send it as a string."
+        )
+    raise GraphQLError(f"ID cannot represent value: it is neither a string nor a whole number, found: {inspect(value)}.")
+
+
+def _parse_id_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:  # noqa: ARG001 - a scalar's signature
+    return GraphQLID.coerce_input_literal(node)  # type: ignore[misc] - graphql-core's own: digits stay text
+
+
 def _refuse(_: Any) -> Any:
     raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 DEFAULT_ROLE = "default"
 
+MAX_IDS = 1000
+"""The most ids that one list of them has, in whatever is asked for."""
+
 MAX_ID_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 255
 MAX_ROLE_CHARACTERS = 255

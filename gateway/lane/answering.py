@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 from graphql import OperationType
 
+from userline.execution.operation import AnswerTooLarge
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
@@ -104,7 +105,10 @@ class Answering:
         request_id = head.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
             return Taken(request_id, self._answer_later(_Asking(known, request_id, viewer, started)))
-        begun = known.bound.begin(self._users)
+        try:
+            begun = known.bound.begin(self._users)
+        except AnswerTooLarge as refusal:
+            return Taken(request_id, self._refuse(_Asking(known, request_id, viewer, started), refusal))
         if not isinstance(begun, bytes):
             return Taken(request_id, self._wait(_Asking(known, request_id, viewer, started), begun))
         seconds = time.perf_counter() - started
@@ -122,11 +126,19 @@ class Answering:
 
     async def _answer_later(self, asking: _Asking) -> Response:
         await self._pacer.turn(EXECUTING_SECONDS)
-        begun = asking.known.bound.begin(self._users)
+        try:
+            begun = asking.known.bound.begin(self._users)
+        except AnswerTooLarge as refusal:
+            return self._refuse(asking, refusal)
         if not isinstance(begun, bytes):
             return await self._wait(asking, begun)
         self._note(asking, begun, True)
         return begun
+
+    def _refuse(self, asking: _Asking, refusal: AnswerTooLarge) -> Response:
+        response = refusal.response
+        self._note(asking, response, False)
+        return response
 
     async def _finish(self, asking: _Asking, begun: Any) -> Response:
         context = self._runtime.context(asking.request_id, asking.viewer)
