@@ -19,6 +19,7 @@ from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
+from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.metrics.recorder import UNNAMED
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription
@@ -138,8 +139,8 @@ class GraphQLOverHTTP:
         for name in ("variables", "extensions"):
             if value.get(name):
                 try:
-                    value[name] = orjson.loads(value[name])
-                except orjson.JSONDecodeError as error:
+                    value[name] = decode(value[name])
+                except JSONDecodeError as error:
                     raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
             else:
                 value.pop(name, None)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError, Undefined, ValueNode
+from graphql import GraphQLError, GraphQLID, Undefined, ValueNode
+from graphql.pyutils import inspect
 from graphql.utilities import value_from_ast_untyped
 
 Custom = NewType("Custom", dict[str, Any])
@@ -47,13 +48,14 @@ def parse_id(value: Any) -> str:
     raise GraphQLError(f"ID cannot represent value: it is neither a string nor a whole number, found: {inspect(value)}.")
 
 
-def _parse_id_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:  # noqa: ARG001 - a scalar's signature
-    return GraphQLID.coerce_input_literal(node)  # type: ignore[misc] - graphql-core's own: digits stay text
-
-
 def _refuse(_: Any) -> Any:
     raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
 
+
+# graphql-core's own ID takes a float that is whole, such as one that JSON's 18446744073709551617 has become. In literals
+# the digits stay text. A schema has the one ID that graphql-core knows, so it is that one which reads exactly.
+GraphQLID.coerce_input_value = parse_id
+GraphQLID.parse_value = parse_id  # type: ignore[method-assign]
 
 SCALARS: dict[object, Any] = {
     Custom: strawberry.scalar(

@@ -7,12 +7,12 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
 from graphql import OperationType
 
 from userline.execution.operation import AnswerTooLarge
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
+from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
 from userline.gateway.metrics.recorder import UNNAMED, code_of
@@ -164,9 +164,9 @@ class Answering:
     def _bind(self, body: bytes) -> Known | None:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""
         try:
-            request = parse_request(orjson.loads(body))
+            request = parse_request(decode(body))
             bound = self._engine.bind_known(request)
-        except (orjson.JSONDecodeError, BadUserInput):
+        except (JSONDecodeError, BadUserInput):
             return None
         if bound is None:
             return None

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
-from userline.execution.request import parse_request
+from userline.execution.request import NumberOverflows, parse_request
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
 from userline.gateway.metrics.recorder import OK, REFUSED
 from userline.gateway.observation import ObservedSubscription
@@ -222,6 +222,9 @@ class _Session:
             await self._stop(message.id)
         try:
             request = parse_request(message.payload)
+        except NumberOverflows as error:
+            await self._send(self._protocol.error(message.id, [format_refusal(error)]))
+            return
         except BadUserInput as error:
             raise Closed(CloseCode.BAD_REQUEST, error.message) from None
         most = self._runtime.settings.max_subscriptions
