@@ -21,6 +21,7 @@ from graphql import (
 from graphql.execution import create_source_event_stream, execute_root_selection_set, map_source_to_response_event
 
 from userline.execution.bounded import BoundedExecutor
+from userline.execution.bounds import find_excess
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
 from userline.execution.operation import (
     AnswerTooLarge,
@@ -143,6 +144,9 @@ class GeneralWay:
         self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
     ) -> GeneralExecution | GeneralSubscription:
         """Return the operation with the variables of the request. Raises RequestRefused."""
+        excess = find_excess(self._schema, operation, request.variables or {})
+        if excess:
+            raise RequestRefused(excess)
         try:
             executor = self._build(ast, operation, request, context)
         except RecursionError:
