@@ -7,9 +7,10 @@ from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 from userline.execution.general import GeneralSubscription
-from userline.execution.operation import RequestRefused, SubscriptionFailed
+from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time
 from userline.execution.plans.planned import PlannedSubscription
 from userline.gateway.metrics.recorder import REFUSED, code_of
+from userline.users.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -76,6 +77,11 @@ class ObservedExecution:
             return self._finish(answer)
         self._observation.end(code_of(answer))
         return answer
+
+    def out_of_time(self, seconds: float) -> Response:
+        """Return the response if it was not executed in so many seconds, and count it."""
+        self._observation.end(ErrorCode.STORE_UNAVAILABLE)
+        return out_of_time(seconds)
 
     async def _finish(self, answer: Awaitable[Response]) -> Response:
         response = await answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import OperationType
 
-from userline.execution.operation import AnswerTooLarge
+from userline.execution.operation import AnswerTooLarge, out_of_time
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
 from userline.execution.json_values import JSONDecodeError, decode
@@ -17,7 +18,7 @@ from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
 from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
-from userline.gateway.rate_limit import key_of
+from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
 from userline.resolvers.pacer import EXECUTING_SECONDS
 from userline.users.errors import BadUserInput
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from userline.gateway.lane.heads import Head
     from userline.gateway.metrics.histogram import Histogram
     from userline.gateway.runtime import Runtime
+    from userline.resolvers.fair_queue import Source
     from userline.users.viewer import Viewer
 
 _QUERY_BYTES: Final = 4096
@@ -104,7 +106,8 @@ class Answering:
         started = time.perf_counter()
         request_id = head.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            return Taken(request_id, self._answer_later(_Asking(known, request_id, viewer, started)))
+            asking = _Asking(known, request_id, viewer, started)
+            return Taken(request_id, self._answer_later(asking, source_of(viewer, scope)))
         try:
             begun = known.bound.begin(self._users)
         except AnswerTooLarge as refusal:
@@ -124,8 +127,18 @@ class Answering:
             return self._finish(asking, begun)
         return Lookup(read, asking.request_id, self._waiting, partial(self._note, asking))
 
-    async def _answer_later(self, asking: _Asking) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
+    async def _answer_later(self, asking: _Asking, source: Source) -> Response:
+        """Answer when it is its turn. What it waits is of the time that it may take."""
+        try:
+            async with asyncio.timeout(self._time_limit):
+                await self._pacer.turn(EXECUTING_SECONDS, source)
+                return await self._begin_late(asking)
+        except TimeoutError:
+            response = out_of_time(self._time_limit)
+            self._note(asking, response, False)
+            return response
+
+    async def _begin_late(self, asking: _Asking) -> Response:
         try:
             begun = asking.known.bound.begin(self._users)
         except AnswerTooLarge as refusal:
