@@ -56,7 +56,9 @@ def _excess(value: Any, graphql_type: GraphQLInputType, place: str) -> tuple[str
     if isinstance(nullable, GraphQLList):
         if isinstance(value, list) and len(value) > MAX_ENTRIES:
             return place, None, f"it must have at most {MAX_ENTRIES} entries, not {len(value)}."
-        if isinstance(value, list) and isinstance(get_nullable_type(nullable.of_type), GraphQLList | GraphQLInputObjectType):
+        if isinstance(value, list) and isinstance(
+            get_nullable_type(nullable.of_type), GraphQLList | GraphQLInputObjectType
+        ):
             found = (_excess(item, nullable.of_type, f"{place}[{number}]") for number, item in enumerate(value))
             return next((excess for excess in found if excess is not None), None)
     elif isinstance(nullable, GraphQLInputObjectType) and isinstance(value, dict):

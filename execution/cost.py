@@ -113,9 +113,7 @@ Refusals: TypeAlias = "dict[str | None, str]"
 _NOTHING = Size()
 
 
-def find_refusals(
-    document: DocumentNode, limits: OperationLimits
-) -> tuple[Refusals, dict[str | None, Counted], int]:
+def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, dict[str | None, Counted], int]:
     """Return the operations that are past a limit, those that may be with many ids, and how many operations there are."""
     definitions = document.definitions
     fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}

@@ -23,6 +23,7 @@ _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _MOST_BYTES: Final = 262_144
 """How long a text may be that is read again, which takes some times as long."""
 
+
 class Reread(dict[str, Any]):
     """An object of a text that was read again: it may have infinite numbers, which are none of JSON's."""
 

@@ -45,7 +45,9 @@ def parse_id(value: Any) -> str:
             "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would not "
             "be taken exactly as it was written: send it as a string."
         )
-    raise GraphQLError(f"ID cannot represent value: it is neither a string nor a whole number, found: {inspect(value)}.")
+    raise GraphQLError(
+        f"ID cannot represent value: it is neither a string nor a whole number, found: {inspect(value)}."
+    )
 
 
 def _refuse(_: Any) -> Any:

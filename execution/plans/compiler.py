@@ -146,7 +146,9 @@ class Compiler:
         field = root[0]
         name = _WATCHES[field.name]
         projection = self._projections.of(field, fragments, conditions)
-        return WatchStep(field, self._argument("Subscription", field, name), projection, self._most_bytes, name == "ids")
+        return WatchStep(
+            field, self._argument("Subscription", field, name), projection, self._most_bytes, name == "ids"
+        )
 
     def _argument(self, type_name: str, field: Field, name: str) -> Source:
         """Return where a required argument comes from."""

@@ -52,9 +52,7 @@ class Bound:
         """
         return self.steps.begin(self.arguments, users, room)
 
-    def finish(
-        self, begun: Any, context: Context, time_limit: float, room: Room | None = None
-    ) -> Awaitable[Response]:
+    def finish(self, begun: Any, context: Context, time_limit: float, room: Room | None = None) -> Awaitable[Response]:
         """Return what is left to be waited for. What goes wrong is in the response."""
         return self.steps.finish(begun, self.arguments, context, time_limit, room)
 

@@ -147,7 +147,10 @@ async def compare(operations: int, seed: int, *, federation: bool) -> Counter[st
     maker = Maker(chance, federation=federation)
     seen: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
-        ways = [Way(name, plans=name != "general", federation=federation) for name in ("general", "plans", "shortcut", "lane")]
+        ways = [
+            Way(name, plans=name != "general", federation=federation)
+            for name in ("general", "plans", "shortcut", "lane")
+        ]
         for way in ways:
             await stack.enter_async_context(way.runtime.running())
             assert b'"created":true' in await way.answer(ANN)

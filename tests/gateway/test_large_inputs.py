@@ -81,7 +81,9 @@ SHAPES: Final[dict[str, Callable[[], str]]] = {
     "many keys of null": lambda: many_keys("null"),
     "many keys of true": lambda: many_keys("true"),
     "one long key": lambda: '{"' + "k" * MOST + '":1}',
-    "a hundred long keys": lambda: "{" + ",".join(f'"{number}{"k" * (MOST // 100 - 20)}":1' for number in range(100)) + "}",
+    "a hundred long keys": lambda: (
+        "{" + ",".join(f'"{number}{"k" * (MOST // 100 - 20)}":1' for number in range(100)) + "}"
+    ),
     "many tokens": lambda: "{" + ",".join(f'"fcm:{number:07}":true' for number in range(MOST // 20)) + "}",
     "a long number": lambda: "9" * MOST,
 }
@@ -119,7 +121,18 @@ def paths(graphql_type: GraphQLInputType) -> Iterator[tuple[str, ...]]:
 
 
 POSITIONS: Final = list(positions())
-FIELDS: Final = ("name", "custom", "locale", "photoUrl", "role", "welcomeMessage", "email", "phone", "pushTokens", "nick")
+FIELDS: Final = (
+    "name",
+    "custom",
+    "locale",
+    "photoUrl",
+    "role",
+    "welcomeMessage",
+    "email",
+    "phone",
+    "pushTokens",
+    "nick",
+)
 
 
 def test_the_places_are_those_of_the_schema() -> None:

@@ -170,7 +170,7 @@ class Maker:
         if self._federation and odds < 0.92:
             return f"{alias}_service{directives} {{ __typename }}"
         if odds < 0.94:
-            return f"{alias}__type(name: \"User\"){directives} {{ name kind }}"
+            return f'{alias}__type(name: "User"){directives} {{ name kind }}'
         roles = f"roles{self._directives()} {{ name settings __typename }}"
         return f"{alias}app{directives} {{ {chance.choice(('id', 'a: defaultLocale', '__typename'))} {chance.choice((roles, ''))} }}"
 
@@ -183,11 +183,19 @@ class Maker:
         )
         if chance.random() < 0.6:
             given = chance.choice(
-                ("$set", "{name: $text}", '{name: "N", custom: $custom}', '{name: "N", email: [$text]}', "{locale: null}")
-                + ('{name: "N", pushTokens: $tokens}', '{name: "N", custom: {k: $text}}', '{name: 5}', "{}")
+                (
+                    "$set",
+                    "{name: $text}",
+                    '{name: "N", custom: $custom}',
+                    '{name: "N", email: [$text]}',
+                    "{locale: null}",
+                )
+                + ('{name: "N", pushTokens: $tokens}', '{name: "N", custom: {k: $text}}', "{name: 5}", "{}")
             )
             return f"{alias}setUser(id: {self._id()}, input: {given}){directives} {{ {payload} changed }}"
-        given = chance.choice(("$create", "{name: $name}", '{name: "N", custom: {a: "b"}}', '{name: "N", locale: $text}'))
+        given = chance.choice(
+            ("$create", "{name: $name}", '{name: "N", custom: {a: "b"}}', '{name: "N", locale: $text}')
+        )
         return f"{alias}createUserIfNotExists(id: {self._id()}, input: {given}){directives} {{ {payload} }}"
 
     def _subscription(self) -> str:
@@ -195,7 +203,9 @@ class Maker:
         directives = self._directives() if chance.random() < 0.2 else ""
         if chance.random() < 0.7:
             return f"{self._alias()}userChanged(id: {self._id()}){directives} {{ {self._user()} }}"
-        ids = chance.choice(('["ann"]', '"ann"', '["ann", $id]', '["ann", "nobody", 5]', '["ann", ""]', "[$given, \"ann\"]"))
+        ids = chance.choice(
+            ('["ann"]', '"ann"', '["ann", $id]', '["ann", "nobody", 5]', '["ann", ""]', '[$given, "ann"]')
+        )
         return f"{self._alias()}usersChanged(ids: {ids}){directives} {{ {self._user()} }}"
 
     def _user(self) -> str:
@@ -242,5 +252,16 @@ class Maker:
 
     def _ids(self) -> str:
         return self._chance.choice(
-            ("$ids", "$ids", "$some", "[]", '"ann"', '["ann", "nobody", 5]', "[$id, 0]", "[$given, $id]", '["ann", ""]', "$id")
+            (
+                "$ids",
+                "$ids",
+                "$some",
+                "[]",
+                '"ann"',
+                '["ann", "nobody", 5]',
+                "[$id, 0]",
+                "[$given, $id]",
+                '["ann", ""]',
+                "$id",
+            )
         )
