@@ -46,7 +46,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         executor.counted = 0
         return executor
 
-    def execute_field(  # noqa: PLR0913 - graphql-core's signature
+    def execute_field(
         self,
         parent_type: Any,
         source: Any,

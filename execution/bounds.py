@@ -1,7 +1,7 @@
 """How much a variable may have in it, looked at before any of it is coerced.
 
-graphql-core coerces every entry of a list and every field of an object, and makes an error of each that is wrong with all
-of the value in it, before anybody could say that there are too many.
+graphql-core coerces every entry of a list and every field of an object, and makes an error of each that is wrong,
+before anybody could say that there are too many.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 One walk over the document: each fragment is counted once, however often it is spread, so that the walk is linear in the
 size of the document, whatever the document expands to. The numbers are those of the expanded operation: a fragment that
-is spread twice counts twice. How many ids a list of them has is counted, too, where the document says it; where a variable
-does, ``Counted.refusal`` tells for each request. What is asked of the schema itself (``__schema`` and ``__type``) is deep and wide by its
-nature; it is counted apart and has limits of its own.
+is spread twice counts twice. How many ids a list of them has is counted, too, where the document says it; where a
+variable does, ``Counted.refusal`` tells for each request. What is asked of the schema itself (``__schema`` and
+``__type``) is deep and wide by its nature; it is counted apart and has limits of its own.
 """
 
 from __future__ import annotations
@@ -99,10 +99,8 @@ class Counted(NamedTuple):
         cost = self.cost
         for name, lists in self.lists.items():
             value = variables.get(name, Undefined)
-            if value is Undefined:
-                ids = self.defaults.get(name, 0)
-            else:
-                ids = len(value) if isinstance(value, list) else 1
+            given = len(value) if isinstance(value, list) else 1
+            ids = self.defaults.get(name, 0) if value is Undefined else given
             cost += lists * _cost_of_ids(min(ids, MAX_IDS))  # a longer list is refused for its length
         return _too_much("costs", "", cost, most) if cost > most else None
 
@@ -114,7 +112,7 @@ _NOTHING = Size()
 
 
 def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, dict[str | None, Counted], int]:
-    """Return the operations that are past a limit, those that may be with many ids, and how many operations there are."""
+    """Return the operations that are past a limit, those that may be with many ids, and how many there are in all."""
     definitions = document.definitions
     fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
     operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]

@@ -1,7 +1,7 @@
 """JSON as every door reads it: numbers are exact, or can be told to be not.
 
-orjson is fast, and strict in two ways that do not fit: it refuses all of a text for one number that overflows, which may
-be in one operation of a batch, and it reads -0 as 0, which is another id. Texts with such a number are read again.
+orjson is fast, and has two ways that do not fit: it refuses all of a text for one number that overflows, which may be
+in one operation of a batch, and it reads -0 as 0, which is another id. Texts with such a number are read again.
 """
 
 from __future__ import annotations

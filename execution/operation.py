@@ -54,7 +54,7 @@ class AnswerTooLarge(OperationTooComplex):
 
 
 class Room:
-    """How many bytes an answer may still have, alone or ``within`` the room of others, such as those of an HTTP batch."""
+    """How many bytes an answer may still have, alone or ``within`` the room that others have, too, as in a batch."""
 
     __slots__ = ("_taken", "_within", "most")
 

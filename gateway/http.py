@@ -14,12 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from userline.execution.errors import format_refusal
+from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import RequestRefused, Room, out_of_time
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
-from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.metrics.recorder import REFUSED, UNNAMED
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription

@@ -20,8 +20,8 @@ from userline.users.errors import (
     StoreUnavailable,
     UserSyncDisabled,
 )
-from userline.users.rules import MAX_IDS
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
+from userline.users.rules import MAX_IDS
 from userline.users.viewer import ClientUserSyncing, check_may_write
 
 if TYPE_CHECKING:

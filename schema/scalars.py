@@ -42,19 +42,17 @@ def parse_id(value: Any) -> str:
     if isinstance(value, float):
         # JSON's numbers are whole only within 64 bits; what is beyond has lost digits, and so may have any other.
         raise GraphQLError(
-            "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would not "
-            "be taken exactly as it was written: send it as a string."
+            "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would "
+            "not be taken exactly as it was written: send it as a string."
         )
-    raise GraphQLError(
-        f"ID cannot represent value: it is neither a string nor a whole number, found: {inspect(value)}."
-    )
+    raise GraphQLError(f"ID cannot represent value: neither a string nor a whole number, found: {inspect(value)}.")
 
 
 def _refuse(_: Any) -> Any:
     raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
 
 
-# graphql-core's own ID takes a float that is whole, such as one that JSON's 18446744073709551617 has become. In literals
+# graphql-core's own ID takes a float that is whole, such as what JSON's 18446744073709551617 becomes. In literals
 # the digits stay text. A schema has the one ID that graphql-core knows, so it is that one which reads exactly.
 GraphQLID.coerce_input_value = parse_id
 GraphQLID.parse_value = parse_id  # type: ignore[method-assign]

@@ -110,7 +110,7 @@ class MutationSteps:
     def look_up(self, _: Any, __: Users) -> None:
         """Begin nothing: a mutation is more than a user to be read."""
 
-    async def finish(  # noqa: PLR0913 - what was begun, and how it may end
+    async def finish(
         self, _: Any, arguments: Any, context: Context, time_limit: float, room: Room | None = None
     ) -> Response:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""

@@ -170,7 +170,7 @@ class QuerySteps:
             return None  # ``finish`` says why
         return UserRead(self._only, self._ends, future, self._most)
 
-    async def finish(  # noqa: PLR0913 - what was begun, and how it may end
+    async def finish(
         self,
         parts: list[bytes | None],
         arguments: Any,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import OperationType
 
+from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import AnswerTooLarge, out_of_time
 from userline.execution.request import parse_request
 from userline.gateway.browsers import BrowserRules
-from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
 from userline.gateway.metrics.recorder import UNNAMED, code_of

@@ -126,7 +126,7 @@ class Frames:
         self._frame = b""
 
     def of(self, step: WatchStep, snapshot: UserSnapshot | None, prefix: bytes) -> bytes:
-        """Return the frame with this snapshot. ``prefix`` is what is before it in the message. Raises AnswerTooLarge."""
+        """Return the frame with this snapshot, which ``prefix`` begins. Raises AnswerTooLarge."""
         if step is not self._step or snapshot is not self._snapshot:
             self._shared = step.encode(snapshot) + b"}"
             self._step, self._snapshot, self._prefix = step, snapshot, None

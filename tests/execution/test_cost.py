@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from graphql import get_introspection_query, parse
@@ -14,6 +15,9 @@ from tests.support.attacks import DOCUMENTS, INTROSPECTION, fragment_dag
 from userline.execution.cost import OperationLimits, find_refusals
 from userline.execution.documents import DocumentCache
 from userline.schema.sdl import make_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMITS = OperationLimits()
 SCHEMA = make_schema()._schema
@@ -25,7 +29,7 @@ def refusal(text: str, limits: OperationLimits = LIMITS) -> str | None:
     return next(iter(refusals.values()), None)
 
 
-def refusal_with(text: str, **variables: object) -> str | None:
+def refusal_with(text: str, **variables: Any) -> str | None:
     """Return why an operation is refused with these variables."""
     refusals, counted, _ = find_refusals(parse(text), LIMITS)
     return next(iter(refusals.values()), None) or next(
@@ -101,7 +105,7 @@ def test_each_limit(fits: str, exceeds: str, message: str | None) -> None:
     )
 
 
-IDS_BY = {
+IDS_BY: dict[str, Callable[[str, str, int], tuple[str, dict[str, Any]]]] = {
     "literals": lambda field, argument, number: (f"{field}({argument}: [{'5 ' * number}])", {}),
     "a variable": lambda field, argument, number: (f"{field}({argument}: $v)", {"v": [5] * number}),
     "duplicates": lambda field, argument, number: (f"{field}({argument}: $v)", {"v": ["a"] * number}),
@@ -142,7 +146,8 @@ def test_many_ids_cost_more(by: str, field: str, argument: str, kind: str, shape
 
 def test_what_is_given_in_place_of_a_list_counts_as_one() -> None:
     text = "query($v: [ID!]! = 5) { " + " ".join(f"a{n}: users(ids: $v) {{ id }}" for n in range(9)) + " }"
-    for value in ("ann", 5, None, {}, [], [[1]] * 400):
+    values: list[Any] = ["ann", 5, None, {}, [], [[1]] * 400]
+    for value in values:
         assert refusal_with(text, v=value) is None
     assert refusal_with(text) is None
     assert refusal_with(text, v=[[1]] * 1000) is not None

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-
 from tests.support.operations import Maker, Operation
 from tests.support.stores import MemoryStore
+
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
@@ -73,8 +73,8 @@ class Way:
         """Return the body of the answer to a request."""
         if self._lane is not None:
             head = (
-                b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-request-id: same-for-all\r\n"
-                b"content-length: %d\r\n\r\n" % len(body)
+                b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                b"x-request-id: same-for-all\r\ncontent-length: %d\r\n\r\n" % len(body)
             )
             taken = self._lane.take(head + body, 0, ("127.0.0.1", 1), [])
             if taken is not None:

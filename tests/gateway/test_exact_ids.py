@@ -15,8 +15,8 @@ from tests.clients.wire import LEGACY, TRANSPORT, open_wire
 from tests.support.gateway import RunningGateway
 
 from userline.execution.json_values import decode
-from userline.users.patch import parse_id
 from userline.users.errors import BadUserInput
+from userline.users.patch import parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -81,16 +81,14 @@ SHAPES: Final[dict[str, Callable[[], str]]] = {
     "many keys of null": lambda: many_keys("null"),
     "many keys of true": lambda: many_keys("true"),
     "one long key": lambda: '{"' + "k" * MOST + '":1}',
-    "a hundred long keys": lambda: (
-        "{" + ",".join(f'"{number}{"k" * (MOST // 100 - 20)}":1' for number in range(100)) + "}"
-    ),
+    "a hundred long keys": lambda: "{" + ",".join(f'"{n}{"k" * (MOST // 100 - 20)}":1' for n in range(100)) + "}",
     "many tokens": lambda: "{" + ",".join(f'"fcm:{number:07}":true' for number in range(MOST // 20)) + "}",
     "a long number": lambda: "9" * MOST,
 }
 
 
 def positions() -> Iterator[tuple[str, str, str]]:
-    """Yield every place of an input: its name, an operation with a variable ``v``, and the variables around its value."""
+    """Yield every place of an input: its name, an operation with a variable ``v``, and the JSON of its variables."""
     for kind, root in (("query", SCHEMA.query_type), ("mutation", SCHEMA.mutation_type)):
         assert isinstance(root, GraphQLObjectType)
         for name, field in root.fields.items():
@@ -145,7 +143,7 @@ class Door:
     """The application, as a server calls it, and the time that it takes."""
 
     def __init__(self, app: Any) -> None:
-        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=None)
+        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=300)
 
     async def seconds(self, method: str, path: str, body: bytes) -> float:
         """Return the least of two tries, because the machine may do other things meanwhile."""

@@ -12,7 +12,7 @@ from tests.clients.wire import LEGACY, TRANSPORT, open_wire
 if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
-NOTHING: Final = {"data": {}}
+NOTHING: Final[dict[str, Any]] = {"data": {}}
 _WRITE: Final = 'setUser(id: "unwritten", input: {name: "N"})'
 ROOTS: Final = {
     "mutation": ("__typename %s", _WRITE + " %s { created }", "a: " + _WRITE + " %s { created } __typename %s"),
@@ -41,14 +41,9 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
             made.append((kind, f"{head} {{ {body} }}{fragment}", {"yes": True, "no": False}))
         for out in OUT[2:4]:
             name, value = ("$yes", True) if "$yes" in out else ("$no", False)
-            root = roots[1].replace("%s", "")
-            made.append(
-                (
-                    kind,
-                    f"{kind}({name}: Boolean = {json.dumps(value)}) {{ ...F {out} }} fragment F on {kind.capitalize()} {{ {root} }}",
-                    {},
-                )
-            )
+            head = f"{kind}({name}: Boolean = {json.dumps(value)})"
+            fragment = f"fragment F on {kind.capitalize()} {{ {roots[1].replace('%s', '')} }}"
+            made.append((kind, f"{head} {{ ...F {out} }} {fragment}", {}))
     return made
 
 

@@ -90,7 +90,7 @@ class Maker:
             values["extra"] = chance.choice(ODD)
         return values
 
-    def _value(self, name: str) -> Any:
+    def _value(self, name: str) -> Any:  # noqa: PLR0911 - one for each type
         chance = self._chance
         match name:
             case "id" | "maybe" | "given":
@@ -171,8 +171,8 @@ class Maker:
             return f"{alias}_service{directives} {{ __typename }}"
         if odds < 0.94:
             return f'{alias}__type(name: "User"){directives} {{ name kind }}'
-        roles = f"roles{self._directives()} {{ name settings __typename }}"
-        return f"{alias}app{directives} {{ {chance.choice(('id', 'a: defaultLocale', '__typename'))} {chance.choice((roles, ''))} }}"
+        roles = chance.choice((f"roles{self._directives()} {{ name settings __typename }}", ""))
+        return f"{alias}app{directives} {{ {chance.choice(('id', 'a: defaultLocale', '__typename'))} {roles} }}"
 
     def _mutation(self) -> str:
         chance = self._chance
@@ -189,8 +189,11 @@ class Maker:
                     '{name: "N", custom: $custom}',
                     '{name: "N", email: [$text]}',
                     "{locale: null}",
+                    '{name: "N", pushTokens: $tokens}',
+                    '{name: "N", custom: {k: $text}}',
+                    "{name: 5}",
+                    "{}",
                 )
-                + ('{name: "N", pushTokens: $tokens}', '{name: "N", custom: {k: $text}}', "{name: 5}", "{}")
             )
             return f"{alias}setUser(id: {self._id()}, input: {given}){directives} {{ {payload} changed }}"
         given = chance.choice(
@@ -241,10 +244,8 @@ class Maker:
         chance = self._chance
         if chance.random() < 0.75:
             return ""
-        made = []
-        for name in chance.choice((("skip",), ("include",), ("include",), ("skip", "include"))):
-            made.append(f" @{name}(if: {chance.choice(('true', 'false', '$yes', '$no', '$yes'))})")
-        return "".join(made)
+        names = chance.choice((("skip",), ("include",), ("include",), ("skip", "include")))
+        return "".join(f" @{name}(if: {chance.choice(('true', 'false', '$yes', '$no', '$yes'))})" for name in names)
 
     def _id(self) -> str:
         literals = ('"ann"', '"nobody"', '""', "0", "5", "18446744073709551617", '"bob"')
