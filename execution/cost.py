@@ -2,19 +2,32 @@
 
 One walk over the document: each fragment is counted once, however often it is spread, so that the walk is linear in the
 size of the document, whatever the document expands to. The numbers are those of the expanded operation: a fragment that
-is spread twice counts twice. What is asked of the schema itself (``__schema`` and ``__type``) is deep and wide by its
-nature; it is counted apart and has limits of its own.
+is spread twice counts twice. How many ids a list of them has is counted, too, where the document says it; where a
+variable does, ``Counted.refusal`` tells for each request. What is asked of the schema itself (``__schema`` and
+``__type``) is deep and wide by its nature; it is counted apart and has limits of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    Undefined,
+    VariableNode,
+)
+
+from userline.users.rules import MAX_IDS
 
 if TYPE_CHECKING:
-    from graphql import DocumentNode, SelectionSetNode
+    from collections.abc import Mapping
+
+    from graphql import DocumentNode, SelectionSetNode, ValueNode
 
 _INTROSPECTION: Final = ("__schema", "__type")
 
@@ -28,7 +41,13 @@ _WEIGHTS: Final = {
     "_entities": 100,
     "userOnlineChanged": 10,
 }
-"""What a field of a root costs; every other field costs 1. With many ids the weight is fixed: they are limited."""
+"""What a field of a root costs; every other field costs 1. With many ids it is more: see ``_cost_of_ids``."""
+
+_LISTS: Final = {"users": "ids", "usersChanged": "ids", "_entities": "representations"}
+"""The fields of a root that take many ids, with the argument that has them."""
+
+_IDS_FOR_1: Final = 4
+"""So many ids cost 1, where that is more than the weight of the field."""
 
 _LENGTHS: Final = {
     "types": 30.0,
@@ -62,6 +81,28 @@ class Size(NamedTuple):
     cost: int = 0
     introspection_depth: int = 0
     introspection_cost: float = 0.0
+    lists: Mapping[str, int] = {}
+    """How many lists of ids each variable gives, whose length is known only with a request."""
+
+
+class Counted(NamedTuple):
+    """An operation that may cost too much with the lists of ids that it is given by variables."""
+
+    cost: int
+    """What it costs without many ids."""
+    lists: Mapping[str, int]
+    defaults: Mapping[str, int]
+    """How many ids there are in the default of a variable."""
+
+    def refusal(self, variables: Mapping[str, Any], most: int) -> str | None:
+        """Return the sentence that says so if it costs too much with these variables."""
+        cost = self.cost
+        for name, lists in self.lists.items():
+            value = variables.get(name, Undefined)
+            given = len(value) if isinstance(value, list) else 1
+            ids = self.defaults.get(name, 0) if value is Undefined else given
+            cost += lists * _cost_of_ids(min(ids, MAX_IDS))  # a longer list is refused for its length
+        return _too_much("costs", "", cost, most) if cost > most else None
 
 
 Refusals: TypeAlias = "dict[str | None, str]"
@@ -70,18 +111,40 @@ Refusals: TypeAlias = "dict[str | None, str]"
 _NOTHING = Size()
 
 
-def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, int]:
-    """Return the operations that are past a limit, and how many operations there are."""
+def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, dict[str | None, Counted], int]:
+    """Return the operations that are past a limit, those that may be with many ids, and how many there are in all."""
     definitions = document.definitions
     fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
     operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
     walk = _Walk(fragments)
     refusals: Refusals = {}
+    counted: dict[str | None, Counted] = {}
     for operation in operations:
-        refusal = _refusal(walk.measure(operation), limits)
+        size = walk.measure(operation)
+        name = operation.name.value if operation.name else None
+        refusal = _refusal(size, limits)
         if refusal is not None:
-            refusals[operation.name.value if operation.name else None] = refusal
-    return refusals, len(operations)
+            refusals[name] = refusal
+        elif size.cost + sum(size.lists.values()) * _cost_of_ids(MAX_IDS) > limits.cost:
+            counted[name] = Counted(size.cost, size.lists, _ids_in_defaults(operation))
+    return refusals, counted, len(operations)
+
+
+def _cost_of_ids(number: int) -> int:
+    """Return what so many ids cost beside the weight of their field."""
+    return max(0, number // _IDS_FOR_1 - _WEIGHTS["users"])
+
+
+def _ids_in_defaults(operation: OperationDefinitionNode) -> dict[str, int]:
+    return {
+        definition.variable.name.value: _length(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+
+
+def _length(value: ValueNode) -> int:
+    return len(value.values) if isinstance(value, ListValueNode) else 1
 
 
 def _refusal(size: Size, limits: OperationLimits) -> str | None:
@@ -95,8 +158,12 @@ def _refusal(size: Size, limits: OperationLimits) -> str | None:
         ("asks for the schema at a cost of", "", int(size.introspection_cost), limits.introspection_cost),
     ):
         if number > most:
-            return f"The operation {what} {_shown(number)}{unit}; the limit is {most}."
+            return _too_much(what, unit, number, most)
     return None
+
+
+def _too_much(what: str, unit: str, number: int, most: int) -> str:
+    return f"The operation {what} {_shown(number)}{unit}; the limit is {most}."
 
 
 def _shown(number: int) -> str:
@@ -119,6 +186,7 @@ class _Walk:
     def _selections(self, selection_set: SelectionSetNode, *, root: bool, introspection: bool) -> Size:
         depth = aliases = directives = root_fields = cost = introspection_depth = 0
         introspection_cost = 0.0
+        lists: dict[str, int] = {}
         for node in selection_set.selections:
             directives += len(node.directives or ())
             if isinstance(node, FieldNode):
@@ -134,7 +202,9 @@ class _Walk:
             cost += part.cost
             introspection_depth = max(introspection_depth, part.introspection_depth)
             introspection_cost += part.introspection_cost
-        return Size(depth, aliases, directives, root_fields, cost, introspection_depth, introspection_cost)
+            for name, number in part.lists.items():
+                lists[name] = lists.get(name, 0) + number
+        return Size(depth, aliases, directives, root_fields, cost, introspection_depth, introspection_cost, lists)
 
     def _field(self, node: FieldNode, *, root: bool, introspection: bool) -> Size:
         name = node.name.value
@@ -147,6 +217,15 @@ class _Walk:
             cost = 1.0 + _LENGTHS.get(name, 1.0) * below.introspection_cost
             return Size(0, aliases, below.directives, int(root), 0, 1 + below.introspection_depth, cost)
         cost = below.cost + (_WEIGHTS.get(name, 1) if root else 1)
+        lists: dict[str, int] = {}
+        if root and name in _LISTS:
+            for argument in node.arguments or ():
+                if argument.name.value != _LISTS[name]:
+                    continue
+                if isinstance(argument.value, VariableNode):
+                    lists[argument.value.name.value] = 1
+                else:
+                    cost += _cost_of_ids(_length(argument.value))
         return Size(
             1 + below.depth,
             aliases,
@@ -155,6 +234,7 @@ class _Walk:
             cost,
             below.introspection_depth,
             below.introspection_cost,
+            lists,
         )
 
     def _fragment(self, name: str, *, root: bool, introspection: bool) -> Size:

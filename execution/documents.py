@@ -29,7 +29,7 @@ from userline.users.errors import ErrorCode, OperationTooComplex
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from userline.execution.cost import Refusals
+    from userline.execution.cost import Counted, Refusals
     from userline.execution.errors import FormattedError
     from userline.execution.plans.plan import Plan
 
@@ -59,6 +59,8 @@ class Document:
     errors: list[FormattedError] = field(default_factory=list)
     refusals: Refusals = field(default_factory=dict)
     """The operations that are past a limit, by name, with the sentence that says so."""
+    counted: dict[str | None, Counted] = field(default_factory=dict)
+    """Those that may cost too much with many ids in their variables."""
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     plans: dict[str | None, Plan | None] = field(default_factory=dict)
     """The plans of the operations by the names they were asked for with. None: the operation is not simple enough."""
@@ -143,7 +145,7 @@ class DocumentCache:
             if "Parsing aborted" in error.message:
                 return _refused(f"The document has more than {self._max_tokens} tokens, which is the limit.")
             return Document(errors=[format_request_error(error, ErrorCode.GRAPHQL_PARSE_FAILED)])
-        refusals, operations = find_refusals(ast, self._limits)
+        refusals, counted, operations = find_refusals(ast, self._limits)
         if refusals and len(refusals) == operations:
             return _refused(next(iter(refusals.values())))
         errors = validate(
@@ -167,6 +169,7 @@ class DocumentCache:
                 if isinstance(definition, OperationDefinitionNode)
             },
             refusals=refusals,
+            counted=counted,
             fragments={
                 definition.name.value: definition
                 for definition in ast.definitions

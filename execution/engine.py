@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graphql import GraphQLError
 
+from userline.execution.cost import OperationLimits
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
 from userline.execution.general import GeneralExecution, GeneralSubscription, GeneralWay
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import strawberry
     from graphql import GraphQLSchema, OperationDefinitionNode
 
-    from userline.execution.cost import OperationLimits
+    from userline.execution.cost import Counted
     from userline.execution.documents import Document
     from userline.execution.plans.plan import Plan
     from userline.execution.request import GraphQLRequest
@@ -62,9 +63,11 @@ class Engine:
         persisted_documents: int = 1000,
         trusted_documents: Path | None = None,
         plans: bool = True,
+        max_answer_bytes: int = 8_388_608,
     ) -> None:
         core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
         self.time_limit = time_limit
+        self._limits = limits or OperationLimits()
         self.documents = DocumentCache(
             core_schema,
             capacity=document_cache,
@@ -72,7 +75,7 @@ class Engine:
             max_characters=max_document_characters,
             max_tokens=max_document_tokens,
             introspection=introspection,
-            limits=limits,
+            limits=self._limits,
         )
         self.texts: DocumentTexts = (
             TrustedDocuments.of(trusted_documents, self.documents)
@@ -80,8 +83,10 @@ class Engine:
             else PersistedDocuments(persisted_documents)
         )
         self.pacer = Pacer()
-        self._general = GeneralWay(schema, time_limit=time_limit, hide_suggestions=not introspection)
-        self._compiler = Compiler(core_schema, app) if plans else None
+        self._general = GeneralWay(
+            schema, time_limit=time_limit, most_bytes=max_answer_bytes, hide_suggestions=not introspection
+        )
+        self._compiler = Compiler(core_schema, app, max_answer_bytes) if plans else None
 
     def prepare(self, request: GraphQLRequest, context: Context) -> Execution | Subscription:
         """Return the operation that the request asks for. Raises RequestRefused."""
@@ -94,7 +99,8 @@ class Engine:
             raise RequestRefused(document.errors)
         self.texts.keep(request)
         operation = _choose(document.operations, request.operation_name)
-        refusal = document.refusals.get(operation.name.value if operation.name else None)
+        name = operation.name.value if operation.name else None
+        refusal = document.refusals.get(name) or self._refusal(document.counted.get(name), request)
         if refusal is not None:
             raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
         plan = self._plan(document, operation, request.operation_name)
@@ -120,8 +126,19 @@ class Engine:
             return None
         document = self.documents.known(text)
         plan = document.plans.get(request.operation_name) if document else None
-        bound = plan.bind(request.variables) if plan else None
+        if document is None or plan is None:
+            return None
+        if document.counted:
+            operation = _choose(document.operations, request.operation_name)
+            name = operation.name.value if operation.name else None
+            if self._refusal(document.counted.get(name), request) is not None:
+                return None  # ``prepare`` says why
+        bound = plan.bind(request.variables)
         return KnownOperation(bound, text) if isinstance(bound, Bound) else None
+
+    def _refusal(self, counted: Counted | None, request: GraphQLRequest) -> str | None:
+        """Return why an operation with the variables of the request costs too much, or None if it does not."""
+        return None if counted is None else counted.refusal(request.variables or {}, self._limits.cost)
 
     def _plan(self, document: Document, operation: OperationDefinitionNode, asked_as: str | None) -> Plan | None:
         """Return the plan of an operation, compiled once, or None if it has none."""

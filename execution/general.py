@@ -20,8 +20,17 @@ from graphql import (
 )
 from graphql.execution import create_source_event_stream, execute_root_selection_set, map_source_to_response_event
 
+from userline.execution.bounded import BoundedExecutor
+from userline.execution.bounds import find_excess
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
-from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time, respond
+from userline.execution.operation import (
+    AnswerTooLarge,
+    RequestRefused,
+    Room,
+    SubscriptionFailed,
+    out_of_time,
+    respond,
+)
 from userline.users.errors import BadUserInput, ErrorCode, Problem, UserlineError
 
 if TYPE_CHECKING:
@@ -29,7 +38,6 @@ if TYPE_CHECKING:
 
     import strawberry
     from graphql import DocumentNode, GraphQLInputType, GraphQLSchema, OperationDefinitionNode
-    from graphql.execution import Executor
 
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
@@ -52,12 +60,17 @@ class GeneralExecution:
     """A query or mutation that graphql-core executes."""
 
     type: OperationType
-    executor: Executor[Any]
+    executor: BoundedExecutor
     context: Context
     time_limit: float
 
-    def execute(self) -> Response | Awaitable[Response]:
-        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
+    def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
+
+        Without ``room`` for its answer there is that of one answer.
+        """
+        if room is not None:
+            self.executor.room = room
         try:
             result = execute_root_selection_set(self.executor)
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
@@ -74,9 +87,13 @@ class GeneralExecution:
             return self._failed(error)
 
     def _respond(self, result: ExecutionResult) -> Response:
-        return _respond(result, self.context)
+        response = _respond(result, self.context)
+        self.executor.count(len(response) - self.executor.counted)  # what was not counted while it was made
+        return response
 
     def _failed(self, error: Exception) -> Response:
+        if isinstance(error, AnswerTooLarge):
+            return error.response
         return respond(None, [mask(error, self.context.request_id)])
 
 
@@ -84,7 +101,7 @@ class GeneralExecution:
 class GeneralSubscription:
     """A subscription that graphql-core executes."""
 
-    executor: Executor[Any]
+    executor: BoundedExecutor
     context: Context
 
     async def events(self) -> AsyncGenerator[Response, None]:
@@ -97,7 +114,9 @@ class GeneralSubscription:
             if not isinstance(stream, ExecutionResult):
                 async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
                     async for result in results:
-                        yield _respond(result, self.context)
+                        response = _respond(result, self.context)
+                        Room(self.executor.room.most).take(len(response))
+                        yield response
                 return
         except UserlineError as error:
             raise SubscriptionFailed([format_refusal(error)]) from None
@@ -113,8 +132,10 @@ def _respond(result: ExecutionResult, context: Context) -> Response:
 class GeneralWay:
     """Prepares operations of one schema for graphql-core."""
 
-    def __init__(self, schema: strawberry.Schema, *, time_limit: float, hide_suggestions: bool) -> None:
-        self._executor_class = schema.execution_context_class
+    def __init__(
+        self, schema: strawberry.Schema, *, time_limit: float, most_bytes: int, hide_suggestions: bool
+    ) -> None:
+        self._most_bytes = most_bytes
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
         self._time_limit = time_limit
         self._hide_suggestions = hide_suggestions
@@ -123,6 +144,9 @@ class GeneralWay:
         self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
     ) -> GeneralExecution | GeneralSubscription:
         """Return the operation with the variables of the request. Raises RequestRefused."""
+        excess = find_excess(self._schema, operation, request.variables or {})
+        if excess:
+            raise RequestRefused(excess)
         try:
             executor = self._build(ast, operation, request, context)
         except RecursionError:
@@ -133,8 +157,8 @@ class GeneralWay:
 
     def _build(
         self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
-    ) -> Executor[Any]:
-        executor = self._executor_class.build(
+    ) -> BoundedExecutor:
+        executor = BoundedExecutor.build(
             self._schema,
             ast,
             context_value=context,
@@ -147,7 +171,9 @@ class GeneralWay:
                 self._schema, operation, request.variables or {}, hide_suggestions=self._hide_suggestions
             )
             raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
-        return executor
+        bounded = cast("BoundedExecutor", executor)
+        bounded.room = Room(self._most_bytes)
+        return bounded
 
 
 def _bad_variables(

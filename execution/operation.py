@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from userline.execution.errors import format_refusal
-from userline.users.errors import StoreUnavailable
+from userline.users.errors import OperationTooComplex, StoreUnavailable
 
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
@@ -35,6 +35,51 @@ class SubscriptionFailed(Exception):
     def __init__(self, errors: list[FormattedError]) -> None:
         super().__init__(errors)
         self.errors = errors
+
+
+class AnswerTooLarge(OperationTooComplex):
+    """The answer would be larger than answers may be. It is raised before the answer is made."""
+
+    def __init__(self, most: int, *, writes: bool = False) -> None:
+        done = " Writes of it may be done; all of them are safe to repeat." if writes else ""
+        super().__init__(
+            f"The answer would be larger than {most} bytes, which is the limit of an answer and of a whole batch "
+            f"(USERLINE_MAX_ANSWER_BYTES). Ask for fewer users or fields at a time.{done}"
+        )
+
+    @property
+    def response(self) -> Response:
+        """The response."""
+        return respond(None, [format_refusal(self)])
+
+
+class Room:
+    """How many bytes an answer may still have, alone or ``within`` the room that others have, too, as in a batch."""
+
+    __slots__ = ("_taken", "_within", "most")
+
+    def __init__(self, most: int, within: Room | None = None) -> None:
+        self.most = most
+        self._within = within
+        self._taken = 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes there is room for."""
+        left = self.most - self._taken
+        return left if self._within is None else min(left, self._within.left)
+
+    def take(self, number: int, *, writes: bool = False) -> None:
+        """Count what has been made of the answer. Raises AnswerTooLarge; then all is given back."""
+        self._count(number)
+        if self.left < 0:
+            self._count(-self._taken)
+            raise AnswerTooLarge(self.most, writes=writes)
+
+    def _count(self, number: int) -> None:
+        self._taken += number
+        if self._within is not None:
+            self._within._count(number)  # noqa: SLF001 - its own kind
 
 
 def respond(data: Any, errors: list[FormattedError]) -> Response:

@@ -9,7 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from userline.execution.json_values import Reread, find_overflow
 from userline.users.errors import BadUserInput, Problem
+
+_LONGEST_PLACE = 200
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -25,8 +28,20 @@ class GraphQLRequest:
     """The SHA-256 hash of the document, in hexadecimal digits. With it, ``query`` may be empty."""
 
 
+class NumberOverflows(BadUserInput):
+    """A request has a number that is larger than any number is."""
+
+    def __init__(self, place: str) -> None:
+        field = re.split(r"[.\[]", place, maxsplit=1)[0]
+        super().__init__([Problem(field, f"{place[:_LONGEST_PLACE]} is a number that overflows.")])
+
+
 def parse_request(value: object) -> GraphQLRequest:
     """Return the request in a decoded JSON value. Raises BadUserInput with all that is wrong with it."""
+    if isinstance(value, Reread):
+        place = find_overflow(value, "")
+        if place is not None:
+            raise NumberOverflows(place)
     if not isinstance(value, dict):
         raise BadUserInput([Problem("body", 'A GraphQL request must be a JSON object such as {"query": "{ … }"}.')])
     problems = []

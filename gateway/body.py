@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ async def read_json(request: Request, most: int) -> Any:
     check_content_type(request.headers.get("content-type"))
     body = await _read(request, most)
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return decode(body)
+    except JSONDecodeError as error:
         raise BodyRefused(400, "body", f"The body is not valid JSON: {error}") from None
 
 

@@ -14,19 +14,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from userline.execution.errors import format_refusal
-from userline.execution.operation import RequestRefused
+from userline.execution.json_values import JSONDecodeError, decode
+from userline.execution.operation import RequestRefused, Room, out_of_time
 from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
-from userline.gateway.metrics.recorder import UNNAMED
+from userline.gateway.metrics.recorder import REFUSED, UNNAMED
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription
-from userline.gateway.rate_limit import address_of, key_of
+from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
 from userline.gateway.streaming.stream import UNBUFFERED, Stream
-from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.users.errors import BadUserInput, Problem, RateLimited, StoreUnavailable, Unauthenticated
+from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS, SOURCE
+from userline.users.errors import BadUserInput, ErrorCode, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -112,6 +113,7 @@ class GraphQLOverHTTP:
         except StoreUnavailable as error:
             raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
         request.scope["state"]["viewer"] = viewer
+        SOURCE.set(source_of(viewer, request.scope))
         self._take(request)
 
     def _take(self, request: Request, operations: int = 1) -> None:
@@ -138,8 +140,8 @@ class GraphQLOverHTTP:
         for name in ("variables", "extensions"):
             if value.get(name):
                 try:
-                    value[name] = orjson.loads(value[name])
-                except orjson.JSONDecodeError as error:
+                    value[name] = decode(value[name])
+                except JSONDecodeError as error:
                     raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
             else:
                 value.pop(name, None)
@@ -164,7 +166,9 @@ class GraphQLOverHTTP:
             self._take(request, len(values) - 1)
         # Prepared one by one and executed together, so that the lookups of all become one read of the store.
         prepared = [await self._prepare_item(value, request) for value in values]
-        answers = await asyncio.gather(*map(self._execute, prepared))
+        most = self._settings.max_answer_bytes
+        room = Room(most)
+        answers = await asyncio.gather(*(self._execute(each, request, Room(most, within=room)) for each in prepared))
         return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
     async def _prepare_item(self, value: object, request: Request) -> ObservedExecution | Answer:
@@ -183,7 +187,7 @@ class GraphQLOverHTTP:
         prepared = await self._prepare(wanted, request, queries_only=queries_only)
         if isinstance(prepared, ObservedSubscription):
             return self._stream(prepared, request, media_type)
-        answer = await self._execute(prepared)
+        answer = await self._execute(prepared, request)
         if media_type == EVENT_STREAM:
             return _respond(EventStream().whole(answer), EVENT_STREAM, 200, UNBUFFERED)
         return _respond(answer, media_type, _status(media_type, executed=not isinstance(prepared, bytes)))
@@ -211,7 +215,11 @@ class GraphQLOverHTTP:
         """Return the operation, or the response if it cannot be executed."""
         state = request.scope["state"]
         context = self._runtime.context(state["request_id"], state["viewer"])
-        await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
+        try:
+            await self._turn(PREPARING_SECONDS, state)
+        except TimeoutError:
+            self._runtime.metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, self._settings.operation_seconds)
+            return out_of_time(self._settings.operation_seconds)
         try:
             operation = self._runtime.operations.prepare(wanted, context)
         except RequestRefused as refused:
@@ -223,12 +231,40 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return operation
 
-    async def _execute(self, prepared: ObservedExecution | Answer) -> Answer:
+    async def _execute(
+        self, prepared: ObservedExecution | Answer, request: Request, room: Room | None = None
+    ) -> Answer:
         if isinstance(prepared, bytes):
             return prepared
-        await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
-        answer = prepared.execute()
+        if not self._runtime.engine.pacer.has_turn(EXECUTING_SECONDS):
+            return await self._execute_later(prepared, request, room)
+        answer = prepared.execute(room)
         return answer if isinstance(answer, bytes) else await answer
+
+    async def _execute_later(self, prepared: ObservedExecution, request: Request, room: Room | None) -> Answer:
+        """Execute it when it is its turn. What it waits is of the time that it may take."""
+        try:
+            async with asyncio.timeout_at(self._deadline(request.scope["state"])):
+                await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
+                answer = prepared.execute(room)
+                return answer if isinstance(answer, bytes) else await answer
+        except TimeoutError:
+            return prepared.out_of_time(self._settings.operation_seconds)
+
+    async def _turn(self, seconds: float, state: dict[str, Any]) -> None:
+        """Wait for a turn. Raises TimeoutError if that takes longer than an operation may."""
+        pacer = self._runtime.engine.pacer
+        deadline = self._deadline(state)
+        if not pacer.has_turn(seconds):
+            async with asyncio.timeout_at(deadline):
+                await pacer.turn(seconds)
+
+    def _deadline(self, state: dict[str, Any]) -> float:
+        """Return until when the operations of a request may take, by the clock of the event loop."""
+        deadline: float = state.setdefault(
+            "deadline", asyncio.get_running_loop().time() + self._settings.operation_seconds
+        )
+        return deadline
 
 
 def _parse(value: object) -> GraphQLRequest:

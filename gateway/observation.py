@@ -7,9 +7,10 @@ from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 from userline.execution.general import GeneralSubscription
-from userline.execution.operation import RequestRefused, SubscriptionFailed
+from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time
 from userline.execution.plans.planned import PlannedSubscription
 from userline.gateway.metrics.recorder import REFUSED, code_of
+from userline.users.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from graphql import OperationType
 
     from userline.execution.engine import Engine, Execution, Subscription
-    from userline.execution.operation import Response
+    from userline.execution.operation import Response, Room
     from userline.execution.request import GraphQLRequest
     from userline.gateway.metrics.recorder import Metrics
     from userline.gateway.tracing.tracer import Tracer
@@ -64,24 +65,32 @@ class ObservedExecution:
         """Its name in the document."""
         return self._observation.name
 
-    def execute(self) -> Response | Awaitable[Response]:
-        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
+    def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
+
+        Without ``room`` for its answer there is that of one answer.
+        """
         if self._observation.tracer is not None:
-            return self._trace()
-        answer = self._execution.execute()
+            return self._trace(room)
+        answer = self._execution.execute(room)
         if not isinstance(answer, bytes):
             return self._finish(answer)
         self._observation.end(code_of(answer))
         return answer
+
+    def out_of_time(self, seconds: float) -> Response:
+        """Return the response if it was not executed in so many seconds, and count it."""
+        self._observation.end(ErrorCode.STORE_UNAVAILABLE)
+        return out_of_time(seconds)
 
     async def _finish(self, answer: Awaitable[Response]) -> Response:
         response = await answer
         self._observation.end(code_of(response))
         return response
 
-    async def _trace(self) -> Response:
+    async def _trace(self, room: Room | None) -> Response:
         with self._observation.span(self.type.value):
-            answer = self._execution.execute()
+            answer = self._execution.execute(room)
             return await self._finish(_now(answer) if isinstance(answer, bytes) else answer)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from userline.resolvers.fair_queue import Source
+
 _BUCKETS: Final = 10_000
 _LONGEST_NAME: Final = 64
 _LONGEST_KEY: Final = 80
@@ -101,6 +103,11 @@ def key_of(viewer: Viewer, scope: Scope) -> str | None:
     if kind is ViewerKind.USER:
         return f"user {viewer.user_id}"
     return f"address {address_of(scope)}"
+
+
+def source_of(viewer: Viewer, scope: Scope) -> Source:
+    """Return who asks, and by which connection: between those, the time of the event loop is shared."""
+    return key_of(viewer, scope) or f"app {address_of(scope)}", scope.get("client")
 
 
 def address_of(scope: Scope) -> str:

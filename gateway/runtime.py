@@ -78,7 +78,9 @@ class Runtime:
             persisted_documents=settings.persisted_documents,
             trusted_documents=settings.trusted_documents,
             plans=settings.plans,
+            max_answer_bytes=settings.max_answer_bytes,
         )
+        self.engine.pacer.on_wait = self.metrics.turn_wait.add
         self.operations = ObservedEngine(self.engine, self.metrics, self.tracer)
         self.users = Users(
             store=store,

@@ -38,6 +38,12 @@ class OperationBounds(BaseModel):
     max_body_bytes: int = setting(
         "Limits of operations", 1_048_576, "How large the body of an HTTP request may be.", ge=1
     )
+    max_answer_bytes: int = setting(
+        "Limits of operations",
+        8_388_608,
+        "How large the answer to an operation may be, and all answers to an HTTP batch together.",
+        ge=1024,
+    )
     max_batch_operations: int = setting(
         "Limits of operations", 50, "How many operations one HTTP batch may have.", ge=1
     )
@@ -60,8 +66,8 @@ class OperationBounds(BaseModel):
     max_cost: int = setting(
         "Limits of operations",
         1000,
-        "What an operation may cost: 1 for each field, 5 for user, 100 for users or usersChanged, 10 for a mutation or "
-        "another subscription.",
+        "What an operation may cost: 1 for each field, 5 for user, 100 for users or usersChanged (or a quarter of the "
+        "number of ids, where that is more), 10 for a mutation or another subscription.",
         ge=1,
     )
     max_introspection_depth: int = setting(

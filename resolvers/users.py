@@ -21,6 +21,7 @@ from userline.users.errors import (
     UserSyncDisabled,
 )
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
+from userline.users.rules import MAX_IDS
 from userline.users.viewer import ClientUserSyncing, check_may_write
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
     from userline.users.viewer import Viewer
-
-MAX_IDS = 1000
-"""The most ids that one ``users`` or ``usersChanged`` field takes."""
 
 MAX_PAGE = 100
 """The most users on one page of all users."""

@@ -10,12 +10,12 @@ import strawberry
 from graphql import GraphQLError, ValueNode
 from strawberry.schema.config import StrawberryConfig
 
-from userline.resolvers.users import MAX_IDS
 from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
 from userline.schema.scalars import SCALARS
 from userline.schema.sdl import print_schema
 from userline.schema.types import User, as_optional_user
 from userline.users.errors import BadUserInput, Problem
+from userline.users.rules import MAX_IDS
 
 _LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError, Undefined, ValueNode
+from graphql import GraphQLError, GraphQLID, Undefined, ValueNode
+from graphql.pyutils import inspect
 from graphql.utilities import value_from_ast_untyped
 
 Custom = NewType("Custom", dict[str, Any])
@@ -32,9 +33,29 @@ def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> 
     return value
 
 
+def parse_id(value: Any) -> str:
+    """Return an id that is given by a variable, exactly as it was written. Raises GraphQLError."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, float):
+        # JSON's numbers are whole only within 64 bits; what is beyond has lost digits, and so may have any other.
+        raise GraphQLError(
+            "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would "
+            "not be taken exactly as it was written: send it as a string."
+        )
+    raise GraphQLError(f"ID cannot represent value: neither a string nor a whole number, found: {inspect(value)}.")
+
+
 def _refuse(_: Any) -> Any:
     raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
 
+
+# graphql-core's own ID takes a float that is whole, such as what JSON's 18446744073709551617 becomes. In literals
+# the digits stay text. A schema has the one ID that graphql-core knows, so it is that one which reads exactly.
+GraphQLID.coerce_input_value = parse_id
+GraphQLID.parse_value = parse_id  # type: ignore[method-assign]
 
 SCALARS: dict[object, Any] = {
     Custom: strawberry.scalar(

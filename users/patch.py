@@ -56,15 +56,19 @@ class UserPatch:
 # The contract's name of each field, in the contract's order, with the patch's name and the check of a value.
 _FIELDS: dict[str, tuple[str, Callable[[object, Rules], Any]]] = {
     "name": ("name", lambda value, _: validation.check_name(value)),
-    "custom": ("custom", lambda value, _: validation.check_custom(value)),
+    "custom": ("custom", lambda value, r: validation.check_custom(value, r.limits.custom_keys)),
     "locale": ("locale", lambda value, _: validation.check_locale(value)),
     "photoUrl": ("photo_url", lambda value, _: validation.check_photo_url(value)),
     "role": ("role", validation.check_role),
     "welcomeMessage": ("welcome_message", lambda value, _: validation.check_text(value)),
     "email": ("email", lambda value, r: validation.check_list(value, validation.check_email, r.limits.emails)),
     "phone": ("phone", lambda value, r: validation.check_list(value, validation.check_phone, r.limits.phones)),
-    "pushTokens": ("push_tokens", lambda value, _: validation.check_push_tokens(value)),
+    "pushTokens": ("push_tokens", lambda value, r: validation.check_push_tokens(value, r.limits.push_tokens)),
 }
+
+
+_MOST_UNKNOWN = 50
+_LONGEST_NAME = 100
 
 
 def parse_id(value: object, field: str = "id") -> str:
@@ -80,7 +84,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
 
     Raises BadUserInput with every problem of every field.
     """
-    problems = [Problem(name, f"{name} is not a field of a user.") for name in given if name not in _FIELDS]
+    problems = _unknown_fields(given)
     values: dict[str, Any] = {}
     for name, (attribute, check) in _FIELDS.items():
         if name not in given:
@@ -98,6 +102,17 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
     if problems:
         raise BadUserInput(problems)
     return UserPatch(**values)
+
+
+def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
+    """Return what is wrong with names that no field has: the first ones, and how many more there are."""
+    unknown = [name for name in given if name not in _FIELDS]
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in unknown[:_MOST_UNKNOWN]]
+    problems = [Problem(name, f"{name} is not a field of a user.") for name in shown]
+    if len(unknown) > len(shown):
+        more = len(unknown) - len(shown)
+        problems.append(Problem(shown[-1], f"{shown[-1]} is followed by {more} more that are not fields of a user."))
+    return problems
 
 
 def parse_new_user(given: Mapping[str, object], rules: Rules) -> UserPatch:

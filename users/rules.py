@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 
 DEFAULT_ROLE = "default"
 
+MAX_IDS = 1000
+"""The most ids that one list of them has, in whatever is asked for."""
+
 MAX_ID_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 255
 MAX_ROLE_CHARACTERS = 255
 MAX_LOCALE_CHARACTERS = 255
 MAX_URL_CHARACTERS = 2083
+MAX_EMAIL_CHARACTERS = 254
+MAX_PHONE_CHARACTERS = 250
+"""No number is longer, however it is written; libphonenumber reads no longer one."""
+
+MAX_PATCH_KEYS = 1000
+"""The most keys of one patch of a map, or twice as many as a user may have where that is more: a patch also removes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ import phonenumbers
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from userline.users.rules import (
+    MAX_EMAIL_CHARACTERS,
     MAX_ID_CHARACTERS,
     MAX_LOCALE_CHARACTERS,
     MAX_NAME_CHARACTERS,
+    MAX_PATCH_KEYS,
+    MAX_PHONE_CHARACTERS,
     MAX_ROLE_CHARACTERS,
     MAX_URL_CHARACTERS,
 )
@@ -42,10 +45,12 @@ _PHONE = re.compile(r"\+[^+\x00-\x1f\x7f]*\w")
 _PUSH_TOKEN = re.compile(r"(?:fcm|apns):.+", re.DOTALL)
 
 
-def check_text(value: object) -> str:
-    """Any string that has a UTF-8 form."""
+def check_text(value: object, most: int | None = None) -> str:
+    """Any string that has a UTF-8 form and at most ``most`` characters: that is looked at before anything else."""
     if not isinstance(value, str):
         raise ValueError(f"must be a string, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+    if most is not None and len(value) > most:
+        raise ValueError(f"must be at most {most} characters long, not {len(value)}.")
     if not value.isascii():
         try:
             value.encode()
@@ -56,10 +61,9 @@ def check_text(value: object) -> str:
 
 def check_id(value: object) -> str:
     """A user id: 1 to 255 characters, no NUL."""
-    text = check_text(value)
+    text = check_text(value, MAX_ID_CHARACTERS)
     if not text:
         raise ValueError("must not be empty.")
-    _check_length(text, MAX_ID_CHARACTERS)
     if "\0" in text:
         raise ValueError("must not contain the NUL character.")
     return text
@@ -67,17 +71,15 @@ def check_id(value: object) -> str:
 
 def check_name(value: object) -> str:
     """A display name: not blank, at most 255 characters; kept as given."""
-    text = check_text(value)
+    text = check_text(value, MAX_NAME_CHARACTERS)
     if not text.strip():
         raise ValueError("must not be empty.")
-    _check_length(text, MAX_NAME_CHARACTERS)
     return text
 
 
 def check_locale(value: object) -> str:
     """A valid BCP 47 language tag; kept as given."""
-    text = check_text(value)
-    _check_length(text, MAX_LOCALE_CHARACTERS)
+    text = check_text(value, MAX_LOCALE_CHARACTERS)
     if "_" in text:
         raise ValueError("must be an IETF language tag, whose parts are joined by hyphens, such as en-US.")
     try:
@@ -91,8 +93,7 @@ def check_locale(value: object) -> str:
 
 def check_photo_url(value: object) -> str:
     """An absolute http or https URL; kept as given."""
-    text = check_text(value)
-    _check_length(text, MAX_URL_CHARACTERS)
+    text = check_text(value, MAX_URL_CHARACTERS)
     try:
         if not _URL_START.match(text) or _URL_FORBIDDEN.search(text):
             raise ValueError  # noqa: TRY301 - one message for all
@@ -104,18 +105,17 @@ def check_photo_url(value: object) -> str:
 
 def check_role(value: object, rules: Rules) -> str:
     """One of the configured roles, or any non-blank string where none are configured."""
-    text = check_text(value)
+    text = check_text(value, MAX_ROLE_CHARACTERS)
     if rules.roles is not None and text not in rules.roles:
         raise ValueError(f"must be one of the configured roles: {', '.join(sorted(rules.roles))}.")
     if not text.strip():
         raise ValueError("must not be empty.")
-    _check_length(text, MAX_ROLE_CHARACTERS)
     return text
 
 
 def check_email(value: object) -> str:
-    """One e-mail address; kept as given."""
-    text = check_text(value)
+    """One e-mail address of at most 254 characters; kept as given."""
+    text = check_text(value, MAX_EMAIL_CHARACTERS)
     try:
         email_validator.validate_email(
             text,
@@ -132,7 +132,7 @@ def check_email(value: object) -> str:
 
 def check_phone(value: object) -> str:
     """One phone number in international form that is possible, though perhaps not assigned; kept as given."""
-    text = check_text(value)
+    text = check_text(value, MAX_PHONE_CHARACTERS)
     try:
         possible = bool(_PHONE.fullmatch(text)) and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
     except phonenumbers.NumberParseException:
@@ -156,14 +156,20 @@ def check_list(value: object, check: Callable[[object], str], most: int) -> tupl
     return tuple(checked)
 
 
-def check_custom(value: object) -> dict[str, str | None]:
-    """Return a patch of custom attributes: any key, with a string (set) or null (remove)."""
-    return _check_map(value, _check_custom_value)
+def check_custom(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, str | None]:
+    """Return a patch of custom attributes: any key, with a string (set) or null (remove).
+
+    ``most`` is how many a user may have.
+    """
+    return _check_map(value, _check_custom_value, most)
 
 
-def check_push_tokens(value: object) -> dict[str, bool | None]:
-    """Return a patch of push tokens: "fcm:TOKEN" or "apns:TOKEN", with true (register) or null (unregister)."""
-    tokens = _check_map(value, _check_push_value, keys_are_private=True)
+def check_push_tokens(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, bool | None]:
+    """Return a patch of push tokens: "fcm:TOKEN" or "apns:TOKEN", with true (register) or null (unregister).
+
+    ``most`` is how many a user may have.
+    """
+    tokens = _check_map(value, _check_push_value, most, keys_are_private=True)
     for token in tokens:
         if not _PUSH_TOKEN.fullmatch(token):
             raise ValueError('keys must look like "fcm:TOKEN" or "apns:TOKEN".')
@@ -180,9 +186,14 @@ def _check_push_value(value: object) -> bool | None:
     raise ValueError("must be true (register) or null (unregister).")
 
 
-def _check_map(value: object, check: Callable[[object], T], *, keys_are_private: bool = False) -> dict[str, T]:
+def _check_map(
+    value: object, check: Callable[[object], T], most: int, *, keys_are_private: bool = False
+) -> dict[str, T]:
     if not isinstance(value, dict):
         raise ValueError(f"must be an object, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+    most = max(MAX_PATCH_KEYS, 2 * most)
+    if len(value) > most:
+        raise ValueError(f"must have at most {most} keys at a time, not {len(value)}.")
     checked: dict[str, T] = {}
     for key, item in value.items():
         try:
@@ -195,11 +206,6 @@ def _check_map(value: object, check: Callable[[object], T], *, keys_are_private:
             whose = "values" if keys_are_private else f"value of {_shown(key)}"
             raise ValueError(f"{whose} {error}") from None
     return checked
-
-
-def _check_length(text: str, most: int) -> None:
-    if len(text) > most:
-        raise ValueError(f"must be at most {most} characters long, not {len(text)}.")
 
 
 def _shown(key: str) -> str:

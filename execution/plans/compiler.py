@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _CONDITIONS: Final = 4
 """More variables than these in @include and @skip have too many combinations to compile."""
 
+_CONSTANT_BYTES: Final = 65_536
+"""What is known beforehand is kept with the plan, so that it is not to be large."""
+
 _FLAGS: Final = {"setUser": ("created", "changed"), "createUserIfNotExists": ("created",)}
 
 _WATCHES: Final = {"userChanged": "id", "usersChanged": "ids"}
@@ -46,9 +49,10 @@ _WATCHES: Final = {"userChanged": "id", "usersChanged": "ids"}
 class Compiler:
     """Compiles operations of one schema, which have passed validation."""
 
-    def __init__(self, schema: GraphQLSchema, app: AppInfo) -> None:
+    def __init__(self, schema: GraphQLSchema, app: AppInfo, most_bytes: int) -> None:
         self._schema = schema
-        self._projections = Projections(app.default_locale)
+        self._most_bytes = most_bytes
+        self._projections = Projections(app.default_locale, most_bytes)
         self._app = {
             "id": app.id,
             "defaultLocale": app.default_locale,
@@ -89,7 +93,7 @@ class Compiler:
             case OperationType.QUERY:
                 return self._query(root, fragments, conditions)
             case OperationType.MUTATION:
-                return MutationSteps([self._write(field, fragments, conditions) for field in root])
+                return MutationSteps([self._write(field, fragments, conditions) for field in root], self._most_bytes)
             case OperationType.SUBSCRIPTION:
                 return self._watch(root, fragments, conditions)
 
@@ -110,7 +114,9 @@ class Compiler:
                     steps.append(Constant(field, b'"Query"'))
                 case _:
                     raise NotSimple
-        return QuerySteps(steps)
+        if sum(len(step.value) for step in steps if isinstance(step, Constant)) > _CONSTANT_BYTES:
+            raise NotSimple
+        return QuerySteps(steps, self._most_bytes)
 
     def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
         if field.name == "__typename":
@@ -141,7 +147,7 @@ class Compiler:
         name = _WATCHES[field.name]
         projection = self._projections.of(field, fragments, conditions)
         return WatchStep(
-            field.key_json, self._argument("Subscription", field, name), projection, is_of_many=name == "ids"
+            field.key_json, self._argument("Subscription", field, name), projection, self._most_bytes, name == "ids"
         )
 
     def _argument(self, type_name: str, field: Field, name: str) -> Source:

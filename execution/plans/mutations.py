@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from userline.execution.operation import out_of_time, respond
+from userline.execution.operation import AnswerTooLarge, Room, out_of_time, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 from userline.resolvers.audit import audit_server_token
@@ -94,30 +94,40 @@ MutationStep: TypeAlias = WriteStep | TypenameStep
 class MutationSteps:
     """The root fields of a mutation."""
 
-    def __init__(self, steps: Sequence[MutationStep]) -> None:
+    def __init__(self, steps: Sequence[MutationStep], most: int) -> None:
         self._steps = steps
+        self._most = most
 
     def read(self, values: Values) -> Any:
         """Return the arguments of each step, or UNFIT."""
         arguments = [step.read(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    def begin(self, _: Any, __: Users) -> None:
-        """Do nothing yet: a write has to be waited for."""
+    def begin(self, _: Any, __: Users, ___: Room | None = None) -> Response | None:
+        """Do nothing yet: a write has to be waited for, unless @include and @skip have left none."""
+        return None if self._steps else b'{"data":{}}'
 
     def look_up(self, _: Any, __: Users) -> None:
         """Begin nothing: a mutation is more than a user to be read."""
 
-    async def finish(self, _: Any, arguments: Any, context: Context, time_limit: float) -> Response:
+    async def finish(
+        self, _: Any, arguments: Any, context: Context, time_limit: float, room: Room | None = None
+    ) -> Response:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
         members = []
         step = self._steps[0]
+        room = room or Room(self._most)
         try:
+            room.take(len(b'{"data":{}}') - 1, writes=True)
             async with asyncio.timeout(time_limit):
                 for step, argument in zip(self._steps, arguments, strict=True):
-                    members.append(await step.write(argument, context))
+                    member = await step.write(argument, context)
+                    room.take(len(member) + 1, writes=True)  # with the comma, which the last one does not have
+                    members.append(member)
         except TimeoutError:
             return out_of_time(time_limit)
+        except AnswerTooLarge as refusal:
+            return refusal.response
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
             return respond(None, [format_failure(step.field, error, context.request_id)])
         return b'{"data":{' + b",".join(members) + b"}}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from userline.execution.operation import AnswerTooLarge
 from userline.execution.plans.selections import NotSimple
 from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.plans.values import UNFIT
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from graphql import OperationType
 
-    from userline.execution.operation import Response
+    from userline.execution.operation import Response, Room
     from userline.execution.plans.mutations import MutationSteps
     from userline.execution.plans.queries import QuerySteps, UserRead
     from userline.execution.plans.values import Reader, Values
@@ -44,22 +45,28 @@ class Bound:
     steps: QuerySteps | MutationSteps
     arguments: Any
 
-    def begin(self, users: Users) -> Response | Any:
-        """Return the response if nothing has to be waited for, else what ``finish`` begins with."""
-        return self.steps.begin(self.arguments, users)
+    def begin(self, users: Users, room: Room | None = None) -> Response | Any:
+        """Return the response if nothing has to be waited for, else what ``finish`` begins with.
 
-    def finish(self, begun: Any, context: Context, time_limit: float) -> Awaitable[Response]:
+        Without ``room`` there is that of one answer. Raises AnswerTooLarge.
+        """
+        return self.steps.begin(self.arguments, users, room)
+
+    def finish(self, begun: Any, context: Context, time_limit: float, room: Room | None = None) -> Awaitable[Response]:
         """Return what is left to be waited for. What goes wrong is in the response."""
-        return self.steps.finish(begun, self.arguments, context, time_limit)
+        return self.steps.finish(begun, self.arguments, context, time_limit, room)
 
     def look_up(self, users: Users) -> UserRead | None:
         """Begin what is left to be waited for, if it is one user, in place of ``finish``; else return None."""
         return self.steps.look_up(self.arguments, users)
 
-    def execute(self, context: Context, time_limit: float) -> Response | Awaitable[Response]:
-        """Do ``begin`` and ``finish``."""
-        begun = self.begin(context.users)
-        return begun if isinstance(begun, bytes) else self.finish(begun, context, time_limit)
+    def execute(self, context: Context, time_limit: float, room: Room | None = None) -> Response | Awaitable[Response]:
+        """Do ``begin`` and ``finish``. What goes wrong is in the response."""
+        try:
+            begun = self.begin(context.users, room)
+        except AnswerTooLarge as refusal:
+            return refusal.response
+        return begun if isinstance(begun, bytes) else self.finish(begun, context, time_limit, room)
 
 
 @dataclass(frozen=True, slots=True)

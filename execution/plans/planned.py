@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from graphql import OperationType
 
-    from userline.execution.operation import Response
+    from userline.execution.operation import Response, Room
     from userline.execution.plans.plan import Bound, BoundSubscription
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
@@ -34,9 +34,12 @@ class PlannedExecution:
         """Whether it is a query or a mutation."""
         return self.bound.type
 
-    def execute(self) -> Response | Awaitable[Response]:
-        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response."""
-        return self.bound.execute(self.context, self.time_limit)
+    def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
+        """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
+
+        Without ``room`` for its answer there is that of one answer.
+        """
+        return self.bound.execute(self.context, self.time_limit, room)
 
 
 @dataclass(frozen=True, slots=True)

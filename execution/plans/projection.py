@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from userline.execution.operation import AnswerTooLarge
 from userline.execution.plans.selections import NotSimple, collect_fields
 from userline.execution.weighed import WeighedCache, weight_of
 
@@ -47,14 +48,17 @@ _ATTRIBUTES: Final[dict[str, Callable[[UserSnapshot], Any]]] = {
 class Projection:
     """Encodes the selected fields of snapshots."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_largest", "_left", "_most")
 
-    def __init__(self, shape: Shape, default_locale: str) -> None:
+    def __init__(self, shape: Shape, default_locale: str, most: int) -> None:
         attributes = _ATTRIBUTES | {"effectiveLocale": lambda snapshot: snapshot.locale or default_locale}
         try:
             self._fields = [(key, attributes[name]) for key, name in shape]
         except KeyError:
             raise NotSimple from None
+        self._largest = len(_NULL)
+        """How large what was made of one user was at most."""
+        self._left = self._most = most
 
     def encode(self, snapshot: UserSnapshot | None) -> bytes:
         """Return the selected fields as JSON: an object, or null if there is no user."""
@@ -64,6 +68,7 @@ class Projection:
         encoded = encodings.get(self)
         if encoded is None:
             encoded = orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
+            self._largest = max(self._largest, len(encoded))
             if len(encoded) > _LARGEST_BYTES:
                 return encoded
             if len(encodings) >= _ENCODINGS or len(encoded) > _LARGE_BYTES:
@@ -71,18 +76,31 @@ class Projection:
             encodings[self] = encoded
         return encoded
 
-    def encode_many(self, snapshots: Iterable[UserSnapshot | None]) -> bytes:
-        """Return a JSON list of what is selected of each."""
-        encode = self.encode
+    def encode_many(self, snapshots: Iterable[UserSnapshot | None], most: int) -> bytes:
+        """Return a JSON list of what is selected of each. Raises AnswerTooLarge if that is more than ``most`` bytes."""
+        self._left = most
+        encode = self._encode_one_of_many
         parts = [_NULL if known is None else known.encodings.get(self) or encode(known) for known in snapshots]
+        # The lengths are added up only where they may come to too much.
+        if len(parts) * (self._largest + 1) >= most and sum(map(len, parts)) + len(parts) >= most:
+            raise AnswerTooLarge(self._most)
         return b"[" + b",".join(parts) + b"]"
+
+    def _encode_one_of_many(self, snapshot: UserSnapshot) -> bytes:
+        """Encode a user anew, and stop as soon as all that was made for this list is too much."""
+        encoded = self.encode(snapshot)
+        self._left -= len(encoded)
+        if self._left < 0:
+            raise AnswerTooLarge(self._most)
+        return encoded
 
 
 class Projections:
     """The projections in use: equal selections share one, and so the bytes."""
 
-    def __init__(self, default_locale: str) -> None:
+    def __init__(self, default_locale: str, most: int) -> None:
         self._default_locale = default_locale
+        self._most = most
         self._by_shape: WeighedCache[Shape, Projection] = WeighedCache(_PROJECTIONS_BYTES, most=_PROJECTIONS)
 
     def of(self, field: Field, fragments: Fragments, conditions: Conditions) -> Projection:
@@ -91,7 +109,7 @@ class Projections:
         shape = tuple((below.key, below.name) for below in selected)
         projection = self._by_shape.get(shape)
         if projection is None:
-            projection = Projection(shape, self._default_locale)
+            projection = Projection(shape, self._default_locale, self._most)
             self._by_shape.put(shape, projection, 2 * weight_of(shape))
         else:
             self._by_shape.touch(shape)

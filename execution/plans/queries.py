@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 import orjson
 
 from userline.changes.hub import Miss
-from userline.execution.operation import out_of_time, respond
+from userline.execution.operation import AnswerTooLarge, Room, out_of_time, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 from userline.users.errors import BadUserInput
@@ -45,14 +45,18 @@ class UserStep:
     argument: Source
     projection: Projection
 
-    def held(self, user_id: str, users: Users) -> bytes | None:
+    def held(self, user_id: str, users: Users, most: int) -> bytes | None:  # noqa: ARG002 - as its sibling
         """Return the value if the user is held, else None."""
         snapshot = users.held(user_id)
         return None if isinstance(snapshot, Miss) else self.projection.encode(snapshot)
 
-    async def load(self, user_id: str, users: Users) -> bytes:
-        """Return the value, read from the store. Raises UserlineError."""
-        return self.projection.encode(await users.load(user_id))
+    async def load(self, user_id: str, users: Users) -> UserSnapshot | None:
+        """Return the user, read from the store. Raises UserlineError."""
+        return await users.load(user_id)
+
+    def encode(self, loaded: UserSnapshot | None, most: int) -> bytes:  # noqa: ARG002 - as its sibling
+        """Return the value that was loaded: it is no larger than a user with all its aliases."""
+        return self.projection.encode(loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,18 @@ class UsersStep:
     argument: Source
     projection: Projection
 
-    def held(self, user_ids: Sequence[str], users: Users) -> bytes | None:
-        """Return the value if all these users are held, else None."""
+    def held(self, user_ids: Sequence[str], users: Users, most: int) -> bytes | None:
+        """Return the value if all these users are held, else None. Raises AnswerTooLarge past ``most`` bytes."""
         snapshots = users.held_many(user_ids)
-        return None if snapshots is None else self.projection.encode_many(snapshots)
+        return None if snapshots is None else self.projection.encode_many(snapshots, most)
 
-    async def load(self, user_ids: Sequence[str], users: Users) -> bytes:
-        """Return the value; what is not held is read from the store. Raises UserlineError."""
-        return self.projection.encode_many(await users.get_many(user_ids))
+    async def load(self, user_ids: Sequence[str], users: Users) -> list[UserSnapshot | None]:
+        """Return the users; who is not held is read from the store. Raises UserlineError."""
+        return await users.get_many(user_ids)
+
+    def encode(self, loaded: Sequence[UserSnapshot | None], most: int) -> bytes:
+        """Return the value that was loaded. Raises AnswerTooLarge past ``most`` bytes."""
+        return self.projection.encode_many(loaded, most)
 
 
 Step: TypeAlias = UserStep | UsersStep
@@ -92,14 +100,21 @@ class UserRead(NamedTuple):
     ends: tuple[bytes, bytes]
     """What stands before and after the value."""
     future: asyncio.Future[UserSnapshot | None]
+    most: int
+    """How large the response may be."""
 
     def loaded(self, snapshot: UserSnapshot | None) -> Response:
-        """Return the response with this snapshot."""
+        """Return the response with this snapshot. Raises AnswerTooLarge."""
         before, after = self.ends
-        return before + self.step.projection.encode(snapshot) + after
+        value = self.step.projection.encode(snapshot)
+        if len(before) + len(value) + len(after) > self.most:
+            raise AnswerTooLarge(self.most)
+        return before + value + after
 
     def failed(self, error: Exception, request_id: str) -> Response:
-        """Return the response if the user could not be read."""
+        """Return the response if the user could not be read, or there is no room for it."""
+        if isinstance(error, AnswerTooLarge):
+            return error.response
         before, after = self.ends
         errors = [format_failure(self.step.field, error, request_id)]
         return before + _NULL + after.removesuffix(b"}") + _errors_member(errors) + b"}"
@@ -108,9 +123,12 @@ class UserRead(NamedTuple):
 class QuerySteps:
     """The root fields of a query."""
 
-    def __init__(self, root: Sequence[Constant | Step]) -> None:
+    def __init__(self, root: Sequence[Constant | Step], most: int) -> None:
         self._steps = [step for step in root if not isinstance(step, Constant)]
         self._around = _around_values(root)
+        self._most = most
+        self._around_bytes = sum(map(len, self._around)) + 1
+        self._most_values = most - self._around_bytes
         self._only = self._steps[0] if len(self._steps) == 1 else None
         self._ends = self._around[0], self._around[-1] + b"}"
 
@@ -119,13 +137,27 @@ class QuerySteps:
         arguments = [step.argument(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    def begin(self, arguments: Any, users: Users) -> Response | list[bytes | None]:
-        """Return the response if all is held, else the values that are: ``finish`` loads the others."""
-        if self._only is not None:  # most queries are such, and this is what they cost
-            value = self._only.held(arguments[0], users)
+    def begin(self, arguments: Any, users: Users, room: Room | None = None) -> Response | list[bytes | None]:
+        """Return the response if all is held, else the values that are: ``finish`` loads the others.
+
+        Without ``room`` there is that of one answer. Raises AnswerTooLarge.
+        """
+        if self._only is not None and room is None:  # most queries are such, and this is what they cost
+            value = self._only.held(arguments[0], users, self._most_values)
+            if value is None:
+                return [None]
+            if len(value) > self._most_values:
+                raise AnswerTooLarge(self._most)
             before, after = self._ends
-            return [None] if value is None else before + value + after
-        parts = [step.held(argument, users) for step, argument in zip(self._steps, arguments, strict=True)]
+            return before + value + after
+        room = room or Room(self._most)
+        room.take(self._around_bytes)
+        parts = []
+        for step, argument in zip(self._steps, arguments, strict=True):
+            part = step.held(argument, users, room.left)
+            if part is not None:
+                room.take(len(part))
+            parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
     def look_up(self, arguments: Any, users: Users) -> UserRead | None:
@@ -136,16 +168,29 @@ class QuerySteps:
             future = users.load(arguments[0])
         except BadUserInput:
             return None  # ``finish`` says why
-        return UserRead(self._only, self._ends, future)
+        return UserRead(self._only, self._ends, future, self._most)
 
-    async def finish(self, parts: list[bytes | None], arguments: Any, context: Context, time_limit: float) -> Response:
+    async def finish(
+        self,
+        parts: list[bytes | None],
+        arguments: Any,
+        context: Context,
+        time_limit: float,
+        given_room: Room | None = None,
+    ) -> Response:
         """Load what was not held when it was begun. What goes wrong is in the response."""
         errors: list[FormattedError] = []
+        room = given_room or self._room_beside(parts)
 
         async def load(number: int) -> None:
             step = self._steps[number]
             try:
-                parts[number] = await step.load(arguments[number], context.users)
+                loaded = await step.load(arguments[number], context.users)
+                part = step.encode(cast("Any", loaded), room.left)
+                room.take(len(part))
+                parts[number] = part
+            except AnswerTooLarge:
+                raise
             except Exception as error:  # noqa: BLE001 - nothing may reach the transport
                 if isinstance(step, UsersStep):
                     raise _NoData(step.field, error) from None
@@ -162,7 +207,15 @@ class QuerySteps:
             return out_of_time(time_limit)
         except _NoData as failure:
             return respond(None, [*errors, format_failure(failure.field, failure.error, context.request_id)])
+        except AnswerTooLarge as refusal:
+            return refusal.response
         return self._fill(parts) + (_errors_member(errors) if errors else b"") + b"}"
+
+    def _room_beside(self, parts: list[bytes | None]) -> Room:
+        """Return the room that one answer has beside what was begun."""
+        room = Room(self._most)
+        room.take(self._around_bytes + sum(len(part) for part in parts if part))
+        return room
 
     def _fill(self, parts: Sequence[bytes | None]) -> bytes:
         filled = [self._around[0]]
@@ -180,7 +233,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         await asyncio.gather(*tasks)
-    except _NoData:
+    except (_NoData, AnswerTooLarge):
         for task in tasks:
             task.cancel()
         raise

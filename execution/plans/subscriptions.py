@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from userline.execution.operation import AnswerTooLarge
+
 if TYPE_CHECKING:
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.values import Source, Values
@@ -19,6 +21,8 @@ class WatchStep:
     """How the field begins in a JSON object. The field itself would keep its document in memory."""
     argument: Source
     projection: Projection
+    most: int
+    """How large an event may be."""
     is_of_many: bool = False
 
     def read(self, values: Values) -> Any:
@@ -26,5 +30,8 @@ class WatchStep:
         return self.argument(values)
 
     def encode(self, snapshot: UserSnapshot | None) -> bytes:
-        """Return the response that is an event."""
-        return b'{"data":{' + self.key_json + self.projection.encode(snapshot) + b"}}"
+        """Return the response that is an event. Raises AnswerTooLarge."""
+        event = b'{"data":{' + self.key_json + self.projection.encode(snapshot) + b"}}"
+        if len(event) > self.most:
+            raise AnswerTooLarge(self.most)
+        return event

@@ -19,6 +19,7 @@ from graphql import (
     coerce_input_literal,
 )
 
+from userline.execution.bounds import MAX_ENTRIES
 from userline.execution.plans.selections import NotSimple
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _reader_of_list(read: Reader) -> Reader:
         if type(value) is not list:  # one item stands for a list of one
             item = UNFIT if value is None else read(value)
             return UNFIT if item is UNFIT else [item]
+        if len(value) > MAX_ENTRIES:
+            return UNFIT
         if read in _LEAVES_STRINGS and set(map(type, value)) <= _STRINGS:
             return value
         items = [read(item) for item in value]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
 from graphql import OperationType
 
+from userline.execution.json_values import JSONDecodeError, decode
+from userline.execution.operation import AnswerTooLarge, out_of_time
 from userline.execution.request import parse_request
 from userline.execution.weighed import WeighedCache, weight_of
 from userline.gateway.browsers import BrowserRules
@@ -16,7 +18,7 @@ from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
 from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
-from userline.gateway.rate_limit import key_of
+from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
 from userline.resolvers.pacer import EXECUTING_SECONDS
 from userline.users.errors import BadUserInput
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from userline.gateway.lane.heads import Head
     from userline.gateway.metrics.histogram import Histogram
     from userline.gateway.runtime import Runtime
+    from userline.resolvers.fair_queue import Source
     from userline.users.viewer import Viewer
 
 _QUERY_BYTES: Final = 4096
@@ -111,8 +114,13 @@ class Answering:
         started = time.perf_counter()
         request_id = head.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            return Taken(request_id, self._answer_later(_Asking(known, request_id, viewer, started)))
-        begun = known.bound.begin(self._users)
+            asking = _Asking(known, request_id, viewer, started)
+            return Taken(request_id, self._answer_later(asking, source_of(viewer, scope)))
+        bound = known.bound
+        try:
+            begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
+        except AnswerTooLarge as refusal:
+            return Taken(request_id, self._refuse(_Asking(known, request_id, viewer, started), refusal))
         if not isinstance(begun, bytes):
             return Taken(request_id, self._wait(_Asking(known, request_id, viewer, started), begun))
         seconds = time.perf_counter() - started
@@ -128,13 +136,31 @@ class Answering:
             return self._finish(asking, begun)
         return Lookup(read, asking.request_id, self._waiting, partial(self._note, asking))
 
-    async def _answer_later(self, asking: _Asking) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
-        begun = asking.known.bound.begin(self._users)
+    async def _answer_later(self, asking: _Asking, source: Source) -> Response:
+        """Answer when it is its turn. What it waits is of the time that it may take."""
+        try:
+            async with asyncio.timeout(self._time_limit):
+                await self._pacer.turn(EXECUTING_SECONDS, source)
+                return await self._begin_late(asking)
+        except TimeoutError:
+            response = out_of_time(self._time_limit)
+            self._note(asking, response, False)
+            return response
+
+    async def _begin_late(self, asking: _Asking) -> Response:
+        try:
+            begun = asking.known.bound.begin(self._users)
+        except AnswerTooLarge as refusal:
+            return self._refuse(asking, refusal)
         if not isinstance(begun, bytes):
             return await self._wait(asking, begun)
         self._note(asking, begun, True)
         return begun
+
+    def _refuse(self, asking: _Asking, refusal: AnswerTooLarge) -> Response:
+        response = refusal.response
+        self._note(asking, response, False)
+        return response
 
     async def _finish(self, asking: _Asking, begun: Any) -> Response:
         context = self._runtime.context(asking.request_id, asking.viewer)
@@ -160,9 +186,9 @@ class Answering:
     def _bind(self, body: bytes) -> Known | None:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""
         try:
-            request = parse_request(orjson.loads(body))
+            request = parse_request(decode(body))
             operation = self._engine.bind_known(request)
-        except (orjson.JSONDecodeError, BadUserInput):
+        except (JSONDecodeError, BadUserInput):
             return None
         if operation is None:
             return None

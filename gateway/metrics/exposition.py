@@ -158,5 +158,6 @@ class Exposition:
             ("userline_store_batch_ids", "Ids in a read of the store.", metrics.store_batch_ids),
             ("userline_bus_lag_seconds", "Time from publishing a change to hearing it oneself.", metrics.bus_lag),
             ("userline_loop_lag_seconds", "How late the event loop is.", metrics.loop_lag),
+            ("userline_turn_wait_seconds", "Time that operations waited for their turn.", metrics.turn_wait),
         ):
             yield from histogram(name, text, "", {"": one})

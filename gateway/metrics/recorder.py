@@ -37,6 +37,7 @@ class Metrics:
         self.store_batch_ids = Histogram(IDS)
         self.bus_lag = Histogram()
         self.loop_lag = Histogram()
+        self.turn_wait = Histogram()
 
     def request(self, operation: str | None, code: str, seconds: float) -> None:
         """Count an operation that has ended, or a subscription that has begun, with its first error's code or ``OK``.

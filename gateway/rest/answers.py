@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from userline.execution.errors import mask
 from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, RateLimited, UserlineError
+from userline.users.rules import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from userline.gateway.body import BodyRefused
@@ -61,7 +62,7 @@ def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) ->
     """Return the error that tells of a refusal; that of a batch also says what is wrong with each user."""
     value = _told(error)
     if isinstance(error, BatchRefused):
-        value["users"] = {user_id: _told(one) for user_id, one in error.errors.items()}
+        value["users"] = {_shown(user_id): _told(one) for user_id, one in error.errors.items()}
     status = _STATUS[error.code]
     if status in (429, 503):
         headers = {"retry-after": str(error.seconds if isinstance(error, RateLimited) else 1)}
@@ -71,6 +72,11 @@ def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) ->
 def fail(error: Exception, request_id: str) -> Response:
     """Log an unexpected exception whole, and return the error that says no more than where to find it."""
     return refuse(500, ErrorCode.INTERNAL_SERVER_ERROR, mask(error, request_id)["message"])
+
+
+def _shown(user_id: str) -> str:
+    """Return an id as it was sent, unless it is longer than ids are."""
+    return user_id if len(user_id) <= MAX_ID_CHARACTERS else f"{user_id[:MAX_ID_CHARACTERS]}…"
 
 
 def _told(error: UserlineError) -> dict[str, Any]:

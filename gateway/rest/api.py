@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from userline.gateway.runtime import Runtime
     from userline.storage.protocol import WriteResult
+    from userline.users.record import UserRecord
     from userline.users.viewer import Viewer
 
     Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -118,7 +120,20 @@ class RestApi:
         limit, after = page_of(request)
         records, has_more = await self._in_time(self._runtime.users.page(limit=limit, after=after))
         _audit(request, viewer, "read", [record.snapshot.id for record in records])
-        return answer({"data": [record_to_json(record) for record in records], "hasMore": has_more})
+        told = self._as_many_as_fit(records)
+        return answer({"data": told, "hasMore": has_more or len(told) < len(records)})
+
+    def _as_many_as_fit(self, records: list[UserRecord]) -> list[orjson.Fragment]:
+        """Return the first users as JSON, as many as an answer has room for, and one in any case."""
+        left = self._settings.max_answer_bytes
+        told: list[orjson.Fragment] = []
+        for record in records:
+            encoded = orjson.dumps(record_to_json(record))
+            left -= len(encoded) + 1
+            if told and left < 0:
+                break
+            told.append(orjson.Fragment(encoded))
+        return told
 
     async def _put(self, request: Request, item: Item) -> Response:
         viewer = await authenticate(request, self._runtime)

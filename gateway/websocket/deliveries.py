@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from userline.execution.operation import AnswerTooLarge
 from userline.gateway.protocols.direct import text_frame
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ class Slot:
             self._watches.waiting.append(self)
             return False
         self.is_marked = False
-        socket.transport.write(frames.of(self.step, self._latest, self._prefix))
+        try:
+            frame = frames.of(self.step, self._latest, self._prefix)
+        except AnswerTooLarge as refusal:
+            self._watches.refuse(self, refusal)
+            return False
+        socket.transport.write(frame)
         self._latest = None
         return True
 
@@ -120,10 +126,10 @@ class Frames:
         self._frame = b""
 
     def of(self, step: WatchStep, snapshot: UserSnapshot | None, prefix: bytes) -> bytes:
-        """Return the frame with this snapshot. ``prefix`` is what is before it in the message."""
+        """Return the frame with this snapshot, which ``prefix`` begins. Raises AnswerTooLarge."""
         if step is not self._step or snapshot is not self._snapshot:
-            self._step, self._snapshot, self._prefix = step, snapshot, None
             self._shared = step.encode(snapshot) + b"}"
+            self._step, self._snapshot, self._prefix = step, snapshot, None
         if prefix is not self._prefix:
             self._prefix = prefix
             self._frame = text_frame(prefix + self._shared)

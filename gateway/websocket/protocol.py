@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from userline.execution.json_values import JSONDecodeError, Reread, decode, find_overflow
+
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
@@ -107,8 +109,8 @@ class TransportWS:
     def parse(self, text: str) -> Message:
         """Return the message in a text frame. Raises Closed."""
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            value = decode(text)
+        except JSONDecodeError:
             raise Closed(CloseCode.BAD_REQUEST, "The message is not valid JSON.") from None
         if not isinstance(value, dict):
             raise Closed(CloseCode.BAD_REQUEST, "The message is not a JSON object.")
@@ -116,6 +118,10 @@ class TransportWS:
         message_type = self._types.get(name) if isinstance(name, str) else None
         if message_type is None:
             raise Closed(CloseCode.BAD_REQUEST, f"The message's type is not one of {', '.join(self._types)}.")
+        if message_type is not ClientMessage.SUBSCRIBE and isinstance(value, Reread):
+            place = find_overflow(value, "")
+            if place is not None:
+                raise Closed(CloseCode.BAD_REQUEST, "The message has a number that overflows.")
         payload = value.get("payload")
         if message_type in (ClientMessage.SUBSCRIBE, ClientMessage.COMPLETE):
             message_id = value.get("id")

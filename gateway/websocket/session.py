@@ -14,13 +14,13 @@ from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from userline.execution.errors import format_refusal
-from userline.execution.operation import RequestRefused, SubscriptionFailed
+from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time
 from userline.execution.plans.planned import PlannedSubscription
-from userline.execution.request import parse_request
+from userline.execution.request import NumberOverflows, parse_request
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
 from userline.gateway.metrics.recorder import OK, REFUSED
-from userline.gateway.observation import ObservedSubscription
-from userline.gateway.rate_limit import address_of, key_of
+from userline.gateway.observation import ObservedExecution, ObservedSubscription
+from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.websocket.credentials import NO_LONGER_VALID, Credentials
 from userline.gateway.websocket.protocol import (
     ClientMessage,
@@ -32,8 +32,8 @@ from userline.gateway.websocket.protocol import (
 )
 from userline.gateway.websocket.watches import DIRECT, SocketWatches
 from userline.resolvers.allowance import Allowance
-from userline.resolvers.pacer import PREPARING_SECONDS
-from userline.users.errors import BadUserInput, RateLimited
+from userline.resolvers.pacer import PREPARING_SECONDS, SOURCE
+from userline.users.errors import BadUserInput, ErrorCode, RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from userline.execution.errors import FormattedError
+    from userline.execution.operation import Response as Answer
     from userline.execution.request import GraphQLRequest
     from userline.gateway.runtime import Runtime
     from userline.users.viewer import Viewer
@@ -204,6 +205,7 @@ class _Session:
     def _enter(self, viewer: Viewer) -> None:
         """Count the socket as one of its user's. Raises Closed."""
         self._limited_as = key_of(viewer, self._websocket.scope)
+        SOURCE.set(source_of(viewer, self._websocket.scope))
         try:
             self._seat = self._runtime.seats.take(viewer, self._websocket.scope)
         except RateLimited as error:
@@ -234,6 +236,9 @@ class _Session:
             await self._stop(message.id)
         try:
             request = parse_request(message.payload)
+        except NumberOverflows as error:
+            await self._send(self._protocol.error(message.id, [format_refusal(error)]))
+            return
         except BadUserInput as error:
             raise Closed(CloseCode.BAD_REQUEST, error.message) from None
         most = self._runtime.settings.max_subscriptions
@@ -248,7 +253,7 @@ class _Session:
     def _watch(self, operation_id: str, request: GraphQLRequest, viewer: Viewer) -> bool:
         """Start a subscription that needs no task, and return whether it is one."""
         engine = self._runtime.engine
-        if self._watches is None or not engine.pacer.has_time(PREPARING_SECONDS):
+        if self._watches is None or not engine.pacer.has_turn(PREPARING_SECONDS):
             return False
         started = time.perf_counter()
         try:
@@ -294,19 +299,14 @@ class _Session:
         presence = self._runtime.presence
         presence.enter(viewer.user_id)
         try:
-            await self._runtime.engine.pacer.turn(PREPARING_SECONDS)
-            operation = self._runtime.operations.prepare(
-                request, self._runtime.context(self._request_id, viewer, self._allowance)
-            )
-            if isinstance(operation, ObservedSubscription):
+            begun = await self._begin(request, viewer)
+            if isinstance(begun, ObservedSubscription):
                 self._count_subscription(operation_id)
-                async with aclosing(operation.events()) as events:
+                async with aclosing(begun.events()) as events:
                     async for response in events:
                         await self._send(self._protocol.next(operation_id, response))
             else:
-                answer = operation.execute()
-                response = answer if isinstance(answer, bytes) else await answer
-                await self._send(self._protocol.next(operation_id, response))
+                await self._send(self._protocol.next(operation_id, begun))
             last = self._protocol.complete(operation_id)
         except (RequestRefused, SubscriptionFailed) as failure:
             last = self._protocol.error(operation_id, failure.errors)
@@ -323,6 +323,29 @@ class _Session:
         if self._operations.get(operation_id) is asyncio.current_task():
             del self._operations[operation_id]
         await self._send_last(last)
+
+    async def _begin(self, request: GraphQLRequest, viewer: Viewer) -> ObservedSubscription | Answer:
+        """Prepare an operation when it is its turn, and execute it if it is no subscription. Raises RequestRefused.
+
+        What it waits is of the time that it may take.
+        """
+        runtime = self._runtime
+        seconds = runtime.settings.operation_seconds
+        operation = None
+        try:
+            async with asyncio.timeout(seconds):
+                await runtime.engine.pacer.turn(PREPARING_SECONDS)
+                context = runtime.context(self._request_id, viewer, self._allowance)
+                operation = runtime.operations.prepare(request, context)
+                if isinstance(operation, ObservedSubscription):
+                    return operation
+                answer = operation.execute()
+                return answer if isinstance(answer, bytes) else await answer
+        except TimeoutError:
+            if isinstance(operation, ObservedExecution):
+                return operation.out_of_time(seconds)
+            runtime.metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, seconds)
+            return out_of_time(seconds)
 
     async def _send_last(self, message: str) -> None:
         with contextlib.suppress(WebSocketDisconnect):

@@ -39,6 +39,9 @@ class Watch:
         for slot in self._slots:
             slot.release()
 
+    def __contains__(self, slot: Slot) -> bool:
+        return slot in self._slots
+
     def end(self) -> None:
         """Deliver nothing more."""
         context = self._context
@@ -94,6 +97,14 @@ class SocketWatches:
             return False
         watch.end()
         return True
+
+    def refuse(self, slot: Slot, error: UserlineError) -> None:
+        """End the watch of a slot whose event cannot be sent, and tell the client why."""
+        for operation_id, watch in self._watches.items():
+            if slot in watch:
+                self.stop(operation_id)
+                self._fail(operation_id, [format_refusal(error)])
+                return
 
     def close(self) -> None:
         """End all watches."""

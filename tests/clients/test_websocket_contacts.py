@@ -72,7 +72,10 @@ def test_a_thousand_users_are_one_read(gateway: RunningGateway) -> None:
 
 @pytest.mark.parametrize(
     ("ids", "message"),
-    [(["a"] * 1001, "ids must have at most 1000 entries, not 1001."), (["a", ""], "ids must not be empty.")],
+    [
+        (["a"] * 1001, "Variable '$ids' has a bad value: it must have at most 1000 entries, not 1001."),
+        (["a", ""], "ids must not be empty."),
+    ],
 )
 def test_bad_ids_end_the_operation_alone(gateway: RunningGateway, ids: list[str], message: str) -> None:
     with open_wire(gateway, TRANSPORT) as wire:

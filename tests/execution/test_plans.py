@@ -217,7 +217,7 @@ _payload = st.lists(
     max_size=4,
 ).map(" ".join)
 _write = st.builds(
-    "{0}: {1}(id: {2}, input: {3}) {{ {4} }}".format,
+    "{0}: {1}(id: {2}, input: {3}){5} {{ {4} }}".format,
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from(["setUser", "createUserIfNotExists"]),
     st.sampled_from(["$id", '"new"', '"ann"', '""', "7"]),
@@ -233,6 +233,7 @@ _write = st.builds(
         ]
     ),
     _payload,
+    st.sampled_from(["", "", " @include(if: true)", " @skip(if: true)", " @include(if: false)"]),
 )
 
 

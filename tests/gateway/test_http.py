@@ -51,7 +51,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
         (b'{"query":"{app{id}}","variables":{"a":NaN}}', "body"),
         (b'{"query":"{app{id}}","variables":{"a":Infinity}}', "body"),
         (b'{"query":"{app{id}}","variables":{"a":"\\ud800"}}', "body"),
-        pytest.param(b'{"query":"{app{id}}","variables":{"a":' + b"1" * 5000 + b"}}", "body", id="5,000 digits"),
+        pytest.param(b'{"query":"{app{id}}","variables":{"a":' + b"1" * 5000 + b"}}", "variables", id="5,000 digits"),
         pytest.param(b"[" * 100_000, "body", id="100,000 deep"),
         pytest.param(
             b'{"query":"{app{id}}","variables":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,

@@ -71,6 +71,7 @@ def test_the_defaults() -> None:
         "max_emails": 20,
         "max_phones": 20,
         "max_body_bytes": 1_048_576,
+        "max_answer_bytes": 8_388_608,
         "max_batch_operations": 50,
         "max_document_characters": 15_000,
         "max_document_tokens": 1000,

@@ -247,12 +247,40 @@ def test_good_phones_are_kept_as_given(value: str) -> None:
         "+14155552671, +14155552672",
         "+14155552671 or so",
         "tel:+14155552671",
-        "+1" + "4" * 300,
+        "+1" + "4" * 200,
     ],
 )
 def test_bad_phones(value: str) -> None:
     message = refusal(validation.check_phone, value)
     assert message == "must be a possible phone number in international form, such as +14155552671."
+
+
+@pytest.mark.parametrize(
+    ("check", "most"),
+    [
+        (validation.check_id, 255),
+        (validation.check_name, 255),
+        (validation.check_locale, 255),
+        (validation.check_photo_url, 2083),
+        (lambda value: validation.check_role(value, Rules(roles=frozenset({"default"}))), 255),
+        (validation.check_email, 254),
+        (validation.check_phone, 250),
+    ],
+    ids=["id", "name", "locale", "photoUrl", "role", "email", "phone"],
+)
+def test_what_is_too_long_is_looked_at_no_further(
+    check: Callable[[object], object], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr("email_validator.validate_email", fail)
+    monkeypatch.setattr("phonenumbers.parse", fail)
+    monkeypatch.setattr("langcodes.tag_is_valid", fail)
+    for text in ("a", "é", " ", "\0", "\ud800", "a@", "+1", "a-"):
+        for length in (most + 1, 5 * most, 1_000_000):
+            value = (text * length)[:length]
+            assert refusal(check, value) == f"must be at most {most} characters long, not {length}."
 
 
 def test_a_list_may_be_a_single_value() -> None:

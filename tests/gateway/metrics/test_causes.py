@@ -452,6 +452,15 @@ def test_users_read_again_after_a_gap(meters: Meters, redis: RedisServer) -> Non
     MOVED.add("userline_reread_ids_total")
 
 
+def test_waits_for_a_turn(meters: Meters) -> None:
+    before = meters.value("userline_turn_wait_seconds_count")
+    # More to validate than one turn has time for, so that all but the first wait.
+    batch = [{"query": "{" + " app{roles{name settings}}" * 48 + f" b{number}: __typename }}"} for number in range(50)]
+    assert meters.gateway.http.post("/graphql", json=batch).is_success
+    assert meters.value("userline_turn_wait_seconds_count") > before
+    MOVED.add("userline_turn_wait_seconds_count")
+
+
 def test_what_is_set(meters: Meters) -> None:
     assert meters.value("userline_sockets_limit") == 77
     versions = [labels for name, labels in meters.read() if name == "userline_info"]

@@ -172,8 +172,10 @@ def test_all_problems_of_a_patch_are_told(server: httpx.Client) -> None:
     reasons = refused(server.put("/users/bad", json=patch), 400, "BAD_USER_INPUT")
     assert [reason.split()[0] for reason in reasons] == ["createdAt", "name", "email", "pushTokens"]
     many = refused(server.put("/users/bad", json={str(number): 1 for number in range(5000)}), 400, "BAD_USER_INPUT")
-    assert len(many) == 100
-    assert many[-1] == "There are 4901 more reasons."
+    assert many[49:] == [
+        "49 is not a field of a user.",
+        "49 is followed by 4950 more that are not fields of a user.",
+    ]
 
 
 def test_a_batch_is_written_whole_or_not_at_all(server: httpx.Client) -> None:

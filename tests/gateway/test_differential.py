@@ -1,0 +1,209 @@
+"""Plans, the fast lane, the shortcut and graphql-core answer generated operations alike, byte for byte.
+
+USERLINE_TEST_OPERATIONS says how many operations are generated, USERLINE_TEST_SEED with which seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+from contextlib import AsyncExitStack, aclosing
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from tests.support.operations import Maker, Operation
+from tests.support.stores import MemoryStore
+
+from userline.execution.general import GeneralSubscription
+from userline.execution.operation import RequestRefused, SubscriptionFailed
+from userline.execution.plans.planned import PlannedSubscription
+from userline.execution.request import parse_request
+from userline.gateway import runtime as runtime_module
+from userline.gateway.app import make_app
+from userline.gateway.lane.lane import Lane
+from userline.gateway.lane.lookups import Lookup
+from userline.gateway.lane.shortcut import Shortcut
+from userline.gateway.runtime import Runtime
+from userline.gateway.settings import load_settings
+from userline.users.errors import StoreUnavailable
+from userline.users.viewer import OPEN_VIEWER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp, Message
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+OPERATIONS = int(os.environ.get("USERLINE_TEST_OPERATIONS", "2000"))
+SEED = int(os.environ.get("USERLINE_TEST_SEED", "1"))
+USES = int(os.environ.get("USERLINE_TEST_USES", "10"))
+"""How many sets of variables each document is tried with."""
+
+PATIENCE = 30
+"""How long the first event of a subscription is waited for: Ann, whom all of them watch, is always there."""
+
+ANN = b'{"query":"mutation { setUser(id: \\"ann\\", input: {name: \\"Ann\\"}) { created } }"}'
+
+
+class Way:
+    """One way to answer: a gateway of its own, with a store of its own."""
+
+    def __init__(self, name: str, *, plans: bool, federation: bool) -> None:
+        self.name = name
+        self.runtime = Runtime(
+            load_settings({"access_log": False, "federation": federation, "plans": plans, "rate_limit_per_second": 0})
+        )
+        app = make_app(self.runtime)
+        self._app: ASGIApp = app
+        if name != "shortcut" and isinstance(app, Shortcut):
+            self._app = app._app
+        self._lane = Lane.of(self.runtime) if name == "lane" else None
+
+    @property
+    def store(self) -> Any:
+        return self.runtime.store
+
+    async def answer(self, body: bytes) -> bytes:
+        """Return the body of the answer to a request."""
+        if self._lane is not None:
+            head = (
+                b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                b"x-request-id: same-for-all\r\ncontent-length: %d\r\n\r\n" % len(body)
+            )
+            taken = self._lane.take(head + body, 0, ("127.0.0.1", 1), [])
+            if taken is not None:
+                answer = taken[0]
+                if isinstance(answer, bytes):
+                    return answer.partition(b"\r\n\r\n")[2]
+                if isinstance(answer, Lookup):
+                    return await answer
+                return (await answer).partition(b"\r\n\r\n")[2]
+        return await self._over_asgi(body)
+
+    async def _over_asgi(self, body: bytes) -> bytes:
+        parts = []
+        headers = [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", b"same-for-all"),
+        ]
+        scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/graphql",
+            "raw_path": b"/graphql",
+            "root_path": "",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+        }
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                parts.append(message["body"])
+
+        await self._app(scope, receive, send)
+        return b"".join(parts)
+
+    async def first_event(self, value: dict[str, Any]) -> bytes:
+        """Return the first event of a subscription, or what there is in its place."""
+        try:
+            context = self.runtime.context("same-for-all", OPEN_VIEWER)
+            operation = self.runtime.engine.prepare(parse_request(value), context)
+            assert isinstance(operation, PlannedSubscription | GeneralSubscription)
+            async with aclosing(operation.events()) as events:
+                return await asyncio.wait_for(anext(events), PATIENCE)
+        except RequestRefused as refused:
+            return refused.response
+        except SubscriptionFailed as failure:
+            return orjson.dumps(failure.errors)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(runtime_module, "make_store", lambda *_, **__: MemoryStore())
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+async def compare(operations: int, seed: int, *, federation: bool) -> Counter[str]:
+    """Have all ways answer so many operations; return how many were of which kind and had which outcome."""
+    chance = Random(seed)
+    maker = Maker(chance, federation=federation)
+    seen: Counter[str] = Counter()
+    async with AsyncExitStack() as stack:
+        ways = [
+            Way(name, plans=name != "general", federation=federation)
+            for name in ("general", "plans", "shortcut", "lane")
+        ]
+        for way in ways:
+            await stack.enter_async_context(way.runtime.running())
+            assert b'"created":true' in await way.answer(ANN)
+        operation = maker.operation()
+        for number in range(operations):
+            if number % USES == 0:
+                operation = maker.operation()
+            await _compare_one(ways, operation, maker.variables(operation), chance, seen)
+        seen["by the lane"] = ways[3].runtime.lane_requests
+        seen["by the shortcut"] = ways[2].runtime.shortcut_requests
+    return seen
+
+
+async def _compare_one(
+    ways: list[Way], operation: Operation, variables: dict[str, Any], chance: Random, seen: Counter[str]
+) -> None:
+    value = {"query": operation.query, "variables": variables}
+    failure = chance.choice((StoreUnavailable(), RuntimeError("masked"))) if chance.random() < 0.05 else None
+    forgets = chance.random() < 0.3
+    for _ in range(2):  # the second time, the lane and the shortcut know the document
+        for way in ways:
+            way.store.failure = failure
+            if forgets:
+                way.runtime.hub.doubt_all()
+        body = orjson.dumps(value)
+        is_subscription = operation.kind == "subscription"
+        answers = await asyncio.gather(
+            *(way.first_event(value) if is_subscription else way.answer(body) for way in ways)
+        )
+        for way in ways:
+            way.store.failure = None
+        for way, answer in zip(ways[1:], answers[1:], strict=True):
+            assert answer == answers[0], (
+                f"{way.name} differs from graphql-core:\n{operation.query}\n{variables}\n{answer!r}\n{answers[0]!r}"
+            )
+        seen[f"{operation.kind}: {_outcome(answers[0])}"] += 1
+
+
+def _outcome(answer: bytes) -> str:
+    if answer == b'{"data":{}}':
+        return "nothing selected"
+    if b'"errors":[' in answer:
+        return str(orjson.loads(answer)["errors"][0]["extensions"]["code"])
+    return "data" if answer.startswith(b'{"data"') else "other"
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("federation", [False, True])
+async def test_all_ways_answer_alike(federation: bool) -> None:
+    started = time.perf_counter()
+    seen = await compare(OPERATIONS // 2, SEED + federation, federation=federation)
+    print(f"{OPERATIONS // 2} operations in {time.perf_counter() - started:.0f} s: {dict(sorted(seen.items()))}")
+    assert seen["mutation: nothing selected"] > 0
+    assert seen["query: nothing selected"] > 0
+    assert seen["by the lane"] > OPERATIONS // 10
+    assert seen["by the shortcut"] > OPERATIONS // 10
