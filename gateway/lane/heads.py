@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,9 @@ from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.http import API_HEADERS
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
-from userline.gateway.protocols.heads import NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
+from userline.gateway.protocols.heads import HEADER_WEIGHT, NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
+from userline.gateway.protocols.known import Known
+from userline.gateway.protocols.refusals import Malformed
 from userline.gateway.request_ids import request_id_in
 from userline.users.errors import Unauthenticated
 
@@ -25,6 +26,7 @@ _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64
 _MOST_BODY_BYTES: Final = 65_536
 _CAPACITY: Final = 1024
+_CAPACITY_BYTES: Final = 2_097_152
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Heads:
         self._rules = rules
         self._most_bytes = min(_MOST_BYTES, settings.max_header_bytes)
         self._most_body_bytes = min(_MOST_BODY_BYTES, settings.max_body_bytes)
-        self._known: OrderedDict[bytes | tuple[tuple[bytes, bytes], ...], Head | None] = OrderedDict()
+        self._known: Known[bytes | tuple[tuple[bytes, bytes], ...], Head | None] = Known(_CAPACITY, _CAPACITY_BYTES)
 
     def of_bytes(self, head: bytes) -> Head | None:
         """Return what a head means, from its request line to its empty line, or None if it is not understood."""
@@ -57,8 +59,11 @@ class Heads:
         except KeyError:
             if len(head) > self._most_bytes or not head.startswith(_REQUEST_LINE):
                 return None
-            plain = parse_head(head)
-            return self._learn(head, plain.headers if plain else None)
+            try:
+                parsed = parse_head(head)
+            except Malformed:
+                return None
+            return self._learn(head, parsed.headers if parsed.keep_alive else [])
 
     def of_headers(self, headers: Headers) -> Head | None:
         """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""
@@ -70,13 +75,12 @@ class Heads:
             is_small = size <= self._most_bytes and len(headers) <= _MOST_HEADERS
             return self._learn(key, headers) if is_small else None
 
-    def _learn(self, key: bytes | tuple[tuple[bytes, bytes], ...], headers: Headers | None) -> Head | None:
-        names = {name for name, _ in headers or ()}
+    def _learn(self, key: bytes | tuple[tuple[bytes, bytes], ...], headers: Headers) -> Head | None:
+        names = {name for name, _ in headers}
         meaning = self._read(headers) if headers and names.isdisjoint(NOT_PLAIN) else None
         if names.isdisjoint(OF_ONE_REQUEST):
-            self._known[key] = meaning
-            if len(self._known) > _CAPACITY:
-                self._known.popitem(last=False)
+            size = sum(len(name) + len(value) + HEADER_WEIGHT for name, value in headers)
+            self._known.add(key, meaning, 2 * size)
         return meaning
 
     def _read(self, headers: Headers) -> Head | None:

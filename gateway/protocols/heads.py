@@ -1,104 +1,245 @@
-"""Heads of requests that came in one piece, parsed once and known by their bytes from then on."""
+"""Heads of requests: read whole and strictly, and those of one kind known by their bytes from then on.
+
+Source: RFC 9112, sections 2 to 6. What a server in front could take for something else is refused, and not repaired:
+lines that end by LF alone, folded lines, a space before the colon, two lengths, two ways to frame a body.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import re
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-import httptools
+from userline.gateway.protocols.known import Known
+from userline.gateway.protocols.refusals import Malformed
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""
 
+HEAD_END: Final = b"\r\n\r\n"
+
 _MOST_BYTES: Final = 4096
 _CAPACITY: Final = 512
+_CAPACITY_BYTES: Final = 2_097_152
+HEADER_WEIGHT: Final = 200
+"""What one header weighs in memory besides its bytes."""
 
-NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_MOST_HEADERS: Final = 128
+_EMPTY_LINES: Final = 4
+"""How many may stand before a request: there are clients that put one behind a body."""
+_LENGTH_DIGITS: Final = 18
+
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([^\x00-\x20\x7f]++) HTTP/(\d\.\d)\r\n")
+_HEADER_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*")
+_TARGET: Final = re.compile(
+    rb"(?:[Hh][Tt][Tt][Pp][Ss]?://([^/?#@\x80-\xff]+))?((?:/[^?#\x80-\xff]*+)?)(?:\?([^#\x80-\xff]*+))?"
+)
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-fv:.%]+\])(?::\d{0,5})?")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
 """Headers that ask more of the server than to read as many bytes as are said."""
 
 OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 """Headers that differ from request to request, so that there is nothing to remember."""
 
 
-class PlainHead(NamedTuple):
-    """The head of a request over HTTP/1.1 on a connection that stays, whose body is as long as it says, or empty."""
+class Head(NamedTuple):
+    """What the head of a request says."""
 
     method: str
     path: str
     raw_path: bytes
     query_string: bytes
+    version: str
     headers: Headers
-    body_bytes: int
+    body_bytes: int | None
+    """How long the body is, or None for one in chunks."""
+    keep_alive: bool
+    expects_continue: bool
+    """Whether the client waits for a word before it sends the body."""
+    is_handshake: bool
+    """Whether the connection is to become a WebSocket."""
 
 
-class PlainHeads:
+class KnownHeads:
     """The heads that were seen last."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = min(_MOST_BYTES, most_bytes)
-        self._known: OrderedDict[bytes, PlainHead] = OrderedDict()
+        self._known: Known[bytes, Head] = Known(_CAPACITY, _CAPACITY_BYTES)
 
-    def of_bytes(self, raw: bytes) -> PlainHead | None:
-        """Return what a head says, from its request line to its empty line, or None if it is large, or not plain."""
+    def of_bytes(self, raw: bytes) -> Head:
+        """Return what a head says, from its request line to its empty line. Raises Malformed."""
         head = self._known.get(raw)
-        if head is None and len(raw) <= self._most_bytes:
+        if head is None:
             head = parse_head(raw)
-            if head is not None and OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers):
-                self._known[raw] = head
-                if len(self._known) > _CAPACITY:
-                    self._known.popitem(last=False)
+            names = {name for name, _ in head.headers}
+            if len(raw) <= self._most_bytes and not head.is_handshake and OF_ONE_REQUEST.isdisjoint(names):
+                self._known.add(raw, head, len(raw) + HEADER_WEIGHT * len(head.headers))
         return head
 
 
-def parse_head(raw: bytes) -> PlainHead | None:
-    """Return what a head says, or None if it is not plain, not whole, or more than one."""
-    seen = _Seen()
-    parser = httptools.HttpRequestParser(seen)
-    try:
-        parser.feed_data(raw)
-        if (
-            seen.begun != 1
-            or seen.complete != 1
-            or parser.get_http_version() != "1.1"
-            or not parser.should_keep_alive()
-            or parser.should_upgrade()
-        ):
-            return None
-        url = httptools.parse_url(seen.url)
-        path = url.path.decode("ascii")
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade, httptools.HttpParserInvalidURLError, ValueError):
-        return None
-    headers = [(name.lower(), value) for name, value in seen.headers]
-    lengths = [value for name, value in headers if name == b"content-length"] or [b"0"]
-    if (
-        not all(value.lower() == b"keep-alive" for name, value in headers if name == b"connection")
-        or not NOT_PLAIN.isdisjoint(name for name, _ in headers)
-        or len(lengths) != 1
-        or not lengths[0].isdigit()
-    ):
-        return None
-    method = parser.get_method().decode("ascii")
-    return PlainHead(method, unquote(path), url.path, url.query or b"", headers, int(lengths[0]))
+def start_of_head(data: bytes, start: int) -> int:
+    """Return where the next request begins, behind a few empty lines at most. Raises Malformed."""
+    for _ in range(_EMPTY_LINES):
+        if not data.startswith(b"\r\n", start):
+            return start
+        start += 2
+    raise Malformed("request", "Too many empty lines stand before the request.")
 
 
-class _Seen:
-    """What the parser tells: the same parser as the connection's."""
+def check_beginning(data: bytes, start: int) -> None:
+    """Return if a head that is not there whole may still become one. Raises Malformed.
 
-    def __init__(self) -> None:
-        self.url = b""
-        self.headers: Headers = []
-        self.begun = 0
-        self.complete = 0
+    It is for those who would wait for an answer: they speak another protocol, or end lines by LF alone.
+    """
+    if _BARE_LF.search(data, start):
+        raise Malformed("request", "A line of the request ends with LF alone; lines end with CR LF.")
+    end = data.find(b"\r\n", start)
+    if end >= 0:
+        _request_line(data, start)
+    elif not re.match(_TOKEN + rb"|\r?$", data[start : start + 1]):
+        raise Malformed("request", "This is no HTTP request.")
 
-    def on_message_begin(self) -> None:
-        self.begun += 1
 
-    def on_url(self, url: bytes) -> None:
-        self.url += url
+def parse_head(raw: bytes) -> Head:
+    """Return what a head says, from its request line to its empty line. Raises Malformed."""
+    method, target, version, place = _request_line(raw, 0)
+    headers = _headers(raw, place)
+    if method not in _METHODS:
+        raise Malformed("method", f"The method is none of {', '.join(sorted(map(bytes.decode, _METHODS)))}.", 501)
+    authority, raw_path, query_string = _split(method, target)
+    framing = _Framing(version)
+    for name, value in headers:
+        if name in _READ_HERE:
+            framing.read(name, value)
+    framing.check(authority)
+    if authority is not None:
+        headers = [(name, authority if name == b"host" else value) for name, value in headers]
+    is_handshake = framing.wants_websocket and method == b"GET"
+    if is_handshake and framing.body_bytes != 0:
+        raise Malformed("body", "The handshake of a WebSocket has no body.")
+    return Head(
+        method.decode(),
+        unquote(raw_path.decode()),
+        raw_path,
+        query_string,
+        version,
+        headers,
+        framing.body_bytes,
+        framing.keep_alive,
+        framing.expects_continue,
+        is_handshake,
+    )
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
 
-    def on_headers_complete(self) -> None:
-        self.complete += 1
+def _request_line(data: bytes, start: int) -> tuple[bytes, bytes, str, int]:
+    """Return method, target, version, and where the line ends."""
+    line = _REQUEST_LINE.match(data, start)
+    if line is None:
+        raise Malformed("request", "The request does not begin with a line of 'METHOD target HTTP/1.1'.")
+    method, target, version = line.groups()
+    if version not in (b"1.1", b"1.0"):
+        raise Malformed("version", "The version of HTTP is neither 1.1 nor 1.0.", 505)
+    return method, target, version.decode(), line.end()
+
+
+def _headers(raw: bytes, start: int) -> Headers:
+    lines = _HEADER_LINES.match(raw, start)
+    end = lines.end() if lines else start
+    if end != len(raw) - 2:
+        number = raw.count(b"\r\n", start, end) + 1
+        raise Malformed("headers", f"Line {number} of the headers is not 'name: value', or has control characters.")
+    block = raw[start:end].split(b"\r\n")
+    block.pop()
+    if len(block) > _MOST_HEADERS:
+        raise Malformed("headers", f"The request has more than {_MOST_HEADERS} headers, which is the limit.", 431)
+    headers = []
+    for line in block:
+        name, _, value = line.partition(b":")
+        headers.append((name.lower(), value.strip(b" \t")))
+    return headers
+
+
+def _split(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """Return the host that the target of a request names, if it does, its path and its query."""
+    if target == b"*" and method == b"OPTIONS":
+        return None, target, b""
+    parts = _TARGET.fullmatch(target)
+    if parts is None or (not parts[1] and not parts[2]):
+        raise Malformed("target", "The target of the request is not a path of ASCII characters that begins with '/'.")
+    return parts[1], parts[2] or b"/", parts[3] or b""
+
+
+_READ_HERE: Final = frozenset(
+    (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"),
+)
+
+
+class _Framing:
+    """What the headers say about the connection, and about where the body ends."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._hosts: list[bytes] = []
+        self._lengths: list[bytes] = []
+        self._encodings: list[bytes] = []
+        self._is_upgrade = False
+        self._protocols: list[bytes] = []
+        self.keep_alive = version != "1.0"
+        self.expects_continue = False
+        self.body_bytes: int | None = 0
+
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether the client wants to speak WebSocket from here on."""
+        return self._is_upgrade and b"websocket" in self._protocols and self._version == "1.1"
+
+    def read(self, name: bytes, value: bytes) -> None:
+        """Take one header."""
+        if name == b"host":
+            self._hosts.append(value)
+        elif name == b"content-length":
+            self._lengths.append(value)
+        elif name == b"transfer-encoding":
+            self._encodings.append(value.lower())
+        elif name == b"expect":
+            self.expects_continue = value.lower() == b"100-continue" and self._version == "1.1"
+        elif name == b"upgrade":
+            self._protocols += _tokens(value)
+        else:
+            tokens = _tokens(value)
+            self.keep_alive = self.keep_alive and b"close" not in tokens
+            self._is_upgrade = self._is_upgrade or b"upgrade" in tokens
+
+    def check(self, authority: bytes | None) -> None:
+        """Find out how long the body is. Raises Malformed for what contradicts itself."""
+        if len(self._hosts) > 1 or (not self._hosts and self._version == "1.1"):
+            raise Malformed("host", f"The request has {len(self._hosts)} Host headers; it needs one.")
+        for host in (*self._hosts, *([] if authority is None else [authority])):
+            if not _HOST.fullmatch(host):
+                raise Malformed("host", "The host that is asked for is not a name or an address.")
+        if self._encodings:
+            self._check_encodings()
+            self.body_bytes = None
+        elif self._lengths:
+            (length, *more) = self._lengths
+            if more or not length.isdigit() or len(length) > _LENGTH_DIGITS:
+                raise Malformed("content-length", "The request needs one Content-Length, which is a number of bytes.")
+            self.body_bytes = int(length)
+
+    def _check_encodings(self) -> None:
+        if self._lengths:
+            raise Malformed("content-length", "The body has a Transfer-Encoding, and may have no Content-Length then.")
+        if self._version == "1.0":
+            raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
+        if self._encodings != [b"chunked"]:
+            raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.", 501)
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip() for token in value.lower().split(b",")]

@@ -2,164 +2,192 @@
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import unquote
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from userline.gateway.drain import Drain
 from userline.gateway.lane.lane import whole
 from userline.gateway.lane.lookups import Lookup
 from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
 from userline.gateway.protocols.deadline import Deadline
-from userline.gateway.protocols.heads import PlainHeads
+from userline.gateway.protocols.framing import Chunked, Sized
+from userline.gateway.protocols.heads import HEAD_END, KnownHeads, check_beginning, start_of_head
 from userline.gateway.protocols.inflow import Inflow, Unparsed
+from userline.gateway.protocols.linger import linger
 from userline.gateway.protocols.reaped import REAPED, Reason
-from userline.gateway.protocols.refusals import STOPPING, refusal
+from userline.gateway.protocols.refusals import STOPPING, Malformed, refusal
 from userline.gateway.protocols.stuck import StuckWatch
+from userline.gateway.protocols.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Awaitable
 
     from starlette.types import Scope
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
 
     from userline.execution.operation import Response
     from userline.gateway.lane.lane import Lane
-    from userline.gateway.protocols.heads import Headers
-
-_SLICE_BYTES: Final = 4096
-"""How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
+    from userline.gateway.protocols.heads import Head
 
 _BODY_SECONDS: Final = 30.0
-"""How long a body may take to arrive."""
+"""How long a body may take to arrive, its trailers included."""
 _BODY_LATE: Final = f"The body took {_BODY_SECONDS:g} s"
 
-_REQUESTS_A_TURN: Final = 32
-"""How many pipelined requests the lane answers before other connections have their turn."""
+_UNWANTED_BYTES: Final = 1_048_576
+"""How much of a body is read on after its request was answered, so that the connection can be kept."""
 
-_WAITING_BYTES: Final = 65_536
-"""How much is read on while an answer is under way."""
-
-_LINGER_SECONDS: Final = 1.0
-"""How long a refused client may take to read why, before the connection is cut."""
+_STOPPING_SECONDS: Final = 1.0
+"""How long a client that does not read has left when the gateway stops."""
 
 
-class BoundedHTTPProtocol(HttpToolsProtocol):
-    """Refuses header blocks that are too large (431) and requests that take too long to arrive (408).
+class BoundedHTTPProtocol(asyncio.Protocol):
+    """One connection: finds where requests begin and end, and has them answered one after the other.
 
-    What has been read while reading is paused waits unparsed, so that pipelined requests cannot pile up. The start of
-    a request is offered to the fast lane first; what the lane leaves alone goes to the application: at once if it is
-    there as a whole and its head is plain, and through the connection's parser else.
+    The next request is not looked at before the one under way is answered and read to its end, so that answers leave
+    in the order of their requests, refusals and handshakes among them. What waits is bounded, because the connection is
+    not read from meanwhile. The start of a request is offered to the fast lane first; what the lane leaves alone goes
+    to the application. What is no HTTP is answered, and after that nothing of the connection is looked at.
     """
 
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
     drain: ClassVar[Drain]
-    plain_heads: ClassVar[PlainHeads]
+    known_heads: ClassVar[KnownHeads]
     held_heads: ClassVar[HeldHeads]
+    turns: ClassVar[Turns]
 
-    cycle: Cycle | None  # type: ignore[assignment]  # in place of Uvicorn's
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.config = config
+        self.app = config.loaded_app
+        self.loop = _loop or asyncio.get_event_loop()
+        self.server_state = server_state
+        self.app_state = app_state
+        self.cycle: Cycle | None = None
+        """The request under way, or the one before it."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
-        super().connection_made(transport)
-        self._unparsed = Unparsed()
-        self.flow: Inflow = Inflow(transport, self._unparsed, _WAITING_BYTES, self._parse_soon)
-        self._in_headers = True
-        self._header_bytes = 0
-        self._refused = False
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # Uvicorn calls shutdown() and nothing else
+        self.transport = transport
+        self.server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
+        self._unparsed = Unparsed(transport)
+        self.flow = Inflow(transport, self._unparsed, self._parse_soon)
+        self._body: Sized | Chunked | None = None
+        """How the body under way is framed, if it is not there whole."""
+        self._unwanted = 0
+        self._is_answering = False
+        """Whether the lane has an answer under way."""
+        self._waits = False
+        """Whether parsing goes on in a later turn."""
+        self._is_closing = False
+        self._is_over = False
+        """Whether nothing more of what comes in is looked at."""
         self._deadline = Deadline(self.loop, self._time_out)
-        self._headers_late = f"The headers took {self.header_seconds:g} s"
-        self._in_message = False
-        self._answering = False
-        self._turn_over = False
-        self._closing = False
+        self._keep_alive: asyncio.TimerHandle | None = None
         self._active_at = 0.0
         self._connection = Connection(
-            transport, self.flow, self.server_state, self.held_heads, self.on_response_complete
+            transport, self.flow, self.server_state, self.held_heads, self._on_response_complete
         )
-        self._served: Cycle | None = None
-        self._queued: deque[Cycle] = deque()
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
+        self._is_over = True
         self._unparsed.clear()
-        self._refused = True
         self._stop_timers()
         self._stuck.stop()
         self._disconnect()
-        self.cycle = self._served = None
-        self._queued.clear()
-        self.connections.discard(self)
+        self.cycle = self._body = None
+        self.server_state.connections.discard(self)  # type: ignore[arg-type]
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
-        self.parser = None  # type: ignore[assignment]  # it has a reference to this
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
-        if self._refused:
+        if self._is_over:
             return
         self._unparsed.append(data)
-        if self._turn_over:
+        if self._waits:
             self.flow.balance()
         else:
             self._parse()
 
+    def eof_received(self) -> bool:
+        """Answer what was asked for whole, and then close; a client may say that it has nothing more to say."""
+        self.flow.at_end = True
+        self._close_if_answered()
+        return not (self._is_over or self.transport.is_closing())
+
+    def _close_if_answered(self) -> None:
+        """After the last word of the client, close as soon as nothing that it said is left to be done."""
+        if self._is_over or self._waits or self._is_answering or self.flow.read_paused:
+            return
+        if self._body is not None:
+            self._disconnect()  # half a request is none
+            self.transport.close()
+        elif self._is_busy():
+            self.cycle.half_close()  # type: ignore[union-attr]  # it is there if it is busy
+        else:
+            self.transport.close()
+
     def _parse_soon(self) -> None:
-        if not self._turn_over:
-            self._turn_over = True
+        if not self._waits:
+            self._waits = True
             self.loop.call_soon(self._parse)
 
     def _parse(self) -> None:
-        self._turn_over = False
-        if not self._refused:
+        self._waits = False
+        if self._is_over:
+            return
+        try:
             self._parse_on()
-            self.flow.balance()
+        except Malformed as error:
+            REAPED[Reason.LARGE_HEADERS if error.status == 431 else Reason.MALFORMED] += 1
+            self._refuse(error.status, error.field, str(error))
+        self.flow.balance()
+        if self.flow.at_end:
+            self._close_if_answered()
 
     def _parse_on(self) -> None:
-        answered = 0
         unparsed = self._unparsed
+        goes_on = False
         while (
             unparsed.position < len(unparsed.data)
-            and not self._refused
-            and not self._answering
+            and not self._is_over
+            and not self._is_answering
             and not self.flow.read_paused
         ):
-            if self._is_between_requests():
-                if answered == _REQUESTS_A_TURN:
-                    self._parse_soon()
-                    return
-                if self._answer():
-                    answered += 1
-                    continue
-                if self._begin_whole():
-                    continue
-            part = unparsed.take(_SLICE_BYTES)
-            raw = len(part) if self._in_headers else 0
-            if self._in_headers and not self._deadline.is_set:
-                self._await_headers()
-            super().data_received(part)
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                self._unparsed.clear()
-                self._stop_timers()
+            if goes_on and self.turns.is_over():
+                self._waits = True
+                self.turns.wait(self._parse)
                 return
-            if self._in_headers:
-                # A name or value that does not end is known to the parser alone.
-                self._raw_bytes += raw
-                if max(self._header_bytes, self._raw_bytes) > self.max_header_bytes:
-                    self._refuse_headers()
+            goes_on = True
+            if self._body is not None:
+                if not self._take_body(self._body):
+                    return
+            elif self._is_busy() or not (self._answer() or self._begin()):
+                return
 
-    def _is_between_requests(self) -> bool:
-        """Whether what comes next is the start of a request, with no other one under way."""
-        cycle = self.cycle
-        return not self._in_message and (cycle is None or cycle.response_complete)
+    def _is_busy(self) -> bool:
+        """Whether a request is under way whose answer is still to come."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _answer(self) -> bool:
         """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
@@ -176,19 +204,20 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         answer, unparsed.position = found
         self._active_at = self.loop.time()
         self._deadline.clear()
-        if self.timeout_keep_alive_task is None:
-            self._await_next_request(self.timeout_keep_alive)
+        if self._keep_alive is None:
+            self._await_next_request(self.config.timeout_keep_alive)
         self.server_state.total_requests += 1
         if isinstance(answer, bytes):
             self.transport.write(answer)
             return True
-        self._answering = True
+        self._is_answering = True
         if isinstance(answer, Lookup):
             answer.then(self._answer_lookup)
         else:
+            tasks = self.server_state.tasks
             task = self.loop.create_task(self._answer_later(answer))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            tasks.add(task)
         return True
 
     async def _answer_later(self, answer: Awaitable[bytes]) -> None:
@@ -203,68 +232,146 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._write_late(whole(lookup.before, response))
 
     def _write_late(self, answer: bytes) -> None:
-        self._answering = False
+        self._is_answering = False
         self._active_at = self.loop.time()
         if self.transport.is_closing():
             return
         self.transport.write(answer)
-        if self._closing:
+        if self._is_closing:
             self.transport.close()
-        elif self._unparsed:
+        elif self._unparsed or self.flow.at_end:
             self._parse()
+
+    def _begin(self) -> bool:
+        """Begin the next request, and return whether its head is there. Raises Malformed."""
+        unparsed = self._unparsed
+        unparsed.position = start = start_of_head(unparsed.data, unparsed.position)
+        data, most = unparsed.data, self.max_header_bytes
+        found = data.find(HEAD_END, max(start, unparsed.searched - len(HEAD_END)), start + most)
+        if found < 0:
+            if len(data) - start >= most:
+                raise Malformed("headers", f"The headers are larger than {most} bytes, which is the limit.", 431)
+            check_beginning(data, start)
+            unparsed.searched = len(data)
+            if not self._deadline.is_set:
+                self._await_headers()
+            return False
+        body_start = found + len(HEAD_END)
+        head = self.known_heads.of_bytes(data[start:body_start])
+        unparsed.position = body_start
+        self._deadline.clear()
+        if head.is_handshake and self.config.ws_protocol_class is not None:
+            self._begin_socket(head)
+            return True
+        cycle = Cycle(
+            self._connection, self._make_scope(head), keep_alive=head.keep_alive, expects_continue=head.expects_continue
+        )
+        self.cycle = cycle
+        self._begin_body(cycle, head)
+        if self.drain.begun and not unparsed:
+            cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
+        cycle.start(self.loop, self.app)
+        return True
+
+    def _begin_body(self, cycle: Cycle, head: Head) -> None:
+        size = head.body_bytes
+        if size == 0:
+            cycle.feed_end()
+            return
+        self._unwanted = 0
+        self._body = Chunked(self.max_header_bytes) if size is None else Sized(size)
+        if size is None or len(self._unparsed) < size:
+            self._deadline.set(_BODY_SECONDS, _BODY_LATE)
+        if size is not None and self._unparsed:
+            self._take_body(self._body)
+
+    def _take_body(self, body: Sized | Chunked) -> bool:
+        """Give the request what is there of its body; return whether there was anything. Raises Malformed."""
+        unparsed = self._unparsed
+        start = unparsed.position
+        content, unparsed.position = body.decode(unparsed.data, start)
+        cycle = self.cycle if self._is_busy() else None
+        if cycle is None:
+            self._unwanted += unparsed.position - start
+        elif content:
+            cycle.feed(content)
+        if body.is_complete:
+            self._body = None
+            self._deadline.clear()
+            if cycle is not None:
+                cycle.feed_end()
+        elif self._unwanted > _UNWANTED_BYTES:
+            self._end()
+        return unparsed.position > start
+
+    def _make_scope(self, head: Head) -> Scope:
+        root_path = self.config.root_path
+        return {
+            "type": "http",
+            "asgi": {"version": self.config.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": head.method,
+            "root_path": root_path,
+            "path": root_path + head.path,
+            "raw_path": root_path.encode("ascii") + head.raw_path,
+            "query_string": head.query_string,
+            "headers": head.headers.copy(),
+            "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
+        }
+
+    def _begin_socket(self, head: Head) -> None:
+        """Hand the connection over to WebSocket, unless it would have to end at once."""
+        if self.drain.begun:
+            self.transport.write(STOPPING)
+            self._end()
+            return
+        self._is_over = True
+        self._stop_timers()
+        self._stuck.stop()
+        self.server_state.connections.discard(self)  # type: ignore[arg-type]
+        target = head.raw_path + (b"?" + head.query_string if head.query_string else b"")
+        lines = [b"%b: %b\r\n" % header for header in head.headers if header[0] != b"content-length"]
+        handshake = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, b"".join(lines))
+        what_follows = self._unparsed.take(len(self._unparsed))
+        self._unparsed.clear()
+        self.flow.balance()
+        make: Any = self.config.ws_protocol_class
+        protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        protocol.connection_made(self.transport)
+        if self.flow.write_paused:
+            protocol.pause_writing()
+        self.transport.set_protocol(protocol)
+        protocol.data_received(handshake + what_follows)
+
+    def _on_response_complete(self) -> None:
+        """Go on to the next request; the timer of the one before stays for it."""
+        self._active_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self._is_over:
+            return
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self._end()
+            return
+        self.flow.resume_reading()
+        if self._unparsed or self.flow.at_end:
+            self._parse_soon()
+        if self._keep_alive is None:
+            self._await_next_request(self.config.timeout_keep_alive)
 
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever."""
-        super().pause_writing()
+        self.flow.pause_writing()
         self._stuck.start()
 
     def resume_writing(self) -> None:
         """Go on with what waited for the client to read."""
-        super().resume_writing()
+        self.flow.resume_writing()
         self._stuck.stop()
-        if self._unparsed and self._is_between_requests():
+        if not self._is_busy():
             self.flow.resume_reading()
-
-    def _begin_whole(self) -> bool:
-        """Begin the next request without the parser, if all of it is there and its head is plain."""
-        unparsed = self._unparsed
-        data, start = unparsed.data, unparsed.position
-        body_start = data.find(b"\r\n\r\n", start) + 4
-        head = self.plain_heads.of_bytes(data[start:body_start]) if body_start >= start + 4 else None
-        if head is None or len(data) < body_start + head.body_bytes:
-            return False
-        method, path, raw_path, query_string, headers, body_bytes = head
-        unparsed.position = body_start + body_bytes
-        self._deadline.clear()
-        scope = self._make_scope(method, path, raw_path, query_string, headers.copy())
-        self.cycle = cycle = Cycle(self._connection, scope)
-        cycle.feed(data[body_start : unparsed.position])
-        cycle.feed_end()
-        self._begin(cycle)
-        return True
-
-    def _make_scope(self, method: str, path: str, raw_path: bytes, query_string: bytes, headers: Headers) -> Scope:
-        return {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": method,
-            "root_path": self.root_path,
-            "path": self.root_path + path,
-            "raw_path": self.root_path.encode("ascii") + raw_path,
-            "query_string": query_string,
-            "headers": headers,
-            "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
-        }
-
-    def _begin(self, cycle: Cycle) -> None:
-        self._served = cycle
-        if self.drain.begun and not self._queued:
-            cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
-        cycle.start(self.loop, self.app)
 
     def _cut_off(self) -> None:
         self._disconnect()
@@ -272,160 +379,81 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _disconnect(self) -> None:
         """Tell the application that nobody reads its answer."""
-        if self._served is not None:
-            self._served.disconnect()
         if self.cycle is not None:
             self.cycle.disconnect()
 
     def shutdown(self) -> None:
         """Close when the answer that is under way is sent."""
-        if self._answering:
-            self._closing = True
+        if self._is_answering:
+            self._is_closing = True
+        elif self._is_busy():
+            self.cycle.keep_alive = False  # type: ignore[union-attr]  # it is there if it is busy
         else:
-            super().shutdown()
-        if self.flow.write_paused:
-            self.loop.call_later(_LINGER_SECONDS, self._cut_off)
-
-    def handle_websocket_upgrade(self) -> None:
-        """Begin a socket, unless it would have to end at once."""
-        if self.drain.begun:
-            self._deadline.clear()
-            self.transport.write(STOPPING)
             self.transport.close()
-        else:
-            super().handle_websocket_upgrade()
+        if self.flow.write_paused:
+            self.loop.call_later(_STOPPING_SECONDS, self._cut_off)
 
-    def on_response_complete(self) -> None:
-        """Go on to the next request; the timer of the one before stays for it."""
-        self._active_at = self.loop.time()
-        self.server_state.total_requests += 1
+    def _await_headers(self) -> None:
+        self._deadline.set(self.header_seconds, f"The headers took {self.header_seconds:g} s")
+
+    def _await_next_request(self, seconds: float) -> None:
+        self._keep_alive = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close a connection on which nothing happened for as long as it is kept."""
+        self._keep_alive = None
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self._queued:
-            self._begin(self._queued.popleft())
-        elif self.timeout_keep_alive_task is None:
-            self._await_next_request(self.timeout_keep_alive)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer alone: it looks for itself whether the connection is in use."""
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection on which nothing happened for as long as it is kept."""
-        self.timeout_keep_alive_task = None
-        left = self._active_at + self.timeout_keep_alive - self.loop.time()
-        busy = self._answering or self._unparsed or not self._is_between_requests()
+        left = self._active_at + self.config.timeout_keep_alive - self.loop.time()
+        busy = self._is_answering or self._unparsed or self._is_busy() or self._body is not None
         if left > 0 or busy or self.transport.get_write_buffer_size():
             self._await_next_request(max(left, 1.0))
         else:
-            super().timeout_keep_alive_handler()
-
-    def _await_next_request(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def on_message_begin(self) -> None:
-        """Start to count a header block."""
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-        self._in_message = True
-        self._in_headers = True
-        self._header_bytes = 0
-        self._raw_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Count the request line."""
-        self._header_bytes += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, with what separates it from the next."""
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes <= self.max_header_bytes:
-            name = name.lower()
-            self.headers.append((name, value))
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-
-    def on_headers_complete(self) -> None:
-        """Give the body its time to arrive."""
-        self._in_headers = False
-        if self._header_bytes > self.max_header_bytes:
-            self._refuse_headers()
-            return
-        self._deadline.set(_BODY_SECONDS, _BODY_LATE)
-        parser = self.parser
-        version, method = parser.get_http_version(), parser.get_method().decode("ascii")
-        if parser.should_upgrade() and self._should_upgrade():
-            self.scope = self._make_scope(method, "", b"", b"", self.headers)  # type: ignore[assignment]  # of a request
-            return
-        url = httptools.parse_url(self.url)
-        scope = self._make_scope(method, unquote(url.path.decode("ascii")), url.path, url.query or b"", self.headers)
-        scope["http_version"] = version
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        before = self.cycle
-        self.cycle = Cycle(self._connection, scope, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
-        if before is None or before.response_complete:
-            self._begin(self.cycle)
-        else:
-            self.flow.pause_reading()
-            self._queued.append(self.cycle)
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body of a request that was not refused."""
-        if cycle := self._fed():
-            cycle.feed(body)
-
-    def _fed(self) -> Cycle | None:
-        """Return the cycle that is to have the body that is being parsed, if there is one."""
-        if self._refused or (self.parser.should_upgrade() and self._should_upgrade()):
-            return None
-        return None if self.cycle is None or self.cycle.response_complete else self.cycle
-
-    def on_message_complete(self) -> None:
-        """Go on to the next request."""
-        self._deadline.clear()
-        self._in_message = False
-        self._in_headers = True
-        self._raw_bytes = 0
-        self._header_bytes = 0
-        if cycle := self._fed():
-            cycle.feed_end()
-
-    _raw_bytes = 0
-
-    def _await_headers(self) -> None:
-        self._deadline.set(self.header_seconds, self._headers_late)
+            self.transport.close()
 
     def _stop_timers(self) -> None:
         self._deadline.stop()
-        super()._unset_keepalive_if_required()
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+            self._keep_alive = None
 
     def _time_out(self, what: str) -> None:
         REAPED[Reason.SLOW_REQUEST] += 1
         self._refuse(408, "request", f"{what} to arrive, which is the limit.")
 
-    def _refuse_headers(self) -> None:
-        REAPED[Reason.LARGE_HEADERS] += 1
-        self._refuse(431, "headers", f"The headers are larger than {self.max_header_bytes} bytes, which is the limit.")
-
     def _refuse(self, status: int, field: str, message: str) -> None:
-        """Answer, if no other answer is under way, and cut the connection when the client had time to read."""
-        if self._refused or self.transport.is_closing():
+        """Answer in place of the application what is no request, and look at nothing more of the connection."""
+        if self._is_over or self.transport.is_closing():
             return
-        self._refused = True
-        self._unparsed.clear()
-        self._deadline.clear()
-        if self.cycle is None or self.cycle.response_complete:
+        has_begun = self._is_busy() and self.cycle is not None and self.cycle.response_started
+        was_answered = self._body is not None and not self._is_busy()
+        self._disconnect()
+        if not has_begun and not was_answered:
             self.transport.write(refusal(status, field, message))
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-        # Closed at once, the client might see a reset in place of the answer, because it has sent more than was read.
-        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self._end()
+
+    def _end(self) -> None:
+        """Close; who is still sending has some time to read the last answer first."""
+        is_sending = self._body is not None or self._unparsed
+        self._is_over = True
+        self._body = None
+        self._unparsed.clear()
+        self._stop_timers()
+        if is_sending and not self.flow.at_end:
+            self.flow.read_paused = False
+            self.flow.balance()
+            linger(self.transport, self.loop)
+        else:
+            self.transport.close()
 
 
 def make_http_protocol(
-    *, max_header_bytes: int, header_seconds: float, lane: Lane | None = None, drain: Drain | None = None
+    *,
+    max_header_bytes: int,
+    header_seconds: float,
+    lane: Lane | None = None,
+    drain: Drain | None = None,
+    turns: Turns | None = None,
 ) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
     attributes: dict[str, Any] = {
@@ -433,7 +461,8 @@ def make_http_protocol(
         "header_seconds": header_seconds,
         "lane": lane,
         "drain": drain or Drain(0),
-        "plain_heads": PlainHeads(max_header_bytes),
+        "known_heads": KnownHeads(max_header_bytes),
         "held_heads": HeldHeads(),
+        "turns": turns or Turns(),
     }
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)
