@@ -11,14 +11,20 @@ from typing import Final
 
 from userline.gateway.protocols.refusals import Malformed
 
+_PIECE_BYTES: Final = 65_536
+"""How much is decoded at once."""
+
 _CHUNKS: Final = 256
 """How many chunks are decoded at once: one can be as small as six bytes."""
 
 _LINE_BYTES: Final = 1024
 """How long the line before a chunk may be, with what extensions it has."""
 
-_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\x00-\x08\x0a-\x1f\x7f]*+)?\r\n")
-_TRAILERS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED: Final = rb'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t\x20-\x7e\x80-\xff])*"'
+_EXTENSION: Final = rb";" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:" + _EXTENSION + rb")*\r\n")
+_TRAILERS: Final = re.compile(rb"(?:" + _TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _END: Final = b"\r\n\r\n"
 
 
@@ -37,7 +43,7 @@ class Sized:
 
     def decode(self, data: bytes, start: int) -> tuple[bytes, int]:
         """Return content, and where to go on."""
-        end = min(start + self._left, len(data))
+        end = min(start + self._left, start + _PIECE_BYTES, len(data))
         self._left -= end - start
         return data[start:end], end
 
@@ -62,11 +68,11 @@ class Chunked:
         place = start
         for _ in range(_CHUNKS):
             if self._left:
-                end = min(place + self._left, len(data))
+                end = min(place + self._left, start + _PIECE_BYTES, len(data))
                 pieces.append(data[place:end])
                 self._left -= end - place
                 place = end
-            if self._left:
+            if self._left or place - start >= _PIECE_BYTES:
                 break
             if self._at_end_of_chunk:
                 if not data.startswith(b"\r\n", place):

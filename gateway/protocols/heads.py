@@ -37,8 +37,12 @@ _HEADER_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\
 _TARGET: Final = re.compile(
     rb"(?:[Hh][Tt][Tt][Pp][Ss]?://([^/?#@\x80-\xff]+))?((?:/[^?#\x80-\xff]*+)?)(?:\?([^#\x80-\xff]*+))?"
 )
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-fv:.%]+\])(?::\d{0,5})?")
+_HOST: Final = re.compile(rb"[^\x00-\x20,/?#\\\x7f-\xff]++")
+"""What could be a host: whether it is one of the gateway's is asked by who knows them."""
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+_READ_HERE: Final = frozenset((b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+"""Headers of which follows how the connection goes on."""
 
 NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
 """Headers that ask more of the server than to read as many bytes as are said."""
@@ -162,6 +166,11 @@ def _headers(raw: bytes, start: int) -> Headers:
     for line in block:
         name, _, value = line.partition(b":")
         headers.append((name.lower(), value.strip(b" \t")))
+    if b"\t" in raw:
+        for line in block:
+            name = line.partition(b":")[0].lower()
+            if name in _READ_HERE and b"\t" in line:  # which some take for a part of the value
+                raise Malformed("headers", f"The header {name.decode()} has a tab in it.")
     return headers
 
 
@@ -173,11 +182,6 @@ def _split(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
     if parts is None or (not parts[1] and not parts[2]):
         raise Malformed("target", "The target of the request is not a path of ASCII characters that begins with '/'.")
     return parts[1], parts[2] or b"/", parts[3] or b""
-
-
-_READ_HERE: Final = frozenset(
-    (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"),
-)
 
 
 class _Framing:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from userline.gateway.drain import Drain
-from userline.gateway.lane.lane import whole
-from userline.gateway.lane.lookups import Lookup
 from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
 from userline.gateway.protocols.deadline import Deadline
-from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import HEAD_END, KnownHeads, check_beginning, start_of_head
+from userline.gateway.protocols.express import Express
+from userline.gateway.protocols.heads import KnownHeads
 from userline.gateway.protocols.inflow import Inflow, Unparsed
 from userline.gateway.protocols.linger import linger
+from userline.gateway.protocols.reading import RequestReader
 from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.refusals import STOPPING, Malformed, refusal
 from userline.gateway.protocols.stuck import StuckWatch
@@ -23,22 +22,17 @@ from userline.gateway.protocols.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio import Transport
-    from collections.abc import Awaitable
 
     from starlette.types import Scope
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from userline.execution.operation import Response
     from userline.gateway.lane.lane import Lane
     from userline.gateway.protocols.heads import Head
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive, its trailers included."""
 _BODY_LATE: Final = f"The body took {_BODY_SECONDS:g} s"
-
-_UNWANTED_BYTES: Final = 1_048_576
-"""How much of a body is read on after its request was answered, so that the connection can be kept."""
 
 _STOPPING_SECONDS: Final = 1.0
 """How long a client that does not read has left when the gateway stops."""
@@ -87,11 +81,10 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         self.scheme = "https" if is_ssl(transport) else "http"
         self._unparsed = Unparsed(transport)
         self.flow = Inflow(transport, self._unparsed, self._parse_soon)
-        self._body: Sized | Chunked | None = None
-        """How the body under way is framed, if it is not there whole."""
-        self._unwanted = 0
-        self._is_answering = False
-        """Whether the lane has an answer under way."""
+        self._reader = RequestReader(self._unparsed, self.known_heads, self.max_header_bytes)
+        self._express: Express | None = None
+        if self.lane is not None:
+            self._express = Express(self.lane, transport, self.client, self.server_state, self._on_answer_of_the_lane)
         self._waits = False
         """Whether parsing goes on in a later turn."""
         self._is_closing = False
@@ -113,8 +106,8 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         self._stop_timers()
         self._stuck.stop()
         self._disconnect()
-        self.cycle = self._body = None
-        self.server_state.connections.discard(self)  # type: ignore[arg-type]
+        self.cycle = None
+        self.server_state.connections.discard(self)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
@@ -137,13 +130,13 @@ class BoundedHTTPProtocol(asyncio.Protocol):
 
     def _close_if_answered(self) -> None:
         """After the last word of the client, close as soon as nothing that it said is left to be done."""
-        if self._is_over or self._waits or self._is_answering or self.flow.read_paused:
+        if self._is_over or self._waits or self._is_answering() or self.flow.read_paused:
             return
-        if self._body is not None:
+        if self._reader.has_body:
             self._disconnect()  # half a request is none
             self.transport.close()
-        elif self._is_busy():
-            self.cycle.half_close()  # type: ignore[union-attr]  # it is there if it is busy
+        elif cycle := self._under_way():
+            cycle.half_close()
         else:
             self.transport.close()
 
@@ -171,7 +164,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         while (
             unparsed.position < len(unparsed.data)
             and not self._is_over
-            and not self._is_answering
+            and not self._is_answering()
             and not self.flow.read_paused
         ):
             if goes_on and self.turns.is_over():
@@ -179,130 +172,83 @@ class BoundedHTTPProtocol(asyncio.Protocol):
                 self.turns.wait(self._parse)
                 return
             goes_on = True
-            if self._body is not None:
-                if not self._take_body(self._body):
-                    return
-            elif self._is_busy() or not (self._answer() or self._begin()):
+            start = unparsed.position
+            if self._reader.has_body:
+                self._take_body()
+            elif not self._under_way() and not self._answer():
+                self._begin()
+            if unparsed.position == start:
                 return
 
-    def _is_busy(self) -> bool:
-        """Whether a request is under way whose answer is still to come."""
-        return self.cycle is not None and not self.cycle.response_complete
+    def _under_way(self) -> Cycle | None:
+        """Return the request whose answer by the application is still to come, if there is one."""
+        cycle = self.cycle
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _is_answering(self) -> bool:
+        """Whether an answer of the lane is still to come."""
+        return self._express is not None and self._express.is_answering
 
     def _answer(self) -> bool:
         """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
-        lane = self.lane
-        if lane is None or self.drain.begun:
+        if self._express is None or self.drain.begun:
             return False
         if self.flow.write_paused:
             self.flow.pause_reading()
             return True
-        unparsed = self._unparsed
-        found = lane.take(unparsed.data, unparsed.position, self.client, self.server_state.default_headers)
-        if found is None:
+        if not self._express.take(self._unparsed, self.loop):
             return False
-        answer, unparsed.position = found
         self._active_at = self.loop.time()
         self._deadline.clear()
         if self._keep_alive is None:
             self._await_next_request(self.config.timeout_keep_alive)
-        self.server_state.total_requests += 1
-        if isinstance(answer, bytes):
-            self.transport.write(answer)
-            return True
-        self._is_answering = True
-        if isinstance(answer, Lookup):
-            answer.then(self._answer_lookup)
-        else:
-            tasks = self.server_state.tasks
-            task = self.loop.create_task(self._answer_later(answer))
-            task.add_done_callback(tasks.discard)
-            tasks.add(task)
         return True
 
-    async def _answer_later(self, answer: Awaitable[bytes]) -> None:
-        try:
-            made = await answer
-        except BaseException:
-            self.transport.abort()  # nobody is left without an answer for ever
-            raise
-        self._write_late(made)
-
-    def _answer_lookup(self, lookup: Lookup, response: Response) -> None:
-        self._write_late(whole(lookup.before, response))
-
-    def _write_late(self, answer: bytes) -> None:
-        self._is_answering = False
+    def _on_answer_of_the_lane(self) -> None:
         self._active_at = self.loop.time()
-        if self.transport.is_closing():
-            return
-        self.transport.write(answer)
         if self._is_closing:
             self.transport.close()
         elif self._unparsed or self.flow.at_end:
             self._parse()
 
-    def _begin(self) -> bool:
-        """Begin the next request, and return whether its head is there. Raises Malformed."""
-        unparsed = self._unparsed
-        unparsed.position = start = start_of_head(unparsed.data, unparsed.position)
-        data, most = unparsed.data, self.max_header_bytes
-        found = data.find(HEAD_END, max(start, unparsed.searched - len(HEAD_END)), start + most)
-        if found < 0:
-            if len(data) - start >= most:
-                raise Malformed("headers", f"The headers are larger than {most} bytes, which is the limit.", 431)
-            check_beginning(data, start)
-            unparsed.searched = len(data)
+    def _begin(self) -> None:
+        """Begin the next request, if its head is there. Raises Malformed."""
+        head = self._reader.head()
+        if head is None:
             if not self._deadline.is_set:
                 self._await_headers()
-            return False
-        body_start = found + len(HEAD_END)
-        head = self.known_heads.of_bytes(data[start:body_start])
-        unparsed.position = body_start
+            return
         self._deadline.clear()
         if head.is_handshake and self.config.ws_protocol_class is not None:
             self._begin_socket(head)
-            return True
+            return
         cycle = Cycle(
             self._connection, self._make_scope(head), keep_alive=head.keep_alive, expects_continue=head.expects_continue
         )
         self.cycle = cycle
-        self._begin_body(cycle, head)
-        if self.drain.begun and not unparsed:
+        if head.body_bytes == 0:
+            cycle.feed_end()
+        else:
+            self._deadline.set(_BODY_SECONDS, _BODY_LATE)
+            if self._unparsed:
+                self._take_body()
+        if self.drain.begun and not self._unparsed:
             cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
         cycle.start(self.loop, self.app)
-        return True
 
-    def _begin_body(self, cycle: Cycle, head: Head) -> None:
-        size = head.body_bytes
-        if size == 0:
-            cycle.feed_end()
-            return
-        self._unwanted = 0
-        self._body = Chunked(self.max_header_bytes) if size is None else Sized(size)
-        if size is None or len(self._unparsed) < size:
-            self._deadline.set(_BODY_SECONDS, _BODY_LATE)
-        if size is not None and self._unparsed:
-            self._take_body(self._body)
-
-    def _take_body(self, body: Sized | Chunked) -> bool:
-        """Give the request what is there of its body; return whether there was anything. Raises Malformed."""
-        unparsed = self._unparsed
-        start = unparsed.position
-        content, unparsed.position = body.decode(unparsed.data, start)
-        cycle = self.cycle if self._is_busy() else None
+    def _take_body(self) -> None:
+        """Give the request what is there of its body. Raises Malformed."""
+        cycle = self._under_way()
         if cycle is None:
-            self._unwanted += unparsed.position - start
-        elif content:
+            if not self._reader.pass_over():
+                self._end()
+                return
+        elif content := self._reader.decode():
             cycle.feed(content)
-        if body.is_complete:
-            self._body = None
+        if not self._reader.has_body:
             self._deadline.clear()
             if cycle is not None:
                 cycle.feed_end()
-        elif self._unwanted > _UNWANTED_BYTES:
-            self._end()
-        return unparsed.position > start
 
     def _make_scope(self, head: Head) -> Scope:
         root_path = self.config.root_path
@@ -331,7 +277,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         self._is_over = True
         self._stop_timers()
         self._stuck.stop()
-        self.server_state.connections.discard(self)  # type: ignore[arg-type]
+        self.server_state.connections.discard(self)
         target = head.raw_path + (b"?" + head.query_string if head.query_string else b"")
         lines = [b"%b: %b\r\n" % header for header in head.headers if header[0] != b"content-length"]
         handshake = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, b"".join(lines))
@@ -370,7 +316,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         """Go on with what waited for the client to read."""
         self.flow.resume_writing()
         self._stuck.stop()
-        if not self._is_busy():
+        if not self._under_way():
             self.flow.resume_reading()
 
     def _cut_off(self) -> None:
@@ -384,10 +330,10 @@ class BoundedHTTPProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Close when the answer that is under way is sent."""
-        if self._is_answering:
+        if self._is_answering():
             self._is_closing = True
-        elif self._is_busy():
-            self.cycle.keep_alive = False  # type: ignore[union-attr]  # it is there if it is busy
+        elif cycle := self._under_way():
+            cycle.keep_alive = False
         else:
             self.transport.close()
         if self.flow.write_paused:
@@ -405,7 +351,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             return
         left = self._active_at + self.config.timeout_keep_alive - self.loop.time()
-        busy = self._is_answering or self._unparsed or self._is_busy() or self._body is not None
+        busy = self._is_answering() or self._unparsed or self._under_way() or self._reader.has_body
         if left > 0 or busy or self.transport.get_write_buffer_size():
             self._await_next_request(max(left, 1.0))
         else:
@@ -425,19 +371,18 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         """Answer in place of the application what is no request, and look at nothing more of the connection."""
         if self._is_over or self.transport.is_closing():
             return
-        has_begun = self._is_busy() and self.cycle is not None and self.cycle.response_started
-        was_answered = self._body is not None and not self._is_busy()
+        cycle = self._under_way()
+        is_answered = cycle.response_started if cycle else self._reader.has_body
         self._disconnect()
-        if not has_begun and not was_answered:
+        if not is_answered:
             self.transport.write(refusal(status, field, message))
-        self._end()
+        self._end(linger_anyway=True)
 
-    def _end(self) -> None:
+    def _end(self, *, linger_anyway: bool = False) -> None:
         """Close; who is still sending has some time to read the last answer first."""
-        is_sending = self._body is not None or self._unparsed
+        is_sending = linger_anyway or self._reader.has_body or self._unparsed
         self._is_over = True
-        self._body = None
-        self._unparsed.clear()
+        self._reader.drop()
         self._stop_timers()
         if is_sending and not self.flow.at_end:
             self.flow.read_paused = False
