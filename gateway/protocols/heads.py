@@ -25,8 +25,6 @@ HEADER_WEIGHT: Final = 200
 """What one header weighs in memory besides its bytes."""
 
 _MOST_HEADERS: Final = 128
-_EMPTY_LINES: Final = 4
-"""How many may stand before a request: there are clients that put one behind a body."""
 _LENGTH_DIGITS: Final = 18
 
 _METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
@@ -85,15 +83,6 @@ class KnownHeads:
             if len(raw) <= self._most_bytes and not head.is_handshake and OF_ONE_REQUEST.isdisjoint(names):
                 self._known.add(raw, head, len(raw) + HEADER_WEIGHT * len(head.headers))
         return head
-
-
-def start_of_head(data: bytes, start: int) -> int:
-    """Return where the next request begins, behind a few empty lines at most. Raises Malformed."""
-    for _ in range(_EMPTY_LINES):
-        if not data.startswith(b"\r\n", start):
-            return start
-        start += 2
-    raise Malformed("request", "Too many empty lines stand before the request.")
 
 
 def check_beginning(data: bytes, start: int) -> None:

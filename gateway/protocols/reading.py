@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import HEAD_END, check_beginning, start_of_head
+from userline.gateway.protocols.heads import HEAD_END, check_beginning
 from userline.gateway.protocols.refusals import Malformed
 
 if TYPE_CHECKING:
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 _UNWANTED_BYTES: Final = 1_048_576
 """How much of a body is read on after its request was answered, so that the connection can be kept."""
 
+_EMPTY_LINES: Final = 8
+"""How many may stand before a request: there are clients that put one behind a body."""
+
 
 class RequestReader:
     """Takes heads and bodies in turn from what is unparsed: call :meth:`decode` while there is a body."""
 
-    __slots__ = ("_body", "_heads", "_most_head_bytes", "_unparsed", "_unwanted")
+    __slots__ = ("_body", "_empty_lines", "_heads", "_most_head_bytes", "_unparsed", "_unwanted")
 
     def __init__(self, unparsed: Unparsed, heads: KnownHeads, most_head_bytes: int) -> None:
         self._unparsed = unparsed
@@ -27,6 +30,7 @@ class RequestReader:
         self._most_head_bytes = most_head_bytes
         self._body: Sized | Chunked | None = None
         self._unwanted = 0
+        self._empty_lines = 0
 
     @property
     def has_body(self) -> bool:
@@ -36,8 +40,12 @@ class RequestReader:
     def head(self) -> Head | None:
         """Return the next head if it is there whole, and begin its body. Raises Malformed."""
         unparsed, most = self._unparsed, self._most_head_bytes
-        unparsed.position = start = start_of_head(unparsed.data, unparsed.position)
-        data = unparsed.data
+        data, start = unparsed.data, unparsed.position
+        while data.startswith(b"\r\n", start):
+            self._empty_lines += 1
+            if self._empty_lines > _EMPTY_LINES:
+                raise Malformed("request", "Too many empty lines stand before the request.")
+            unparsed.position = start = start + 2
         found = data.find(HEAD_END, max(start, unparsed.searched - len(HEAD_END)), start + most)
         if found < 0:
             if len(data) - start >= most:
@@ -48,6 +56,7 @@ class RequestReader:
         end = found + len(HEAD_END)
         head = self._heads.of_bytes(data[start:end])
         unparsed.position = end
+        self._empty_lines = 0
         if head.body_bytes != 0:
             self._body = Chunked(most) if head.body_bytes is None else Sized(head.body_bytes)
             self._unwanted = 0

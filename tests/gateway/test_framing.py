@@ -15,7 +15,6 @@ from userline.gateway.protocols.heads import (
     KnownHeads,
     check_beginning,
     parse_head,
-    start_of_head,
 )
 from userline.gateway.protocols.inflow import Unparsed
 from userline.gateway.protocols.known import Known
@@ -303,12 +302,6 @@ def test_what_can_be_no_head_is_told_at_once(begun: bytes) -> None:
 )
 def test_what_may_become_a_head_is_waited_for(begun: bytes) -> None:
     check_beginning(begun, 0)
-
-
-def test_some_empty_lines_before_a_request_are_passed_over() -> None:
-    assert start_of_head(b"x\r\n\r\nGET", 1) == 5
-    with pytest.raises(Malformed, match="empty lines"):
-        start_of_head(b"\r\n" * 100, 0)
 
 
 def test_the_host_of_the_target_is_the_one_that_counts() -> None:
