@@ -87,7 +87,7 @@ def test_another_upgrade_is_ignored_and_the_body_kept(
         made.send(get())
         first, second = made.read(2)
     assert first.body == ANSWER
-    assert second.body == b'{"status":"alive"}' or second.status == 200
+    assert second.status == 200
 
 
 @pytest.mark.parametrize("body", [get(b"/metrics"), post(), HANDSHAKE], ids=["metrics", "graphql", "handshake"])

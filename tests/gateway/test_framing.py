@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from random import Random
+from typing import Any
 
 import httptools
 import pytest
@@ -388,8 +389,8 @@ def test_requests_are_found_however_their_bytes_come() -> None:
 
 
 def test_a_connection_of_which_much_waits_is_not_read_from() -> None:
-    transport = Paused()
-    unparsed = Unparsed(transport)  # type: ignore[arg-type]
+    transport: Any = Paused()
+    unparsed = Unparsed(transport)
     unparsed.append(b"a" * 65_536)
     unparsed.balance()
     assert not transport.is_paused
