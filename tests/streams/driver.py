@@ -20,8 +20,10 @@ _STUCK_SECONDS: Final = 0.4
 _QUIET_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 8.0
 """How long an answer may take, the times included in which heads and first messages have to arrive."""
-_END_SECONDS: Final = 15.0
-"""How long it may take until a connection is closed of which nothing more is wanted."""
+_END_SECONDS: Final = 5.0
+"""How long it may take until a connection is closed of which nothing more is wanted, after the last answer."""
+_ENOUGH_SECONDS: Final = 5.5
+"""For how long a client reads answers that it has asked for by the thousand."""
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 _FINE: Final = frozenset((101, 200, 201, 204, 304, 307))
@@ -107,7 +109,7 @@ class Driver:
         with self.socket:
             self._write(self.made.first, self.stream.steps)
             if self.made.is_socket:
-                self._read_until(lambda: self.received.size > 0, _ANSWER_SECONDS)
+                self._read_handshake()
             self._flood()
             return self._end()
 
@@ -184,13 +186,22 @@ class Driver:
             self.received.is_over = True
             self._may_write = False
 
-    def _read_until(self, is_enough: object, seconds: float) -> bool:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends and not self.received.is_over:
-            if callable(is_enough) and is_enough():
-                return True
+    def _read_handshake(self) -> None:
+        """Read the answer to the handshake, as everybody does."""
+        ends = time.monotonic() + _ANSWER_SECONDS
+        while not self.received.size and not self.received.is_over and time.monotonic() < ends:
+            if select.select([self.socket], [], [], 0.1)[0]:
+                self._read()
+
+    def _read_on(self, quiet: float, most: float) -> bool:
+        """Read until nothing came for a while or it is enough; return whether the gateway has ended the connection."""
+        began = heard = time.monotonic()
+        size = self.received.size
+        while not self.received.is_over and time.monotonic() - heard < quiet and time.monotonic() - began < most:
             self._turn(seconds=0.05)
-        return bool(callable(is_enough) and is_enough()) or self.received.is_over
+            if self.received.size != size:
+                size, heard = self.received.size, time.monotonic()
+        return self.received.is_over or time.monotonic() - began >= most
 
     def _end(self) -> list[str]:
         """End as the stream does, and judge what came back."""
@@ -207,20 +218,13 @@ class Driver:
                 self.socket.shutdown(socket.SHUT_WR)
             except OSError:
                 said_so_first = False
-            if not self._read_until(lambda: False, _END_SECONDS):
+            if not self._read_on(_END_SECONDS, _ENOUGH_SECONDS):
                 return [f"the connection is still there {_END_SECONDS:g} s after the client has ended it"]
             return self._wrong_end(said_so_first)
         return self._wait()
 
     def _wait(self) -> list[str]:
-        ends = time.monotonic() + _ANSWER_SECONDS
-        size, quiet_since = -1, time.monotonic()
-        while time.monotonic() < ends and not self.received.is_over:
-            if self.received.size != size:
-                size, quiet_since = self.received.size, time.monotonic()
-            elif size > 0 and time.monotonic() - quiet_since > _QUIET_SECONDS:
-                break
-            self._turn(seconds=0.05)
+        self._read_on(_QUIET_SECONDS if self.received.size else _ANSWER_SECONDS, _ANSWER_SECONDS)
         if self.received.size == 0 and self.made.asks and self._is_asked():
             return [f"no answer within {_ANSWER_SECONDS:g} s"]
         return self._wrong_end(said_so_first=True) if not self.received.is_over else self._wrong_end(False)

@@ -153,7 +153,8 @@ class Run:
             f"{self.streams} streams, {self.bytes / 1e9:.1f} GB, {len(self.problems)} problems\n"
             f"  a bystander waited {seconds * 1000:.0f} ms at most ({slowest}); {self.worst_measured * 1000:.0f} ms with "
             f"what the machine did besides\n"
-            f"  memory grew by {size / 1_048_576:.1f} MiB at most ({largest}), {grown / 1_048_576:+.1f} MiB since the start\n"
+            f"  memory grew by {size / 1_048_576:.1f} MiB at most ({largest}), "
+            f"{grown / 1_048_576:+.1f} MiB since the start\n"
             f"  statuses {dict(self.statuses)}, closes {dict(self.closes)}"
         )
 
