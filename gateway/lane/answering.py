@@ -11,6 +11,7 @@ import orjson
 from graphql import OperationType
 
 from userline.execution.request import parse_request
+from userline.gateway.body import has_too_many_containers
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
@@ -151,6 +152,8 @@ class Answering:
 
     def _bind(self, body: bytes) -> Known | None:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""
+        if has_too_many_containers(body):
+            return None
         try:
             request = parse_request(orjson.loads(body))
             bound = self._engine.bind_known(request)

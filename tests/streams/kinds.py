@@ -106,7 +106,14 @@ _MESSAGES: Final[list[Mapping[str, object]]] = [
     {"type": "subscribe", "id": "1", "payload": {"query": "{"}},
 ]
 
+
+def _text(message: object) -> bytes:
+    return frame(1, json.dumps(message).encode())
+
+
 _FRAMES: Final[dict[str, bytes]] = {
+    "ping messages": _text({"type": "ping"}),
+    "pong messages": _text({"type": "pong"}),
     "pings": frame(9, b""),
     "long pings": frame(9, b"a" * 125),
     "pongs": frame(10, b""),
@@ -138,10 +145,6 @@ def _upgrade(protocol: str) -> bytes:
         b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Protocol: " + protocol.encode() + b"\r\n\r\n"
     )
-
-
-def _text(message: object) -> bytes:
-    return frame(1, json.dumps(message).encode())
 
 
 def _socket(again: bytes, before: bytes, chance: Random) -> Made:

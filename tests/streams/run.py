@@ -97,9 +97,8 @@ class Run:
             place.look()
         self.memory = [place.look()[3] for place in self.places]
 
-    def send(self, seed: int) -> list[str]:
+    def send(self, stream: Stream) -> list[str]:
         """Send one stream, and return what is wrong with it. What it has cost is measured again if it was too much."""
-        stream = Stream.of(seed)
         problems: list[str] = []
         for attempt in range(_AGAIN + 1):
             problems, costs = self._send(stream)
@@ -137,8 +136,9 @@ class Run:
         ends = time.monotonic() + seconds
         said_at = time.monotonic()
         while time.monotonic() < ends and (count is None or self.streams < count):
-            for problem in self.send(seed):
-                self.problems.append(f"{Stream.of(seed)}: {problem}")
+            stream = Stream.of(seed)
+            for problem in self.send(stream):
+                self.problems.append(f"{stream}: {problem}")
                 self.say(f"PROBLEM: {self.problems[-1]}")
             seed += 1
             if time.monotonic() - said_at > 30:
@@ -151,8 +151,8 @@ class Run:
         size, largest = self.worst_bytes
         return (
             f"{self.streams} streams, {self.bytes / 1e9:.1f} GB, {len(self.problems)} problems\n"
-            f"  a bystander waited {seconds * 1000:.0f} ms at most ({slowest}); {self.worst_measured * 1000:.0f} ms with "
-            f"what the machine did besides\n"
+            f"  a bystander waited {seconds * 1000:.0f} ms at most ({slowest}); "
+            f"{self.worst_measured * 1000:.0f} ms with what the machine did besides\n"
             f"  memory grew by {size / 1_048_576:.1f} MiB at most ({largest}), "
             f"{grown / 1_048_576:+.1f} MiB since the start\n"
             f"  statuses {dict(self.statuses)}, closes {dict(self.closes)}"
