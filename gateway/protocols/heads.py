@@ -104,7 +104,7 @@ def parse_head(raw: bytes) -> Head:
     method, target, version, place = _request_line(raw, 0)
     headers = _headers(raw, place)
     if method not in _METHODS:
-        raise Malformed("method", f"The method is none of {', '.join(sorted(map(bytes.decode, _METHODS)))}.", 501)
+        raise Malformed("method", f"The method is none of {', '.join(sorted(map(bytes.decode, _METHODS)))}.")
     authority, raw_path, query_string = _split(method, target)
     framing = _Framing(version)
     for name, value in headers:
@@ -137,7 +137,7 @@ def _request_line(data: bytes, start: int) -> tuple[bytes, bytes, str, int]:
         raise Malformed("request", "The request does not begin with a line of 'METHOD target HTTP/1.1'.")
     method, target, version = line.groups()
     if version not in (b"1.1", b"1.0"):
-        raise Malformed("version", "The version of HTTP is neither 1.1 nor 1.0.", 505)
+        raise Malformed("version", "The version of HTTP is neither 1.1 nor 1.0.")
     return method, target, version.decode(), line.end()
 
 
@@ -231,7 +231,7 @@ class _Framing:
         if self._version == "1.0":
             raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
         if self._encodings != [b"chunked"]:
-            raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.", 501)
+            raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.")
 
 
 def _tokens(value: bytes) -> list[bytes]:

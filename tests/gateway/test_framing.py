@@ -124,7 +124,7 @@ def ours(raw: bytes) -> Head | None:
     try:
         return parse_head(raw)
     except Malformed as error:
-        assert error.status in (400, 431, 501, 505), error  # noqa: PT017 - it is looked at as well
+        assert error.status in (400, 431), error  # noqa: PT017 - it is looked at as well
         return None
 
 

@@ -237,7 +237,7 @@ class Driver:
         status = self.received.status
         if status is None:
             return [] if not self.received.head else [f"the answer is {self.received.head[:100]!r}"]
-        if status >= 500 and status not in (501, 505):
+        if status >= 500:
             return [f"the status is {status}: {self.received.head[:500]!r}"]
         return []
 
