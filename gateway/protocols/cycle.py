@@ -122,6 +122,7 @@ class Cycle:
         self._is_read = False
         """Whether the application has all of the body."""
         self._is_half_closed = False
+        """Whether the client has said its last word: it is gone for who waits for that, and may still read."""
         self._arrived = False
         """Whether there is something that the application has not been told."""
         self._ready: asyncio.Event | None = None
@@ -204,20 +205,16 @@ class Cycle:
             self.expects_continue = False
         if not self.disconnected and not self.response_complete:
             self._flow.resume_reading()
-            if not self._arrived and not self._has_gone():
+            if not (self._arrived or (self._is_half_closed and self._is_read)):
                 self._ready = self._ready or asyncio.Event()
                 self._ready.clear()
                 await self._ready.wait()
             self._arrived = False
-        if self.disconnected or self.response_complete or self._has_gone():
+        if self.disconnected or self.response_complete or (self._is_half_closed and self._is_read):
             return {"type": "http.disconnect"}
         body, self._body = self._body, b""
         self._is_read = not self._more_body
         return {"type": "http.request", "body": body, "more_body": self._more_body}
-
-    def _has_gone(self) -> bool:
-        """Whether the client has said its last word, and the application has heard everything before it."""
-        return self._is_half_closed and self._is_read
 
     async def _send(self, message: Message) -> None:
         if self._flow.write_paused and not self.disconnected:

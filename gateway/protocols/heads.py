@@ -41,6 +41,7 @@ _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 _READ_HERE: Final = frozenset((b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
 """Headers of which follows how the connection goes on."""
+_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
 NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
 """Headers that ask more of the server than to read as many bytes as are said."""
@@ -106,26 +107,37 @@ def parse_head(raw: bytes) -> Head:
     if method not in _METHODS:
         raise Malformed("method", f"The method is none of {', '.join(sorted(map(bytes.decode, _METHODS)))}.")
     authority, raw_path, query_string = _split(method, target)
-    framing = _Framing(version)
+    said: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _READ_HERE:
-            framing.read(name, value)
-    framing.check(authority)
+            if name in said:
+                if name in _ONCE:
+                    raise Malformed(name.decode(), f"The request has more than one {name.decode()}.")
+                value = said[name] + b"," + value  # noqa: PLW2901 - RFC 9110, 5.3
+            said[name] = value
+    _check_host(said.get(b"host"), authority, version)
     if authority is not None:
         headers = [(name, authority if name == b"host" else value) for name, value in headers]
-    is_handshake = framing.wants_websocket and method == b"GET"
-    if is_handshake and framing.body_bytes != 0:
+    body_bytes = _body_bytes(said, version)
+    keep_alive, wants_upgrade = version == "1.1", False
+    if b"connection" in said:
+        tokens = _tokens(said[b"connection"])
+        keep_alive, wants_upgrade = keep_alive and b"close" not in tokens, b"upgrade" in tokens
+    is_handshake = (
+        wants_upgrade and method == b"GET" and version == "1.1" and b"websocket" in _tokens(said.get(b"upgrade", b""))
+    )
+    if is_handshake and body_bytes != 0:
         raise Malformed("body", "The handshake of a WebSocket has no body.")
     return Head(
         method.decode(),
-        unquote(raw_path.decode()),
+        unquote(raw_path.decode()) if b"%" in raw_path else raw_path.decode(),
         raw_path,
         query_string,
         version,
         headers,
-        framing.body_bytes,
-        framing.keep_alive,
-        framing.expects_continue,
+        body_bytes,
+        keep_alive,
+        b"expect" in said and said[b"expect"].lower() == b"100-continue" and version == "1.1",
         is_handshake,
     )
 
@@ -173,65 +185,30 @@ def _split(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
     return parts[1], parts[2] or b"/", parts[3] or b""
 
 
-class _Framing:
-    """What the headers say about the connection, and about where the body ends."""
+def _check_host(host: bytes | None, authority: bytes | None, version: str) -> None:
+    if host is None and version == "1.1":
+        raise Malformed("host", "The request has no Host header.")
+    for named in (host, authority):
+        if named is not None and not _HOST.fullmatch(named):
+            raise Malformed("host", "The host that is asked for is not a name or an address.")
 
-    def __init__(self, version: str) -> None:
-        self._version = version
-        self._hosts: list[bytes] = []
-        self._lengths: list[bytes] = []
-        self._encodings: list[bytes] = []
-        self._is_upgrade = False
-        self._protocols: list[bytes] = []
-        self.keep_alive = version != "1.0"
-        self.expects_continue = False
-        self.body_bytes: int | None = 0
 
-    @property
-    def wants_websocket(self) -> bool:
-        """Whether the client wants to speak WebSocket from here on."""
-        return self._is_upgrade and b"websocket" in self._protocols and self._version == "1.1"
-
-    def read(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        if name == b"host":
-            self._hosts.append(value)
-        elif name == b"content-length":
-            self._lengths.append(value)
-        elif name == b"transfer-encoding":
-            self._encodings.append(value.lower())
-        elif name == b"expect":
-            self.expects_continue = value.lower() == b"100-continue" and self._version == "1.1"
-        elif name == b"upgrade":
-            self._protocols += _tokens(value)
-        else:
-            tokens = _tokens(value)
-            self.keep_alive = self.keep_alive and b"close" not in tokens
-            self._is_upgrade = self._is_upgrade or b"upgrade" in tokens
-
-    def check(self, authority: bytes | None) -> None:
-        """Find out how long the body is. Raises Malformed for what contradicts itself."""
-        if len(self._hosts) > 1 or (not self._hosts and self._version == "1.1"):
-            raise Malformed("host", f"The request has {len(self._hosts)} Host headers; it needs one.")
-        for host in (*self._hosts, *([] if authority is None else [authority])):
-            if not _HOST.fullmatch(host):
-                raise Malformed("host", "The host that is asked for is not a name or an address.")
-        if self._encodings:
-            self._check_encodings()
-            self.body_bytes = None
-        elif self._lengths:
-            (length, *more) = self._lengths
-            if more or not length.isdigit() or len(length) > _LENGTH_DIGITS:
-                raise Malformed("content-length", "The request needs one Content-Length, which is a number of bytes.")
-            self.body_bytes = int(length)
-
-    def _check_encodings(self) -> None:
-        if self._lengths:
-            raise Malformed("content-length", "The body has a Transfer-Encoding, and may have no Content-Length then.")
-        if self._version == "1.0":
-            raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
-        if self._encodings != [b"chunked"]:
-            raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.")
+def _body_bytes(said: dict[bytes, bytes], version: str) -> int | None:
+    """Return how long the body is, or None if it is in chunks. Raises Malformed for what contradicts itself."""
+    length, encoding = said.get(b"content-length"), said.get(b"transfer-encoding")
+    if encoding is None:
+        if length is None:
+            return 0
+        if not length.isdigit() or len(length) > _LENGTH_DIGITS:
+            raise Malformed("content-length", "The Content-Length is not a number of bytes.")
+        return int(length)
+    if length is not None:
+        raise Malformed("content-length", "The body has a Transfer-Encoding, and may have no Content-Length then.")
+    if version == "1.0":
+        raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
+    if encoding.lower() != b"chunked":
+        raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.")
+    return None
 
 
 def _tokens(value: bytes) -> list[bytes]:

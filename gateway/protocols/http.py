@@ -66,6 +66,9 @@ class BoundedHTTPProtocol(asyncio.Protocol):
             config.load()
         self.config = config
         self.app = config.loaded_app
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
+        self._root_path = config.root_path
+        self._raw_root_path = config.root_path.encode("ascii")
         self.loop = _loop or asyncio.get_event_loop()
         self.server_state = server_state
         self.app_state = app_state
@@ -226,12 +229,15 @@ class BoundedHTTPProtocol(asyncio.Protocol):
             self._connection, self._make_scope(head), keep_alive=head.keep_alive, expects_continue=head.expects_continue
         )
         self.cycle = cycle
-        if head.body_bytes == 0:
-            cycle.feed_end()
-        else:
+        body = self._reader.begin_body(head)
+        if body is None:
             self._deadline.set(_BODY_SECONDS, _BODY_LATE)
             if self._unparsed:
                 self._take_body()
+        else:
+            if body:
+                cycle.feed(body)
+            cycle.feed_end()
         if self.drain.begun and not self._unparsed:
             cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
         cycle.start(self.loop, self.app)
@@ -251,18 +257,17 @@ class BoundedHTTPProtocol(asyncio.Protocol):
                 cycle.feed_end()
 
     def _make_scope(self, head: Head) -> Scope:
-        root_path = self.config.root_path
         return {
             "type": "http",
-            "asgi": {"version": self.config.asgi_version, "spec_version": "2.3"},
+            "asgi": self._asgi.copy(),
             "http_version": head.version,
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme,
             "method": head.method,
-            "root_path": root_path,
-            "path": root_path + head.path,
-            "raw_path": root_path.encode("ascii") + head.raw_path,
+            "root_path": self._root_path,
+            "path": self._root_path + head.path,
+            "raw_path": self._raw_root_path + head.raw_path,
             "query_string": head.query_string,
             "headers": head.headers.copy(),
             "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
@@ -301,8 +306,10 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         if self.cycle is not None and not self.cycle.keep_alive:
             self._end()
             return
-        self.flow.resume_reading()
-        if self._unparsed or self.flow.at_end:
+        flow, unparsed = self.flow, self._unparsed
+        if flow.read_paused:
+            flow.resume_reading()
+        if unparsed.position < len(unparsed.data) or flow.at_end:
             self._parse_soon()
         if self._keep_alive is None:
             self._await_next_request(self.config.timeout_keep_alive)

@@ -50,7 +50,7 @@ class Unparsed:
         """Forget everything."""
         self.data, self.position, self.searched = b"", 0, 0
 
-    def balance(self, *, paused: bool = False) -> None:
+    def balance(self, paused: bool = False) -> None:
         """Read on, or stop to read: if ``paused``, and by how much waits."""
         paused = paused or len(self.data) - self.position > _MOST_BYTES
         if paused is not self._is_paused and not self._transport.is_closing():
@@ -86,4 +86,4 @@ class Inflow(FlowControl):
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""
         if not self.at_end:
-            self._unparsed.balance(paused=self.read_paused)
+            self._unparsed.balance(self.read_paused)

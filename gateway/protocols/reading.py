@@ -38,7 +38,7 @@ class RequestReader:
         return self._body is not None
 
     def head(self) -> Head | None:
-        """Return the next head if it is there whole, and begin its body. Raises Malformed."""
+        """Return the next head if it is there whole; :meth:`begin_body` is to follow. Raises Malformed."""
         unparsed, most = self._unparsed, self._most_head_bytes
         data, start = unparsed.data, unparsed.position
         while data.startswith(b"\r\n", start):
@@ -57,10 +57,21 @@ class RequestReader:
         head = self._heads.of_bytes(data[start:end])
         unparsed.position = end
         self._empty_lines = 0
-        if head.body_bytes != 0:
-            self._body = Chunked(most) if head.body_bytes is None else Sized(head.body_bytes)
-            self._unwanted = 0
         return head
+
+    def begin_body(self, head: Head) -> bytes | None:
+        """Return the body if it is there whole; else it is to be taken by :meth:`decode`."""
+        size = head.body_bytes
+        if size == 0:
+            return b""
+        unparsed = self._unparsed
+        start = unparsed.position
+        if size is not None and size <= len(unparsed.data) - start:
+            unparsed.position = start + size
+            return unparsed.data[start : start + size]
+        self._body = Chunked(self._most_head_bytes) if size is None else Sized(size)
+        self._unwanted = 0
+        return None
 
     def decode(self) -> bytes:
         """Return content of the body, as much as is there and not too much at once. Raises Malformed."""

@@ -382,7 +382,7 @@ def test_requests_are_found_however_their_bytes_come() -> None:
                     path, content = seen[-1]
                     seen[-1] = (path, content + reader.decode())
                 elif head := reader.head():
-                    seen.append((head.path, b""))
+                    seen.append((head.path, reader.begin_body(head) or b""))
         assert seen == expected
         assert not reader.has_body
         assert not unparsed
@@ -400,5 +400,5 @@ def test_a_connection_of_which_much_waits_is_not_read_from() -> None:
     assert unparsed.take(60_000) == b"a" * 60_000
     unparsed.balance()
     assert not transport.is_paused
-    unparsed.balance(paused=True)
+    unparsed.balance(True)
     assert transport.is_paused
