@@ -1,9 +1,9 @@
 """Somebody else: asks for ``/healthz`` all the time, in a process of its own, and tells how long it took at worst.
 
-``python bystander.py PORT PID``; for each line on standard input it writes a line: the longest time in seconds since
-the line before, the longest as it was measured, and the most and the present memory of the gateway in bytes. The first
-does without the time in which a processor was waited for, by this process or by the gateway: it is what the gateway is
-to blame for, on a machine that does other things as well.
+``python bystander.py PORT PID``. It begins with ``begin`` on standard input, and stops with ``end``; for each it writes
+a line: the longest time in seconds since the line before, the longest as it was measured, and the most and the present
+memory of the gateway in bytes. The first does without the time in which a processor was waited for, by this process or
+by the gateway: it is what the gateway is to blame for, on a machine that does other things as well.
 """
 
 from __future__ import annotations
@@ -61,15 +61,19 @@ class Bystander:
         self.memory = max(self.memory, resident(self.process))
 
     def run(self) -> None:
+        asks = False
         while True:
-            self.ask()
-            ready, _, _ = select.select([sys.stdin], [], [], _PAUSE)
+            ready, _, _ = select.select([sys.stdin], [], [], _PAUSE if asks else None)
             if ready:
-                if not sys.stdin.readline():
+                line = sys.stdin.readline()
+                if not line:
                     return
                 self.ask()
                 print(self.worst, self.worst_measured, self.memory, resident(self.process), flush=True)
                 self.forget()
+                asks = line == "begin\n"
+            elif asks:
+                self.ask()
 
 
 if __name__ == "__main__":

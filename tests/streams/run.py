@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.streams.bystander import resident
 from tests.streams.driver import Driver
 from tests.streams.stream import VARIANTS, Stream
 from tests.support.gateway import RunningGateway
@@ -25,6 +27,9 @@ _FLAGS: Final = ((*LIMITS, *_UNLIMITED), (*LIMITS, "--no-fast-lane"), LIMITS, (*
 _GUARDED: Final = (False, False, True, True)
 _AGAIN: Final = 2
 """How often a stream is sent again before its cost is believed: others may use the machine."""
+
+_LONGEST_SECONDS: Final = 60.0
+"""After which it is not waited for a bystander any longer."""
 
 MOST_BYTES: Final = 16 * 1_048_576
 
@@ -52,17 +57,29 @@ class Place:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._bystander.pid, -10)
 
-    def look(self) -> tuple[float, float, int, int]:
-        """Return what the bystander has seen since the last look."""
+    def begin(self) -> int:
+        """Have the bystander begin, and return how much memory the gateway has."""
+        return self._tell("begin")[3]
+
+    def end(self) -> tuple[float, float, int]:
+        """Have it stop; return what it has seen: the longest time, the longest as measured, and the most memory."""
+        return self._tell("end")[:3]
+
+    def _tell(self, word: str) -> tuple[float, float, int, int]:
         assert self._bystander.stdin
         assert self._bystander.stdout
         try:
-            self._bystander.stdin.write("\n")
+            self._bystander.stdin.write(f"{word}\n")
             self._bystander.stdin.flush()
+            if not select.select([self._bystander.stdout], [], [], _LONGEST_SECONDS)[0]:
+                raise AssertionError(f"A bystander has waited for {_LONGEST_SECONDS:g} s, and waits.")
             worst, measured, memory, present = self._bystander.stdout.readline().split()
         except (BrokenPipeError, ValueError):
             raise AssertionError(f"The bystander is gone, and the gateway:\n{self.gateway.log[-3000:]}") from None
         return float(worst), float(measured), int(memory), int(present)
+
+    def resident(self) -> int:
+        return resident(self.gateway.process.pid)
 
     def complaints(self) -> list[str]:
         """Return what the gateway has logged since it was asked last and no client should make it log."""
@@ -75,7 +92,7 @@ class Place:
     def stop(self) -> None:
         self._bystander.kill()
         self._bystander.communicate()
-        self.gateway.stop()
+        self.gateway.kill()
 
 
 class Run:
@@ -93,9 +110,9 @@ class Run:
         self.worst_bytes: tuple[int, str] = (0, "")
         self.statuses: Counter[int | None] = Counter()
         self.closes: Counter[int] = Counter()
+        self.memory = [place.begin() for place in self.places]
         for place in self.places:
-            place.look()
-        self.memory = [place.look()[3] for place in self.places]
+            place.end()
 
     def send(self, stream: Stream) -> list[str]:
         """Send one stream, and return what is wrong with it. What it has cost is measured again if it was too much."""
@@ -111,10 +128,10 @@ class Run:
 
     def _send(self, stream: Stream) -> tuple[list[str], list[str]]:
         place = self.places[stream.variant]
-        before = place.look()[3]
+        before = place.begin()
         driver = Driver(place.port, stream, stream.make(place.token))
         problems = driver.run()
-        seconds, measured, memory, _ = place.look()
+        seconds, measured, memory = place.end()
         problems += place.complaints()
         self.bytes += driver.written
         self.statuses[driver.received.status] += 1
@@ -146,7 +163,7 @@ class Run:
                 self.say(self.summary())
 
     def summary(self) -> str:
-        grown = max(place.look()[3] - before for place, before in zip(self.places, self.memory, strict=True))
+        grown = max(place.resident() - before for place, before in zip(self.places, self.memory, strict=True))
         seconds, slowest = self.worst_seconds
         size, largest = self.worst_bytes
         return (
