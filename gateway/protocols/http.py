@@ -295,7 +295,9 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         if self.flow.write_paused:
             protocol.pause_writing()
         self.transport.set_protocol(protocol)
-        protocol.data_received(handshake + what_follows)
+        protocol.data_received(handshake)
+        if what_follows:
+            protocol.data_received(what_follows)
 
     def _on_response_complete(self) -> None:
         """Go on to the next request; the timer of the one before stays for it."""

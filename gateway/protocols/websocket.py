@@ -118,7 +118,12 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._waits = False
         unparsed = self._unparsed
         goes_on = False
-        while unparsed.position < len(unparsed.data) and not self.read_paused and not self._is_deaf:
+        while (
+            unparsed.position < len(unparsed.data)
+            and not self.read_paused
+            and not self._is_deaf
+            and (self.handshake_complete or not self.handshake_initiated)  # what follows it waits for the answer
+        ):
             if self.transport.is_closing():
                 unparsed.clear()
                 return
@@ -153,6 +158,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             if message["type"] == "websocket.accept":
                 del self.request, self.response  # of no more use, and sockets stay for long
+                self._parse_soon()
             elif self.initial_response is not None and self.close_sent:
                 self.handshake_complete = True  # by a refusal, which Uvicorn would take for no answer at all
             return

@@ -285,6 +285,18 @@ def test_pipelined_requests_wait_in_the_system_and_not_in_the_gateway(
     assert (peak - before) / 1e6 < 16
 
 
+@pytest.mark.parametrize("bad", [b"\xff" * 100, frame(1, b"{}", masked=False), frame(3, b""), frame(0, b"")])
+def test_bad_frames_behind_a_handshake_are_closed_after_its_answer(each_gateway: RunningGateway, bad: bytes) -> None:
+    with raw_connection(each_gateway) as made:
+        made.send(HANDSHAKE + bad)
+        data = b""
+        while part := made.socket.recv(4096):
+            data += part
+    assert data.startswith(b"HTTP/1.1 101 ")
+    assert data.partition(b"\r\n\r\n")[2].startswith(b"\x88")
+    assert b"\x03\xea" in data  # 1002
+
+
 @pytest.mark.parametrize("protocol", [b"graphql-transport-ws", b"graphql-ws"])
 def test_frames_behind_a_handshake_are_kept(gateway: RunningGateway, protocol: bytes) -> None:
     with raw_connection(gateway) as made:

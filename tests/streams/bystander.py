@@ -37,8 +37,12 @@ class Bystander:
         self.port = port
         self.process = process
         self.waits = (Path(f"/proc/{process}/schedstat"), Path("/proc/self/schedstat"))
-        self.connection = socket.create_connection(("127.0.0.1", port), 300)
+        self.connect()
         self.forget()
+
+    def connect(self) -> None:
+        """Open the connection that is kept for as long as something is asked."""
+        self.connection = socket.create_connection(("127.0.0.1", self.port), 300)
 
     def forget(self) -> None:
         self.worst = self.worst_measured = 0.0
@@ -68,6 +72,9 @@ class Bystander:
                 line = sys.stdin.readline()
                 if not line:
                     return
+                if line == "begin\n":
+                    self.connection.close()
+                    self.connect()
                 self.ask()
                 print(self.worst, self.worst_measured, self.memory, resident(self.process), flush=True)
                 self.forget()
