@@ -17,6 +17,10 @@ _PIECE_BYTES: Final = 65_536
 _CHUNKS: Final = 256
 """How many chunks are decoded at once: one can be as small as six bytes."""
 
+_FRAMING_BYTES: Final = 65_536
+_FRAMING_PER_BYTE: Final = 4
+"""How much may stand around the chunks of a body, beyond so many times its content: one of one byte has five."""
+
 _LINE_BYTES: Final = 1024
 """How long the line before a chunk may be, with what extensions it has."""
 
@@ -51,7 +55,7 @@ class Sized:
 class Chunked:
     """A body in chunks. Their extensions are passed over, and trailers are dropped: they never become headers."""
 
-    __slots__ = ("_at_end_of_chunk", "_in_trailers", "_left", "_most_trailer_bytes", "is_complete")
+    __slots__ = ("_at_end_of_chunk", "_framing_left", "_in_trailers", "_left", "_most_trailer_bytes", "is_complete")
 
     def __init__(self, most_trailer_bytes: int) -> None:
         self._most_trailer_bytes = most_trailer_bytes
@@ -59,6 +63,7 @@ class Chunked:
         """How much of the chunk is still to come."""
         self._at_end_of_chunk = False
         """Whether the line break behind a chunk is still to come."""
+        self._framing_left = _FRAMING_BYTES
         self._in_trailers = False
         self.is_complete = False
 
@@ -92,7 +97,11 @@ class Chunked:
             self._left = int(line[1], 16)
             self._at_end_of_chunk = self._left > 0
             self._in_trailers = self._left == 0
-        return b"".join(pieces), place
+        content = b"".join(pieces)
+        self._framing_left -= place - start - len(content) * (1 + _FRAMING_PER_BYTE)
+        if self._framing_left < 0 and not self.is_complete:
+            raise Malformed("body", "The chunks of the body are too small for what is around them.")
+        return content, place
 
     def _check_beginning(self, data: bytes, place: int) -> None:
         """Return if more bytes could make the line before a chunk of what is there."""

@@ -281,6 +281,16 @@ def test_what_is_no_body_in_chunks_is_refused(data: bytes) -> None:
         assert isinstance(result, str), result
 
 
+@pytest.mark.parametrize(
+    ("chunk", "is_fine"), [(b"2\r\nab\r\n", True), (b"1\r\na\r\n", False), (b"2;a=b\r\nab\r\n", False)]
+)
+def test_chunks_may_be_small_but_not_all_that_there_is(chunk: bytes, is_fine: bool) -> None:
+    result = decoded(chunk * 100_000 + b"0\r\n\r\n", [])
+    assert isinstance(result, tuple) == is_fine
+    few = decoded(chunk * 5000 + b"0\r\n\r\n", [])
+    assert isinstance(few, tuple)
+
+
 def test_a_sized_body_ends_where_it_says() -> None:
     sized = Sized(5)
     assert sized.decode(b"xhel", 1) == (b"hel", 4)
