@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores chaos soak check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
+.PHONY: help run test test-stores chaos soak streams check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times eac
 
 soak: $(VENV)/.dev ## Load a gateway with everything at once and see that nothing of it is left (ARGS="--seconds 600")
 	$(BIN)/python -m tests.soak $(ARGS)
+
+streams: $(VENV)/.dev ## Send what no sane client would, and see what it costs others (ARGS="--seconds 3600")
+	$(BIN)/python -m tests.streams $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .

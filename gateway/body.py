@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.execution.json_values import JSONDecodeError, decode
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+_MOST_CONTAINERS: Final = 50_000
+"""How many objects and lists a body may begin: 1 MiB has room for half a million, which hold everybody for long."""
 
 
 class BodyRefused(Exception):
@@ -27,10 +30,19 @@ async def read_json(request: Request, most: int) -> Any:
     """
     check_content_type(request.headers.get("content-type"))
     body = await _read(request, most)
+    if has_too_many_containers(body):
+        raise BodyRefused(
+            400, "body", f"The body has more than {_MOST_CONTAINERS} of '[' and '{{', which is the limit."
+        )
     try:
         return decode(body)
     except JSONDecodeError as error:
         raise BodyRefused(400, "body", f"The body is not valid JSON: {error}") from None
+
+
+def has_too_many_containers(body: bytes) -> bool:
+    """Whether more objects and lists might have to be made of a body than may be; those in strings count as well."""
+    return body.count(b"[") + body.count(b"{") > _MOST_CONTAINERS
 
 
 async def _read(request: Request, most: int) -> bytes:

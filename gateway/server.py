@@ -21,6 +21,7 @@ from userline.gateway.logs import configure_logging
 from userline.gateway.metrics.serving import serving_metrics
 from userline.gateway.metrics.workers import WorkerMetrics
 from userline.gateway.protocols.http import make_http_protocol
+from userline.gateway.protocols.turns import Turns
 from userline.gateway.protocols.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.gateway.runtime import Runtime
 from userline.gateway.settings_checks import split_address
@@ -84,6 +85,7 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, numb
 def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
+    turns = Turns()
     config = uvicorn.Config(
         make_app(runtime),
         log_config=None,
@@ -98,8 +100,9 @@ def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | No
             header_seconds=settings.header_seconds,
             lane=Lane.of(runtime),
             drain=runtime.drain,
+            turns=turns,
         ),
-        ws=make_websocket_protocol(direct=settings.fast_lane),
+        ws=make_websocket_protocol(direct=settings.fast_lane, turns=turns),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,

@@ -13,6 +13,7 @@ from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import AnswerTooLarge, out_of_time
 from userline.execution.request import parse_request
 from userline.execution.weighed import WeighedCache, weight_of
+from userline.gateway.body import has_too_many_containers
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
@@ -185,6 +186,8 @@ class Answering:
 
     def _bind(self, body: bytes) -> Known | None:
         """Return the operation that a body asks for, if it was prepared before and has a plan."""
+        if has_too_many_containers(body):
+            return None
         try:
             request = parse_request(decode(body))
             operation = self._engine.bind_known(request)

@@ -12,6 +12,7 @@ from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.http import API_HEADERS
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
 from userline.gateway.protocols.heads import NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
+from userline.gateway.protocols.refusals import Malformed
 from userline.gateway.request_ids import request_id_in
 from userline.users.errors import Unauthenticated
 
@@ -65,8 +66,11 @@ class Heads:
         except KeyError:
             if len(head) > self._most_bytes or not head.startswith(_REQUEST_LINE):
                 return None
-            plain = parse_head(head)
-            return self._learn(head, plain.headers if plain else None)
+            try:
+                parsed = parse_head(head)
+            except Malformed:
+                return None
+            return self._learn(head, parsed.headers if parsed.keep_alive else [])
 
     def of_headers(self, headers: Headers) -> Head | None:
         """Return what the headers of a ``POST`` to ``/graphql`` mean, or None if they are not understood."""
@@ -78,8 +82,8 @@ class Heads:
             is_small = size <= self._most_bytes and len(headers) <= _MOST_HEADERS
             return self._learn(key, headers) if is_small else None
 
-    def _learn(self, key: Raw, headers: Headers | None) -> Head | None:
-        names = {name for name, _ in headers or ()}
+    def _learn(self, key: Raw, headers: Headers) -> Head | None:
+        names = {name for name, _ in headers}
         meaning = self._read(headers) if headers and names.isdisjoint(NOT_PLAIN) else None
         if names.isdisjoint(OF_ONE_REQUEST):
             weight = weight_of(key)

@@ -69,7 +69,7 @@ class Connection(NamedTuple):
     server: ServerState
     held_heads: HeldHeads
     on_response: Callable[[], None]
-    """Called when a cycle's answer is complete."""
+    """Called when a cycle's answer is complete; it closes the connection if it is not to be kept."""
 
 
 class Cycle:
@@ -87,6 +87,8 @@ class Cycle:
         "_flow",
         "_has_body",
         "_head",
+        "_is_half_closed",
+        "_is_read",
         "_left",
         "_more_body",
         "_ready",
@@ -117,6 +119,10 @@ class Cycle:
 
         self._body = b""
         self._more_body = True
+        self._is_read = False
+        """Whether the application has all of the body."""
+        self._is_half_closed = False
+        """Whether the client has said its last word: it is gone for who waits for that, and may still read."""
         self._arrived = False
         """Whether there is something that the application has not been told."""
         self._ready: asyncio.Event | None = None
@@ -151,11 +157,16 @@ class Cycle:
             self.disconnected = True
         self._tell()
 
+    def half_close(self) -> None:
+        """The client has said its last word. It is gone for who waits for it, and gets what is sent nevertheless."""
+        self._is_half_closed = True
+        self._tell()
+
     def flush(self) -> None:
         """Write a head that waits for its body."""
         if self._head is not None:
             head, self._head = self._head, None
-            if not self._transport.is_closing():
+            if not self._transport.is_closing() and not self.disconnected:
                 self._transport.write(head)
 
     def _tell(self) -> None:
@@ -169,7 +180,10 @@ class Cycle:
         except BaseException as error:  # noqa: BLE001 - nobody else would hear of it
             await self._fail("Exception in ASGI application", error)
         else:
-            if not self.response_complete and not self.disconnected:
+            if self._is_half_closed and self.response_started and not self.response_complete:
+                self.flush()
+                self._transport.close()  # a stream, whose client may have gone
+            elif not self.response_complete and not self.disconnected:
                 what = "completing" if self.response_started else "starting"
                 await self._fail(f"ASGI callable returned without {what} response.")
         finally:
@@ -186,19 +200,20 @@ class Cycle:
                 await self._send(message)
 
     async def _receive(self) -> Message:
-        if self.expects_continue and not self._transport.is_closing():
+        if self.expects_continue and not self.disconnected and not self._transport.is_closing():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.expects_continue = False
         if not self.disconnected and not self.response_complete:
             self._flow.resume_reading()
-            if not self._arrived:
+            if not (self._arrived or (self._is_half_closed and self._is_read)):
                 self._ready = self._ready or asyncio.Event()
                 self._ready.clear()
                 await self._ready.wait()
             self._arrived = False
-        if self.disconnected or self.response_complete:
+        if self.disconnected or self.response_complete or (self._is_half_closed and self._is_read):
             return {"type": "http.disconnect"}
         body, self._body = self._body, b""
+        self._is_read = not self._more_body
         return {"type": "http.request", "body": body, "more_body": self._more_body}
 
     async def _send(self, message: Message) -> None:
@@ -268,6 +283,4 @@ class Cycle:
     def _complete(self) -> None:
         self.response_complete = True
         self._tell()
-        if not self.keep_alive:
-            self._transport.close()
         self._connection.on_response()

@@ -1,104 +1,215 @@
-"""Heads of requests that came in one piece, parsed once and known by their bytes from then on."""
+"""Heads of requests: read whole and strictly, and those of one kind known by their bytes from then on.
+
+Source: RFC 9112, sections 2 to 6. What a server in front could take for something else is refused, and not repaired:
+lines that end by LF alone, folded lines, a space before the colon, two lengths, two ways to frame a body.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import re
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-import httptools
+from userline.execution.weighed import WeighedCache, weight_of
+from userline.gateway.protocols.refusals import Malformed
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""
 
+HEAD_END: Final = b"\r\n\r\n"
+
 _MOST_BYTES: Final = 4096
 _CAPACITY: Final = 512
+_CAPACITY_BYTES: Final = 2_097_152
+_HEAD_BYTES: Final = 500
+"""What a head weighs in memory beside its bytes and headers."""
 
-NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_MOST_HEADERS: Final = 128
+_LENGTH_DIGITS: Final = 18
+
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([^\x00-\x20\x7f]++) HTTP/(\d\.\d)\r\n")
+_HEADER_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*")
+_TARGET: Final = re.compile(
+    rb"(?:[Hh][Tt][Tt][Pp][Ss]?://([^/?#@\x80-\xff]+))?((?:/[^?#\x80-\xff]*+)?)(?:\?([^#\x80-\xff]*+))?"
+)
+_HOST: Final = re.compile(rb"[^\x00-\x20,/?#\\\x7f-\xff]++")
+"""What could be a host: whether it is one of the gateway's is asked by who knows them."""
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+_READ_HERE: Final = frozenset((b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+"""Headers of which follows how the connection goes on."""
+_ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+
+NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
 """Headers that ask more of the server than to read as many bytes as are said."""
 
 OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 """Headers that differ from request to request, so that there is nothing to remember."""
 
 
-class PlainHead(NamedTuple):
-    """The head of a request over HTTP/1.1 on a connection that stays, whose body is as long as it says, or empty."""
+class Head(NamedTuple):
+    """What the head of a request says."""
 
     method: str
     path: str
     raw_path: bytes
     query_string: bytes
+    version: str
     headers: Headers
-    body_bytes: int
+    body_bytes: int | None
+    """How long the body is, or None for one in chunks."""
+    keep_alive: bool
+    expects_continue: bool
+    """Whether the client waits for a word before it sends the body."""
+    is_handshake: bool
+    """Whether the connection is to become a WebSocket."""
 
 
-class PlainHeads:
+class KnownHeads:
     """The heads that were seen last."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = min(_MOST_BYTES, most_bytes)
-        self._known: OrderedDict[bytes, PlainHead] = OrderedDict()
+        self._known: WeighedCache[bytes, Head] = WeighedCache(_CAPACITY_BYTES, most=_CAPACITY)
 
-    def of_bytes(self, raw: bytes) -> PlainHead | None:
-        """Return what a head says, from its request line to its empty line, or None if it is large, or not plain."""
+    def of_bytes(self, raw: bytes) -> Head:
+        """Return what a head says, from its request line to its empty line. Raises Malformed."""
         head = self._known.get(raw)
-        if head is None and len(raw) <= self._most_bytes:
+        if head is None:
             head = parse_head(raw)
-            if head is not None and OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers):
-                self._known[raw] = head
-                if len(self._known) > _CAPACITY:
-                    self._known.popitem(last=False)
+            names = {name for name, _ in head.headers}
+            if len(raw) <= self._most_bytes and not head.is_handshake and OF_ONE_REQUEST.isdisjoint(names):
+                self._known.put(raw, head, weight_of(raw) + weight_of(head.headers) + _HEAD_BYTES)
         return head
 
 
-def parse_head(raw: bytes) -> PlainHead | None:
-    """Return what a head says, or None if it is not plain, not whole, or more than one."""
-    seen = _Seen()
-    parser = httptools.HttpRequestParser(seen)
-    try:
-        parser.feed_data(raw)
-        if (
-            seen.begun != 1
-            or seen.complete != 1
-            or parser.get_http_version() != "1.1"
-            or not parser.should_keep_alive()
-            or parser.should_upgrade()
-        ):
-            return None
-        url = httptools.parse_url(seen.url)
-        path = url.path.decode("ascii")
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade, httptools.HttpParserInvalidURLError, ValueError):
-        return None
-    headers = [(name.lower(), value) for name, value in seen.headers]
-    lengths = [value for name, value in headers if name == b"content-length"] or [b"0"]
-    if (
-        not all(value.lower() == b"keep-alive" for name, value in headers if name == b"connection")
-        or not NOT_PLAIN.isdisjoint(name for name, _ in headers)
-        or len(lengths) != 1
-        or not lengths[0].isdigit()
-    ):
-        return None
-    method = parser.get_method().decode("ascii")
-    return PlainHead(method, unquote(path), url.path, url.query or b"", headers, int(lengths[0]))
+def check_beginning(data: bytes, start: int) -> None:
+    """Return if a head that is not there whole may still become one. Raises Malformed.
+
+    It is for those who would wait for an answer: they speak another protocol, or end lines by LF alone.
+    """
+    if _BARE_LF.search(data, start):
+        raise Malformed("request", "A line of the request ends with LF alone; lines end with CR LF.")
+    end = data.find(b"\r\n", start)
+    if end >= 0:
+        _request_line(data, start)
+    elif not re.match(_TOKEN + rb"|\r?$", data[start : start + 1]):
+        raise Malformed("request", "This is no HTTP request.")
 
 
-class _Seen:
-    """What the parser tells: the same parser as the connection's."""
+def parse_head(raw: bytes) -> Head:
+    """Return what a head says, from its request line to its empty line. Raises Malformed."""
+    method, target, version, place = _request_line(raw, 0)
+    headers = _headers(raw, place)
+    if method not in _METHODS:
+        raise Malformed("method", f"The method is none of {', '.join(sorted(map(bytes.decode, _METHODS)))}.")
+    authority, raw_path, query_string = _split(method, target)
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _READ_HERE:
+            if name in said:
+                if name in _ONCE:
+                    raise Malformed(name.decode(), f"The request has more than one {name.decode()}.")
+                value = said[name] + b"," + value  # noqa: PLW2901 - RFC 9110, 5.3
+            said[name] = value
+    _check_host(said.get(b"host"), authority, version)
+    if authority is not None:
+        headers = [(name, authority if name == b"host" else value) for name, value in headers]
+    body_bytes = _body_bytes(said, version)
+    keep_alive, wants_upgrade = version == "1.1", False
+    if b"connection" in said:
+        tokens = _tokens(said[b"connection"])
+        keep_alive, wants_upgrade = keep_alive and b"close" not in tokens, b"upgrade" in tokens
+    is_handshake = (
+        wants_upgrade and method == b"GET" and version == "1.1" and b"websocket" in _tokens(said.get(b"upgrade", b""))
+    )
+    if is_handshake and body_bytes != 0:
+        raise Malformed("body", "The handshake of a WebSocket has no body.")
+    return Head(
+        method.decode(),
+        unquote(raw_path.decode()) if b"%" in raw_path else raw_path.decode(),
+        raw_path,
+        query_string,
+        version,
+        headers,
+        body_bytes,
+        keep_alive,
+        b"expect" in said and said[b"expect"].lower() == b"100-continue" and version == "1.1",
+        is_handshake,
+    )
 
-    def __init__(self) -> None:
-        self.url = b""
-        self.headers: Headers = []
-        self.begun = 0
-        self.complete = 0
 
-    def on_message_begin(self) -> None:
-        self.begun += 1
+def _request_line(data: bytes, start: int) -> tuple[bytes, bytes, str, int]:
+    """Return method, target, version, and where the line ends."""
+    line = _REQUEST_LINE.match(data, start)
+    if line is None:
+        raise Malformed("request", "The request does not begin with a line of 'METHOD target HTTP/1.1'.")
+    method, target, version = line.groups()
+    if version not in (b"1.1", b"1.0"):
+        raise Malformed("version", "The version of HTTP is neither 1.1 nor 1.0.")
+    return method, target, version.decode(), line.end()
 
-    def on_url(self, url: bytes) -> None:
-        self.url += url
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
+def _headers(raw: bytes, start: int) -> Headers:
+    lines = _HEADER_LINES.match(raw, start)
+    end = lines.end() if lines else start
+    if end != len(raw) - 2:
+        number = raw.count(b"\r\n", start, end) + 1
+        raise Malformed("headers", f"Line {number} of the headers is not 'name: value', or has control characters.")
+    block = raw[start:end].split(b"\r\n")
+    block.pop()
+    if len(block) > _MOST_HEADERS:
+        raise Malformed("headers", f"The request has more than {_MOST_HEADERS} headers, which is the limit.", 431)
+    headers = []
+    for line in block:
+        name, _, value = line.partition(b":")
+        headers.append((name.lower(), value.strip(b" \t")))
+    if b"\t" in raw:
+        for line in block:
+            name = line.partition(b":")[0].lower()
+            if name in _READ_HERE and b"\t" in line:  # which some take for a part of the value
+                raise Malformed("headers", f"The header {name.decode()} has a tab in it.")
+    return headers
 
-    def on_headers_complete(self) -> None:
-        self.complete += 1
+
+def _split(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """Return the host that the target of a request names, if it does, its path and its query."""
+    if target == b"*" and method == b"OPTIONS":
+        return None, target, b""
+    parts = _TARGET.fullmatch(target)
+    if parts is None or (not parts[1] and not parts[2]):
+        raise Malformed("target", "The target of the request is not a path of ASCII characters that begins with '/'.")
+    return parts[1], parts[2] or b"/", parts[3] or b""
+
+
+def _check_host(host: bytes | None, authority: bytes | None, version: str) -> None:
+    if host is None and version == "1.1":
+        raise Malformed("host", "The request has no Host header.")
+    for named in (host, authority):
+        if named is not None and not _HOST.fullmatch(named):
+            raise Malformed("host", "The host that is asked for is not a name or an address.")
+
+
+def _body_bytes(said: dict[bytes, bytes], version: str) -> int | None:
+    """Return how long the body is, or None if it is in chunks. Raises Malformed for what contradicts itself."""
+    length, encoding = said.get(b"content-length"), said.get(b"transfer-encoding")
+    if encoding is None:
+        if length is None:
+            return 0
+        if not length.isdigit() or len(length) > _LENGTH_DIGITS:
+            raise Malformed("content-length", "The Content-Length is not a number of bytes.")
+        return int(length)
+    if length is not None:
+        raise Malformed("content-length", "The body has a Transfer-Encoding, and may have no Content-Length then.")
+    if version == "1.0":
+        raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
+    if encoding.lower() != b"chunked":
+        raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.")
+    return None
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip() for token in value.lower().split(b",")]

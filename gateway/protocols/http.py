@@ -2,269 +2,331 @@
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import unquote
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from userline.gateway.drain import Drain
-from userline.gateway.lane.lane import whole
-from userline.gateway.lane.lookups import Lookup
 from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
 from userline.gateway.protocols.deadline import Deadline
-from userline.gateway.protocols.heads import PlainHeads
+from userline.gateway.protocols.express import Express
+from userline.gateway.protocols.heads import KnownHeads
 from userline.gateway.protocols.inflow import Inflow, Unparsed
+from userline.gateway.protocols.linger import linger
+from userline.gateway.protocols.reading import RequestReader
 from userline.gateway.protocols.reaped import REAPED, Reason
-from userline.gateway.protocols.refusals import STOPPING, refusal
+from userline.gateway.protocols.refusals import STOPPING, Malformed, refusal
 from userline.gateway.protocols.stuck import StuckWatch
+from userline.gateway.protocols.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio import Transport
-    from collections.abc import Awaitable
 
     from starlette.types import Scope
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
 
-    from userline.execution.operation import Response
     from userline.gateway.lane.lane import Lane
-    from userline.gateway.protocols.heads import Headers
-
-_SLICE_BYTES: Final = 4096
-"""How much is parsed before it is looked at whether to go on: small requests come by the hundred in one read."""
+    from userline.gateway.protocols.heads import Head
 
 _BODY_SECONDS: Final = 30.0
-"""How long a body may take to arrive."""
+"""How long a body may take to arrive, its trailers included."""
 _BODY_LATE: Final = f"The body took {_BODY_SECONDS:g} s"
 
-_REQUESTS_A_TURN: Final = 32
-"""How many pipelined requests the lane answers before other connections have their turn."""
-
-_WAITING_BYTES: Final = 65_536
-"""How much is read on while an answer is under way."""
-
-_LINGER_SECONDS: Final = 1.0
-"""How long a refused client may take to read why, before the connection is cut."""
+_STOPPING_SECONDS: Final = 1.0
+"""How long a client that does not read has left when the gateway stops."""
 
 
-class BoundedHTTPProtocol(HttpToolsProtocol):
-    """Refuses header blocks that are too large (431) and requests that take too long to arrive (408).
+class BoundedHTTPProtocol(asyncio.Protocol):
+    """One connection: finds where requests begin and end, and has them answered one after the other.
 
-    What has been read while reading is paused waits unparsed, so that pipelined requests cannot pile up. The start of
-    a request is offered to the fast lane first; what the lane leaves alone goes to the application: at once if it is
-    there as a whole and its head is plain, and through the connection's parser else.
+    The next request is not looked at before the one under way is answered and read to its end, so that answers leave
+    in the order of their requests, refusals and handshakes among them. What waits is bounded, because the connection is
+    not read from meanwhile. The start of a request is offered to the fast lane first; what the lane leaves alone goes
+    to the application. What is no HTTP is answered, and after that nothing of the connection is looked at.
     """
 
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0
     lane: ClassVar[Lane | None] = None
     drain: ClassVar[Drain]
-    plain_heads: ClassVar[PlainHeads]
+    known_heads: ClassVar[KnownHeads]
     held_heads: ClassVar[HeldHeads]
+    turns: ClassVar[Turns]
 
-    cycle: Cycle | None  # type: ignore[assignment]  # in place of Uvicorn's
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.config = config
+        self.app = config.loaded_app
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
+        self._root_path = config.root_path
+        self._raw_root_path = config.root_path.encode("ascii")
+        self.loop = _loop or asyncio.get_event_loop()
+        self.server_state = server_state
+        self.app_state = app_state
+        self.cycle: Cycle | None = None
+        """The request under way, or the one before it."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time that the first request has to arrive."""
-        super().connection_made(transport)
-        self._unparsed = Unparsed()
-        self.flow: Inflow = Inflow(transport, self._unparsed, _WAITING_BYTES, self._parse_soon)
-        self._in_headers = True
-        self._header_bytes = 0
-        self._refused = False
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # Uvicorn calls shutdown() and nothing else
+        self.transport = transport
+        self.server = get_local_addr(transport)
+        self.client = get_remote_addr(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
+        self._unparsed = Unparsed(transport)
+        self.flow = Inflow(transport, self._unparsed, self._parse_soon)
+        self._reader = RequestReader(self._unparsed, self.known_heads, self.max_header_bytes)
+        self._express: Express | None = None
+        if self.lane is not None:
+            self._express = Express(self.lane, transport, self.client, self.server_state, self._on_answer_of_the_lane)
+        self._waits = False
+        """Whether parsing goes on in a later turn."""
+        self._is_closing = False
+        self._is_over = False
+        """Whether nothing more of what comes in is looked at."""
         self._deadline = Deadline(self.loop, self._time_out)
-        self._headers_late = f"The headers took {self.header_seconds:g} s"
-        self._in_message = False
-        self._answering = False
-        self._turn_over = False
-        self._closing = False
+        self._keep_alive: asyncio.TimerHandle | None = None
         self._active_at = 0.0
         self._connection = Connection(
-            transport, self.flow, self.server_state, self.held_heads, self.on_response_complete
+            transport, self.flow, self.server_state, self.held_heads, self._on_response_complete
         )
-        self._served: Cycle | None = None
-        self._queued: deque[Cycle] = deque()
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
+        self._is_over = True
         self._unparsed.clear()
-        self._refused = True
         self._stop_timers()
         self._stuck.stop()
         self._disconnect()
-        self.cycle = self._served = None
-        self._queued.clear()
-        self.connections.discard(self)
+        self.cycle = None
+        self.server_state.connections.discard(self)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
-        self.parser = None  # type: ignore[assignment]  # it has a reference to this
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
-        if self._refused:
+        if self._is_over:
             return
         self._unparsed.append(data)
-        if self._turn_over:
+        if self._waits:
             self.flow.balance()
         else:
             self._parse()
 
+    def eof_received(self) -> bool:
+        """Answer what was asked for whole, and then close; a client may say that it has nothing more to say."""
+        self.flow.at_end = True
+        self._close_if_answered()
+        return not (self._is_over or self.transport.is_closing())
+
+    def _close_if_answered(self) -> None:
+        """After the last word of the client, close as soon as nothing that it said is left to be done."""
+        if self._is_over or self._waits or self._is_answering() or self.flow.read_paused:
+            return
+        if self._reader.has_body:
+            self._disconnect()  # half a request is none
+            self.transport.close()
+        elif cycle := self._under_way():
+            cycle.half_close()
+        else:
+            self.transport.close()
+
     def _parse_soon(self) -> None:
-        if not self._turn_over:
-            self._turn_over = True
+        if not self._waits:
+            self._waits = True
             self.loop.call_soon(self._parse)
 
     def _parse(self) -> None:
-        self._turn_over = False
-        if not self._refused:
+        self._waits = False
+        if self._is_over:
+            return
+        try:
             self._parse_on()
-            self.flow.balance()
+        except Malformed as error:
+            REAPED[Reason.LARGE_HEADERS if error.status == 431 else Reason.MALFORMED] += 1
+            self._refuse(error.status, error.field, str(error))
+        self.flow.balance()
+        if self.flow.at_end:
+            self._close_if_answered()
 
     def _parse_on(self) -> None:
-        answered = 0
         unparsed = self._unparsed
+        goes_on = False
         while (
             unparsed.position < len(unparsed.data)
-            and not self._refused
-            and not self._answering
+            and not self._is_over
+            and not self._is_answering()
             and not self.flow.read_paused
         ):
-            if self._is_between_requests():
-                if answered == _REQUESTS_A_TURN:
-                    self._parse_soon()
-                    return
-                if self._answer():
-                    answered += 1
-                    continue
-                if self._begin_whole():
-                    continue
-            part = unparsed.take(_SLICE_BYTES)
-            raw = len(part) if self._in_headers else 0
-            if self._in_headers and not self._deadline.is_set:
-                self._await_headers()
-            super().data_received(part)
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                self._unparsed.clear()
-                self._stop_timers()
+            if goes_on and self.turns.is_over():
+                self._waits = True
+                self.turns.wait(self._parse)
                 return
-            if self._in_headers:
-                # A name or value that does not end is known to the parser alone.
-                self._raw_bytes += raw
-                if max(self._header_bytes, self._raw_bytes) > self.max_header_bytes:
-                    self._refuse_headers()
+            goes_on = True
+            start = unparsed.position
+            if self._reader.has_body:
+                self._take_body()
+            elif not self._under_way() and not self._answer():
+                self._begin()
+            if unparsed.position == start:
+                return
 
-    def _is_between_requests(self) -> bool:
-        """Whether what comes next is the start of a request, with no other one under way."""
+    def _under_way(self) -> Cycle | None:
+        """Return the request whose answer by the application is still to come, if there is one."""
         cycle = self.cycle
-        return not self._in_message and (cycle is None or cycle.response_complete)
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _is_answering(self) -> bool:
+        """Whether an answer of the lane is still to come."""
+        return self._express is not None and self._express.is_answering
 
     def _answer(self) -> bool:
         """Let the lane answer the next request; return whether it does, or has to wait for the client to read on."""
-        lane = self.lane
-        if lane is None or self.drain.begun:
+        if self._express is None or self.drain.begun:
             return False
         if self.flow.write_paused:
             self.flow.pause_reading()
             return True
-        unparsed = self._unparsed
-        found = lane.take(unparsed.data, unparsed.position, self.client, self.server_state.default_headers)
-        if found is None:
+        if not self._express.take(self._unparsed, self.loop):
             return False
-        answer, unparsed.position = found
         self._active_at = self.loop.time()
         self._deadline.clear()
-        if self.timeout_keep_alive_task is None:
-            self._await_next_request(self.timeout_keep_alive)
-        self.server_state.total_requests += 1
-        if isinstance(answer, bytes):
-            self.transport.write(answer)
-            return True
-        self._answering = True
-        if isinstance(answer, Lookup):
-            answer.then(self._answer_lookup)
-        else:
-            task = self.loop.create_task(self._answer_later(answer))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+        if self._keep_alive is None:
+            self._await_next_request(self.config.timeout_keep_alive)
         return True
 
-    async def _answer_later(self, answer: Awaitable[bytes]) -> None:
-        try:
-            made = await answer
-        except BaseException:
-            self.transport.abort()  # nobody is left without an answer for ever
-            raise
-        self._write_late(made)
-
-    def _answer_lookup(self, lookup: Lookup, response: Response) -> None:
-        self._write_late(whole(lookup.before, response))
-
-    def _write_late(self, answer: bytes) -> None:
-        self._answering = False
+    def _on_answer_of_the_lane(self) -> None:
         self._active_at = self.loop.time()
-        if self.transport.is_closing():
-            return
-        self.transport.write(answer)
-        if self._closing:
+        if self._is_closing:
             self.transport.close()
-        elif self._unparsed:
+        elif self._unparsed or self.flow.at_end:
             self._parse()
+
+    def _begin(self) -> None:
+        """Begin the next request, if its head is there. Raises Malformed."""
+        head = self._reader.head()
+        if head is None:
+            if not self._deadline.is_set:
+                self._await_headers()
+            return
+        self._deadline.clear()
+        if head.is_handshake and self.config.ws_protocol_class is not None:
+            self._begin_socket(head)
+            return
+        cycle = Cycle(
+            self._connection, self._make_scope(head), keep_alive=head.keep_alive, expects_continue=head.expects_continue
+        )
+        self.cycle = cycle
+        body = self._reader.begin_body(head)
+        if body is None:
+            self._deadline.set(_BODY_SECONDS, _BODY_LATE)
+            if self._unparsed:
+                self._take_body()
+        else:
+            if body:
+                cycle.feed(body)
+            cycle.feed_end()
+        if self.drain.begun and not self._unparsed:
+            cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
+        cycle.start(self.loop, self.app)
+
+    def _take_body(self) -> None:
+        """Give the request what is there of its body. Raises Malformed."""
+        cycle = self._under_way()
+        if cycle is None:
+            if not self._reader.pass_over():
+                self._end()
+                return
+        elif content := self._reader.decode():
+            cycle.feed(content)
+        if not self._reader.has_body:
+            self._deadline.clear()
+            if cycle is not None:
+                cycle.feed_end()
+
+    def _make_scope(self, head: Head) -> Scope:
+        return {
+            "type": "http",
+            "asgi": self._asgi.copy(),
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": head.method,
+            "root_path": self._root_path,
+            "path": self._root_path + head.path,
+            "raw_path": self._raw_root_path + head.raw_path,
+            "query_string": head.query_string,
+            "headers": head.headers.copy(),
+            "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
+        }
+
+    def _begin_socket(self, head: Head) -> None:
+        """Hand the connection over to WebSocket, unless it would have to end at once."""
+        if self.drain.begun:
+            self.transport.write(STOPPING)
+            self._end()
+            return
+        self._is_over = True
+        self._stop_timers()
+        self._stuck.stop()
+        self.server_state.connections.discard(self)
+        target = head.raw_path + (b"?" + head.query_string if head.query_string else b"")
+        lines = [b"%b: %b\r\n" % header for header in head.headers if header[0] != b"content-length"]
+        handshake = b"GET %b HTTP/1.1\r\n%b\r\n" % (target, b"".join(lines))
+        what_follows = self._unparsed.take(len(self._unparsed))
+        self._unparsed.clear()
+        self.flow.balance()
+        make: Any = self.config.ws_protocol_class
+        protocol = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        protocol.connection_made(self.transport)
+        if self.flow.write_paused:
+            protocol.pause_writing()
+        self.transport.set_protocol(protocol)
+        protocol.data_received(handshake)
+        if what_follows:
+            protocol.data_received(what_follows)
+
+    def _on_response_complete(self) -> None:
+        """Go on to the next request; the timer of the one before stays for it."""
+        self._active_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self._is_over:
+            return
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self._end()
+            return
+        flow, unparsed = self.flow, self._unparsed
+        if flow.read_paused:
+            flow.resume_reading()
+        if unparsed.position < len(unparsed.data) or flow.at_end:
+            self._parse_soon()
+        if self._keep_alive is None:
+            self._await_next_request(self.config.timeout_keep_alive)
 
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever."""
-        super().pause_writing()
+        self.flow.pause_writing()
         self._stuck.start()
 
     def resume_writing(self) -> None:
         """Go on with what waited for the client to read."""
-        super().resume_writing()
+        self.flow.resume_writing()
         self._stuck.stop()
-        if self._unparsed and self._is_between_requests():
+        if not self._under_way():
             self.flow.resume_reading()
-
-    def _begin_whole(self) -> bool:
-        """Begin the next request without the parser, if all of it is there and its head is plain."""
-        unparsed = self._unparsed
-        data, start = unparsed.data, unparsed.position
-        body_start = data.find(b"\r\n\r\n", start) + 4
-        head = self.plain_heads.of_bytes(data[start:body_start]) if body_start >= start + 4 else None
-        if head is None or len(data) < body_start + head.body_bytes:
-            return False
-        method, path, raw_path, query_string, headers, body_bytes = head
-        unparsed.position = body_start + body_bytes
-        self._deadline.clear()
-        scope = self._make_scope(method, path, raw_path, query_string, headers.copy())
-        self.cycle = cycle = Cycle(self._connection, scope)
-        cycle.feed(data[body_start : unparsed.position])
-        cycle.feed_end()
-        self._begin(cycle)
-        return True
-
-    def _make_scope(self, method: str, path: str, raw_path: bytes, query_string: bytes, headers: Headers) -> Scope:
-        return {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": method,
-            "root_path": self.root_path,
-            "path": self.root_path + path,
-            "raw_path": self.root_path.encode("ascii") + raw_path,
-            "query_string": query_string,
-            "headers": headers,
-            "state": {**self.app_state, "cut_off": self._cut_off},  # for a client that does not read its answer
-        }
-
-    def _begin(self, cycle: Cycle) -> None:
-        self._served = cycle
-        if self.drain.begun and not self._queued:
-            cycle.keep_alive = False  # the next request on a connection that is kept would meet its end
-        cycle.start(self.loop, self.app)
 
     def _cut_off(self) -> None:
         self._disconnect()
@@ -272,160 +334,80 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def _disconnect(self) -> None:
         """Tell the application that nobody reads its answer."""
-        if self._served is not None:
-            self._served.disconnect()
         if self.cycle is not None:
             self.cycle.disconnect()
 
     def shutdown(self) -> None:
         """Close when the answer that is under way is sent."""
-        if self._answering:
-            self._closing = True
+        if self._is_answering():
+            self._is_closing = True
+        elif cycle := self._under_way():
+            cycle.keep_alive = False
         else:
-            super().shutdown()
-        if self.flow.write_paused:
-            self.loop.call_later(_LINGER_SECONDS, self._cut_off)
-
-    def handle_websocket_upgrade(self) -> None:
-        """Begin a socket, unless it would have to end at once."""
-        if self.drain.begun:
-            self._deadline.clear()
-            self.transport.write(STOPPING)
             self.transport.close()
-        else:
-            super().handle_websocket_upgrade()
+        if self.flow.write_paused:
+            self.loop.call_later(_STOPPING_SECONDS, self._cut_off)
 
-    def on_response_complete(self) -> None:
-        """Go on to the next request; the timer of the one before stays for it."""
-        self._active_at = self.loop.time()
-        self.server_state.total_requests += 1
+    def _await_headers(self) -> None:
+        self._deadline.set(self.header_seconds, f"The headers took {self.header_seconds:g} s")
+
+    def _await_next_request(self, seconds: float) -> None:
+        self._keep_alive = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close a connection on which nothing happened for as long as it is kept."""
+        self._keep_alive = None
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self._queued:
-            self._begin(self._queued.popleft())
-        elif self.timeout_keep_alive_task is None:
-            self._await_next_request(self.timeout_keep_alive)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer alone: it looks for itself whether the connection is in use."""
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection on which nothing happened for as long as it is kept."""
-        self.timeout_keep_alive_task = None
-        left = self._active_at + self.timeout_keep_alive - self.loop.time()
-        busy = self._answering or self._unparsed or not self._is_between_requests()
+        left = self._active_at + self.config.timeout_keep_alive - self.loop.time()
+        busy = self._is_answering() or self._unparsed or self._under_way() or self._reader.has_body
         if left > 0 or busy or self.transport.get_write_buffer_size():
             self._await_next_request(max(left, 1.0))
         else:
-            super().timeout_keep_alive_handler()
-
-    def _await_next_request(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def on_message_begin(self) -> None:
-        """Start to count a header block."""
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-        self._in_message = True
-        self._in_headers = True
-        self._header_bytes = 0
-        self._raw_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Count the request line."""
-        self._header_bytes += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header, with what separates it from the next."""
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes <= self.max_header_bytes:
-            name = name.lower()
-            self.headers.append((name, value))
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-
-    def on_headers_complete(self) -> None:
-        """Give the body its time to arrive."""
-        self._in_headers = False
-        if self._header_bytes > self.max_header_bytes:
-            self._refuse_headers()
-            return
-        self._deadline.set(_BODY_SECONDS, _BODY_LATE)
-        parser = self.parser
-        version, method = parser.get_http_version(), parser.get_method().decode("ascii")
-        if parser.should_upgrade() and self._should_upgrade():
-            self.scope = self._make_scope(method, "", b"", b"", self.headers)  # type: ignore[assignment]  # of a request
-            return
-        url = httptools.parse_url(self.url)
-        scope = self._make_scope(method, unquote(url.path.decode("ascii")), url.path, url.query or b"", self.headers)
-        scope["http_version"] = version
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        before = self.cycle
-        self.cycle = Cycle(self._connection, scope, keep_alive=keep_alive, expects_continue=self.expect_100_continue)
-        if before is None or before.response_complete:
-            self._begin(self.cycle)
-        else:
-            self.flow.pause_reading()
-            self._queued.append(self.cycle)
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body of a request that was not refused."""
-        if cycle := self._fed():
-            cycle.feed(body)
-
-    def _fed(self) -> Cycle | None:
-        """Return the cycle that is to have the body that is being parsed, if there is one."""
-        if self._refused or (self.parser.should_upgrade() and self._should_upgrade()):
-            return None
-        return None if self.cycle is None or self.cycle.response_complete else self.cycle
-
-    def on_message_complete(self) -> None:
-        """Go on to the next request."""
-        self._deadline.clear()
-        self._in_message = False
-        self._in_headers = True
-        self._raw_bytes = 0
-        self._header_bytes = 0
-        if cycle := self._fed():
-            cycle.feed_end()
-
-    _raw_bytes = 0
-
-    def _await_headers(self) -> None:
-        self._deadline.set(self.header_seconds, self._headers_late)
+            self.transport.close()
 
     def _stop_timers(self) -> None:
         self._deadline.stop()
-        super()._unset_keepalive_if_required()
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+            self._keep_alive = None
 
     def _time_out(self, what: str) -> None:
         REAPED[Reason.SLOW_REQUEST] += 1
         self._refuse(408, "request", f"{what} to arrive, which is the limit.")
 
-    def _refuse_headers(self) -> None:
-        REAPED[Reason.LARGE_HEADERS] += 1
-        self._refuse(431, "headers", f"The headers are larger than {self.max_header_bytes} bytes, which is the limit.")
-
     def _refuse(self, status: int, field: str, message: str) -> None:
-        """Answer, if no other answer is under way, and cut the connection when the client had time to read."""
-        if self._refused or self.transport.is_closing():
+        """Answer in place of the application what is no request, and look at nothing more of the connection."""
+        if self._is_over or self.transport.is_closing():
             return
-        self._refused = True
-        self._unparsed.clear()
-        self._deadline.clear()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self._under_way()
+        is_answered = cycle.response_started if cycle else self._reader.has_body
+        self._disconnect()
+        if not is_answered:
             self.transport.write(refusal(status, field, message))
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-        # Closed at once, the client might see a reset in place of the answer, because it has sent more than was read.
-        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self._end(linger_anyway=True)
+
+    def _end(self, *, linger_anyway: bool = False) -> None:
+        """Close; who is still sending has some time to read the last answer first."""
+        is_sending = linger_anyway or self._reader.has_body or self._unparsed
+        self._is_over = True
+        self._reader.drop()
+        self._stop_timers()
+        if is_sending and not self.flow.at_end:
+            self.flow.read_paused = False
+            self.flow.balance()
+            linger(self.transport, self.loop)
+        else:
+            self.transport.close()
 
 
 def make_http_protocol(
-    *, max_header_bytes: int, header_seconds: float, lane: Lane | None = None, drain: Drain | None = None
+    *,
+    max_header_bytes: int,
+    header_seconds: float,
+    lane: Lane | None = None,
+    drain: Drain | None = None,
+    turns: Turns | None = None,
 ) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
     attributes: dict[str, Any] = {
@@ -433,7 +415,8 @@ def make_http_protocol(
         "header_seconds": header_seconds,
         "lane": lane,
         "drain": drain or Drain(0),
-        "plain_heads": PlainHeads(max_header_bytes),
+        "known_heads": KnownHeads(max_header_bytes),
         "held_heads": HeldHeads(),
+        "turns": turns or Turns(),
     }
     return type("BoundedHTTPProtocol", (BoundedHTTPProtocol,), attributes)

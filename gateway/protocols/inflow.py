@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
@@ -10,23 +10,35 @@ if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
 
+_MOST_BYTES: Final = 65_536
+"""How much may wait to be parsed before the connection is no longer read from; one read can add 256 KiB to it."""
+
 
 class Unparsed:
-    """Bytes in the order in which they came."""
+    """Bytes in the order in which they came. While they are many, the transport is not read from."""
 
-    __slots__ = ("data", "position")
+    __slots__ = ("_is_paused", "_transport", "data", "position", "searched")
 
-    def __init__(self) -> None:
+    def __init__(self, transport: Transport) -> None:
         self.data = b""
         self.position = 0
         """How much of ``data`` has been parsed."""
+        self.searched = 0
+        """How much of ``data`` is known not to hold what was looked for."""
+        self._transport = transport
+        self._is_paused = False
 
     def __len__(self) -> int:
         return len(self.data) - self.position
 
     def append(self, data: bytes) -> None:
         """Add what has come in."""
-        self.data = data if self.position == len(self.data) else self.data[self.position :] + data
+        position = self.position
+        if position == len(self.data):
+            self.data, self.searched = data, 0
+        else:
+            self.data = self.data[position:] + data if position else self.data + data
+            self.searched = max(self.searched - position, 0)
         self.position = 0
 
     def take(self, most: int) -> bytes:
@@ -36,18 +48,28 @@ class Unparsed:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.data, self.position = b"", 0
+        self.data, self.position, self.searched = b"", 0, 0
+
+    def balance(self, paused: bool = False) -> None:
+        """Read on, or stop to read: if ``paused``, and by how much waits."""
+        paused = paused or len(self.data) - self.position > _MOST_BYTES
+        if paused is not self._is_paused and not self._transport.is_closing():
+            self._is_paused = paused
+            if paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
 
 class Inflow(FlowControl):
-    """Flow control that pauses parsing; the transport is read from while what waits to be parsed is little."""
+    """Flow control that pauses parsing, and with it reading."""
 
-    def __init__(self, transport: Transport, unparsed: Unparsed, most: int, parse: Callable[[], None]) -> None:
+    def __init__(self, transport: Transport, unparsed: Unparsed, parse: Callable[[], None]) -> None:
         super().__init__(transport)
+        self.at_end = False
+        """Whether the client has said its last word: reading on would have it say that again."""
         self._unparsed = unparsed
-        self._most = most
         self._parse = parse
-        self._transport_paused = False
 
     def pause_reading(self) -> None:
         """Parse nothing, and read nothing more."""
@@ -58,17 +80,10 @@ class Inflow(FlowControl):
         """Parse what waits, in a moment, and read on when it is little."""
         if self.read_paused:
             self.read_paused = False
-            if self._unparsed:
-                self._parse()
+            self._parse()
             self.balance()
 
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""
-        unparsed = self._unparsed
-        pause = self.read_paused or len(unparsed.data) - unparsed.position > self._most
-        if pause is not self._transport_paused and not self._transport.is_closing():
-            self._transport_paused = pause
-            if pause:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+        if not self.at_end:
+            self._unparsed.balance(self.read_paused)

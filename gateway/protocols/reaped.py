@@ -12,6 +12,8 @@ class Reason(StrEnum):
     SLOW_REQUEST = "slow_request"
     """A request took too long to arrive."""
     LARGE_HEADERS = "large_headers"
+    MALFORMED = "malformed"
+    """What was sent is no HTTP, or what servers could understand differently."""
     FLOOD = "flood"
     """Too many control frames, or fragments of one message."""
     SILENT = "silent"

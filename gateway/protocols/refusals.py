@@ -17,6 +17,18 @@ STOPPING: Final = (
 """To a handshake of a gateway that is about to end."""
 
 
+class Malformed(Exception):
+    """What was sent is no request that can be understood; after the answer the connection is closed.
+
+    ``field`` is the part of the request that is wrong.
+    """
+
+    def __init__(self, field: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.field = field
+        self.status = status
+
+
 def refusal(status: int, field: str, message: str) -> bytes:
     """Return a whole answer after which the connection is closed: an error in the form of GraphQL's."""
     body = orjson.dumps({"errors": [format_refusal(BadUserInput([Problem(field, message)]))]})

@@ -11,8 +11,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode
 
 from userline.gateway.protocols.direct import DirectSocket
+from userline.gateway.protocols.inflow import Unparsed
+from userline.gateway.protocols.linger import LINGER_SECONDS
 from userline.gateway.protocols.reaped import REAPED, Reason
 from userline.gateway.protocols.stuck import StuckWatch
+from userline.gateway.protocols.turns import Turns
 from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
 from userline.gateway.websocket.watches import DIRECT
 
@@ -32,7 +35,7 @@ _FRAGMENTS: Final = 256
 """How many frames one message may come in."""
 
 _BYTES_AFTER_CLOSE: Final = 262_144
-"""How much is read and thrown away while the gateway waits for the answer to its close."""
+"""How much is looked at while the gateway waits for the answer to its close."""
 
 _PATIENCE: Final = 5.0
 """How long a client that reads slowly may take to get the last that was sent to it."""
@@ -47,15 +50,21 @@ _PATIENCE_AT_THE_END: Final = 1.0
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Closes floods of control frames and of fragments (1008), answers pings only as fast as the answers are read,
     and aborts connections whose client has stopped reading where Uvicorn would wait for it.
+
+    Frames are parsed a few at a time, and nothing more while the application has a message that it has not taken; while
+    what waits is much, the connection is not read from. What comes after a close is thrown away.
     """  # noqa: D205 - one sentence
 
     direct: ClassVar[bool] = True
+    turns: ClassVar[Turns]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._socket = DirectSocket()
         super().__init__(*args, **kwargs)
-        self._unparsed = b""
-        self._waiting = False
+        self._waits = False
+        """Whether parsing goes on in a later turn."""
+        self._is_deaf = False
+        """Whether nothing more of what comes in is looked at."""
         self._fragments = 0
         self._control_frames = 0.0
         self._counted_at = 0.0
@@ -84,39 +93,63 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
-        self._unparsed = b""
+        self._is_deaf = True
+        self._unparsed.clear()
         self._owed_pong = b""
         self._stuck.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
+        if self._is_deaf:
+            return
         if self.close_sent:
             self._thrown_away += len(data)
             if self._thrown_away > _BYTES_AFTER_CLOSE:
-                self.transport.abort()
+                self._stop_listening()
                 return
-        self._unparsed = self._unparsed + data if self._unparsed else data
-        if not self._waiting:
+        self._unparsed.append(data)
+        if self._waits:
+            self._unparsed.balance()
+        else:
             self._parse()
 
     def _parse(self) -> None:
-        self._waiting = False
-        while self._unparsed and not self.read_paused:
+        self._waits = False
+        unparsed = self._unparsed
+        goes_on = False
+        while (
+            unparsed.position < len(unparsed.data)
+            and not self.read_paused
+            and not self._is_deaf
+            and (self.handshake_complete or not self.handshake_initiated)  # what follows it waits for the answer
+        ):
             if self.transport.is_closing():
-                self._unparsed = b""
+                unparsed.clear()
                 return
-            part, self._unparsed = self._unparsed[:_SLICE_BYTES], self._unparsed[_SLICE_BYTES:]
-            super().data_received(part)
+            if goes_on and self.turns.is_over():
+                self._waits = True
+                self.turns.wait(self._parse)
+                break
+            goes_on = True
+            super().data_received(unparsed.take(_SLICE_BYTES))
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._refuse_handshake()
+        unparsed.balance()
+
+    def _parse_soon(self) -> None:
+        self.read_paused = False
+        if self._unparsed and not self._waits:
+            self._waits = True
+            self.loop.call_soon(self._parse)
 
     async def receive(self) -> ASGIReceiveEvent:
-        """Return the next event; what has been read meanwhile is parsed in a turn of its own."""
-        message = await super().receive()
-        if self._unparsed and not self.read_paused and not self._waiting:
-            self._waiting = True
-            self.loop.call_soon(self._parse)
+        """Return the next event; when there is none left, what has been read meanwhile is parsed."""
+        message = await self.queue.get()
+        if self.queue.empty():
+            self._parse_soon()
+        if self.turns.is_over():
+            await self.turns.pass_on()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -125,9 +158,11 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             if message["type"] == "websocket.accept":
                 del self.request, self.response  # of no more use, and sockets stay for long
+                self._parse_soon()
             elif self.initial_response is not None and self.close_sent:
                 self.handshake_complete = True  # by a refusal, which Uvicorn would take for no answer at all
             return
+        self.read_paused = False  # or Uvicorn would read on, however much waits
         expired = message.get("code") == OurCloseCode.TOKEN_EXPIRED
         try:
             async with asyncio.timeout(_PATIENCE_ONCE_EXPIRED if expired else _PATIENCE):
@@ -136,6 +171,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             REAPED[Reason.STUCK] += 1
             self.transport.abort()
             raise ClientDisconnected from None
+        self._parse_soon()
         if self.close_timer is not None:
             self.close_timer.cancel()
             patience = _PATIENCE_ONCE_EXPIRED if expired else self.close_timeout
@@ -178,6 +214,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Start to watch whether the client reads."""
         super().connection_made(transport)
         self._socket.transport = self.transport
+        self._unparsed = Unparsed(self.transport)
         self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)
 
     def handle_connect(self, event: Request) -> None:
@@ -236,19 +273,36 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Hand over a message, and close for one that is no UTF-8; Uvicorn would log what a client did as a failure."""
-        if self.curr_msg_data_type == "text" and not self.close_sent:
+        frames, self.frames = self.frames, []
+        if self.close_sent:
+            return
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        else:
             try:
-                b"".join(self.frames).decode()
+                text = data.decode()
             except UnicodeDecodeError:
                 self._refuse("A text message is not UTF-8", CloseCode.INVALID_DATA)
                 return
-        super().send_receive_event_to_app()
+            self.queue.put_nowait({"type": "websocket.receive", "text": text})
+        self.read_paused = True
+
+    def handle_parser_exception(self) -> None:
+        """Close for what is no WebSocket frame, or too large."""
+        if self._is_deaf:
+            return
+        close = self.conn.close_sent
+        if close is not None:
+            self._hear_no_more(close.code, close.reason)
+        else:
+            self.transport.abort()
 
     def _refuse_handshake(self) -> None:
         """Answer a handshake that websockets cannot read: its limits are lower than those of the HTTP parser."""
         self.handshake_complete = True
         self.close_sent = True
-        self._unparsed = b""
+        self._unparsed.clear()
         output = b"".join(self.conn.data_to_send())
         if not output:
             self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The handshake cannot be read.\n"))
@@ -275,20 +329,38 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             return
         if code is CloseCode.POLICY_VIOLATION:
             REAPED[Reason.FLOOD] += 1
-        self._unparsed = b""
+        self.conn.fail(code, reason)
+        self._hear_no_more(code, reason)
+
+    def _hear_no_more(self, code: int, reason: str) -> None:
+        """Send the close that there is to be sent, and end; the application is told of it."""
         self.frames = []
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.conn.fail(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        if self.writable.is_set():
-            self.transport.close()
+        output = b"".join(self.conn.data_to_send())
+        if self.close_sent or self.writable.is_set():
+            if not self.transport.is_closing():
+                self.transport.write(output)
+            self.close_sent = True
+            self._stop_listening()
         else:
+            self.close_sent = True
             self.transport.abort()
 
+    def _stop_listening(self) -> None:
+        """Throw away what still comes; the client has some time to read the close before the connection is cut."""
+        self._is_deaf = True
+        self._owed_pong = b""
+        self._unparsed.clear()
+        self._unparsed.balance()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
-def make_websocket_protocol(*, direct: bool) -> type[BoundedWebSocketProtocol]:
+
+def make_websocket_protocol(*, direct: bool, turns: Turns | None = None) -> type[BoundedWebSocketProtocol]:
     """Return the protocol class, which lets applications write to sockets directly or not."""
-    attributes: dict[str, Any] = {"direct": direct}
+    attributes: dict[str, Any] = {"direct": direct, "turns": turns or Turns()}
     return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from starlette.responses import Response
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
 logger = logging.getLogger("userline.websocket")
+
+_FIRST_MESSAGES: Final = 100
+_FIRST_CHARACTERS: Final = 65_536
+"""What a client may send before it says who it is with ``connection_init``, this message included."""
 
 
 async def serve_websocket(websocket: WebSocket, runtime: Runtime) -> None:
@@ -107,6 +111,8 @@ class _Session:
         self._credentials = Credentials(runtime.authenticator, websocket.scope)
         self._expiry: asyncio.TimerHandle | None = None
         self._initialised = False
+        self._first_messages = 0
+        self._first_characters = 0
         self._limited_as: str | None = None
         self._seat: str | None = None
         self._acknowledged = False
@@ -150,7 +156,19 @@ class _Session:
             raise Closed(CloseCode.BAD_REQUEST, "Messages must be text frames.")
         if self._websocket.application_state is not WebSocketState.CONNECTED:
             return  # what still comes in after the gateway has closed the socket is nobody's any more
+        if not self._initialised:
+            self._count_first(text)
         await self._handle(self._protocol.parse(text))
+
+    def _count_first(self, text: str) -> None:
+        """Count a message of a client that has not said who it is. Raises Closed."""
+        self._first_messages += 1
+        self._first_characters += len(text)
+        if self._first_messages > _FIRST_MESSAGES or self._first_characters > _FIRST_CHARACTERS:
+            raise Closed(
+                CloseCode.RATE_LIMITED,
+                f"More than {_FIRST_MESSAGES} messages or {_FIRST_CHARACTERS} characters before connection_init",
+            )
 
     async def _handle(self, message: Message) -> None:
         limiter = self._runtime.rate_limiter
