@@ -122,7 +122,7 @@ class Import:
         ids = list(batch.users)
         found = await patiently(partial(self._store.get_many, ids))
         for (line, record), existing in zip(batch.users.values(), found, strict=True):
-            what, _ = put(record, existing, overwrite=False)
+            what, _ = put(record, existing, now=self._state.now, overwrite=False)
             if what is Put.KEPT:
                 self._report.add(line, record.snapshot.id, [_EXISTS])
                 self.counts["refused"] += 1

@@ -84,7 +84,8 @@ class MemoryStore:
         self._fail()
         done = []
         for record in records:
-            what, self.users[record.snapshot.id] = put(record, self.users.get(record.snapshot.id), overwrite=overwrite)
+            before = self.users.get(record.snapshot.id)
+            what, self.users[record.snapshot.id] = put(record, before, now=1, overwrite=overwrite)
             done.append(what)
         await self.gate.wait()
         return done
