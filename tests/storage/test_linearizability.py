@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from pymongo import MongoClient
 
+from tests.storage.search.mongo_worlds import ModelWorld, RealWorld
 from tests.storage.search.schedules import Schedule
-from tests.storage.search.worlds import MemoryWorld, ModelWorld, RealWorld, SQLiteWorld
+from tests.storage.search.worlds import MemoryWorld, SQLiteWorld
 from tests.support.mongodb import MongoServer, new_database
 
 if TYPE_CHECKING:

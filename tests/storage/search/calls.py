@@ -52,7 +52,7 @@ class Seen(NamedTuple):
     after: State | None
 
 
-Answer: TypeAlias = "State | None | WriteResult | Put | Seen | Exception | Unknown"
+Answer: TypeAlias = "State | WriteResult | Put | Seen | Exception | Unknown | None"
 
 
 def record_state(record: UserRecord) -> State:
@@ -114,7 +114,7 @@ class Done:
         return [self.answer or before] if _agree(self.answer, before) else []
 
     def _follow_put(self, record: UserRecord, before: State | None) -> Iterable[State | None]:
-        put_there = State(*record_state(record).content, None)  # type: ignore[arg-type]
+        put_there = record_state(record)._replace(version=None)
         outcomes: dict[Put, State | None] = {}
         if before is None:
             outcomes[Put.CREATED] = put_there
@@ -167,7 +167,11 @@ def outcome_of(error: Exception) -> Answer:
     raise error
 
 
+def with_version(record: UserRecord, version: int) -> UserRecord:
+    return replace(record, snapshot=replace(record.snapshot, version=version))
+
+
 def renamed(record: UserRecord, name: str) -> UserRecord:
     """Return the user as an edit by hand leaves it, which counts the version."""
-    version = record.snapshot.version + 1
-    return replace(record, snapshot=replace(record.snapshot, name=name, version=version))
+    renamed = replace(record, snapshot=replace(record.snapshot, name=name))
+    return with_version(renamed, record.snapshot.version + 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-_TAKEN = {"code": 11000, "keyPattern": {"_id": 1}, "errmsg": "E11000 duplicate key error"}
+_TAKEN: dict[str, Any] = {"code": 11000, "keyPattern": {"_id": 1}, "errmsg": "E11000 duplicate key error"}
 
 
 def _matches(document: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
@@ -45,7 +45,7 @@ class ModelCollection:
         return InsertOneResult(document["_id"], True)
 
     async def replace_one(self, query: Document, document: Document, *, upsert: bool = False) -> UpdateResult:
-        (found, *_) = [*self.find_now(query), None]
+        found = next(iter(self.find_now(query)), None)
         if found is None and upsert:
             await self.insert_one(document)
             return UpdateResult({"n": 1, "upserted": document["_id"]}, True)
@@ -55,7 +55,7 @@ class ModelCollection:
         return UpdateResult({"n": int(found is not None)}, True)
 
     async def update_one(self, query: Document, update: Document) -> UpdateResult:
-        (found, *_) = [*self.find_now(query), None]
+        found = next(iter(self.find_now(query)), None)
         if found is not None:
             assert update.keys() == {"$set"}
             self.documents[found["_id"]] |= deepcopy(update["$set"])
@@ -84,7 +84,7 @@ class ModelCollection:
             await between(f"statement {index}")
             try:
                 if isinstance(operation, InsertOne):
-                    await self.insert_one(operation._doc)  # type: ignore[arg-type]
+                    await self.insert_one(operation._doc)
                     counts["nInserted"] += 1
                     continue
                 if isinstance(operation, ReplaceOne):

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.storage.search.calls import RULES, Answer, Done, State, Unknown, outcome_of, record_of, renamed, state_of
+from tests.storage.search.calls import (
+    RULES,
+    Answer,
+    Done,
+    State,
+    Unknown,
+    outcome_of,
+    record_of,
+    renamed,
+    state_of,
+    with_version,
+)
 from tests.storage.search.linear import could_be_sequential
 from tests.storage.search.stepping import Stepper, run
 from userline.users.patch import parse_new_user, parse_patch
@@ -33,7 +44,7 @@ _PATCHES: Final[list[dict[str, Any]]] = [
     {},
 ]
 _KINDS: Final = {
-    "patch": 9, "create": 3, "get": 2, "put": 2, "delete": 4, "insert": 3, "edit": 1, "old": 1, "again": 5
+    "patch": 9, "create": 3, "get": 2, "put": 2, "delete": 5, "insert": 3, "edit": 1, "old": 1, "anew": 3, "again": 5
 }  # fmt: skip
 
 
@@ -45,7 +56,9 @@ class Schedule:
         self.stepper = Stepper(seed)
         self.world = make_world(self.stepper)
         self._random = self.stepper.random
-        self._kinds = {kind: weight for kind, weight in _KINDS.items() if deletes or kind not in ("delete", "old")}
+        self._kinds = {
+            kind: weight for kind, weight in _KINDS.items() if deletes or kind not in ("delete", "old", "anew")
+        }
         self._users = [f"u{seed}", f"v{seed}"][: self._random.choice((1, 1, 2))]
         self._pace = self._random.choice((0, 0, 1, 1000))
         """How many milliseconds a step takes; in none, many versions and times are the same."""
@@ -84,9 +97,8 @@ class Schedule:
             bunches.append(asyncio.create_task(self._bunch(stores, many)))
             left -= many
         await asyncio.gather(*bunches)
-        while left := getattr(getattr(self.world, "trouble", None), "late", None):
-            await asyncio.wait(left)
-            left.difference_update([task for task in left if task.done()])
+        if self.world.late:
+            await asyncio.wait(self.world.late)
         stepper.is_free = True
         for user_id in self._users:
             for store in stores:
@@ -110,7 +122,7 @@ class Schedule:
             await self._do(store, call)
         else:
             call.began = self.stepper.moment()
-            call.answer = self.world.by_hand(user_id, edit, forgets=kind == "old")
+            call.answer = self.world.by_hand(user_id, edit, forgets=kind in ("old", "anew"))
             call.ended = self.stepper.moment()
             self.history.append(call)
 
@@ -142,6 +154,10 @@ class Schedule:
             version = self._random.choice((1, self._clock()))
             new = record_of(user_id, State(name, (), (), version))
             return lambda before: before or new
+        if kind == "anew":
+            # Deleted, and somebody else created with the same version.
+            other = record_of(user_id, State(name, (), ("new@example.com",), 0))
+            return lambda before: with_version(other, before.snapshot.version) if before is not None else None
         if kind in ("edit", "old"):
             return lambda before: renamed(before, name) if before is not None else None
         return None
