@@ -225,6 +225,10 @@ class MongoUserStore:
         follower.start()
         return follower
 
+    def hear(self, snapshot: UserSnapshot) -> None:
+        """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""
+        self._writing.guesses.hear(snapshot)
+
     async def examine(self) -> DeploymentFacts:
         """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written."""
         connection = self._opened()

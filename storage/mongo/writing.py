@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
+from userline.storage.mongo.guesses import Guesses
 from userline.storage.mongo.lines import Lines
 from userline.storage.mongo.write_ids import WriteIds, has_seen
 from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
@@ -45,6 +46,7 @@ class Writing:
         self._rules = rules
         self._clock = clock
         self._ids = WriteIds()
+        self.guesses = Guesses()
         self._lines = Lines(self._write_together)
         self._reads = Groups(self._read_group, MAX_BATCH)
         self._marks = Groups(self._mark_group, _PUTS_A_COMMAND)
@@ -60,21 +62,24 @@ class Writing:
         await self._lines.finish()
 
     async def _write_together(
-        self, user_id: str, writes: Sequence[Write], guess: StoredUser | None
+        self, user_id: str, writes: Sequence[Write], left: StoredUser | None
     ) -> StoredUser | None:
         """Do the writes one after the other in memory and all of them by one command; return what the user is then.
 
-        ``guess`` is what the user was a moment ago, if that is known. It saves the read, and is no more than a guess:
-        only a write that is guarded by it, and holds, proves that it was true. What writes nothing is answered from
-        what was read for it.
+        What the turn before has ``left``, or else what is remembered of the user, saves the read. It is no more than a
+        guess: only a write that is guarded by it, and holds, proves that it was right. What writes nothing is answered
+        from what was read for it.
         """
         deadline = self._connection().deadline
         pause = _FIRST_PAUSE_SECONDS
-        stored, is_guess = guess, guess is not None
+        remembered = None if left is not None else self.guesses.guess(user_id)
+        stored = left or remembered
+        is_guess = stored is not None
         attempt: StoredUser | None = None
         while True:
             if not is_guess:
                 stored = await self._reads.ask(user_id, deadline)
+                self.guesses.compare(user_id, stored)
                 if attempt is not None and stored is not None and has_seen(stored.write_ids, attempt.write_ids):
                     # The write did hold. Its answer was lost, and to the driver's second try it was in its own way.
                     break
@@ -87,7 +92,10 @@ class Writing:
                     attempt, is_guess = None, False
                     continue
                 attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""))
-                if await self._puts.ask((stored.guard if stored else None, document), deadline):
+                held = await self._puts.ask((stored.guard if stored else None, document), deadline)
+                if is_guess and remembered is not None:
+                    self.guesses.judge(user_id, held=held)
+                if held:
                     stored = attempt
                     break
                 if not is_guess:
@@ -97,6 +105,7 @@ class Writing:
             elif not is_guess:
                 break
             is_guess = False
+        self.guesses.keep(user_id, stored)
         _answer(writes, outcomes)
         return stored
 

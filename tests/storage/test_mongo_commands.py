@@ -151,8 +151,8 @@ async def test_writes_of_many_users_are_a_handful_of_commands(store: MongoUserSt
     commands.names.clear()
     changed = await asyncio.gather(*(store.patch(user, patch(locale="en")) for user in users))
     assert all(result.after.snapshot.version == Clock().now + 1 for result in changed)
-    assert {"find", "write_many"} == set(commands.names)
-    assert len(commands.names) <= 8
+    assert {"write_many"} == set(commands.names), "what was written a moment ago is not read for it"
+    assert len(commands.names) <= 4
     assert [(await existing(store, user)).snapshot.locale for user in (users[0], users[-1])] == ["en", "en"]
 
 
@@ -164,8 +164,7 @@ async def test_of_writes_sent_together_each_is_done_or_done_again(
 ) -> None:
     """Others write, create and delete users between the read and the write."""
     users = [f"user {number}" for number in range(8)]
-    for user in users[:6]:
-        await store.create_if_not_exists(user, new_user(name=user))
+    created = [(await other.create_if_not_exists(user, new_user(name=user))).after.snapshot for user in users[:6]]
 
     overtaken: list[WriteResult] = []
 
@@ -191,8 +190,9 @@ async def test_of_writes_sent_together_each_is_done_or_done_again(
     others = [each.after.snapshot.version for each in overtaken]
     first = Clock().now
     assert versions == {
-        **dict.fromkeys((0, 4), first + 1),
-        **dict.fromkeys((3, 5, 7), first),
+        **{number: created[number].version + 1 for number in (0, 4)},
+        5: created[5].version,
+        **dict.fromkeys((3, 7), first),
         1: others[0] + 1,
         6: others[1] + 1,
     }
