@@ -116,7 +116,7 @@ class Driver:
         try:
             await self._database[collection].insert_one(document)
         except DuplicateKeyError as error:
-            if not _is_taken(error.details or {}):
+            if not _is_taken({"code": error.code, **(error.details or {})}):
                 raise
             return False
         return True
@@ -270,7 +270,7 @@ DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": 
 
 def _is_taken(failure: Mapping[str, Any]) -> bool:
     """Return whether an insertion failed because there is a document with its id."""
-    return bool(failure["code"] == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID)
+    return bool(failure.get("code") == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID)
 
 
 def _options(url: MongoURL) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from tests.storage.contract.base import RULES, Clock, existing, new_user, patch
 from tests.support.mongodb import MongoServer
@@ -229,6 +229,49 @@ async def test_what_the_server_refuses_of_a_group_is_told_of_each() -> None:
     driver._users = Refusing({"writeErrors": [], "writeConcernErrors": [{"code": 64}]})
     with pytest.raises(BulkWriteError):
         await driver.write_many(writes)
+
+
+class Failing:
+    """A collection, and its database, whose insertions fail as told."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getitem__(self, _: str) -> "Failing":
+        return self
+
+    async def insert_one(self, *_: object, **__: object) -> None:
+        raise self._error
+
+    insert_many = insert_one
+
+
+def driver_that_fails(error: Exception) -> Driver:
+    driver = Driver.__new__(Driver)
+    driver._database = Failing(error)
+    return driver
+
+
+async def test_only_a_taken_id_is_no_failure_of_an_insertion() -> None:
+    for details in (None, {"code": 11000}, {"code": 11000, "keyPattern": {"_id": 1}}):
+        taken = DuplicateKeyError("E11000", 11000, details)
+        assert await driver_that_fails(taken).insert("users", {"_id": "a"}) is False
+    another = DuplicateKeyError("E11000", 11000, {"code": 11000, "keyPattern": {"email": 1}})
+    with pytest.raises(DuplicateKeyError):
+        await driver_that_fails(another).insert("users", {"_id": "a"})
+
+
+async def test_only_taken_ids_are_no_failure_of_many_insertions() -> None:
+    taken = {"index": 1, "code": 11000, "keyPattern": {"_id": 1}}
+    assert await driver_that_fails(BulkWriteError({"writeErrors": [taken]})).insert_many("users", []) == {1}
+    for details in (
+        {"writeErrors": [taken, {"index": 2, "code": 11000, "keyPattern": {"email": 1}}]},
+        {"writeErrors": [taken, {"index": 2, "code": 121}]},
+        {"writeErrors": [taken], "writeConcernErrors": [{"code": 64}]},
+        {"writeErrors": [], "writeConcernErrors": [{"code": 64}]},
+    ):
+        with pytest.raises(BulkWriteError):
+            await driver_that_fails(BulkWriteError(details)).insert_many("users", [])
 
 
 async def test_a_batch_that_somebody_else_brings_to_a_limit(
