@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pymongo.errors
-from pymongo import MongoClient
+from pymongo import MongoClient, WriteConcern
 
 from tests.storage.search.calls import RULES, Seen, state_of
 from tests.storage.search.model import ModelCollection
@@ -213,7 +213,8 @@ class RealWorld:
         self._trouble = Trouble(stepper, losses=losses, forgetful=forgetful)
         self.late = self._trouble.late
         self._url = url
-        self._users = client.get_default_database()[USERS]
+        # As acknowledged as a gateway's writes are, or its reads might not see them yet.
+        self._users = client.get_default_database().get_collection(USERS, write_concern=WriteConcern("majority"))
 
     def gateway(self, name: str, clock: Clock) -> UserStore:
         return _held_store(self._url, lambda url: _RealDriver(url, self._trouble, name), clock)
