@@ -136,7 +136,8 @@ class Runtime:
             self.refresher.start()
             if self.settings.change_stream and isinstance(self.store, MongoUserStore):
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            await self.bus.start(self.hub.hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
+            hear = self._hear_of_a_change if isinstance(self.store, MongoUserStore) else self.hub.hear
+            await self.bus.start(hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
             self.presence.start()
             try:
                 self.authenticator.start()
@@ -177,9 +178,15 @@ class Runtime:
         self.refresher.settle()
         self.presence.ask()
 
+    def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
+        """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
+        self.hub.hear(snapshot)
+        if isinstance(self.store, MongoUserStore):
+            self.store.hear(snapshot)
+
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""
-        self.hub.hear(snapshot)
+        self._hear_of_a_change(snapshot)
         if self.hub.differs(snapshot) and self.hub.doubt(snapshot.id):
             self.refresher.hasten()
 

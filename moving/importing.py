@@ -137,7 +137,8 @@ class Import:
         ids = list(batch.users)
         found = await patiently(partial(self._store.get_many, ids))
         for (line, record), existing in zip(batch.users.values(), found, strict=True):
-            what, _ = put(self._timed_as(record, existing), existing, overwrite=False)
+            timed = self._timed_as(record, existing)
+            what, _ = put(timed, existing, now=self._state.now, overwrite=False)
             if what is Put.KEPT:
                 self._report.add(line, record.snapshot.id, [_EXISTS])
                 self.counts["refused"] += 1
@@ -186,7 +187,7 @@ class Import:
             created_at=existing.created_at if record.created_at == now else record.created_at,
             updated_at=existing.updated_at if record.updated_at == now else record.updated_at,
         )
-        return timed if put(timed, existing, overwrite=False)[0] is Put.SAME else record
+        return timed if put(timed, existing, now=now, overwrite=False)[0] is Put.SAME else record
 
     def _take_note(self, batch: Batch, outcomes: list[Put]) -> None:
         self.counts.update(outcome.value for outcome in outcomes)

@@ -39,7 +39,7 @@ def parse_line(line: bytes, rules: Rules, *, now: int) -> UserRecord:
     """Return the user of a line, checked as if it were created through the API. Raises LineRefused.
 
     Fields that are left out or null have their defaults; ``createdAt`` and ``updatedAt`` are then ``now``, in Unix
-    milliseconds, and ``version`` is 1.
+    milliseconds, and ``version`` is 1, below that of anybody who is or was there.
     """
     try:
         fields: Any = orjson.loads(line)

@@ -63,7 +63,7 @@ class UserStore(Protocol):
 
     **Atomic**: a write of one user happens whole or not at all, and two writes of one user, from this process or
     another, happen one after the other: no update is lost. What a write does is what :func:`userline.users.patch.apply`
-    says, and the version in its result grows by exactly one with every write that changed something.
+    says, and the version in its result grows with every write that changed something.
 
     **Durable**: when a write returns, it survives the death of this process and of the store's, and a power cut.
 
@@ -119,7 +119,7 @@ class UserStore(Protocol):
         """
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
-        """Write whole records as they are, with their versions and times; return what was done, in the same order.
+        """Write whole records as they are, but for versions that must not go back; return what was done, in order.
 
         What putting a record does to a user is what :func:`userline.users.replacement.put` says: with ``overwrite`` a
         user who exists and is another is replaced, without it left as it is. Each user is written atomically, and all

@@ -17,6 +17,7 @@ from userline.users.codec import encoded_size
 from userline.users.errors import BadUserInput, NameRequired, Problem
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.rules import DEFAULT_ROLE, Rules
+from userline.users.versions import next_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,7 +158,7 @@ def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int
             return before
         after = replace(
             after,
-            snapshot=replace(after.snapshot, version=snapshot.version + 1),
+            snapshot=replace(after.snapshot, version=next_version(snapshot.version, now)),
             updated_at=max(now, before.updated_at),
         )
     _check_limits(patch, before, after, rules)
@@ -168,7 +169,7 @@ def _blank(user_id: str, name: str, now: int) -> UserRecord:
     return UserRecord(
         snapshot=UserSnapshot(
             id=user_id,
-            version=1,
+            version=next_version(0, now),
             name=name,
             custom=MappingProxyType({}),
             locale=None,

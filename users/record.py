@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class UserSnapshot:
     """The public half of a user at one version. Immutable; ``custom`` is a read-only mapping.
 
-    ``version`` starts at 1 and grows with every write that changed anything of the record, so two snapshots of one user
-    can be put in order by it. It is not part of the public contract.
+    ``version`` grows with every write that changed anything of the record, as :mod:`userline.users.versions` says, so
+    two snapshots of one user can be put in order by it. Nothing but that order is to be read from it.
     """
 
     id: str

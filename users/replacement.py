@@ -6,6 +6,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from userline.users.versions import next_version
+
 if TYPE_CHECKING:
     from userline.users.record import UserRecord
 
@@ -21,21 +23,21 @@ class Put(StrEnum):
     """The user was there, another than the record, and was left as it was."""
 
 
-def put(record: UserRecord, before: UserRecord | None, *, overwrite: bool) -> tuple[Put, UserRecord]:
+def put(record: UserRecord, before: UserRecord | None, *, now: int, overwrite: bool) -> tuple[Put, UserRecord]:
     """Return what putting ``record`` where ``before`` is (None: no such user) does, and what is there then.
 
-    A user who is created has the version and the times of the record. One who is replaced has them too, but for a
-    version that must grow, or whoever holds the user would take the new state for an old one. Putting the same record
-    again does nothing.
+    The user has the times of the record then, and its version or the next one at ``now`` (Unix milliseconds), whichever
+    is higher: the record may be old, and the user have been deleted since, and whoever held it would take the new state
+    for an old one. Putting the same record again does nothing.
     """
     if before is None:
-        return Put.CREATED, record
+        return Put.CREATED, _at(record, max(record.snapshot.version, next_version(0, now)))
     version = before.snapshot.version
     if record.snapshot.version <= version and _at(record, version) == before:
         return Put.SAME, before
     if not overwrite:
         return Put.KEPT, before
-    return Put.REPLACED, _at(record, max(record.snapshot.version, version + 1))
+    return Put.REPLACED, _at(record, max(record.snapshot.version, next_version(version, now)))
 
 
 def _at(record: UserRecord, version: int) -> UserRecord:

@@ -8,13 +8,16 @@ caller's value is always a string, never a document.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bson.int64 import Int64
 
+from userline.storage.mongo import write_ids
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.rules import DEFAULT_ROLE
+from userline.users.versions import LARGEST_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +34,17 @@ _TO_RESTORE: Final = re.compile("|".join(_ESCAPED))
 _ONLY: Final[dict[type, frozenset[type]]] = {kind: frozenset((kind,)) for kind in (str, bool)}
 
 
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A user, and what tells the document that keeps it from every other one there ever was of this id."""
+
+    record: UserRecord
+    guard: Document
+    """The query that finds the document as long as nobody has written the user since."""
+    write_ids: str
+    """Its ``write_ids``. Without any, as another program or an older userline leaves it, the guard is none."""
+
+
 class DocumentError(ValueError):
     """A document is not a user. The message says which, and what is wrong, and has none of its contents."""
 
@@ -45,6 +59,27 @@ def decode_key(name: str) -> str:
     if "%" not in name:
         return name
     return "" if name == _EMPTY_KEY else _TO_RESTORE.sub(lambda match: _ESCAPED[match[0]], name)
+
+
+def written_user(record: UserRecord, ids: str) -> tuple[StoredUser, Document]:
+    """Return the user as a write leaves it that makes its ids ``ids``, and the document to write."""
+    document = encode_user(record)
+    document[write_ids.FIELD] = ids
+    return StoredUser(record, _guard(document), ids), document
+
+
+def read_user(document: Document) -> StoredUser:
+    """Return the user that ``document`` keeps, and what guards a write of it. Raises DocumentError."""
+    record = decode_user(document)
+    ids = document.get(write_ids.FIELD)
+    if ids is not None and not (isinstance(ids, str) and ids):
+        raise DocumentError(f"The document {record.snapshot.id!r} has {write_ids.FIELD} that are none.")
+    return StoredUser(record, _guard(document), ids or "")
+
+
+def _guard(document: Document) -> Document:
+    # No two writes have the same ids. The version is for edits by other programs, which leave them as they were.
+    return {name: document.get(name) for name in ("_id", "version", write_ids.FIELD)}
 
 
 def encode_user(record: UserRecord) -> Document:
@@ -71,13 +106,15 @@ def decode_user(document: Mapping[str, Any]) -> UserRecord:
     """Return the user that ``document`` keeps. Raises DocumentError.
 
     What has a default may be missing, and fields that no user has are left alone: other programs may write here too.
+    Who has no version has that of the last change that is known.
     """
     fields = _Fields(document)
     created_at = fields.integer("createdAt", 0)
+    updated_at = fields.integer("updatedAt", created_at)
     return UserRecord(
         snapshot=UserSnapshot(
             id=fields.text("_id"),
-            version=fields.integer("version"),
+            version=min(max(1, fields.integer("version", updated_at)), LARGEST_VERSION),
             name=fields.text("name"),
             custom=MappingProxyType(fields.mapping("custom", str)),
             locale=fields.optional_text("locale"),
@@ -89,7 +126,7 @@ def decode_user(document: Mapping[str, Any]) -> UserRecord:
         phone=fields.texts("phone"),
         push_tokens=frozenset(fields.mapping("pushTokens", bool)),
         created_at=created_at,
-        updated_at=fields.integer("updatedAt", created_at),
+        updated_at=updated_at,
     )
 
 
@@ -109,7 +146,7 @@ class _Fields:
         value = self._document.get(name)
         return value if value is None or isinstance(value, str) else self.text(name)
 
-    def integer(self, name: str, default: int | None = None) -> int:
+    def integer(self, name: str, default: int) -> int:
         value = self._document.get(name, default)
         # Shells write whole numbers as doubles at times.
         if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):

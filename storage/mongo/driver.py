@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, WriteConcern
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from userline.storage.mongo import write_ids
 from userline.storage.protocol import MAX_BATCH
+from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -90,8 +92,8 @@ class Driver:
         """Return the documents with these ids, of which none is there twice, in any order; by one command."""
         return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
 
-    async def _find(self, query: Document, batch_size: int) -> list[Document]:
-        documents: list[Document] = await self._users.find(query, batch_size=batch_size).to_list(None)
+    async def _find(self, query: Document, batch_size: int, fields: Document | None = None) -> list[Document]:
+        documents: list[Document] = await self._users.find(query, fields, batch_size=batch_size).to_list(None)
         return documents
 
     async def find_after(self, *, after: str, limit: int) -> list[Document]:
@@ -119,7 +121,9 @@ class Driver:
         """Return whether the document was inserted; if not, there is one with its id."""
         try:
             await self._database[collection].insert_one(document)
-        except DuplicateKeyError:
+        except DuplicateKeyError as error:
+            if not _is_taken({"code": error.code, **(error.details or {})}):
+                raise
             return False
         return True
 
@@ -128,8 +132,9 @@ class Driver:
         try:
             await self._database[collection].insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            failed = (error.details or {}).get("writeErrors", [])
-            if not failed or any(failure["code"] != _DUPLICATE_KEY for failure in failed):
+            details = error.details or {}
+            failed = details.get("writeErrors", [])
+            if not failed or details.get("writeConcernErrors") or not all(map(_is_taken, failed)):
                 raise
             return {failure["index"] for failure in failed}
         return set()
@@ -139,21 +144,19 @@ class Driver:
         count: int = await self._database[collection].estimated_document_count()
         return count
 
-    async def replace(self, document: Document, version: int) -> bool:
-        """Replace the user's document if it has this version, and return whether it had."""
-        result = await self._users.replace_one(_at(document, version), document)
+    async def replace(self, guard: Document, document: Document) -> bool:
+        """Replace the document that ``guard`` finds, and return whether it found one."""
+        result = await self._users.replace_one(guard, document)
         return bool(result.matched_count)
 
-    async def write_many(self, writes: Sequence[tuple[Document, int | None]]) -> list[bool | Exception]:
-        """Insert documents (version None), and replace those that have the version; say of each whether it was done.
+    async def write_many(self, writes: Sequence[tuple[Document | None, Document]]) -> list[bool | Exception]:
+        """Insert documents (guard None), and replace those that their guards find; say of each whether it was done.
 
-        No two may be of one user. A replacement is sent as an upsert. That finds the user with the version, or fails
-        to insert another one with the same id, which the answer tells of each; of plain replacements it would tell no
-        more than how many there were. In place of False is the error if it is another one.
+        No two may be of one user, and each has its ``write_ids``. In place of False is the error if it is another one,
+        or StoreUnavailable if nobody can tell.
         """
         operations = [
-            InsertOne(document) if version is None else ReplaceOne(_at(document, version), document, upsert=True)
-            for document, version in writes
+            InsertOne(document) if guard is None else ReplaceOne(guard, document) for guard, document in writes
         ]
         done: list[bool | Exception] = [True] * len(writes)
         try:
@@ -164,15 +167,37 @@ class Driver:
             if not failures or outcome.get("writeConcernErrors"):
                 raise
             for failure in failures:
-                taken = failure["code"] == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID
                 refused = OperationFailure(failure.get("errmsg", ""), failure["code"], failure)
-                done[failure["index"]] = False if taken else refused
-        for upserted in outcome.get("upserted", []):
-            # The user was deleted by another program after it was read, and is not to come back.
-            index = upserted["index"]
-            await self._users.delete_one(_at(writes[index][0], writes[index][0]["version"]))
-            done[index] = False
+                done[failure["index"]] = False if _is_taken(failure) else refused
+        replaced = {index for index, (guard, _) in enumerate(writes) if guard is not None and done[index] is True}
+        if replaced and outcome["nMatched"] < len(replaced):
+            held = await self._held([writes[index][1] for index in replaced])
+            # Of those whose write is nowhere to be seen, none has held if the others are as many as have. If not, a
+            # user was written and is gone again already.
+            unseen = False if len(held) >= outcome["nMatched"] else StoreUnavailable()
+            done = [
+                unseen if index in replaced and document["_id"] not in held else done[index]
+                for index, (_, document) in enumerate(writes)
+            ]
         return done
+
+    async def _held(self, documents: Sequence[Document]) -> set[str]:
+        """Return the ids of the users whose documents have seen the writes that these documents are."""
+        written = {document["_id"]: document[write_ids.FIELD] for document in documents}
+        found = await self._find({"_id": {"$in": list(written)}}, len(written) + 1, {write_ids.FIELD: 1})
+        return {
+            document["_id"]
+            for document in found
+            if write_ids.has_seen(str(document.get(write_ids.FIELD)), written[document["_id"]])
+        }
+
+    async def mark(self, marks: Mapping[str, str]) -> None:
+        """Give users' documents the write ids that ``marks`` has for them, if they have none."""
+        operations = [
+            UpdateOne({"_id": user_id, write_ids.FIELD: None}, {"$set": {write_ids.FIELD: mark}})
+            for user_id, mark in marks.items()
+        ]
+        await self._users.bulk_write(operations, ordered=False)
 
     async def delete(self, collection: str, query: Document) -> None:
         """Delete one document that matches, if there is one."""
@@ -207,12 +232,12 @@ class MotorDriver(Driver):
         self._client = AsyncIOMotorClient(url.url, io_loop=self._loop, **_options(url))
         super().__init__(url)
 
-    async def _find(self, query: Document, batch_size: int) -> list[Document]:
+    async def _find(self, query: Document, batch_size: int, fields: Document | None = None) -> list[Document]:
         # One visit to a thread: Motor's cursors make one for each step of theirs, with more around it.
         users: Collection[Document] = self._users.delegate
 
         def work() -> list[Document]:
-            return users.find(query, batch_size=batch_size).to_list()
+            return users.find(query, fields, batch_size=batch_size).to_list()
 
         run: Callable[..., Awaitable[list[Document]]] = motor_asyncio.run_on_executor
         return await run(self._loop, work)
@@ -249,9 +274,9 @@ class PyMongoDriver(Driver):
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
 
 
-def _at(document: Document, version: int) -> Document:
-    """Return the query for the document's user, if it has this version."""
-    return {"_id": document["_id"], "version": version}
+def _is_taken(failure: Mapping[str, Any]) -> bool:
+    """Return whether an insertion failed because there is a document with its id."""
+    return bool(failure.get("code") == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID)
 
 
 def _options(url: MongoURL) -> dict[str, Any]:

@@ -57,9 +57,12 @@ async def _check_not_taken(driver: Driver, database: str) -> bool:
         return False
     try:
         decode_user(document)
+        is_ours = "version" in document  # any program's users have a name
     except DocumentError:
+        is_ours = False
+    if not is_ours:
         raise StoreFormatError(
             f"The collection {USERS} of the database {database} has documents of another program, and is left as it "
             "is. Name another database in the URL of the user store."
-        ) from None
+        )
     return True

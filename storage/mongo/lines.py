@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from userline.storage.mongo.documents import StoredUser
     from userline.storage.protocol import WriteResult
     from userline.users.patch import UserPatch
-    from userline.users.record import UserRecord
 
 MOST_WRITES_A_COMMAND: Final = 256
 
@@ -34,7 +34,7 @@ class Lines:
     """
 
     def __init__(
-        self, serve: Callable[[str, Sequence[Write], UserRecord | None], Awaitable[UserRecord | None]]
+        self, serve: Callable[[str, Sequence[Write], StoredUser | None], Awaitable[StoredUser | None]]
     ) -> None:
         self._serve = serve
         self._waiting: dict[str, list[Write]] = {}
@@ -60,7 +60,7 @@ class Lines:
 
     async def _serve_line(self, user_id: str) -> None:
         line = self._waiting[user_id]
-        known: UserRecord | None = None
+        known: StoredUser | None = None
         try:
             while line:
                 turn = [write for write in line[:MOST_WRITES_A_COMMAND] if not write.future.done()]
@@ -70,7 +70,7 @@ class Lines:
         finally:
             del self._waiting[user_id]
 
-    async def _serve_turn(self, user_id: str, turn: Sequence[Write], known: UserRecord | None) -> UserRecord | None:
+    async def _serve_turn(self, user_id: str, turn: Sequence[Write], known: StoredUser | None) -> StoredUser | None:
         try:
             return await self._serve(user_id, turn, known)
         except Exception as error:  # noqa: BLE001 - raised where the writes are awaited

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from pymongo.errors import OperationFailure
 
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
-from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.format import check_format
-from userline.storage.mongo.groups import Groups
-from userline.storage.mongo.lines import Lines, Write
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
 from userline.storage.mongo.walking import readable, walk_users
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, StoreFormatError, WriteResult, check_puts, sift
+from userline.storage.mongo.writing import Writing
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts, sift
 from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
@@ -38,19 +35,10 @@ if TYPE_CHECKING:
     from userline.users.replacement import Put
     from userline.users.rules import Rules
 
-_Put: TypeAlias = "tuple[UserRecord | None, UserRecord]"
-"""What a user was, and what it becomes."""
-
 logger = logging.getLogger("userline.storage")
 
 LARGEST_RECORD_BYTES: Final = 4 * 1024 * 1024
 """MongoDB keeps documents of up to 16 MiB, and encoded keys are up to three times as long as what they stand for."""
-
-_PUTS_A_COMMAND: Final = 64
-_BYTES_A_COMMAND: Final = 16 * 1024 * 1024
-
-_FIRST_PAUSE_SECONDS: Final = 0.002
-_LONGEST_PAUSE_SECONDS: Final = 0.1
 
 _HINTS: Final[dict[int | None, str]] = {
     13: "Grant the user in the URL the role readWrite on the database.",
@@ -67,8 +55,8 @@ def _now() -> int:
 class MongoUserStore:
     """A :class:`~userline.storage.protocol.UserStore` in MongoDB, which any number of gateways may share.
 
-    A write reads the user, does in memory what ``apply`` says, and replaces the whole document if it still has the
-    version that was read, atomically. If another gateway was faster, it starts again. Writes of one user that come in
+    A write reads the user, does in memory what ``apply`` says, and replaces the whole document if nobody has written it
+    since, atomically. If another gateway was faster, it starts again. Writes of one user that come in
     while one is under way are done together by the next one. Users who are written at the same time are read by one
     command and written by another.
 
@@ -86,10 +74,7 @@ class MongoUserStore:
             raise ValueError(f"In MongoDB, a user cannot be allowed more than {LARGEST_RECORD_BYTES} bytes.")
         self._rules = rules
         self._clock = clock
-        self._lines = Lines(self._write_together)
-        self._reads = Groups(self._read_group, MAX_BATCH)
-        most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
-        self._puts = Groups(self._put_group, max(1, most))
+        self._writing = Writing(self._connected, rules, clock)
         self._connection: Connection | None = None
         self._is_open = False
         self._followers: list[ChangeFollower] = []
@@ -123,7 +108,7 @@ class MongoUserStore:
             return
         self._is_open = False
         followers, self._followers = self._followers, []
-        await asyncio.gather(self._lines.finish(), *(follower.stop() for follower in followers))
+        await asyncio.gather(self._writing.finish(), *(follower.stop() for follower in followers))
         await self._connection.close()
 
     async def ping(self) -> None:
@@ -209,9 +194,9 @@ class MongoUserStore:
         return results
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
-        """Write whole records as they are; return what was done, in the same order."""
+        """Write whole records, each as ``put`` says; return what was done, in the same order."""
         check_puts(records)
-        return await put_records(self._opened(), records, overwrite=overwrite)
+        return await put_records(self._opened(), records, now=self._clock(), overwrite=overwrite)
 
     async def count_users(self) -> int:
         """Return how many users there are, as MongoDB's statistics say."""
@@ -233,6 +218,10 @@ class MongoUserStore:
         self._followers.append(follower)
         follower.start()
         return follower
+
+    def hear(self, snapshot: UserSnapshot) -> None:
+        """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""
+        self._writing.guesses.hear(snapshot)
 
     async def examine(self) -> DeploymentFacts:
         """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written.
@@ -257,80 +246,12 @@ class MongoUserStore:
         connection = self._opened()
         with connection.outages():
             async with asyncio.timeout_at(connection.deadline + GRACE_SECONDS):
-                return await self._lines.join(user_id, patch, leave_existing=leave_existing)
-
-    async def _write_together(
-        self, user_id: str, writes: Sequence[Write], known: UserRecord | None
-    ) -> UserRecord | None:
-        """Do the writes one after the other in memory and all of them by one command; return what the user is then.
-
-        ``known`` is what the user was a moment ago, if that is known.
-        """
-        deadline = self._connected().deadline
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            before = known or await self._reads.ask(user_id, deadline)
-            outcomes, after = self._outcomes(user_id, writes, before)
-            if after is None or after is before or await self._puts.ask((before, after), deadline):
-                break
-            # Somebody else has written the user since it was read.
-            known = None
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        for write, outcome in zip(writes, outcomes, strict=True):
-            if write.future.done():
-                continue
-            if isinstance(outcome, Exception):
-                write.future.set_exception(outcome)
-            else:
-                write.future.set_result(outcome)
-        return after
-
-    async def _read_group(self, ids: Sequence[str], deadline: float) -> list[UserRecord | Exception | None]:
-        """Read users who are to be written."""
-        documents = await self._connected().run(lambda driver: driver.find(ids), deadline)
-        found: dict[str, UserRecord | Exception] = {}
-        for document in documents:
-            try:
-                found[document["_id"]] = decode_user(document)
-            except DocumentError as error:
-                found[document["_id"]] = StoreFormatError(f"{error} Correct the document, or delete it.")
-        return [found.get(user_id) for user_id in ids]
-
-    async def _put_group(self, puts: Sequence[_Put], deadline: float) -> list[bool | Exception]:
-        """Write each ``after`` if the user is still as ``before``, and return whether it was."""
-        connection = self._connected()
-        writes = [(encode_user(after), before.snapshot.version if before else None) for before, after in puts]
-        if len(writes) > 1:
-            done = await connection.run(lambda driver: driver.write_many(writes), deadline)
-            return [connection.failure(each) if isinstance(each, Exception) else each for each in done]
-        ((document, version),) = writes
-        if version is None:
-            return [await connection.run(lambda driver: driver.insert(USERS, document), deadline)]
-        return [await connection.run(lambda driver: driver.replace(document, version), deadline)]
+                return await self._writing.write(user_id, patch, leave_existing=leave_existing)
 
     def _connected(self) -> Connection:
         """Return the connection for what was asked for while the store was open."""
         assert self._connection is not None  # noqa: S101 - there are no writes before it is there
         return self._connection
-
-    def _outcomes(
-        self, user_id: str, writes: Sequence[Write], current: UserRecord | None
-    ) -> tuple[list[WriteResult | Exception], UserRecord | None]:
-        """Return what comes of each write, and what they leave behind; one that ``apply`` refuses fails alone."""
-        outcomes: list[WriteResult | Exception] = []
-        for write in writes:
-            if current is not None and write.leave_existing:
-                outcomes.append(WriteResult(current, current))
-                continue
-            try:
-                after = apply(write.patch, current, user_id=user_id, now=self._clock(), rules=self._rules)
-            except Exception as error:  # noqa: BLE001 - raised where the write is awaited
-                outcomes.append(error)
-            else:
-                outcomes.append(WriteResult(current, after))
-                current = after
-        return outcomes, current
 
 
 def _users(documents: Iterable[Document]) -> list[UserRecord]:

@@ -154,7 +154,7 @@ class SQLiteUserStore:
         return written
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
-        """Write whole records as they are, in one transaction; return what was done, in the same order."""
+        """Write whole records, in one transaction; return what was done, in the same order."""
         check_puts(records)
         done: list[Put] = await self._ask_writer(_Puts({record.snapshot.id: record for record in records}, overwrite))
         return done
@@ -227,7 +227,7 @@ class SQLiteUserStore:
             stored = select_users(connection, (user_id for write in writes for user_id in write.ids))
             current = dict(stored)
             outcomes = [
-                _put_all(write, current) if isinstance(write, _Puts) else self._outcome(write, current)
+                _put_all(write, current, self._clock()) if isinstance(write, _Puts) else self._outcome(write, current)
                 for write in writes
             ]
             upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
@@ -280,10 +280,10 @@ class SQLiteUserStore:
         return found
 
 
-def _put_all(puts: _Puts, current: Found) -> list[Put]:
+def _put_all(puts: _Puts, current: Found, now: int) -> list[Put]:
     """Put the records into ``current``."""
     done = []
     for user_id, record in puts.records.items():
-        what, current[user_id] = put(record, current.get(user_id), overwrite=puts.overwrite)
+        what, current[user_id] = put(record, current.get(user_id), now=now, overwrite=puts.overwrite)
         done.append(what)
     return done

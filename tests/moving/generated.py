@@ -31,7 +31,7 @@ def user(number: int) -> dict[str, Any]:
         "pushTokens": {f"fcm:{number}": True} if number % 4 == 0 else {},
         "createdAt": 1_500_000_000_000 + number,
         "updatedAt": 1_600_000_000_000 + number,
-        "version": 1 + number % 9,
+        "version": 4_000_000_000_000 + number % 9,  # above any clock, so that an import keeps it
     }
 
 

@@ -26,7 +26,7 @@ def refusal(line: bytes, rules: Rules | None = None) -> LineRefused:
 
 
 def test_a_user_comes_back_as_it_was() -> None:
-    record = record_of("a/b.$")
+    record = record_of("a/b.$", version=7)
     line = encode_line(record)
     assert line.endswith(b"}\n")
     assert parse_line(line, Rules(), now=NOW) == record

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.storage.contract.base import Clock
 from userline.storage.protocol import MAX_BATCH, MAX_PUTS, UserStore
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
@@ -19,7 +20,11 @@ from userline.users.rules import Rules
 Connect: TypeAlias = Callable[[], Awaitable[UserStore]]
 
 
-def record_of(user_id: str, *, version: int = 7, **public: object) -> UserRecord:
+NEWER = 1_800_000_000_000
+"""A version that is above the clock of the tests."""
+
+
+def record_of(user_id: str, *, version: int = NEWER, **public: object) -> UserRecord:
     """Return a record with something in every field."""
     snapshot = UserSnapshot(
         id=user_id,
@@ -45,7 +50,7 @@ class MovingContract:
     """Subclasses have the fixtures of ``UserStoreContract``."""
 
     async def test_records_are_created_as_they_are(self, store: UserStore) -> None:
-        records = [record_of("b"), record_of("a", version=1), record_of("ü/.$", custom=MappingProxyType({}))]
+        records = [record_of("b"), record_of("a", version=NEWER + 7), record_of("ü/.$", custom=MappingProxyType({}))]
         assert await store.put_many(records, overwrite=False) == [Put.CREATED] * 3
         assert await store.get_many(["b", "a", "ü/.$"]) == records
         (first, *_) = await store.get_many(["b"])
@@ -59,27 +64,44 @@ class MovingContract:
             assert await store.put_many(records, overwrite=overwrite) == [Put.SAME] * 2
         assert await store.get_many(["a", "b"]) == records
 
+    async def test_an_old_record_is_created_with_a_version_of_today(self, store: UserStore, clock: Clock) -> None:
+        """Who restores an export of last year may have users in it who were written and deleted since."""
+        old = [record_of("a", version=1), record_of("b", version=clock.now - 1), record_of("c", version=clock.now + 1)]
+        assert await store.put_many(old, overwrite=False) == [Put.CREATED] * 3
+        found = await store.get_many(["a", "b", "c"])
+        assert found == [record_of("a", version=clock.now), record_of("b", version=clock.now), old[2]]
+        clock.now += 1000
+        for overwrite in (False, True):
+            assert await store.put_many(old, overwrite=overwrite) == [Put.SAME] * 3, "however late"
+        assert await store.get_many(["a", "b", "c"]) == found
+
     async def test_users_who_exist_are_kept(self, store: UserStore) -> None:
         await store.put_many([record_of("a")], overwrite=False)
-        other = record_of("a", version=9, name="Other")
+        other = record_of("a", version=NEWER + 2, name="Other")
         assert await store.put_many([other, record_of("new")], overwrite=False) == [Put.KEPT, Put.CREATED]
         assert await store.get_many(["a", "new"]) == [record_of("a"), record_of("new")]
 
-    @pytest.mark.parametrize(("given", "then"), [(9, 9), (8, 8), (7, 8), (1, 8)])
+    @pytest.mark.parametrize(("given", "then"), [(2, 2), (1, 1), (0, 1), (-6, 1), (1 - NEWER, 1)])
     async def test_users_who_exist_are_replaced_and_their_version_grows(
         self, store: UserStore, given: int, then: int
     ) -> None:
-        await store.put_many([record_of("a", version=7)], overwrite=False)
-        other = record_of("a", version=given, name="Other")
+        await store.put_many([record_of("a")], overwrite=False)
+        other = record_of("a", version=NEWER + given, name="Other")
         assert await store.put_many([other], overwrite=True) == [Put.REPLACED]
-        assert await store.get_many(["a"]) == [record_of("a", version=then, name="Other")]
+        assert await store.get_many(["a"]) == [record_of("a", version=NEWER + then, name="Other")]
         assert await store.put_many([other], overwrite=True) == [Put.SAME]
 
-    async def test_what_was_put_can_be_patched(self, store: UserStore) -> None:
+    async def test_a_replaced_user_has_a_version_of_today(self, store: UserStore, clock: Clock) -> None:
         await store.put_many([record_of("a", version=7)], overwrite=False)
+        clock.now += 1000
+        assert await store.put_many([record_of("a", version=8, name="Other")], overwrite=True) == [Put.REPLACED]
+        assert await store.get_many(["a"]) == [record_of("a", version=clock.now, name="Other")]
+
+    async def test_what_was_put_can_be_patched(self, store: UserStore) -> None:
+        await store.put_many([record_of("a")], overwrite=False)
         result = await store.patch("a", parse_patch({"name": "Bob"}, Rules()))
-        assert result.before == record_of("a", version=7)
-        assert result.after.snapshot == replace(record_of("a").snapshot, name="Bob", version=8)
+        assert result.before == record_of("a")
+        assert result.after.snapshot == replace(record_of("a").snapshot, name="Bob", version=NEWER + 1)
         assert (result.after.created_at, result.after.email) == (record_of("a").created_at, record_of("a").email)
 
     async def test_another_store_sees_what_was_put(self, connect: Connect) -> None:
@@ -108,15 +130,15 @@ class MovingContract:
 
     async def test_puts_and_patches_at_once_lose_nothing(self, connect: Connect) -> None:
         one, other = await connect(), await connect()
-        await one.put_many([record_of("a", version=1)], overwrite=False)
+        await one.put_many([record_of("a")], overwrite=False)
         patches = [parse_patch({"custom": {f"k{number}": "x"}}, Rules()) for number in range(20)]
-        puts = [[record_of("a", version=1, name=f"N{number}")] for number in range(5)]
+        puts = [[record_of("a", name=f"N{number}")] for number in range(5)]
         results = await asyncio.gather(
             *(other.patch("a", patch) for patch in patches), *(one.put_many(some, overwrite=True) for some in puts)
         )
         (last,) = await one.get_many(["a"])
         assert last is not None
-        assert last.snapshot.version == 1 + 20 + results[20:].count([Put.REPLACED])
+        assert last.snapshot.version == NEWER + 20 + results[20:].count([Put.REPLACED])
 
     async def test_a_store_that_is_not_open(self, unopened: UserStore) -> None:
         with pytest.raises(StoreUnavailable):

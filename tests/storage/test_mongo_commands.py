@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
-from tests.storage.contract.base import RULES, existing, new_user, patch
+from tests.storage.contract.base import RULES, Clock, existing, new_user, patch
 from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import Driver, DriverName
 from userline.users.errors import BatchRefused, NameRequired, StoreUnavailable
+
+if TYPE_CHECKING:
+    from userline.storage.protocol import WriteResult
 
 
 class Commands:
@@ -80,7 +83,7 @@ async def test_many_patches_of_one_user_are_a_handful_of_commands(store: MongoUs
         return (await store.patch("alice", patch(name="Alice", custom={str(number): "x"}))).after.snapshot.version
 
     versions = await asyncio.gather(*(write(number) for number in range(100)))
-    assert sorted(filter(None, versions)) == list(range(1, 91))
+    assert sorted(filter(None, versions)) == [Clock().now + number for number in range(90)]
     assert len(commands.names) <= 8
     assert len((await existing(store, "alice")).snapshot.custom) == 90
 
@@ -147,9 +150,9 @@ async def test_writes_of_many_users_are_a_handful_of_commands(store: MongoUserSt
     assert len(commands.names) <= 8
     commands.names.clear()
     changed = await asyncio.gather(*(store.patch(user, patch(locale="en")) for user in users))
-    assert all(result.after.snapshot.version == 2 for result in changed)
-    assert {"find", "write_many"} == set(commands.names)
-    assert len(commands.names) <= 8
+    assert all(result.after.snapshot.version == Clock().now + 1 for result in changed)
+    assert {"write_many"} == set(commands.names), "what was written a moment ago is not read for it"
+    assert len(commands.names) <= 4
     assert [(await existing(store, user)).snapshot.locale for user in (users[0], users[-1])] == ["en", "en"]
 
 
@@ -161,12 +164,14 @@ async def test_of_writes_sent_together_each_is_done_or_done_again(
 ) -> None:
     """Others write, create and delete users between the read and the write."""
     users = [f"user {number}" for number in range(8)]
-    for user in users[:6]:
-        await store.create_if_not_exists(user, new_user(name=user))
+    created = [(await other.create_if_not_exists(user, new_user(name=user))).after.snapshot for user in users[:6]]
+
+    overtaken: list[WriteResult] = []
 
     async def overtake() -> None:
-        await other.patch(users[1], patch(custom={"other": "x"}))
-        await other.create_if_not_exists(users[6], new_user(name="first", custom={"other": "x"}))
+        overtaken.append(await other.patch(users[1], patch(custom={"other": "x"})))
+        there = new_user(name="first", custom={"other": "x"})
+        overtaken.append(await other.create_if_not_exists(users[6], there))
         for user in users[2:4]:
             documents.delete_one({"_id": user})
 
@@ -181,10 +186,15 @@ async def test_of_writes_sent_together_each_is_done_or_done_again(
     written = {number: result for number, result in enumerate(results) if not isinstance(result, BaseException)}
     assert written.keys() == {0, 1, 3, 4, 5, 6, 7}
     assert {number for number, result in written.items() if result.created} == {3, 7}
-    assert {number: result.after.snapshot.version for number, result in written.items()} == {
-        **dict.fromkeys((0, 4, 6), 2),
-        **dict.fromkeys((3, 5, 7), 1),
-        1: 3,
+    versions = {number: result.after.snapshot.version for number, result in written.items()}
+    others = [each.after.snapshot.version for each in overtaken]
+    first = Clock().now
+    assert versions == {
+        **{number: created[number].version + 1 for number in (0, 4)},
+        5: created[5].version,
+        **dict.fromkeys((3, 7), first),
+        1: others[0] + 1,
+        6: others[1] + 1,
     }
     assert written[1].after.snapshot.custom == {"other": "x", "mine": "x"}
     assert (written[6].after.snapshot.name, written[6].after.snapshot.custom) == ("new", {"other": "x"})
@@ -209,14 +219,59 @@ async def test_what_the_server_refuses_of_a_group_is_told_of_each() -> None:
         {"index": 2, "code": 11000, "keyPattern": {"email": 1}, "errmsg": "E11000 email"},
         {"index": 3, "code": 121, "errmsg": "Document failed validation"},
     ]
-    writes: list[tuple[dict[str, Any], int | None]] = [({"_id": f"{number}", "version": 2}, 1) for number in range(4)]
-    driver._users = Refusing({"writeErrors": failures})
+    writes: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
+        ({"_id": f"{number}"}, {"_id": f"{number}", "writeIds": "a-1"}) for number in range(4)
+    ]
+    driver._users = Refusing({"writeErrors": failures, "nMatched": 1})
     done = await driver.write_many(writes)
     assert done[:2] == [True, False]
     assert [error.code for error in done[2:] if isinstance(error, OperationFailure)] == [11000, 121]
     driver._users = Refusing({"writeErrors": [], "writeConcernErrors": [{"code": 64}]})
     with pytest.raises(BulkWriteError):
         await driver.write_many(writes)
+
+
+class Failing:
+    """A collection, and its database, whose insertions fail as told."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getitem__(self, _: str) -> "Failing":
+        return self
+
+    async def insert_one(self, *_: object, **__: object) -> None:
+        raise self._error
+
+    insert_many = insert_one
+
+
+def driver_that_fails(error: Exception) -> Driver:
+    driver = Driver.__new__(Driver)
+    driver._database = Failing(error)
+    return driver
+
+
+async def test_only_a_taken_id_is_no_failure_of_an_insertion() -> None:
+    for details in (None, {"code": 11000}, {"code": 11000, "keyPattern": {"_id": 1}}):
+        taken = DuplicateKeyError("E11000", 11000, details)
+        assert await driver_that_fails(taken).insert("users", {"_id": "a"}) is False
+    another = DuplicateKeyError("E11000", 11000, {"code": 11000, "keyPattern": {"email": 1}})
+    with pytest.raises(DuplicateKeyError):
+        await driver_that_fails(another).insert("users", {"_id": "a"})
+
+
+async def test_only_taken_ids_are_no_failure_of_many_insertions() -> None:
+    taken = {"index": 1, "code": 11000, "keyPattern": {"_id": 1}}
+    assert await driver_that_fails(BulkWriteError({"writeErrors": [taken]})).insert_many("users", []) == {1}
+    for details in (
+        {"writeErrors": [taken, {"index": 2, "code": 11000, "keyPattern": {"email": 1}}]},
+        {"writeErrors": [taken, {"index": 2, "code": 121}]},
+        {"writeErrors": [taken], "writeConcernErrors": [{"code": 64}]},
+        {"writeErrors": [], "writeConcernErrors": [{"code": 64}]},
+    ):
+        with pytest.raises(BulkWriteError):
+            await driver_that_fails(BulkWriteError(details)).insert_many("users", [])
 
 
 async def test_a_batch_that_somebody_else_brings_to_a_limit(

@@ -4,7 +4,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests.storage.contract import UserStoreContract
-from tests.storage.contract.base import RULES, Clock, Connect
+from tests.storage.contract.base import RULES, Clock, Connect, Remove
 from tests.storage.moving_contract import MovingContract
 from tests.support.mongodb import MongoServer, new_database
 from userline.storage.mongo import MongoUserStore
@@ -52,6 +52,14 @@ class TestMongoContract(MovingContract, UserStoreContract):
         yield connect
         for store in stores:
             await store.close()
+
+    @pytest.fixture
+    def remove(self, url: str) -> Remove:
+        async def remove(user_id: str) -> None:
+            with MongoClient[dict[str, object]](url) as client:
+                assert client.get_default_database()["users"].delete_one({"_id": user_id}).deleted_count == 1
+
+        return remove
 
     @pytest.fixture
     def unopened(self, url: str, driver: DriverName) -> UserStore:

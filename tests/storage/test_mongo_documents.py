@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from bson.int64 import Int64
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.storage.contract.base import RULES, existing, get, new_user, patch
+from tests.storage.contract.base import RULES, Clock, existing, get, new_user, patch
 from tests.strategies import ODD_TEXTS
 from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore
@@ -49,9 +50,11 @@ async def test_a_document(store: MongoUserStore, server: MongoServer, documents:
     given = {"custom": dict.fromkeys(KEYS, "v"), "email": "alice@example.com", "pushTokens": {"fcm:a.$b": True}}
     await store.create_if_not_exists("alice", new_user(**given, locale="en"))
     document = documents.find_one()
+    assert document is not None
+    assert re.fullmatch("[0-9a-f]{12}-[0-9]+", document.pop("writeIds"))
     assert document == {
         "_id": "alice",
-        "version": 1,
+        "version": 1_700_000_000_000,
         "name": "Alice",
         "custom": dict.fromkeys(KEYS.values(), "v"),
         "locale": "en",
@@ -96,11 +99,15 @@ async def test_documents_of_other_programs_with_less_and_with_more(
     store: MongoUserStore, documents: Collection[dict[str, Any]]
 ) -> None:
     documents.insert_one({"_id": "alice", "version": 2.0, "name": "Alice", "shoeSize": 43})
+    documents.insert_one({"_id": "bob", "name": "Bob"})
+    documents.insert_one({"_id": "carol", "name": "Carol", "createdAt": 5, "updatedAt": 7})
+    found = [await existing(store, user_id) for user_id in ("bob", "carol")]
+    assert [record.snapshot.version for record in found] == [1, 7], "that of the last change that is known"
     record = await existing(store, "alice")
     assert (record.snapshot.version, record.snapshot.role, record.snapshot.custom) == (2, "default", {})
     assert (record.email, record.push_tokens, record.created_at) == ((), frozenset(), 0)
     result = await store.patch("alice", patch(locale="en"))
-    assert result.after.snapshot.version == 3
+    assert result.after.snapshot.version == Clock().now
 
 
 async def test_documents_that_are_not_users_are_not_listed(

@@ -1,10 +1,12 @@
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.storage.contract import UserStoreContract
-from tests.storage.contract.base import RULES, Clock, Connect
+from tests.storage.contract.base import RULES, Clock, Connect, Remove
 from tests.storage.moving_contract import MovingContract
 from userline.storage.protocol import UserStore
 from userline.storage.sqlite import SQLiteUserStore
@@ -23,6 +25,14 @@ class TestSQLiteContract(MovingContract, UserStoreContract):
         yield connect
         for store in stores:
             await store.close()
+
+    @pytest.fixture
+    def remove(self, tmp_path: Path) -> Remove:
+        async def remove(user_id: str) -> None:
+            with closing(sqlite3.connect(tmp_path / "users.db", isolation_level=None)) as connection:
+                assert connection.execute("DELETE FROM users WHERE id = ?", [user_id]).rowcount == 1
+
+        return remove
 
     @pytest.fixture
     def unopened(self, tmp_path: Path) -> UserStore:

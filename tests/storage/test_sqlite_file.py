@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.contract.base import RULES, new_user
+from tests.storage.contract.base import RULES, Clock, new_user, patch
 from tests.storage.sqlite_helpers import locked, own_threads
 from userline.storage.protocol import StoreFormatError
 from userline.storage.sqlite import SQLiteUserStore, database
@@ -49,14 +49,14 @@ def test_both_connections_are_durable_and_patient(path: Path) -> None:
 
 async def test_columns_can_be_read_by_other_tools(store: SQLiteUserStore, path: Path) -> None:
     given = {"custom": {"a.b": "é"}, "email": "a@example.com", "pushTokens": {"fcm:b": True, "apns:a": True}}
-    await store.create_if_not_exists("alice", new_user(**given))
+    created = await store.create_if_not_exists("alice", new_user(**given))
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         (row,) = map(dict, connection.execute("SELECT * FROM users"))
     assert row.pop("created_at") == row.pop("updated_at")
     assert row == {
         "id": "alice",
-        "version": 1,
+        "version": created.after.snapshot.version,
         "name": "Alice",
         "locale": None,
         "photo_url": None,
@@ -172,3 +172,20 @@ async def test_a_file_system_without_write_ahead_log_is_refused(path: Path, monk
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda _, **options: connect(":memory:", **{**options, "uri": False}))
     await check_refused(path, StoreUnavailable, "cannot keep a write-ahead log. Name a file on a local disk")
+
+
+async def test_small_versions_of_older_files_go_on_from_the_clock(path: Path) -> None:
+    clock = Clock()
+    store = SQLiteUserStore(path, RULES, clock)
+    await store.open()
+    for user_id in ("alice", "bob"):
+        await store.create_if_not_exists(user_id, new_user())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE users SET version = 3")
+    clock.now += 1
+    changed = await store.patch("alice", patch(locale="en"))
+    assert changed.before is not None
+    assert (changed.before.snapshot.version, changed.after.snapshot.version) == (3, clock.now)
+    assert not (await store.patch("bob", patch(name="Alice"))).changed
+    assert [each and each.snapshot.version for each in await store.get_many(["alice", "bob"])] == [clock.now, 3]
+    await store.close()

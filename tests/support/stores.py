@@ -29,6 +29,8 @@ class MemoryStore:
         self.reads: list[list[str]] = []
         self.failure: Exception | None = None
         self.lost_answer: Exception | None = None
+        self.clock: Callable[[], int] = lambda: 1
+        self.rules = Rules()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -57,7 +59,7 @@ class MemoryStore:
     async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
         self._fail()
         before = self.users.get(user_id)
-        after = apply(patch, before, user_id=user_id, now=1, rules=Rules())
+        after = apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules)
         self.users[user_id] = after
         await self.gate.wait()
         self._lose_answer()
@@ -70,7 +72,9 @@ class MemoryStore:
         for user_id, patch in patches.items():
             before = self.users.get(user_id)
             try:
-                results[user_id] = WriteResult(before, apply(patch, before, user_id=user_id, now=1, rules=Rules()))
+                results[user_id] = WriteResult(
+                    before, apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules)
+                )
             except BadUserInput as error:
                 errors[user_id] = error
         if errors:
@@ -85,7 +89,8 @@ class MemoryStore:
         self._fail()
         done = []
         for record in records:
-            what, self.users[record.snapshot.id] = put(record, self.users.get(record.snapshot.id), overwrite=overwrite)
+            before = self.users.get(record.snapshot.id)
+            what, self.users[record.snapshot.id] = put(record, before, now=self.clock(), overwrite=overwrite)
             done.append(what)
         await self.gate.wait()
         return done

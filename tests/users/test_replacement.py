@@ -7,28 +7,32 @@ import pytest
 from tests.storage.moving_contract import record_of
 from userline.users.replacement import Put, put
 
-
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_nobody_there(overwrite: bool) -> None:
-    record = record_of("a", version=5)
-    assert put(record, None, overwrite=overwrite) == (Put.CREATED, record)
+NOW = 1_000
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("version", [1, 4, 5])
+@pytest.mark.parametrize(("given", "then"), [(1, NOW), (NOW, NOW), (NOW + 5, NOW + 5)])
+def test_nobody_there(overwrite: bool, given: int, then: int) -> None:
+    created = put(record_of("a", version=given), None, now=NOW, overwrite=overwrite)
+    assert created == (Put.CREATED, record_of("a", version=then))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("version", [1, NOW - 1, NOW])
 def test_the_same_but_for_an_older_version_is_the_same(overwrite: bool, version: int) -> None:
-    before = record_of("a", version=5)
-    assert put(record_of("a", version=version), before, overwrite=overwrite) == (Put.SAME, before)
+    before = record_of("a", version=NOW)
+    assert put(record_of("a", version=version), before, now=2 * NOW, overwrite=overwrite) == (Put.SAME, before)
 
 
 def test_the_same_at_a_newer_version_is_another() -> None:
-    before, record = record_of("a", version=5), record_of("a", version=6)
-    assert put(record, before, overwrite=False) == (Put.KEPT, before)
-    assert put(record, before, overwrite=True) == (Put.REPLACED, record)
+    before, record = record_of("a", version=NOW), record_of("a", version=NOW + 1)
+    assert put(record, before, now=NOW, overwrite=False) == (Put.KEPT, before)
+    assert put(record, before, now=NOW, overwrite=True) == (Put.REPLACED, record)
 
 
-@pytest.mark.parametrize(("given", "then"), [(1, 6), (5, 6), (6, 6), (70, 70)])
-def test_a_version_grows(given: int, then: int) -> None:
-    before = record_of("a", version=5)
-    what, after = put(record_of("a", version=given, name="B"), before, overwrite=True)
-    assert (what, after) == (Put.REPLACED, record_of("a", version=then, name="B"))
+@pytest.mark.parametrize("now", [0, NOW, NOW + 3, NOW + 1_000_000])
+@pytest.mark.parametrize("given", [1, NOW, NOW + 1, NOW + 70])
+def test_a_version_grows(given: int, now: int) -> None:
+    before = record_of("a", version=NOW)
+    what, after = put(record_of("a", version=given, name="B"), before, now=now, overwrite=True)
+    assert (what, after) == (Put.REPLACED, record_of("a", version=max(given, NOW + 1, now), name="B"))

@@ -6,8 +6,9 @@ from tests.storage.contract.life import Life
 from tests.storage.contract.reading import Reading
 from tests.storage.contract.reference import Reference
 from tests.storage.contract.text import Text
+from tests.storage.contract.versions import Versions
 from tests.storage.contract.writing import Writing
 
 
-class UserStoreContract(Reading, Writing, Text, Concurrency, Batches, Life, Reference):
+class UserStoreContract(Reading, Writing, Versions, Text, Concurrency, Batches, Life, Reference):
     """Everything that a store must do. Subclasses provide what :class:`~.base.StoreTests` says."""

@@ -14,6 +14,9 @@ RULES = Rules()
 
 Connect: TypeAlias = Callable[[], Awaitable[UserStore]]
 
+Remove: TypeAlias = Callable[[str], Awaitable[None]]
+"""Removes a user behind the stores' backs."""
+
 
 class Clock:
     """The stores' clock, in Unix milliseconds."""
@@ -46,7 +49,8 @@ async def existing(store: UserStore, user_id: str) -> UserRecord:
 
 class StoreTests:
     """Subclasses provide ``connect``, which returns one more opened store on this test's data, on ``clock`` and
-    ``RULES``, and closes them all in the end; and ``unopened``, a store that was never opened.
+    ``RULES``, and closes them all in the end; ``unopened``, a store that was never opened; and ``remove``, which
+    removes a user as somebody does by hand.
     """
 
     @pytest.fixture
@@ -55,6 +59,10 @@ class StoreTests:
 
     @pytest.fixture
     def connect(self) -> Connect:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def remove(self) -> Remove:
         raise NotImplementedError
 
     @pytest.fixture

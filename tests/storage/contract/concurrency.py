@@ -3,24 +3,26 @@
 import asyncio
 import itertools
 
-from tests.storage.contract.base import Connect, StoreTests, existing, get, new_user, patch
+from tests.storage.contract.base import Clock, Connect, StoreTests, existing, get, new_user, patch
 from userline.storage.protocol import UserStore, WriteResult
 from userline.users.errors import BadUserInput, NameRequired
 
 
 class Concurrency(StoreTests):
-    async def test_concurrent_patches_of_one_user_all_hold(self, store: UserStore) -> None:
+    async def test_concurrent_patches_of_one_user_all_hold(self, store: UserStore, clock: Clock) -> None:
         await store.create_if_not_exists("alice", new_user())
         results = await asyncio.gather(
             *(store.patch("alice", patch(custom={f"key.{number}": str(number)})) for number in range(100))
         )
-        assert sorted(result.after.snapshot.version for result in results) == list(range(2, 102))
+        assert sorted(result.after.snapshot.version for result in results) == [
+            clock.now + 1 + number for number in range(100)
+        ]
         assert all(
             result.before and result.after.snapshot.version == result.before.snapshot.version + 1 for result in results
         )
         record = await existing(store, "alice")
         assert record.snapshot.custom == {f"key.{number}": str(number) for number in range(100)}
-        assert record.snapshot.version == 101
+        assert record.snapshot.version == clock.now + 100
 
     async def test_concurrent_creates_make_one_user(self, store: UserStore) -> None:
         results = await asyncio.gather(
@@ -30,7 +32,7 @@ class Concurrency(StoreTests):
         record = await get(store, "alice")
         assert all(result.after == record for result in results)
 
-    async def test_stores_on_the_same_data_lose_no_update(self, connect: Connect) -> None:
+    async def test_stores_on_the_same_data_lose_no_update(self, connect: Connect, clock: Clock) -> None:
         stores = [await connect() for _ in range(3)]
         created = await asyncio.gather(
             *(stores[number % 3].create_if_not_exists("alice", new_user()) for number in range(12))
@@ -44,13 +46,13 @@ class Concurrency(StoreTests):
             *(patch_one_by_one(stores[caller % 3], f"caller {caller}") for caller in range(6))
         )
         versions = sorted(result.after.snapshot.version for one in results for result in one)
-        assert versions == list(range(2, 92))
+        assert versions == [clock.now + 1 + number for number in range(90)]
         for store in stores:
             record = await existing(store, "alice")
-            assert record.snapshot.version == 91
+            assert record.snapshot.version == clock.now + 90
             assert len(record.snapshot.custom) == 90
 
-    async def test_writes_that_fail_harm_no_other(self, store: UserStore) -> None:
+    async def test_writes_that_fail_harm_no_other(self, store: UserStore, clock: Clock) -> None:
         async def write(number: int) -> WriteResult:
             user_id = f"user {number % 10}"
             if number % 3 == 0:
@@ -69,7 +71,7 @@ class Concurrency(StoreTests):
             written = {str(number) for number in range(90) if number % 3 == 2 and number % 10 == user}
             assert set(record.snapshot.custom) == written
             assert record.snapshot.name == "Alice"
-            assert record.snapshot.version == len(written)
+            assert record.snapshot.version == clock.now - 1 + len(written)
 
     async def test_a_read_sees_the_writes_that_returned(self, connect: Connect) -> None:
         store, other = await connect(), await connect()

@@ -14,7 +14,7 @@ class Writing(StoreTests):
         assert (result.created, result.changed, result.snapshot_changed) == (True, True, True)
         assert result.before is None
         assert result.after == apply(new_user(), None, user_id="alice", now=clock.now, rules=RULES)
-        assert result.after.snapshot.version == 1
+        assert result.after.snapshot.version == clock.now
         assert result.after.snapshot.role == "default"
         assert result.after.created_at == result.after.updated_at == clock.now
         assert await get(store, "alice") == result.after
@@ -54,11 +54,11 @@ class Writing(StoreTests):
         after = result.after
         assert (after.snapshot.role, after.snapshot.locale, after.snapshot.name) == ("admin", "en", "Alice")
         assert after.snapshot.custom == {"a": "1", "b": "3", "c": "4"}
-        assert after.snapshot.version == 2
+        assert after.snapshot.version == clock.now
         assert (after.created_at, after.updated_at) == (clock.now - 1000, clock.now)
         assert await get(store, "alice") == after
 
-    async def test_null_goes_back_to_the_default(self, store: UserStore) -> None:
+    async def test_null_goes_back_to_the_default(self, store: UserStore, clock: Clock) -> None:
         everything = {
             "custom": {"a": "1"},
             "locale": "en",
@@ -76,14 +76,14 @@ class Writing(StoreTests):
         cleared = await store.patch("alice", patch(**dict.fromkeys(everything)))
         assert cleared.after.snapshot.looks_like(created.after.snapshot)
         assert (cleared.after.email, cleared.after.phone, cleared.after.push_tokens) == ((), (), frozenset())
-        assert cleared.after.snapshot.version == 3
+        assert cleared.after.snapshot.version == clock.now + 2
         assert await get(store, "alice") == cleared.after
 
-    async def test_a_private_change_is_written_and_not_seen(self, store: UserStore) -> None:
+    async def test_a_private_change_is_written_and_not_seen(self, store: UserStore, clock: Clock) -> None:
         await store.create_if_not_exists("alice", new_user())
         result = await store.patch("alice", patch(email="alice@example.com", pushTokens={"apns:x": True}))
         assert (result.changed, result.snapshot_changed) == (True, False)
-        assert result.after.snapshot.version == 2
+        assert result.after.snapshot.version == clock.now + 1
         assert await get(store, "alice") == result.after
 
     @pytest.mark.parametrize("given", [{}, {"name": "Alice"}, {"custom": {"gone": None}}, {"locale": None}])

@@ -1,0 +1,114 @@
+"""What users were when they were last read or written here: guesses that save a write its read.
+
+A guess is never an answer. A write is guarded by what it was made from, and one that does not hold is made again from
+what is read. So a guess that is wrong costs a command, and one that is right saves one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from sys import getsizeof
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from userline.storage.mongo.documents import StoredUser
+    from userline.users.record import UserRecord, UserSnapshot
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""How large all guesses may be together, about."""
+
+_OBJECTS_BYTES: Final = 2_000
+_COPIES: Final = 3
+"""A snapshot's texts are there once more in what was encoded to be sent, by JSON and by the bus."""
+
+_MOST_STALE: Final = 0.2
+_FEWEST_TRIES: Final = 20
+_MEMORY: Final = 400
+"""After how many tries what was seen before counts half."""
+
+
+class Guesses:
+    """The last known users, those used last, up to ``most_bytes``.
+
+    While more than a fifth of the guesses are stale, as where others write the same users and nobody tells, none is
+    given; whether they would have been right is still looked at, so that they are given again when they are.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[str, tuple[StoredUser, int]] = OrderedDict()
+        self._tried = 0
+        self._stale = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether guesses are right often enough."""
+        return self._tried < _FEWEST_TRIES or self._stale <= _MOST_STALE * self._tried
+
+    def guess(self, user_id: str) -> StoredUser | None:
+        """Return what the user probably is, or None if that is not known."""
+        return self._kept[user_id][0] if user_id in self._kept and self.is_on else None
+
+    def judge(self, user_id: str, *, held: bool) -> None:
+        """Take note of what became of a guess; one that was wrong is forgotten."""
+        self._tried += 1
+        if not held:
+            self._stale += 1
+            self.forget(user_id)
+        if self._tried >= _MEMORY:
+            self._tried //= 2
+            self._stale //= 2
+
+    def compare(self, user_id: str, stored: StoredUser | None) -> None:
+        """Take note of whether the guess that was not asked for would have been right."""
+        if user_id in self._kept:
+            write_ids = stored.write_ids if stored is not None else ""
+            self.judge(user_id, held=self._kept[user_id][0].write_ids == write_ids)
+
+    def keep(self, user_id: str, stored: StoredUser | None) -> None:
+        """Remember a user as it was read or written."""
+        self.forget(user_id)
+        if stored is None or not stored.write_ids:
+            return
+        size = _size(stored.record)
+        if size > self._most_bytes:
+            return
+        self._kept[user_id] = (stored, size)
+        self.bytes += size
+        while self.bytes > self._most_bytes:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self.bytes -= dropped
+
+    def hear(self, snapshot: UserSnapshot) -> None:
+        """Forget the user if somebody tells of a newer version, or of another look at this one."""
+        if snapshot.id not in self._kept:
+            return
+        kept = self._kept[snapshot.id][0].record.snapshot
+        if kept.version < snapshot.version or (kept.version == snapshot.version and not kept.looks_like(snapshot)):
+            self.forget(snapshot.id)
+
+    def forget(self, user_id: str) -> None:
+        """Forget the user."""
+        _, size = self._kept.pop(user_id, (None, 0))
+        self.bytes -= size
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._kept.clear()
+        self.bytes = 0
+
+
+def _size(record: UserRecord) -> int:
+    snapshot = record.snapshot
+    texts = (snapshot.id, snapshot.name, snapshot.locale, snapshot.photo_url, snapshot.welcome_message)
+    size = (
+        sum(map(getsizeof, texts))
+        + sum(map(getsizeof, snapshot.custom))
+        + sum(map(getsizeof, snapshot.custom.values()))
+    )
+    private = sum(map(getsizeof, record.email)) + sum(map(getsizeof, record.phone))
+    return _OBJECTS_BYTES + _COPIES * size + private + sum(map(getsizeof, record.push_tokens))

@@ -1,0 +1,166 @@
+"""How users are written: read, changed in memory, and put back if nobody else has written them meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
+from userline.storage.mongo.driver import USERS
+from userline.storage.mongo.groups import Groups
+from userline.storage.mongo.guesses import Guesses
+from userline.storage.mongo.lines import Lines
+from userline.storage.mongo.write_ids import WriteIds, has_seen
+from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
+from userline.users.patch import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from userline.storage.mongo.connection import Connection
+    from userline.storage.mongo.documents import Document
+    from userline.storage.mongo.lines import Write
+    from userline.users.patch import UserPatch
+    from userline.users.record import UserRecord
+    from userline.users.rules import Rules
+
+_Guarded: TypeAlias = "tuple[Document | None, Document]"
+"""The query for what was read (None: there was no user), and the document to put there."""
+
+_PUTS_A_COMMAND: Final = 64
+_BYTES_A_COMMAND: Final = 16 * 1024 * 1024
+
+_FIRST_PAUSE_SECONDS: Final = 0.002
+_LONGEST_PAUSE_SECONDS: Final = 0.1
+
+
+class Writing:
+    """The writes of one store.
+
+    ``connection`` returns the connection, which is there as soon as something is written.
+    """
+
+    def __init__(self, connection: Callable[[], Connection], rules: Rules, clock: Callable[[], int]) -> None:
+        self._connection = connection
+        self._rules = rules
+        self._clock = clock
+        self._ids = WriteIds()
+        self.guesses = Guesses()
+        self._lines = Lines(self._write_together)
+        self._reads = Groups(self._read_group, MAX_BATCH)
+        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND)
+        most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
+        self._puts = Groups(self._put_group, max(1, most))
+
+    def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
+        """Return a future of what the patch did to the user."""
+        return self._lines.join(user_id, patch, leave_existing=leave_existing)
+
+    async def finish(self) -> None:
+        """Wait until all writes have come to their end."""
+        await self._lines.finish()
+
+    async def _write_together(
+        self, user_id: str, writes: Sequence[Write], left: StoredUser | None
+    ) -> StoredUser | None:
+        """Do the writes one after the other in memory and all of them by one command; return what the user is then.
+
+        What the turn before has ``left``, or else what is remembered of the user, saves the read. It is no more than a
+        guess: only a write that is guarded by it, and holds, proves that it was right. What writes nothing is answered
+        from what was read for it.
+        """
+        deadline = self._connection().deadline
+        pause = _FIRST_PAUSE_SECONDS
+        remembered = None if left is not None else self.guesses.guess(user_id)
+        stored = left or remembered
+        is_guess = stored is not None
+        attempt: StoredUser | None = None
+        while True:
+            if not is_guess:
+                stored = await self._reads.ask(user_id, deadline)
+                self.guesses.compare(user_id, stored)
+                if attempt is not None and stored is not None and has_seen(stored.write_ids, attempt.write_ids):
+                    # The write did hold. Its answer was lost, and to the driver's second try it was in its own way.
+                    break
+            before = stored.record if stored is not None else None
+            outcomes, after = self._outcomes(user_id, writes, before)
+            if after is not None and after is not before:
+                if stored is not None and not stored.write_ids:
+                    # What another program has written is marked first, and then read as it is with the mark.
+                    await self._marks.ask(user_id, deadline)
+                    attempt, is_guess = None, False
+                    continue
+                attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""))
+                held = await self._puts.ask((stored.guard if stored else None, document), deadline)
+                if is_guess and remembered is not None:
+                    self.guesses.judge(user_id, held=held)
+                if held:
+                    stored = attempt
+                    break
+                if not is_guess:
+                    # Somebody else has written the user since it was read.
+                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            elif not is_guess:
+                break
+            is_guess = False
+        self.guesses.keep(user_id, stored)
+        _answer(writes, outcomes)
+        return stored
+
+    async def _read_group(self, ids: Sequence[str], deadline: float) -> list[StoredUser | Exception | None]:
+        """Read users who are to be written."""
+        documents = await self._connection().run(lambda driver: driver.find(ids), deadline)
+        found: dict[str, StoredUser | Exception] = {}
+        for document in documents:
+            try:
+                found[document["_id"]] = read_user(document)
+            except DocumentError as error:
+                found[document["_id"]] = StoreFormatError(f"{error} Correct the document, or delete it.")
+        return [found.get(user_id) for user_id in ids]
+
+    async def _mark_group(self, ids: Sequence[str], deadline: float) -> list[None]:
+        """Give documents that have no write ids one."""
+        marks = {user_id: self._ids.follow("") for user_id in ids}
+        await self._connection().run(lambda driver: driver.mark(marks), deadline)
+        return [None for _ in ids]
+
+    async def _put_group(self, puts: Sequence[_Guarded], deadline: float) -> list[bool | Exception]:
+        """Put each document where its guard finds one, or nothing is, and return whether that was so."""
+        connection = self._connection()
+        if len(puts) > 1:
+            done = await connection.run(lambda driver: driver.write_many(puts), deadline)
+            return [connection.failure(each) if isinstance(each, Exception) else each for each in done]
+        ((guard, document),) = puts
+        if guard is None:
+            return [await connection.run(lambda driver: driver.insert(USERS, document), deadline)]
+        return [await connection.run(lambda driver: driver.replace(guard, document), deadline)]
+
+    def _outcomes(
+        self, user_id: str, writes: Sequence[Write], current: UserRecord | None
+    ) -> tuple[list[WriteResult | Exception], UserRecord | None]:
+        """Return what comes of each write, and what they leave behind; one that ``apply`` refuses fails alone."""
+        outcomes: list[WriteResult | Exception] = []
+        for write in writes:
+            if current is not None and write.leave_existing:
+                outcomes.append(WriteResult(current, current))
+                continue
+            try:
+                after = apply(write.patch, current, user_id=user_id, now=self._clock(), rules=self._rules)
+            except Exception as error:  # noqa: BLE001 - raised where the write is awaited
+                outcomes.append(error)
+            else:
+                outcomes.append(WriteResult(current, after))
+                current = after
+        return outcomes, current
+
+
+def _answer(writes: Sequence[Write], outcomes: Sequence[WriteResult | Exception]) -> None:
+    for write, outcome in zip(writes, outcomes, strict=True):
+        if write.future.done():
+            continue
+        if isinstance(outcome, Exception):
+            write.future.set_exception(outcome)
+        else:
+            write.future.set_result(outcome)

@@ -1,0 +1,20 @@
+"""The one rule of versions: they grow with every write that changed something, and never go back for an id.
+
+A version counts from the clock's milliseconds, not from 1: a user who was deleted, and is created again, or restored
+from an old export, begins above every version that it had, and nobody takes its new state for an old one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LARGEST_VERSION: Final = (1 << 53) - 1
+"""What every language's numbers hold exactly. A version that is brought here by hand stays here."""
+
+
+def next_version(before: int, now: int) -> int:
+    """Return the version of a user who had ``before`` (0: there was none), changed at ``now`` (Unix milliseconds).
+
+    It is the time, and more than ``before`` also where the clock stands still or has gone back.
+    """
+    return min(max(before + 1, now), LARGEST_VERSION)
