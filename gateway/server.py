@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from userline.gateway.app import make_app
+from userline.gateway.collecting import Collecting
 from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
 from userline.gateway.metrics.workers import WorkerMetrics
@@ -71,7 +71,15 @@ def _work_apart(settings: Settings, listener: socket.socket, directory: Path, nu
 def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
-    config = uvicorn.Config(
+    config = make_config(runtime)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(_Server(config, runtime), runtime, listener))
+
+
+def make_config(runtime: Runtime) -> uvicorn.Config:
+    """Return what makes Uvicorn serve this gateway."""
+    settings = runtime.settings
+    return uvicorn.Config(
         make_app(runtime),
         log_config=None,
         access_log=False,
@@ -92,16 +100,12 @@ def _work(settings: Settings, listener: socket.socket, workers: WorkerMetrics | 
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime), runtime, listener))
 
 
 async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     async with runtime.running():
-        gc.collect()
-        gc.freeze()  # what is there now stays, so that collections have no reason to look at it again
         if runtime.authenticator.is_open:
             logger.warning(
                 "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
@@ -109,7 +113,8 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listener: socket.sock
             )
         what = "GraphQL, WebSocket and GraphiQL" if runtime.settings.graphiql else "GraphQL and WebSocket"
         logger.info("%s at %s/graphql; stop with Ctrl+C.", what, address)
-        await server.serve([listener])
+        with Collecting(lambda: runtime.sockets).running():
+            await server.serve([listener])
     logger.info("Stopped.")
 
 

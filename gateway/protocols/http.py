@@ -89,10 +89,6 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
-        self._unparsed.clear()
-        self._refused = True
-        self._stop_timers()
-        self._stuck.stop()
         self._disconnect()
         self.cycle = self._served = None
         self._queued.clear()
@@ -100,7 +96,16 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
-        self.parser = None  # type: ignore[assignment]  # it has a reference to this
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing comes any more: drop all that refers back to this, so that no collection has to find it."""
+        self._refused = True
+        self._stop_timers()
+        self._stuck.end()
+        self.flow.end()
+        self.parser = self.scope = None  # type: ignore[assignment]
+        del self._connection
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
@@ -146,15 +151,24 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             if self._in_headers and not self._deadline.is_set:
                 self._await_headers()
             super().data_received(part)
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                self._unparsed.clear()
-                self._stop_timers()
+            if self._is_over():
                 return
             if self._in_headers:
                 # A name or value that does not end is known to the parser alone.
                 self._raw_bytes += raw
                 if max(self._header_bytes, self._raw_bytes) > self.max_header_bytes:
                     self._refuse_headers()
+
+    def _is_over(self) -> bool:
+        """Whether nothing more is parsed here, because the connection closes or is a socket now."""
+        if self.transport.get_protocol() is not self:
+            self._let_go()
+            return True
+        if self.transport.is_closing():
+            self._unparsed.clear()
+            self._stop_timers()
+            return True
+        return False
 
     def _is_between_requests(self) -> bool:
         """Whether what comes next is the start of a request, with no other one under way."""

@@ -39,6 +39,10 @@ class Unparsed:
         self.data, self.position = b"", 0
 
 
+def _nobody() -> None:
+    """Stand in for who parsed, once nobody does."""
+
+
 class Inflow(FlowControl):
     """Flow control that pauses parsing; the transport is read from while what waits to be parsed is little."""
 
@@ -61,6 +65,11 @@ class Inflow(FlowControl):
             if self._unparsed:
                 self._parse()
             self.balance()
+
+    def end(self) -> None:
+        """Nothing is parsed any more: let go of what did it."""
+        self._unparsed.clear()
+        self._parse = _nobody
 
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""
