@@ -29,7 +29,7 @@ class HTTPWork:
 
     operations: Callable[[], Sequence[Operation]]
     connections: int = 32
-    fixed: tuple[str, ...] = ("bare-uvicorn",)
+    fixed: tuple[str, ...] = ("bare-uvicorn", "limit")
 
     @asynccontextmanager
     async def begin(self, server: Server) -> AsyncIterator[Load]:
