@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.http_load import Connection
     from bench.sample import Load
-    from bench.servers import Server
+    from bench.servers import Address, Server
 
     Request = tuple[bytes, Callable[[Any], bool]]
     """The bytes to send, and whether the JSON that comes is right."""
@@ -35,32 +35,37 @@ class BurstWork:
 
     @asynccontextmanager
     async def begin(self, server: Server) -> AsyncIterator[Load]:
-        """Open the connections."""
-        requests = self.requests(make_token())
-        connections = [await connect(server.address) for _ in requests]
+        """Make the requests."""
+        yield _BurstLoad(server.address, self.requests(make_token()))
+
+
+class _BurstLoad:
+    def __init__(self, address: Address, requests: Sequence[Request]) -> None:
+        self._address = address
+        self._requests = requests
+
+    async def run(self, seconds: float) -> Sample:
+        """Ask everything at once, again and again. Connections are opened before the time counts."""
+        connections = [await connect(self._address) for _ in self._requests]
         try:
-            yield _BurstLoad(connections, requests)
+            return await self._ask_all(connections, seconds)
         finally:
             for connection in connections:
                 connection.close()
 
-
-class _BurstLoad:
-    def __init__(self, connections: Sequence[Connection], requests: Sequence[Request]) -> None:
-        self._connections = connections
-        self._requests = requests
-
-    async def run(self, seconds: float) -> Sample:
+    async def _ask_all(self, connections: list[Connection], seconds: float) -> Sample:
         busy, started = time.process_time(), time.perf_counter()
         latencies: list[float] = []
         failed = 0
         while time.perf_counter() - started < seconds:
-            asked = (self._ask(*each) for each in zip(self._connections, self._requests, strict=True))
-            for took in await asyncio.gather(*asked):
-                if took is None:
-                    failed += 1
-                else:
+            asked = (self._ask(*each) for each in zip(connections, self._requests, strict=True))
+            for number, took in enumerate(await asyncio.gather(*asked)):
+                if took is not None:
                     latencies.append(took)
+                    continue
+                failed += 1
+                connections[number].close()
+                connections[number] = await connect(self._address)
         elapsed, busy = time.perf_counter() - started, time.process_time() - busy
         if not latencies:
             raise BenchError(f"Not one of {failed} requests was answered rightly.")
@@ -72,9 +77,9 @@ class _BurstLoad:
         """Return how long the answer took in seconds, or None if it is not the right one."""
         data, is_right = request
         sent = time.perf_counter()
-        answer = await connection.ask(data, refusals=True)
-        took = time.perf_counter() - sent
         try:
+            answer = await connection.ask(data, refusals=True)
+            took = time.perf_counter() - sent
             return took if is_right(orjson.loads(answer)) else None
-        except orjson.JSONDecodeError:
+        except (BenchError, orjson.JSONDecodeError):
             return None

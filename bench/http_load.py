@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes, *, refusals: bool = False) -> bytes:
         """Return the body of the answer. Raises BenchError if it is a refusal, unless ``refusals`` are wanted."""
         self._refusals = refusals
+        if self._transport.is_closing():
+            raise BenchError("The server closed a connection.")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -113,3 +115,4 @@ class Connection(asyncio.Protocol):
     def _fail(self, message: str) -> None:
         if not self._answer.done():
             self._answer.set_exception(BenchError(message))
+            self._answer.exception()  # nobody waits for it, if nothing was asked

@@ -24,6 +24,7 @@ from userline.gateway.auth.minting import mint
 from userline.gateway.graphiql.build import BuildError, Node, find_node, install_packages
 from userline.storage.mongo import MongoUserStore
 from userline.storage.sqlite import SQLiteUserStore
+from userline.users.errors import StoreUnavailable
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ beside the id, as the gateway's do and those of its peers do not.
 
 SECRET: Final = "the secret of the benchmark, which has more than 32 bytes"
 _TOKEN_SECONDS: Final = 86_400
+_PATIENCE_MS: Final = 30_000
+"""How long filling a database may wait for one answer."""
 
 _ROOT: Final = Path(__file__).parent.parent
 NODE_DIRECTORY: Final = _ROOT / "bench" / "peers" / "node"
@@ -160,7 +163,11 @@ class Site:
         """Make a database with users and return its URL."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         url = self._started().url(name) if self._mongodb in STAND_INS else self._real(name)
-        await users.fill(MongoUserStore(url, Rules()), users.READ_USERS)
+        patient = f"{url}{'&' if '?' in url else '?'}timeoutMS={_PATIENCE_MS}"
+        try:
+            await users.fill(MongoUserStore(patient, Rules()), users.READ_USERS)
+        except StoreUnavailable as error:
+            raise BenchError(f"{self._mongodb} could not be filled: {error}") from error
         with pymongo.MongoClient[dict[str, Any]](url) as client:
             if client.get_default_database().users.count_documents({}) != users.READ_USERS:
                 raise BenchError(f"{self._mongodb} has not kept all users.")
@@ -171,7 +178,7 @@ class Site:
         match = re.match(r"[^/]*//[^/]*", base)
         assert match is not None
         self._stack.callback(self._drop, name)
-        return f"{match[0]}/{name}?{options}"
+        return f"{match[0]}/{name}{'?' if options else ''}{options}"
 
     def _drop(self, name: str) -> None:
         with pymongo.MongoClient[dict[str, Any]](self._mongodb) as client:
