@@ -49,7 +49,7 @@ class Collecting:
 
     def __init__(self, sockets: Callable[[], int]) -> None:
         self._sockets = sockets
-        self._blocks = 0
+        self._blocks = self._least = 1
         self._at = 0.0
         self._looked_at = 0.0
         self._worked = 0.0
@@ -63,6 +63,7 @@ class Collecting:
         if before[0] and before[2]:  # Python 3.14 has no third: it goes over what is old piece by piece, by itself
             gc.set_threshold(*before[:2], max(_AT_ONCE // (before[0] * (before[1] + 1)) - 1, 0))
         self.collect_all()
+        self._least = self._blocks
         timer = loop.create_task(self._look_on(), name="userline-collecting")
         try:
             yield
@@ -75,7 +76,7 @@ class Collecting:
         """Go over everything, set aside or not, and return how many objects were garbage."""
         gc.unfreeze()
         found = gc.collect()
-        self._blocks = max(self._unexplained(), 1)
+        self._blocks = max(self._unexplained(), self._least)  # sockets may explain more than they have
         self._at = self._looked_at = time.monotonic()
         self._worked = time.process_time()
         return found

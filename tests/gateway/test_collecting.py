@@ -132,3 +132,29 @@ async def test_a_server_looks_from_time_to_time(monkeypatch: pytest.MonkeyPatch)
             await asyncio.sleep(0.01)
         assert garbage() is None
     gc.unfreeze()
+
+
+async def test_sockets_that_have_less_than_they_explain_are_no_reason_when_they_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    open_sockets = 0
+    plan = Collecting(lambda: open_sockets)
+    collected = 0
+
+    def count(phase: str, info: dict[str, Any]) -> None:
+        nonlocal collected
+        collected += phase == "start" and info["generation"] == 2
+
+    with plan.running():
+        gc.callbacks.append(count)
+        open_sockets, clock.blocks = 5000, 2_200_000
+        plan.collect_all()
+        assert collected == 1
+        for left, clock.blocks in ((4000, 2_000_000), (2000, 1_500_000), (0, 1_000_000)):
+            open_sockets = left
+            clock.now += 10
+            plan._look()
+        assert collected == 1
+        gc.callbacks.remove(count)
+    gc.unfreeze()
