@@ -17,6 +17,7 @@ from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, Wri
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from userline.storage.mongo.failures import DUPLICATE_KEY, is_own_id_taken
 from userline.storage.protocol import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ USERS: Final = "users"
 
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
-_DUPLICATE_KEY: Final = 11000
-_BY_ID: Final = {"_id": 1}
 
 
 class Stream(Protocol):
@@ -113,7 +112,9 @@ class Driver:
         """Return whether the document was inserted; if not, there is one with its id."""
         try:
             await self._database[collection].insert_one(document)
-        except DuplicateKeyError:
+        except DuplicateKeyError as error:
+            if not is_own_id_taken(error.details or {}):
+                raise
             return False
         return True
 
@@ -122,8 +123,9 @@ class Driver:
         try:
             await self._database[collection].insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            failed = (error.details or {}).get("writeErrors", [])
-            if not failed or any(failure["code"] != _DUPLICATE_KEY for failure in failed):
+            outcome = error.details or {}
+            failed = outcome.get("writeErrors", [])
+            if not failed or outcome.get("writeConcernErrors") or not all(map(_is_taken, failed)):
                 raise
             return {failure["index"] for failure in failed}
         return set()
@@ -158,9 +160,8 @@ class Driver:
             if not failures or outcome.get("writeConcernErrors"):
                 raise
             for failure in failures:
-                taken = failure["code"] == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID
-                refused = OperationFailure(failure.get("errmsg", ""), failure["code"], failure)
-                done[failure["index"]] = False if taken else refused
+                refused = OperationFailure("", failure["code"], failure)
+                done[failure["index"]] = False if _is_taken(failure) else refused
         for upserted in outcome.get("upserted", []):
             # The user was deleted by another program after it was read, and is not to come back.
             index = upserted["index"]
@@ -241,6 +242,11 @@ class PyMongoDriver(Driver):
 
 
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
+
+
+def _is_taken(failure: Mapping[str, Any]) -> bool:
+    """Whether a write of a group failed because there is a user with its id."""
+    return failure["code"] == DUPLICATE_KEY and is_own_id_taken(failure)
 
 
 def _at(document: Document, version: int) -> Document:

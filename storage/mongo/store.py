@@ -10,13 +10,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from pymongo.errors import OperationFailure
-
 from userline.storage.mongo.change_stream import ChangeFollower
-from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
+from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
+from userline.storage.mongo.failures import failure
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.lines import Lines, Write
@@ -50,11 +49,6 @@ _BYTES_A_COMMAND: Final = 16 * 1024 * 1024
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.1
 
-_HINTS: Final[dict[int | None, str]] = {
-    13: "Grant the user in the URL the role readWrite on the database.",
-    18: "Check the user's name, the password and authSource in the URL of the user store.",
-    20: "If it has no replica set, add retryWrites=false to the URL of the user store.",
-}
 _CHECK: Final = "Start it, or correct the URL of the user store."
 
 
@@ -107,9 +101,9 @@ class MongoUserStore:
                 await opened.close()
                 raise
         except FAILURES as error:
-            code = error.code if isinstance(error, OperationFailure) else None
+            what = failure(error)
             raise StoreUnavailable(
-                f"MongoDB at {self.url.hosts} cannot be used for users: {reason(error)}. {_HINTS.get(code, _CHECK)}"
+                f"MongoDB at {self.url.hosts} cannot be used for users: {what.text}. {what.advice or _CHECK}"
             ) from None
         self._connection = opened
         self._is_open = True
@@ -234,7 +228,7 @@ class MongoUserStore:
         All three are called as :class:`ChangeFollower` says. MongoDB must be a replica set or a
         sharded cluster. Raises StoreUnavailable if the store is not open.
         """
-        follower = ChangeFollower(self._opened().driver.watch, on_change, on_delete, on_gap)
+        follower = ChangeFollower(self._opened().driver.watch, on_change, on_delete, on_gap, seconds=self.url.seconds)
         self._followers.append(follower)
         follower.start()
         return follower

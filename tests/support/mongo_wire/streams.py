@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from bson.int64 import Int64
+from bson.timestamp import Timestamp
 
 from tests.support.mongo_wire.errors import error
 
@@ -100,6 +101,8 @@ class ScriptedStream:
             await asyncio.sleep(self.scan_seconds)
             if position < self.horizon:
                 return error(_HISTORY_LOST, labels=["NonResumableChangeStreamError"])
+        elif (since := options.get("startAtOperationTime")) is not None:
+            position = since.inc
         self.opened.append(None if token is None else position)
         cursor = next(self._cursor_ids)
         self._cursors[cursor] = position
@@ -135,7 +138,7 @@ class ScriptedStream:
         content: Document = {"id": Int64(cursor), "ns": message.namespace, name: batch}
         if self._post_batch_tokens:
             content["postBatchResumeToken"] = _token(position)
-        return {"ok": 1.0, "cursor": content}
+        return {"ok": 1.0, "cursor": content, "operationTime": Timestamp(1, len(self.events))}
 
 
 def _token(position: int) -> Document:
