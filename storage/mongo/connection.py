@@ -38,7 +38,8 @@ class Connection:
     """The way to one deployment of MongoDB, with its outages told from its answers.
 
     An error is an outage, something that was not done although the servers answer, or a refusal (``failures``). The
-    first two raise StoreUnavailable, and are logged once for the outage, or once a minute; a refusal raises StoreRefused.
+    first two raise StoreUnavailable, and are logged once for the outage, or once a minute; a refusal raises
+    StoreRefused.
 
     A command that nobody waits for any more still keeps its place until the driver has ended it: Motor's threads cannot
     be interrupted, and what is handed to them beyond their number would wait where no time-out reaches.

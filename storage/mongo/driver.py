@@ -17,6 +17,7 @@ from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, Wri
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from userline.storage.mongo.attempts import AttemptsListener
 from userline.storage.mongo.failures import DUPLICATE_KEY, is_own_id_taken
 from userline.storage.protocol import MAX_BATCH
 
@@ -219,7 +220,8 @@ class MotorDriver(Driver):
 
     async def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        # It ends the sessions first, which takes a round trip or, where nobody answers, a time-out.
+        await asyncio.to_thread(self._client.close)
 
 
 class PyMongoDriver(Driver):
@@ -267,4 +269,5 @@ def _options(url: MongoURL) -> dict[str, Any]:
         "heartbeatFrequencyMS": _HEARTBEAT_MILLISECONDS,
         "maxPoolSize": _POOL_SIZE,
     }
-    return {name: value for name, value in defaults.items() if name.lower() not in url.options}
+    options: dict[str, Any] = {name: value for name, value in defaults.items() if name.lower() not in url.options}
+    return {**options, "event_listeners": [AttemptsListener()]}

@@ -1,7 +1,7 @@
 """What MongoDB's errors mean: for whoever reads the log, and for whoever asked.
 
-Nothing here repeats what a server says. It quotes keys (a duplicate), whole documents (a validator) and commands; so each
-code has a sentence of ours, and one that is not known is told by its number.
+Nothing here repeats what a server says. It quotes keys (a duplicate), whole documents (a validator) and commands; so
+each code has a sentence of ours, and one that is not known is told by its number.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
+from userline.storage.mongo.attempts import counted_attempts, done_before
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.protocol import StoreFormatError
@@ -60,11 +61,14 @@ async def _put_over(connection: Connection, record: UserRecord, before: UserReco
 
 
 async def _written(connection: Connection, before: UserRecord | None, after: UserRecord) -> bool:
-    document = encode_user(after)
-    if before is None:
-        return await connection.run(lambda driver: driver.insert(USERS, document), connection.deadline)
-    version = before.snapshot.version
-    return await connection.run(lambda driver: driver.replace(document, version), connection.deadline)
+    document, deadline = encode_user(after), connection.deadline
+    with counted_attempts() as attempts:
+        if before is None:
+            done = await connection.run(lambda driver: driver.insert(USERS, document), deadline)
+        else:
+            version = before.snapshot.version
+            done = await connection.run(lambda driver: driver.replace(document, version), deadline)
+    return done if attempts.count <= 1 else (await done_before(connection, [document], [done], deadline))[0] is True
 
 
 async def _read(connection: Connection, ids: list[str]) -> dict[str, UserRecord]:

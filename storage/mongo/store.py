@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userline.storage.mongo.attempts import counted_attempts, done_before
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
@@ -291,9 +292,17 @@ class MongoUserStore:
         """Write each ``after`` if the user is still as ``before``, and return whether it was."""
         connection = self._connected()
         writes = [(encode_user(after), before.snapshot.version if before else None) for before, after in puts]
+        with counted_attempts() as attempts:
+            done = await self._send(connection, writes, deadline)
+        if attempts.count > 1:
+            done = await done_before(connection, [document for document, _ in writes], done, deadline)
+        return [connection.failure(each) if isinstance(each, Exception) else each for each in done]
+
+    async def _send(
+        self, connection: Connection, writes: Sequence[tuple[Document, int | None]], deadline: float
+    ) -> list[bool | Exception]:
         if len(writes) > 1:
-            done = await connection.run(lambda driver: driver.write_many(writes), deadline)
-            return [connection.failure(each) if isinstance(each, Exception) else each for each in done]
+            return await connection.run(lambda driver: driver.write_many(writes), deadline)
         ((document, version),) = writes
         if version is None:
             return [await connection.run(lambda driver: driver.insert(USERS, document), deadline)]

@@ -105,6 +105,7 @@ class WireProxy:
 
     async def close(self) -> None:
         """Drop every connection."""
+        self._refusing = True
         if self._server is not None:
             self._server.close()
         while tasks := set(self._tasks):
@@ -118,6 +119,7 @@ class WireProxy:
             return
         task = asyncio.create_task(_Connection(self, reader, writer).serve())
         self._tasks.add(task)
+        task.add_done_callback(lambda _: writer.close())  # also if it was cancelled before it began
         task.add_done_callback(self._tasks.discard)
 
     def action_for(self, message: Message) -> Action | None:
