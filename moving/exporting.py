@@ -46,7 +46,7 @@ async def export_to_file(
         users, last = _salvage(part)
     else:
         write_whole(note, orjson.dumps(identity))
-    progress = Progress(screen, "exporting", await store.count_users(), already=users)
+    progress = Progress(screen, "exporting", await store.count_users(), already=users, about=True)
     with os.fdopen(open_private(part, os.O_APPEND), "ab") as file:
         async for page in pages(store, after=last):
             file.write(b"".join(map(encode_line, page)))

@@ -16,21 +16,24 @@ _SECONDS_BETWEEN_LINES: Final = 5.0
 class Progress:
     """Shows one phase: ``done`` of ``total`` of whatever is counted (bytes, users), and how many users that were.
 
-    ``already`` users were done before this run and do not count for the rate.
+    ``already`` users were done before this run and do not count for the rate. Where the total is a guess, ``about``
+    says so, and there is no 100 % before the end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is shown, and when
         self,
         stream: TextIO,
         label: str,
         total: int,
         *,
         already: int = 0,
+        about: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._label = label
         self._total = total
+        self._about = about
         self._clock = clock
         self._is_terminal = stream.isatty()
         self._started = clock()
@@ -48,16 +51,18 @@ class Progress:
 
     def finish(self, done: int, users: int) -> None:
         """Show how far it came, and end the line."""
-        self._show(done, users)
+        self._show(done, users, is_end=True)
         if self._is_terminal:
             self._stream.write("\n")
             self._stream.flush()
 
-    def _show(self, done: int, users: int) -> None:
+    def _show(self, done: int, users: int, *, is_end: bool = False) -> None:
         self._shown = self._clock()
         share = min(done / self._total, 1.0) if self._total else 1.0
         seconds = self._shown - self._started
-        text = f"{self._label} {share:4.0%}  {users:,} users"
+        if self._about and not is_end:
+            share = min(share, 0.99)
+        text = f"{self._label}{' about' if self._about else ''} {share:4.0%}  {users:,} users"
         if seconds > 0 and users > self._already:
             text += f"  {(users - self._already) / seconds:,.0f}/s"
         left = self._seconds_left(done, seconds)

@@ -179,9 +179,14 @@ class Driver:
         answer: Document = await self._database.command(name)
         return answer
 
-    async def index_names(self, collection: str) -> list[str]:
-        """Return the names of a collection's indexes; none if there is no such collection."""
-        return list(await self._database[collection].index_information())
+    async def indexes(self, collection: str) -> dict[str, Document]:
+        """Return a collection's indexes by their names; none if there is no such collection."""
+        return dict(await self._database[collection].index_information())
+
+    async def collection_options(self, collection: str) -> Document:
+        """Return what a collection was made with; nothing if there is no such collection."""
+        options: Document = await self._database[collection].options()
+        return options
 
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
         """Return a stream of the users' changes."""

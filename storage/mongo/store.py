@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.storage.mongo.attempts import counted_attempts, done_before
 from userline.storage.mongo.change_stream import ChangeFollower
+from userline.storage.mongo.collection import check_collection
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.documents import DocumentError, decode_user, encode_user
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
@@ -97,6 +98,7 @@ class MongoUserStore:
         try:
             opened = Connection(DRIVERS[self.driver](self.url), self.url)
             try:
+                await opened.ask(lambda driver: check_collection(driver, self.url.database), opened.deadline)
                 await opened.ask(lambda driver: check_format(driver, self.url.database), opened.deadline)
             except BaseException:
                 await opened.close()

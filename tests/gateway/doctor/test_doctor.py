@@ -191,6 +191,9 @@ class TestMongoDB:
             (("8.0.4", None, False, 0, 0.0, ()), Level.ADVICE, "A single server is away"),
             (("8.0.4", None, False, 0, 0.0, ()), Level.PROBLEM, "A single server has no change stream"),
             (("8.0.4", "rs0", False, 3, 0.0, ("name_1",)), Level.ADVICE, "each write also maintains name_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), ("email_1",)), Level.PROBLEM, "in common are refused by email_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), (), ("old_1",)), Level.PROBLEM, "deletes users by itself, by old_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), (), (), True), Level.ADVICE, "A validator of the collection"),
         ],
     )
     def test_deployments(self, facts: Any, level: Level, says: str) -> None:
