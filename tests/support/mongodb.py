@@ -52,8 +52,8 @@ def _ferretdb(port: int, directory: Path) -> list[str]:
     return ["ferretdb", *flags, f"--state-dir={data}", "--telemetry=disable", "--log-level=WARN"]
 
 
-def _mongoeco(port: int, directory: Path) -> list[str]:
-    return [str(_STAND_INS / "mongoeco"), str(port), str(directory / "data")]
+def _mongoeco(port: int, _directory: Path) -> list[str]:
+    return [str(_STAND_INS / "mongoeco"), str(port)]
 
 
 _COMMANDS: dict[str, Callable[[int, Path], list[str]]] = {
