@@ -74,7 +74,9 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules bench/peers/node/node_modules
+	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules bench/peers/node/node_modules \
+		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
+		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -17,9 +18,13 @@ from bench.machine import describe, versions
 from bench.results import Outcome, Results, read_results
 from bench.scenarios import SCENARIOS
 from bench.servers import BenchError
-from bench.site import SERVERS, Site
+from bench.site import SERVERS, STAND_INS, Site
 from bench.table import conditions, render
 from bench.wrk import find_wrk
+
+if TYPE_CHECKING:
+    from bench.cost import Cost
+    from bench.rate import Contender, Rate
 
 _HOW = """\
 Every server is a process of its own on the loopback address, and so is the load. Servers take turns (A B A B …), so
@@ -42,6 +47,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=_seconds, default=1.0, help="how long a turn takes (default: 1)")
     parser.add_argument("--rounds", type=_rounds, default=3, help="how many turns each server has (default: 3)")
     parser.add_argument("--servers", type=_servers, default=SERVERS, help="whom to measure, with commas (default: all)")
+    parser.add_argument(
+        "--mongodb",
+        type=_mongodb,
+        default=STAND_INS[0],
+        metavar="WHICH",
+        help=f"what the scenarios on MongoDB run on: {' or '.join(STAND_INS)}, or the URL of a server that speaks its "
+        f"protocol, where they make databases of their own and drop them (default: {STAND_INS[0]})",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
     parser.add_argument("--from", type=Path, metavar="FILE", dest="file", help="measure nothing; take such a file")
     parser.add_argument("--write-docs", action="store_true", help="put the results into docs/performance.md")
@@ -69,12 +82,32 @@ def _rounds(text: str) -> int:
     return value
 
 
+def _mongodb(text: str) -> str:
+    if text not in STAND_INS and not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise argparse.ArgumentTypeError(f"must be {', '.join(STAND_INS)} or begin with mongodb://")
+    return text
+
+
 def _servers(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
         if name not in SERVERS:
             raise argparse.ArgumentTypeError(f"there is no server {name!r}, only {', '.join(SERVERS)}")
     return names
+
+
+def _contenders(site: Site, scenario: Rate | Cost, asked: set[str], left_out: list[str]) -> list[Contender]:
+    """Return those who were asked for and can run, and say once of each other one why it cannot."""
+    found = []
+    for each in scenario.contenders:
+        if each.server not in asked:
+            continue
+        missing = site.missing(each.server, scenario.kind_of(each))
+        if missing is None:
+            found.append(each)
+        elif (line := f"{each.label} is left out: there is {missing}.") not in left_out:
+            left_out.append(line)
+    return found
 
 
 async def _measure(arguments: argparse.Namespace) -> tuple[Results, bool]:
@@ -84,16 +117,15 @@ async def _measure(arguments: argparse.Namespace) -> tuple[Results, bool]:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     complete = True
     with tempfile.TemporaryDirectory(prefix="userline-bench-") as directory:
-        async with Site(Path(directory)) as site:
+        async with Site(Path(directory), arguments.mongodb) as site:
             results = Results(describe(), versions(site), arguments.rounds, arguments.seconds)
-            missing = {name: site.missing(name) for name in arguments.servers}
-            results.left_out.extend(f"{name} is left out: there is {what}." for name, what in missing.items() if what)
+            asked = set(arguments.servers)
             if not find_wrk():
                 results.left_out.append(
                     "There is no wrk: HTTP is loaded from Python, which is slower than some servers."
                 )
             for scenario in (SCENARIOS[name] for name in dict.fromkeys(arguments.scenarios)):
-                contenders = [each for each in scenario.contenders if missing.get(each.server, "not asked for") is None]
+                contenders = _contenders(site, scenario, asked, results.left_out)
                 if not contenders:
                     continue
                 try:
@@ -103,7 +135,8 @@ async def _measure(arguments: argparse.Namespace) -> tuple[Results, bool]:
                     complete = False
                 else:
                     shape = (scenario.name, scenario.about, scenario.unit, scenario.less_is_better)
-                    results.outcomes.append(Outcome(*shape, turns))
+                    kept = {each.label: kept for each in contenders if (kept := scenario.kept(each))}
+                    results.outcomes.append(Outcome(*shape, turns, kept))
     return results, complete
 
 

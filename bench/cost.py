@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bench.rate import Contender
     from bench.servers import Server
-    from bench.site import Site
+    from bench.site import Site, StoreKind
 
 _QUIET_SECONDS: Final = 0.5
 
@@ -37,6 +37,14 @@ class Cost:
     contenders: tuple[Contender, ...]
     price: Callable[[Server], Awaitable[float]]
     less_is_better: ClassVar[bool] = True
+
+    def kind_of(self, contender: Contender) -> StoreKind:  # noqa: ARG002 - as scenarios of the other kind have it
+        """Return which store a contender has."""
+        return "memory"
+
+    def kept(self, contender: Contender) -> str:  # noqa: ARG002
+        """Nothing is changed."""
+        return ""
 
     async def measure(
         self,

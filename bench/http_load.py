@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
     """Asks one request at a time. ``head_size`` is the size of the last answer's head."""
 
     head_size = 0
+    _refusals = False
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -71,8 +72,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    async def ask(self, request: bytes) -> bytes:
-        """Return the body of the answer. Raises BenchError if it is not a good one."""
+    async def ask(self, request: bytes, *, refusals: bool = False) -> bytes:
+        """Return the body of the answer. Raises BenchError if it is a refusal, unless ``refusals`` are wanted."""
+        self._refusals = refusals
+        if self._transport.is_closing():
+            raise BenchError("The server closed a connection.")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -96,7 +100,7 @@ class Connection(asyncio.Protocol):
         if head_end < 0:
             return
         length = _LENGTH.search(self._buffer, 0, head_end)
-        if length is None or not self._buffer.startswith(b"HTTP/1.1 200"):
+        if length is None or not (self._refusals or self._buffer.startswith(b"HTTP/1.1 200")):
             self._fail(f"The server refused a request: {self._buffer[:500]!r}")
             return
         end = head_end + 4 + int(length[1])
@@ -111,3 +115,4 @@ class Connection(asyncio.Protocol):
     def _fail(self, message: str) -> None:
         if not self._answer.done():
             self._answer.set_exception(BenchError(message))
+            self._answer.exception()  # nobody waits for it, if nothing was asked

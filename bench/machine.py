@@ -19,8 +19,22 @@ if TYPE_CHECKING:
     from bench.site import Site
 
 _PYTHON_PACKAGES: Final = ("strawberry-graphql", "ariadne", "uvicorn")
-_NODE_PACKAGES: Final = ("@apollo/server", "graphql-yoga", "mercurius", "graphql-ws", "ws", "graphql", "mongodb")
-_LOCK: Final = Path(__file__).parent / "peers" / "node" / "package-lock.json"
+_NODE_PACKAGES: Final = (
+    "@apollo/server",
+    "graphql-yoga",
+    "mercurius",
+    "graphql-ws",
+    "ws",
+    "graphql",
+    "mongodb",
+    "better-sqlite3",
+)
+_PEERS: Final = Path(__file__).parent / "peers"
+_LOCK: Final = _PEERS / "node" / "package-lock.json"
+_NATIVE: Final = {
+    "gqlgen": (_PEERS / "gqlgen" / "go.mod", r"gqlgen v(\S+)"),
+    "async-graphql": (_PEERS / "async-graphql" / "Cargo.toml", r'async-graphql = .*?"=([^"]+)"'),
+}
 
 
 def describe() -> dict[str, str]:
@@ -43,7 +57,12 @@ def versions(site: Site) -> dict[str, str]:
         found["Node"] = ".".join(map(str, site.node.version))
         packages = orjson.loads(_LOCK.read_bytes())["packages"]
         found |= {name: packages[f"node_modules/{name}"]["version"] for name in _NODE_PACKAGES}
-    found[site.stand_in] = "in place of MongoDB"
+    for name, (file, pattern) in _NATIVE.items():
+        match = re.search(pattern, file.read_text())
+        if site.missing(name) is None and match is not None:
+            found[name] = match[1]
+    database, about = site.database
+    found[database] = about
     wrk = find_wrk()
     if wrk:
         printed = subprocess.run([wrk, "--version"], capture_output=True, text=True, check=False).stdout

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from bench.sample import Turn
 from bench.servers import BenchError
+from bench.site import OURS
 
 if TYPE_CHECKING:
     from bench.sample import Load, Work
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
 
 _WARM_UP_SECONDS: Final = 2.0
 _PATIENCE: Final = 120.0
+_KEPT: Final = {"memory": "memory", "sqlite": "disk", "mongodb": "MongoDB"}
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server in a scenario. ``shown_as`` and ``work`` are for one that does the work in another way."""
+    """A server in a scenario. The rest is for one that does the work in another way, or on another store."""
 
     server: str
     shown_as: str = ""
     work: Work | None = None
+    store: StoreKind | None = None
 
     @property
     def label(self) -> str:
@@ -35,7 +38,11 @@ class Contender:
 
 @dataclass(frozen=True)
 class Rate:
-    """A scenario whose figure is a number of things a second. ``flags`` are the gateway's."""
+    """A scenario whose figure is a number of things a second.
+
+    ``flags`` are the gateway's; ``delay`` is how many milliseconds MongoDB is away, each way. Where users are changed
+    (``writes``), the table says of each contender where a change is when it is answered.
+    """
 
     name: str
     about: str
@@ -44,7 +51,20 @@ class Rate:
     work: Work
     store: StoreKind = "memory"
     flags: tuple[str, ...] = ()
+    delay: float = 0
+    writes: bool = False
     less_is_better: ClassVar[bool] = False
+
+    def kind_of(self, contender: Contender) -> StoreKind:
+        """Return which store a contender has."""
+        return contender.store or self.store
+
+    def kept(self, contender: Contender) -> str:
+        """Return where a change is when it is answered, or nothing if there are none."""
+        if not self.writes:
+            return ""
+        kind = self.kind_of(contender)
+        return "disk" if kind == "memory" and contender.server in OURS else _KEPT[kind]
 
     async def measure(
         self, site: Site, contenders: list[Contender], *, seconds: float, rounds: int
@@ -54,7 +74,9 @@ class Rate:
         async with AsyncExitStack() as stack:
             ready: list[tuple[str, Server, Load]] = []
             for contender in contenders:
-                server = await stack.enter_async_context(site.running(contender.server, self.store, self.flags))
+                kind = self.kind_of(contender)
+                starting = site.running(contender.server, kind, self.flags, delay=self.delay)
+                server = await stack.enter_async_context(starting)
                 load = await stack.enter_async_context((contender.work or self.work).begin(server))
                 ready.append((contender.label, server, load))
             for _, server, load in ready:
@@ -80,4 +102,5 @@ async def _turn(server: Server, load: Load, seconds: float) -> Turn:
         p99=sample.p99,
         cpu=None if cpu is None or cpu_now is None else (cpu_now - cpu) / sample.count * 1e6,
         load=sample.busy / sample.seconds,
+        failed=sample.failed / (sample.count + sample.failed),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -22,7 +22,8 @@ _BUSY: Final = 0.9
 class Figure:
     """Medians of one server's turns. Ratios are the gateway's advantage over it: above 1 the gateway is better.
 
-    ``cpu_ratio`` is the other way round: what part of this server's CPU time the gateway needs.
+    ``cpu_ratio`` is the other way round: what part of this server's CPU time the gateway needs. ``kept`` is where a
+    change is when it is answered, ``failed`` what part of all requests was not answered rightly.
     """
 
     server: str
@@ -34,6 +35,8 @@ class Figure:
     lane_off_ratio: float | None
     cpu_ratio: float | None
     load_was_busy: bool
+    kept: str
+    failed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Outcome:
     unit: str
     less_is_better: bool
     turns: dict[str, list[Turn]]
+    kept: dict[str, str] = field(default_factory=dict)
 
     def figures(self) -> list[Figure]:
         return [self._figure(server) for server in self.turns]
@@ -62,6 +66,8 @@ class Outcome:
             lane_off_ratio=self._ratio(LANE_OFF, server),
             cpu_ratio=self._cpu_ratio(server),
             load_was_busy=bool(loads) and median(loads) > _BUSY,
+            kept=self.kept.get(server, ""),
+            failed=fmean(turn.failed for turn in turns),
         )
 
     def _median(self, server: str, part: Callable[[Turn], float | None]) -> float | None:

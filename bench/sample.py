@@ -13,20 +13,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``count`` things happened in ``seconds``, with latencies in ms; ``busy`` is the load's CPU time in seconds."""
+    """``count`` things happened in ``seconds``, with latencies in ms; ``busy`` is the load's CPU time in seconds.
+
+    ``failed`` is how many more were asked for and were not answered rightly, where that is allowed to be.
+    """
 
     count: int
     seconds: float
     busy: float
     p50: float
     p99: float
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one server did in one turn: so many things a second, or what something costs.
 
-    Latencies are in ms, the server's CPU time for each thing in µs, ``load`` is how busy the load was (1 = wholly).
+    Latencies are in ms, the server's CPU time for each thing in µs, ``load`` is how busy the load was (1 = wholly),
+    ``failed`` what part of the requests was not answered rightly.
     """
 
     value: float
@@ -34,6 +39,7 @@ class Turn:
     p99: float | None = None
     cpu: float | None = None
     load: float | None = None
+    failed: float = 0.0
 
 
 class Load(Protocol):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from bench.results import Figure, Outcome, Results
 
-_HEAD: Final = ("scenario", "server", "figure", "ratio", "lane off", "p50 / p99", "CPU", "CPU ratio")
+_HEAD: Final = ("scenario", "server", "figure", "ratio", "lane off", "p50 / p99", "CPU", "CPU ratio", "kept in")
 _TEXT_COLUMNS: Final = 2
 
 
@@ -30,6 +30,14 @@ def render(results: Results) -> str:
     ]
     if limited:
         lines += ["", f"The load was busy all the time, so that the server may be faster: {', '.join(limited)}."]
+    failed = [
+        f"{outcome.scenario} ({figure.server}): {figure.failed:.1%}"
+        for outcome in results.outcomes
+        for figure in outcome.figures()
+        if figure.failed
+    ]
+    if failed:
+        lines += ["", f"Requests that were not answered rightly, and are not in the figure: {', '.join(failed)}."]
     if results.left_out:
         lines += ["", *results.left_out]
     return "\n".join(lines)
@@ -60,6 +68,7 @@ def _cells(outcome: Outcome, figure: Figure) -> tuple[str, ...]:
         times,
         "-" if figure.cpu is None else f"{figure.cpu:,.1f} µs",
         _ratio(figure.cpu_ratio),
+        figure.kept or "-",
     )
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from bench.http_load import post
 from userline.storage.protocol import MAX_WRITES
 from userline.users.patch import parse_patch
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from userline.storage.protocol import UserStore
@@ -111,3 +112,27 @@ def write(number: int, name: str) -> Operation:
 def watch(number: int) -> dict[str, Any]:
     """Return the payload of a ``subscribe`` message."""
     return {"query": _WATCH, "variables": {"id": user_id(number)}}
+
+
+def read_at_once(token: str) -> list[tuple[bytes, Callable[[Any], bool]]]:
+    """Return a request for each user by GraphQL, and what says whether its answer is right."""
+
+    def of(number: int) -> tuple[bytes, Callable[[Any], bool]]:
+        operation = read(number)
+        return post(operation.body, token), lambda found: bool(found == operation.answer)
+
+    return [of(number) for number in range(READ_USERS)]
+
+
+def records_at_once(token: str) -> list[tuple[bytes, Callable[[Any], bool]]]:
+    """Return a request for the whole record of each user by REST, and what says whether its answer is right."""
+
+    def of(number: int) -> tuple[bytes, Callable[[Any], bool]]:
+        wanted = user(number)
+        head = (
+            f"GET /v1/userline/users/{user_id(number)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n"
+        )
+        return head.encode(), lambda found: bool({name: found.get(name) for name in wanted} == wanted)
+
+    return [of(number) for number in range(READ_USERS)]

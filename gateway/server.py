@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import uvicorn
 
 from userline.gateway.app import make_app
+from userline.gateway.collecting import Collecting
 from userline.gateway.lane.lane import Lane
 from userline.gateway.logs import configure_logging
 from userline.gateway.metrics.serving import serving_metrics
@@ -85,8 +85,16 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, numb
 def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
+    config = make_config(runtime)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(_Server(config, runtime), runtime, listeners))
+
+
+def make_config(runtime: Runtime) -> uvicorn.Config:
+    """Return what makes Uvicorn serve this gateway."""
+    settings = runtime.settings
     turns = Turns()
-    config = uvicorn.Config(
+    return uvicorn.Config(
         make_app(runtime),
         log_config=None,
         access_log=False,
@@ -108,14 +116,10 @@ def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | No
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime), runtime, listeners))
 
 
 async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners) -> None:
     async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
-        gc.collect()
-        gc.freeze()  # what is there now stays, so that collections have no reason to look at it again
         if runtime.authenticator.is_open:
             logger.warning(
                 "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
@@ -125,7 +129,8 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners
         logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
         if listeners.metrics is not None:
             logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
-        await server.serve([listeners.api])
+        with Collecting(lambda: runtime.sockets).running():
+            await server.serve([listeners.api])
     logger.info("Stopped.")
 
 

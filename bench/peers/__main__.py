@@ -52,6 +52,11 @@ async def _serve(name: str, store: str, listener: socket.socket) -> None:
 
 def main() -> None:
     name, store = sys.argv[1:]
+    if name == "limit":
+        from bench.peers.limit import main as serve_limit  # noqa: PLC0415
+
+        serve_limit()
+        return
     factory = uvicorn.Config("").get_loop_factory()
     with (
         socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,

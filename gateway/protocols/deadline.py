@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _nobody(what: str) -> None:
+    """Stand in for who was to be told, once nobody is."""
+
+
 class Deadline:
     """Calls ``expire`` when it has passed. A timer that was started stays, and looks what is set when it is due."""
 
@@ -39,8 +43,9 @@ class Deadline:
         self._at = None
 
     def stop(self) -> None:
-        """There will never be one again."""
+        """There will never be one again; what was to be called is let go of."""
         self._at = None
+        self._expire = _nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

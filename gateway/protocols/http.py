@@ -105,15 +105,22 @@ class BoundedHTTPProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was still to be done."""
         self._is_over = True
-        self._unparsed.clear()
-        self._stop_timers()
-        self._stuck.stop()
         self._disconnect()
         self.cycle = None
         self.server_state.connections.discard(self)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing comes any more: drop all that refers back to this, so that no collection has to find it."""
+        self._is_over = True
+        self._stop_timers()
+        self._stuck.end()
+        self.flow.end()
+        self._express = None
+        del self._connection
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""
@@ -280,8 +287,6 @@ class BoundedHTTPProtocol(asyncio.Protocol):
             self._end()
             return
         self._is_over = True
-        self._stop_timers()
-        self._stuck.stop()
         self.server_state.connections.discard(self)
         target = head.raw_path + (b"?" + head.query_string if head.query_string else b"")
         lines = [b"%b: %b\r\n" % header for header in head.headers if header[0] != b"content-length"]
@@ -295,6 +300,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         if self.flow.write_paused:
             protocol.pause_writing()
         self.transport.set_protocol(protocol)
+        self._let_go()
         protocol.data_received(handshake)
         if what_follows:
             protocol.data_received(what_follows)

@@ -61,6 +61,10 @@ class Unparsed:
                 self._transport.resume_reading()
 
 
+def _nobody() -> None:
+    """Stand in for who parsed, once nobody does."""
+
+
 class Inflow(FlowControl):
     """Flow control that pauses parsing, and with it reading."""
 
@@ -82,6 +86,11 @@ class Inflow(FlowControl):
             self.read_paused = False
             self._parse()
             self.balance()
+
+    def end(self) -> None:
+        """Nothing is parsed any more: let go of what did it."""
+        self._unparsed.clear()
+        self._parse = _nobody
 
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""

@@ -17,6 +17,10 @@ _LOOK_SECONDS: Final = 1.0
 """How often it is looked at whether it has."""
 
 
+def _nobody() -> None:
+    """Stand in for who was to be told, once nobody is."""
+
+
 class StuckWatch:
     """Watches one connection while its buffer is too full to write on."""
 
@@ -41,6 +45,11 @@ class StuckWatch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def end(self) -> None:
+        """The connection is over: let go of what was to be called."""
+        self.stop()
+        self._cut_off = _nobody
 
     def _look(self) -> None:
         now, unread = self._loop.time(), self._transport.get_write_buffer_size()

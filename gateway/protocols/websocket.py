@@ -96,8 +96,17 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._is_deaf = True
         self._unparsed.clear()
         self._owed_pong = b""
-        self._stuck.stop()
+        self._stuck.end()
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing comes any more: drop all that refers back to this, so that no collection has to find it."""
+        self.conn.parser.close()
+        error: BaseException | None = self.conn.parser_exc or self.conn.handshake_exc
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__context__
 
     def data_received(self, data: bytes) -> None:
         """Parse what is there, until enough of it is under way."""

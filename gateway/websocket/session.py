@@ -137,15 +137,23 @@ class _Session:
             logger.exception("A WebSocket connection failed unexpectedly (request id %s).", self._request_id)
             await self._close(Closed(CloseCode.INTERNAL_ERROR, f"Internal error, request id {self._request_id}."))
         finally:
-            for timer in (self._patience, self._expiry):
-                if timer is not None:
-                    timer.cancel()
-            if self._watches is not None:
-                self._watches.close()
-            tasks = [*self._operations.values(), *self._background]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end()
+
+    async def _end(self) -> None:
+        """End everything that is under way, and drop what refers back to this: no collection has to find it then."""
+        for timer in (self._patience, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        self._patience = self._expiry = None
+        if self._watches is not None:
+            self._watches.close()
+            self._watches = None
+        tasks = [*self._operations.values(), *self._background]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._operations.clear()
+        self._background.clear()
 
     async def _receive(self) -> None:
         event = await self._websocket.receive()

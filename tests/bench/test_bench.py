@@ -34,5 +34,5 @@ def test_a_short_run_prints_a_ratio_for_each_server(tmp_path: Path) -> None:
 def test_what_does_not_exist_is_refused() -> None:
     scenario, server = run("reed"), run("--servers", "userline,apolo")
     assert scenario.returncode == server.returncode == 2
-    assert "there is no scenario 'reed', only read, cold-read, users-100" in scenario.stderr
+    assert "there is no scenario 'reed', only read, cold-read, cold-read-1ms" in scenario.stderr
     assert "there is no server 'apolo', only userline, userline-lane-off" in server.stderr

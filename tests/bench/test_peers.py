@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import tomllib
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from bench import users
+from bench.burst import BurstWork
 from bench.cost import start_up_memory, start_up_time, subscriber_memory
 from bench.http_work import HTTPWork
+from bench.native import NATIVE
 from bench.scenarios import SCENARIOS
 from bench.servers import BenchError
 from bench.site import GATEWAY, NODE_DIRECTORY, NODE_PEERS, PYTHON_PEERS, Site
 from bench.watch_work import WatchWork, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bench.site import StoreKind
 
-READERS = (GATEWAY, *PYTHON_PEERS, *NODE_PEERS)
-WATCHED = (GATEWAY, "strawberry", "strawberry-cached", "bare-uvicorn", "mercurius", "graphql-ws")
+READERS = (GATEWAY, *PYTHON_PEERS, *NODE_PEERS, *NATIVE)
+WATCHED = (GATEWAY, "strawberry", "strawberry-cached", "bare-uvicorn", "mercurius", "graphql-ws", *NATIVE)
 STORES: list[tuple[str, StoreKind]] = [
     (GATEWAY, "sqlite"),
     ("strawberry", "sqlite"),
+    ("mercurius", "sqlite"),
+    ("graphql-ws", "sqlite"),
     (GATEWAY, "mongodb"),
     ("mercurius", "mongodb"),
 ]
@@ -43,8 +51,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield made
 
 
-def require(site: Site, server: str) -> None:
-    missing = site.missing(server)
+def require(site: Site, server: str, store: StoreKind = "memory") -> None:
+    missing = site.missing(server, store)
     if missing is None:
         return
     if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
@@ -55,7 +63,7 @@ def require(site: Site, server: str) -> None:
 @pytest.mark.parametrize("server", READERS)
 async def test_reads_are_right(site: Site, server: str) -> None:
     require(site, server)
-    several = () if server == "bare-uvicorn" else (MANY, ALIASES)
+    several = () if server in {"bare-uvicorn", "limit"} else (MANY, ALIASES)
     async with site.running(server, "memory") as running:
         for work in (OPERATIONS, *several):
             async with work.begin(running) as load:
@@ -64,7 +72,7 @@ async def test_reads_are_right(site: Site, server: str) -> None:
 
 @pytest.mark.parametrize(("server", "store"), STORES)
 async def test_reads_and_writes_on_a_database_are_right(site: Site, server: str, store: StoreKind) -> None:
-    require(site, server)
+    require(site, server, store)
     async with site.running(server, store) as running:
         for work in (OPERATIONS, MANY, WRITES):
             async with work.begin(running) as load:
@@ -126,6 +134,60 @@ def test_the_pinned_packages_name_no_host() -> None:
     assert all(package.get("integrity") for name, package in orjson.loads(lock)["packages"].items() if name)
     pinned: dict[str, str] = orjson.loads((NODE_DIRECTORY / "package.json").read_text())["dependencies"]
     assert all(version.replace(".", "").isdigit() for version in pinned.values()), pinned
+
+
+@pytest.mark.parametrize("server", NATIVE)
+def test_what_a_compiled_peer_is_made_of_is_pinned(server: str) -> None:
+    directory = NATIVE[server].executable.parents[1 if server == "gqlgen" else 2]
+    if server == "gqlgen":
+        required = re.findall(r"^\t(\S+) (\S+)", (directory / "go.mod").read_text(), re.MULTILINE)
+        hashes = (directory / "go.sum").read_text()
+        assert all(f"{name} {version} h1:" in hashes for name, version in required)
+        assert len(required) > 2
+    else:
+        wanted = tomllib.loads((directory / "Cargo.toml").read_text())["dependencies"].values()
+        versions = [each if isinstance(each, str) else each["version"] for each in wanted]
+        assert all(re.fullmatch(r"=\d+\.\d+\.\d+", version) for version in versions), versions
+    assert all(directory.joinpath(source).is_file() for source in NATIVE[server].sources)
+
+
+def test_a_peer_without_its_toolchain_is_left_out_and_says_why() -> None:
+    missing = replace(NATIVE["gqlgen"], steps=(("no-such-go", "build"),), binary="build/nothing")
+    assert missing.missing() == "no Go (1.26 or newer)"
+    broken = replace(missing, steps=((sys.executable, "-c", "raise SystemExit(3)"),))
+    assert re.fullmatch(r"no gqlgen, whose build failed: .* ended with 3", broken.missing() or "")
+
+
+def test_where_a_change_is_kept_is_said_of_everybody_who_changes_users() -> None:
+    kept = {}
+    for scenario in SCENARIOS.values():
+        for contender in scenario.contenders:
+            if where := scenario.kept(contender):
+                kept[scenario.name, contender.label] = where
+    assert kept["write-sqlite", GATEWAY] == kept["watch-5000", GATEWAY] == kept["fan-out-1000", GATEWAY] == "disk"
+    assert kept["write-sqlite", "mercurius, on disk"] == kept["watch-5000", "mercurius, on disk"] == "disk"
+    assert kept["write-sqlite", "mercurius, in memory"] == kept["watch-5000", "gqlgen, in memory"] == "memory"
+    assert kept["write-mongodb-5ms", GATEWAY] == kept["write-mongodb-5ms", "mercurius"] == "MongoDB"
+    assert not any(name.startswith(("read", "cold", "users", "subscribe", "start")) for name, _ in kept)
+
+
+async def test_what_a_burst_is_not_answered_is_counted(site: Site) -> None:
+    def requests(token: str) -> list[tuple[bytes, Callable[[Any], bool]]]:
+        return [*users.read_at_once(token)[:20], *users.records_at_once(token)[:20], *wrong]
+
+    wrong = [(request, lambda _: False) for request, _ in users.read_at_once("no token")[:10]]
+    async with site.running(GATEWAY, "memory") as running, BurstWork(requests).begin(running) as load:
+        sample = await load.run(0.2)
+    assert sample.count > 0
+    assert sample.failed == sample.count / 4
+
+
+@pytest.mark.parametrize("server", [GATEWAY, "mercurius"])
+async def test_a_database_is_as_far_away_as_it_is_to_be(site: Site, server: str) -> None:
+    require(site, server)
+    flags = ("--cache-seconds", "0")
+    async with site.running(server, "mongodb", flags, delay=30) as running, OPERATIONS.begin(running) as load:
+        assert 58 < (await load.run(1)).p50 < 500
 
 
 def test_names_of_scenarios_servers_and_turns_fit_together() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+import orjson
 import pytest
 from bench.docs import PAGE, write_docs
 from bench.results import Outcome, Results, read_results
@@ -22,8 +23,9 @@ READ = Outcome(
     turns={
         "userline": [Turn(value, 1.0, 2.0, 10.0, 0.5) for value in (100.0, 900.0, 300.0)],
         "userline-lane-off": [Turn(value, 2.0, 3.0, 20.0, 0.5) for value in (50.0, 450.0, 150.0)],
-        "slow & steady": [Turn(value, 3.0, 4.0, 40.0, 0.95) for value in (10.0, 300.0, 100.0)],
+        "slow & steady": [Turn(value, 3.0, 4.0, 40.0, 0.95, 0.25) for value in (10.0, 300.0, 100.0)],
     },
+    kept={"userline": "disk", "userline-lane-off": "disk"},
 )
 MEMORY = Outcome(
     "memory",
@@ -67,10 +69,14 @@ def test_the_table_says_what_is_left_out_and_where_the_load_was_the_limit() -> N
     lines = render(results()).splitlines()
     assert len({len(line) for line in lines if line.startswith("|")}) == 1
     assert [part.strip() for part in lines[4].split("|")[1:-1]] == [
-        *("read", "slow & steady", "100 /s", "3.00x", "1.50x", "3.0 / 4.0 ms", "40.0 µs", "0.25x")
+        *("read", "slow & steady", "100 /s", "3.00x", "1.50x", "3.0 / 4.0 ms", "40.0 µs", "0.25x", "-")
     ]
+    assert lines[2].split("|")[-2].strip() == "disk"
     assert lines[-1] == "mercurius is left out."
-    assert lines[-3] == "The load was busy all the time, so that the server may be faster: read (slow & steady)."
+    assert lines[-3] == (
+        "Requests that were not answered rightly, and are not in the figure: read (slow & steady): 25.0%."
+    )
+    assert lines[-5] == "The load was busy all the time, so that the server may be faster: read (slow & steady)."
 
 
 def test_the_page_gets_the_table_and_the_plot(tmp_path: Path) -> None:
@@ -96,3 +102,15 @@ def test_a_page_without_a_place_for_results_is_left_alone(tmp_path: Path) -> Non
         write_docs(results(), page)
     assert page.read_text() == "nothing"
     assert not page.with_suffix(".svg").exists()
+
+
+def test_a_file_of_before_can_still_be_read(tmp_path: Path) -> None:
+    results().write(tmp_path / "results.json")
+    found = orjson.loads((tmp_path / "results.json").read_bytes())
+    for outcome in found["outcomes"]:
+        del outcome["kept"]
+        for turns in outcome["turns"].values():
+            for turn in turns:
+                del turn["failed"]
+    (tmp_path / "before.json").write_bytes(orjson.dumps(found))
+    assert {figure.kept for figure in read_results(tmp_path / "before.json").outcomes[0].figures()} == {""}

@@ -1,13 +1,14 @@
-// The users: in memory, or in MongoDB behind a DataLoader for each operation.
+// The users: in memory, in SQLite, or in MongoDB behind a DataLoader for each operation.
 import { readFileSync } from 'node:fs';
 import DataLoader from 'dataloader';
 import { MongoClient } from 'mongodb';
 import { publish, watch } from './watchers.mjs';
 
-// `memory:FILE` has an array of users in JSON; anything else is the URL of a MongoDB that has users as the gateway keeps
-// them. Returns a function that makes the session of one operation.
+// `memory:FILE` has an array of users in JSON; `sqlite:///FILE` and anything else, the URL of a MongoDB, have users as the
+// gateway keeps them. Returns a function that makes the session of one operation.
 export async function openStore(url) {
-  return url.startsWith('memory:') ? memory(url.slice('memory:'.length)) : mongodb(url);
+  if (url.startsWith('memory:')) return memory(url.slice('memory:'.length));
+  return url.startsWith('sqlite:///') ? sqlite(url.slice('sqlite:///'.length)) : mongodb(url);
 }
 
 function memory(file) {
@@ -24,6 +25,51 @@ function memory(file) {
     watch: (id) => watch(id, session.get(id)),
   };
   return () => session;
+}
+
+// A write is one UPDATE and one commit, on disk when it is answered, as the gateway's.
+async function sqlite(file) {
+  const { default: Database } = await import('better-sqlite3');
+  const database = new Database(file);
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  const read = database.prepare('SELECT * FROM users WHERE id = ?');
+  const writes = new Map(); // by the columns that they set
+  const prepared = (columns) => {
+    if (!writes.has(columns)) {
+      const set = columns.split(',').map((column) => `${column} = ?`);
+      writes.set(columns, database.prepare(`UPDATE users SET ${set}, version = version + 1 WHERE id = ? RETURNING *`));
+    }
+    return writes.get(columns);
+  };
+  const session = {
+    get: (id) => asRow(read.get(id)),
+    getMany: (ids) => ids.map(session.get),
+    set(id, given) {
+      const columns = Object.keys(given).map((name) => COLUMNS[name]).join();
+      const values = Object.entries(given).map(([name, value]) => (name === 'custom' ? JSON.stringify(value) : value));
+      const user = asRow(prepared(columns).get(...values, id));
+      publish(user);
+      return user;
+    },
+    watch: (id) => watch(id, session.get(id)),
+  };
+  return () => session;
+}
+
+const COLUMNS = {
+  name: 'name',
+  custom: 'custom',
+  locale: 'locale',
+  photoUrl: 'photo_url',
+  role: 'role',
+  welcomeMessage: 'welcome_message',
+};
+
+function asRow(row) {
+  if (!row) return null;
+  const { id, name, custom, locale, photo_url: photoUrl, role, welcome_message: welcomeMessage } = row;
+  return { id, name, custom: JSON.parse(custom), locale, photoUrl, role, welcomeMessage };
 }
 
 async function mongodb(url) {
