@@ -38,7 +38,8 @@ async def test_watchers_at_another_gateway_hear_of_it(
     server: MongoServer, redis: RedisServer, tmp_path: Path, driver: str
 ) -> None:
     async with await ReplicaSet.open(server.port, remembers=False) as replica_set:
-        flags = ["--store-url", replica_set.url(new_database()), "--mongodb-driver", driver, "--bus-url", redis.url]
+        url = replica_set.url(new_database(), timeoutMS=10_000)
+        flags = ["--store-url", url, "--mongodb-driver", driver, "--bus-url", redis.url]
         flags += ["--reread-seconds", "600", "--no-access-log"]
         gateways = await asyncio.gather(*(asyncio.to_thread(RunningGateway, tmp_path, *flags) for _ in range(2)))
         watching = await Watching.start(gateways[1].websocket_url, ["alice", "bob"])
