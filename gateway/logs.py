@@ -78,6 +78,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     uvicorn_logger.setLevel(max(logging.INFO, root.level))  # below, it writes what comes over sockets, tokens included
     uvicorn_logger.addFilter(_is_no_handshake)
     logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("pymongo").setLevel(max(logging.INFO, root.level))  # below, it writes users, e-mails included
     logging.captureWarnings(capture=True)
 
 

@@ -77,7 +77,7 @@ async def export_to_file(  # noqa: PLR0913 - each is something else
         note = part.note
         if part.has_begun:
             screen.write(f"Going on from {part.path}, which has {note.users:,} users since {part.begun}.\n")
-        progress = Progress(screen, "exporting", await store.count_users(), already=note.users)
+        progress = Progress(screen, "exporting", await store.count_users(), already=note.users, about=True)
         on_unreadable = _collector(note.unreadable) if options.tell_unreadable else None
         async for page in pages(store, after=note.last, on_unreadable=on_unreadable):
             try:

@@ -17,7 +17,7 @@ class Progress:
     """Shows one phase: ``done`` of ``total`` of whatever is counted (bytes, users), and how many users that were.
 
     ``already`` users were done before this run and do not count for the rate; ``unit`` is what they are if not users.
-    ``total`` may become known later.
+    ``total`` may become known later. Where it is a guess, ``about`` says so, and there is no 100 % before the end.
     """
 
     def __init__(  # noqa: PLR0913 - each is something else
@@ -28,11 +28,13 @@ class Progress:
         *,
         already: int = 0,
         unit: str = "users",
+        about: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._label = label
         self._unit = unit
+        self._about = about
         self.total = total
         self._clock = clock
         self._is_terminal = stream.isatty()
@@ -51,16 +53,18 @@ class Progress:
 
     def finish(self, done: int, users: int) -> None:
         """Show how far it came, and end the line."""
-        self._show(done, users)
+        self._show(done, users, is_end=True)
         if self._is_terminal:
             self._stream.write("\n")
             self._stream.flush()
 
-    def _show(self, done: int, users: int) -> None:
+    def _show(self, done: int, users: int, *, is_end: bool = False) -> None:
         self._shown = self._clock()
         share = min(done / self.total, 1.0) if self.total else 1.0
         seconds = self._shown - self._started
-        text = f"{self._label} {share:4.0%}  {users:,} {self._unit}"
+        if self._about and not is_end:
+            share = min(share, 0.99)
+        text = f"{self._label}{' about' if self._about else ''} {share:4.0%}  {users:,} {self._unit}"
         if seconds > 0 and users > self._already:
             text += f"  {(users - self._already) / seconds:,.0f}/s"
         left = self._seconds_left(done, seconds)

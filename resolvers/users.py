@@ -11,7 +11,7 @@ from userline.changes.watcher import GroupWatcher
 from userline.resolvers.aftermath import Aftermath
 from userline.resolvers.batcher import Batcher
 from userline.resolvers.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
-from userline.storage.protocol import MAX_WRITES
+from userline.storage.protocol import MAX_WRITES, StoreRefused
 from userline.users.errors import (
     BadUserInput,
     BatchRefused,
@@ -321,7 +321,7 @@ class Users:
         with self._hub.reading(patches) as reading:
             try:
                 results = await self._store.patch_many(patches)
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreRefused):  # some of them may have been written
                 self._aftermath.look_at(patches)
                 raise
             for user_id, result in results.items():

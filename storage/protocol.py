@@ -71,7 +71,8 @@ class UserStore(Protocol):
 
     **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written), and ``StoreUnavailable``
     when the store cannot be reached or does not answer in time (a write may or may not have happened; repeating it is
-    safe), or is not open. Anything else is a bug. A failure of one call never harms another.
+    safe), or is not open. ``StoreRefused`` if the store is set up so that it never takes the write. Anything else is a
+    bug. A failure of one call never harms another.
 
     **Cancellation**: a cancelled read stops waiting. A cancelled write may still happen.
 
@@ -180,3 +181,10 @@ class StoreFormatError(Exception):
 
 class StoreMissing(Exception):
     """There is no store where the URL says, and none was to be created. The message says what to do."""
+
+
+class StoreRefused(StoreFormatError):
+    """The store never takes a write, because of how somebody set it up: trying again does not help.
+
+    Nothing was written. The message says what to change there, and has nothing of the user.
+    """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from userline.gateway.doctor.clock import compare
 from userline.gateway.doctor.findings import advice, ok, problem
 from userline.storage.mongo import MongoUserStore
-from userline.storage.protocol import StoreFormatError, StoreMissing
+from userline.storage.protocol import StoreFormatError, StoreMissing, StoreRefused
 from userline.storage.sqlite import SQLiteUserStore
 from userline.storage.sqlite.examination import examine_file
 from userline.users.errors import StoreUnavailable
@@ -67,6 +67,9 @@ async def _examine_open(settings: Settings, store: UserStore, started: float) ->
         if isinstance(store, MongoUserStore):
             for finding in _judge_deployment(settings, await store.examine()):
                 yield finding
+    except StoreRefused as error:
+        text, _, what_to_do = error.args[0].partition(". ")
+        yield problem(_PART, f"{text}.", what_to_do)
     except StoreUnavailable:
         is_file = isinstance(store, SQLiteUserStore)
         yield problem(
@@ -204,12 +207,42 @@ def _judge_deployment(settings: Settings, facts: DeploymentFacts) -> list[Findin
                 "Run a replica set of three.",
             )
         )
+    return findings + _judge_collection(facts)
+
+
+def _judge_collection(facts: DeploymentFacts) -> list[Finding]:
+    findings = []
     if facts.other_indexes:
         findings.append(
             advice(
                 _PART,
                 f"userline reads users by _id alone; each write also maintains {', '.join(facts.other_indexes)}.",
-                "Drop these indexes unless another program reads by them.",
+                "Drop these indexes unless another program reads by them"
+                + (", or one of them is of the shard key." if facts.is_sharded else "."),
+            )
+        )
+    if facts.unique_indexes:
+        findings.append(
+            problem(
+                _PART,
+                f"Users who have something in common are refused by {', '.join(facts.unique_indexes)}.",
+                "Drop these unique indexes: to userline, only ids are unique.",
+            )
+        )
+    if facts.expiring_indexes:
+        findings.append(
+            problem(
+                _PART,
+                f"MongoDB deletes users by itself, by {', '.join(facts.expiring_indexes)} (expireAfterSeconds).",
+                "Drop these indexes, unless users are meant to go.",
+            )
+        )
+    if facts.has_validator:
+        findings.append(
+            advice(
+                _PART,
+                "A validator of the collection may refuse users, which callers are told of as an internal error.",
+                "Remove it (collMod), or see that it takes every user that docs/mongodb.md describes.",
             )
         )
     if facts.seconds_ahead is not None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import pymongo
-from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import PyMongoError
 
+from userline.storage.mongo.failures import Kind, failure
+from userline.storage.protocol import StoreRefused
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from userline.storage.mongo.driver import Driver
+    from userline.storage.mongo.failures import Failure
     from userline.storage.mongo.url import MongoURL
 
 logger = logging.getLogger("userline.storage")
@@ -25,13 +29,17 @@ Answer = TypeVar("Answer")
 GRACE_SECONDS: Final = 0.25
 """How long after its deadline a command that the driver does not end is given up."""
 
-_LONGEST_REASON: Final = 200
+_QUIET_SECONDS: Final = 60.0
 FAILURES: Final = (PyMongoError, OSError, TimeoutError)
 """What a command that got no answer raises."""
 
 
 class Connection:
     """The way to one deployment of MongoDB, with its outages told from its answers.
+
+    An error is an outage, something that was not done although the servers answer, or a refusal (``failures``). The
+    first two raise StoreUnavailable, and are logged once for the outage, or once a minute; a refusal raises
+    StoreRefused.
 
     A command that nobody waits for any more still keeps its place until the driver has ended it: Motor's threads cannot
     be interrupted, and what is handed to them beyond their number would wait where no time-out reaches.
@@ -47,6 +55,7 @@ class Connection:
         self._nobody_asks = asyncio.Event()
         self._nobody_asks.set()
         self._is_away = False
+        self._told_at: dict[str, float] = {}
 
     @property
     def deadline(self) -> float:
@@ -54,7 +63,7 @@ class Connection:
         return self._loop.time() + self._url.seconds
 
     async def run(self, command: Callable[[Driver], Awaitable[Answer]], deadline: float) -> Answer:
-        """Return the command's answer. Raises StoreUnavailable if there is none by the deadline."""
+        """Return the command's answer. Raises StoreUnavailable if there is none by the deadline, and StoreRefused."""
         with self.outages():
             return await self.ask(command, deadline)
 
@@ -89,25 +98,37 @@ class Connection:
 
     @contextmanager
     def outages(self) -> Iterator[None]:
-        """Turn the failures of commands into StoreUnavailable, and log where an outage begins and ends."""
+        """Turn the failures of commands into errors of ours, and log where an outage begins and ends."""
         try:
             yield
         except FAILURES as error:
-            if not self._is_away:
-                self._is_away = True
-                logger.warning("MongoDB at %s is not available: %s.", self._url.hosts, reason(error))
-            raise StoreUnavailable from None
+            raise self._told(error) from None
         if self._is_away:
             self._is_away = False
             logger.info("MongoDB at %s is available again.", self._url.hosts)
 
     def failure(self, error: Exception) -> Exception:
         """Return what ``run`` raises for an error that a command reports and does not raise."""
-        try:
-            with self.outages():
-                raise error
-        except StoreUnavailable as failure:
-            return failure
+        return error if isinstance(error, StoreUnavailable) else self._told(error)
+
+    def _told(self, error: BaseException) -> StoreUnavailable | StoreRefused:
+        what = failure(error)
+        if what.kind is Kind.REFUSED:
+            return StoreRefused(f"MongoDB at {self._url.hosts} refuses it: {sentence(what.text, what.advice)}")
+        if what.kind is Kind.AWAY:
+            if not self._is_away:
+                self._is_away = True
+                self._warn("is not available", what)
+        elif not self._is_away:
+            # Others succeed meanwhile, so there is no end of it to be told.
+            now = self._loop.time()
+            if now - self._told_at.get(what.text, -math.inf) > _QUIET_SECONDS:
+                self._told_at[what.text] = now
+                self._warn("did not do all that it was asked", what)
+        return StoreUnavailable()
+
+    def _warn(self, state: str, what: Failure) -> None:
+        logger.warning("MongoDB at %s %s: %s", self._url.hosts, state, sentence(what.text, what.advice))
 
     async def close(self) -> None:
         """Let the commands under way come to their end, and close the driver."""
@@ -119,17 +140,6 @@ class Connection:
         await self.driver.close()
 
 
-def reason(error: BaseException) -> str:
-    """Return in a few words why a command failed. Has nothing of the URL, and of the command at most a user's id."""
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    if isinstance(error, OperationFailure):
-        details = error.details or {}
-        text = f"{details.get('errmsg') or 'the command failed'} (code {error.code})"
-    else:
-        # Servers' states and the time-outs of the configuration follow, at length.
-        text = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
-        if not isinstance(error, ServerSelectionTimeoutError):
-            text = f"{type(error).__name__}: {text}"
-    text = " ".join(text.split()).removesuffix(".")
-    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "…"
+def sentence(text: str, advice: str) -> str:
+    """Return what is wrong and what to do about it."""
+    return f"{text}. {advice}".rstrip()

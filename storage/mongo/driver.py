@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from userline.storage.mongo import write_ids
+from userline.storage.mongo.failures import failed_writes, is_own_id_taken, is_taken, refusal
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -35,9 +36,7 @@ USERS: Final = "users"
 
 _HEARTBEAT_MILLISECONDS: Final = 2000
 _POOL_SIZE: Final = 100
-_DUPLICATE_KEY: Final = 11000
 _IDS_A_BATCH: Final = 100
-_BY_ID: Final = {"_id": 1}
 
 
 class Stream(Protocol):
@@ -122,7 +121,7 @@ class Driver:
         try:
             await self._database[collection].insert_one(document)
         except DuplicateKeyError as error:
-            if not _is_taken({"code": error.code, **(error.details or {})}):
+            if not is_own_id_taken(error.details or {}):
                 raise
             return False
         return True
@@ -132,9 +131,8 @@ class Driver:
         try:
             await self._database[collection].insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            details = error.details or {}
-            failed = details.get("writeErrors", [])
-            if not failed or details.get("writeConcernErrors") or not all(map(_is_taken, failed)):
+            failed = failed_writes(error)
+            if not all(map(is_taken, failed)):
                 raise
             return {failure["index"] for failure in failed}
         return set()
@@ -163,12 +161,8 @@ class Driver:
             outcome = (await self._users.bulk_write(operations, ordered=False)).bulk_api_result
         except BulkWriteError as error:
             outcome = dict(error.details or {})
-            failures = outcome.get("writeErrors", [])
-            if not failures or outcome.get("writeConcernErrors"):
-                raise
-            for failure in failures:
-                refused = OperationFailure(failure.get("errmsg", ""), failure["code"], failure)
-                done[failure["index"]] = False if _is_taken(failure) else refused
+            for failure in failed_writes(error):
+                done[failure["index"]] = False if is_taken(failure) else refusal(failure)
         replaced = {index for index, (guard, _) in enumerate(writes) if guard is not None and done[index] is True}
         if replaced and outcome["nMatched"] < len(replaced):
             held = await self._held([writes[index][1] for index in replaced])
@@ -191,13 +185,21 @@ class Driver:
             if write_ids.has_seen(str(document.get(write_ids.FIELD)), written[document["_id"]])
         }
 
-    async def mark(self, marks: Mapping[str, str]) -> None:
-        """Give users' documents the write ids that ``marks`` has for them, if they have none."""
+    async def mark(self, marks: Mapping[str, str]) -> dict[str, Exception]:
+        """Give users' documents the write ids that ``marks`` has for them, if they have none; return what refused it.
+
+        Each is marked or not by itself.
+        """
         operations = [
             UpdateOne({"_id": user_id, write_ids.FIELD: None}, {"$set": {write_ids.FIELD: mark}})
             for user_id, mark in marks.items()
         ]
-        await self._users.bulk_write(operations, ordered=False)
+        try:
+            await self._users.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            users = list(marks)
+            return {users[failure["index"]]: refusal(failure) for failure in failed_writes(error)}
+        return {}
 
     async def delete(self, collection: str, query: Document) -> None:
         """Delete one document that matches, if there is one."""
@@ -208,9 +210,14 @@ class Driver:
         answer: Document = await self._database.command(name)
         return answer
 
-    async def index_names(self, collection: str) -> list[str]:
-        """Return the names of a collection's indexes; none if there is no such collection."""
-        return list(await self._database[collection].index_information())
+    async def indexes(self, collection: str) -> dict[str, Document]:
+        """Return a collection's indexes by their names; none if there is no such collection."""
+        return dict(await self._database[collection].index_information())
+
+    async def collection_options(self, collection: str) -> Document:
+        """Return what a collection was made with; nothing if there is no such collection."""
+        options: Document = await self._database[collection].options()
+        return options
 
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
         """Return a stream of the users' changes."""
@@ -249,7 +256,8 @@ class MotorDriver(Driver):
 
     async def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        # It ends the sessions first, which takes a round trip or, where nobody answers, a time-out.
+        await asyncio.to_thread(self._client.close)
 
 
 class PyMongoDriver(Driver):
@@ -272,11 +280,6 @@ class PyMongoDriver(Driver):
 
 
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
-
-
-def _is_taken(failure: Mapping[str, Any]) -> bool:
-    """Return whether an insertion failed because there is a document with its id."""
-    return bool(failure.get("code") == _DUPLICATE_KEY and failure.get("keyPattern", _BY_ID) == _BY_ID)
 
 
 def _options(url: MongoURL) -> dict[str, Any]:

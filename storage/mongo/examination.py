@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pymongo.errors import OperationFailure
+
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.format import META
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from userline.storage.mongo.driver import Driver
 
 OLDEST_MONGODB: Final = (6, 0)
@@ -32,7 +36,13 @@ class DeploymentFacts:
     seconds_ahead: float | None
     """How far the server's clock is ahead of this machine's; None if the server does not tell the time."""
     other_indexes: tuple[str, ...]
-    """Indexes of the users beside the one of ``_id``, which is the only one that userline uses."""
+    """Indexes of the users that userline does not need: it reads by ``_id``, and may be sharded by it."""
+    unique_indexes: tuple[str, ...] = ()
+    """Those that refuse users who have something in common."""
+    expiring_indexes: tuple[str, ...] = ()
+    """Those by which MongoDB deletes users."""
+    has_validator: bool = False
+    """Whether a validator may refuse users."""
 
     @property
     def is_old(self) -> bool:
@@ -53,15 +63,43 @@ async def examine_deployment(driver: Driver, *, probe: bool) -> DeploymentFacts:
     if probe:
         await driver.insert(META, dict(_PROBE))
         await driver.delete(META, dict(_PROBE))
-    names = await driver.index_names(USERS)
+    indexes = await driver.indexes(USERS)
+    others = {name: index for name, index in indexes.items() if not _is_of_ids(index)}
     return DeploymentFacts(
         version=str(build.get("version", "?")),
         replica_set=hello.get("setName"),
         is_sharded=hello.get("msg") == "isdbgrid",
         members=len(hello.get("hosts", ())),
         seconds_ahead=_seconds_ahead(hello.get("localTime"), asked, answered),
-        other_indexes=tuple(sorted(name for name in names if name != "_id_")),
+        other_indexes=tuple(
+            sorted(name for name in others if not _expires(others[name]) and not _refuses(others[name]))
+        ),
+        unique_indexes=tuple(sorted(name for name in others if _refuses(others[name]))),
+        expiring_indexes=tuple(sorted(name for name, index in indexes.items() if _expires(index))),
+        has_validator=await _has_validator(driver),
     )
+
+
+def _is_of_ids(index: Mapping[str, Any]) -> bool:
+    """Whether an index begins with ``_id``: the one that every collection has, or the one of a hashed shard key."""
+    keys = list(index.get("key") or ())
+    return bool(keys) and keys[0][0] == "_id"
+
+
+def _expires(index: Mapping[str, Any]) -> bool:
+    return "expireAfterSeconds" in index
+
+
+def _refuses(index: Mapping[str, Any]) -> bool:
+    return bool(index.get("unique"))
+
+
+async def _has_validator(driver: Driver) -> bool:
+    try:
+        options = await driver.collection_options(USERS)
+    except OperationFailure:  # one that may not ask, or a server that cannot say
+        return False
+    return bool(options.get("validator")) and options.get("validationAction") != "warn"
 
 
 def _seconds_ahead(local_time: Any, asked: float, answered: float) -> float | None:

@@ -92,7 +92,9 @@ class _Putting:
         if not stored.write_ids:
             # As in writing.py: what another program has written is marked first.
             mark = {user_id: self.ids.follow("")}
-            await connection.run(lambda driver: driver.mark(mark), connection.deadline)
+            refused = await connection.run(lambda driver: driver.mark(mark), connection.deadline)
+            if refused:
+                raise connection.failure(refused[user_id])
             return False
         return await connection.run(lambda driver: driver.replace(guard, document), connection.deadline)
 

@@ -9,12 +9,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pymongo.errors import OperationFailure
-
 from userline.storage.mongo.change_stream import ChangeFollower
-from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection, reason
+from userline.storage.mongo.collection import check_collection
+from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
+from userline.storage.mongo.failures import failure
 from userline.storage.mongo.format import check_format
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
@@ -40,11 +40,6 @@ logger = logging.getLogger("userline.storage")
 LARGEST_RECORD_BYTES: Final = 4 * 1024 * 1024
 """MongoDB keeps documents of up to 16 MiB, and encoded keys are up to three times as long as what they stand for."""
 
-_HINTS: Final[dict[int | None, str]] = {
-    13: "Grant the user in the URL the role readWrite on the database.",
-    18: "Check the user's name, the password and authSource in the URL of the user store.",
-    20: "If it has no replica set, add retryWrites=false to the URL of the user store.",
-}
 _CHECK: Final = "Start it, or correct the URL of the user store."
 
 
@@ -90,14 +85,16 @@ class MongoUserStore:
         try:
             opened = Connection(DRIVERS[self.driver](self.url), self.url)
             try:
-                await opened.ask(partial(check_format, database=self.url.database, create=create), opened.deadline)
+                database = self.url.database
+                await opened.ask(partial(check_collection, database=database), opened.deadline)
+                await opened.ask(partial(check_format, database=database, create=create), opened.deadline)
             except BaseException:
                 await opened.close()
                 raise
         except FAILURES as error:
-            code = error.code if isinstance(error, OperationFailure) else None
+            what = failure(error)
             raise StoreUnavailable(
-                f"MongoDB at {self.url.hosts} cannot be used for users: {reason(error)}. {_HINTS.get(code, _CHECK)}"
+                f"MongoDB at {self.url.hosts} cannot be used for users: {what.text}. {what.advice or _CHECK}"
             ) from None
         self._connection = opened
         self._is_open = True
@@ -214,7 +211,7 @@ class MongoUserStore:
         All three are called as :class:`ChangeFollower` says. MongoDB must be a replica set or a
         sharded cluster. Raises StoreUnavailable if the store is not open.
         """
-        follower = ChangeFollower(self._opened().driver.watch, on_change, on_delete, on_gap)
+        follower = ChangeFollower(self._opened().driver.watch, on_change, on_delete, on_gap, seconds=self.url.seconds)
         self._followers.append(follower)
         follower.start()
         return follower

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from pymongo.uri_parser import parse_uri
 
+from userline.storage.mongo.url_options import check_compressors, check_options
+
 DEFAULT_DATABASE: Final = "userline"
 DEFAULT_PORT: Final = 27017
 DEFAULT_SECONDS: Final = 1.5
@@ -53,9 +55,10 @@ def check_mongo_url(url: str) -> None:
 def parse_mongo_url(url: str) -> MongoURL:
     """Return what ``url`` says. Raises ValueError with a sentence that never has a password in it."""
     url = re.sub(r"\A[^:]*", lambda scheme: scheme[0].lower(), url, count=1)
+    check_compressors(url)
     known = _parse(_USER.sub("user:password@", url) if "@" in url else url)
     try:
-        _parsed(url)
+        whole = _parsed(url)
     except Exception:  # noqa: BLE001 - what it says may have the password in it
         raise ValueError(_UNREADABLE) from None
     options = {name.lower(): value for name, value in known["options"].items()}
@@ -69,9 +72,8 @@ def parse_mongo_url(url: str) -> MongoURL:
                 f"The URL of a MongoDB user store cannot set {name} to anything but {str(value).lower()}, because "
                 f"{promise}. Leave it out."
             )
+    check_options({name.lower(): value for name, value in whole["options"].items()}, is_srv=_SRV.match(url) is not None)
     seconds = options.get("timeoutms", DEFAULT_SECONDS)
-    if not seconds:
-        raise ValueError("The URL of a MongoDB user store cannot have timeoutMS=0: a call must end some time.")
     hosts = ", ".join(_host(*node) for node in known["nodelist"])
     return MongoURL(
         url=url,

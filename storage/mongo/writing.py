@@ -120,11 +120,12 @@ class Writing:
                 found[document["_id"]] = StoreFormatError(f"{error} Correct the document, or delete it.")
         return [found.get(user_id) for user_id in ids]
 
-    async def _mark_group(self, ids: Sequence[str], deadline: float) -> list[None]:
+    async def _mark_group(self, ids: Sequence[str], deadline: float) -> list[Exception | None]:
         """Give documents that have no write ids one."""
+        connection = self._connection()
         marks = {user_id: self._ids.follow("") for user_id in ids}
-        await self._connection().run(lambda driver: driver.mark(marks), deadline)
-        return [None for _ in ids]
+        refused = await connection.run(lambda driver: driver.mark(marks), deadline)
+        return [connection.failure(refused[user_id]) if user_id in refused else None for user_id in ids]
 
     async def _put_group(self, puts: Sequence[_Guarded], deadline: float) -> list[bool | Exception]:
         """Put each document where its guard finds one, or nothing is, and return whether that was so."""

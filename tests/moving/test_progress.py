@@ -53,3 +53,16 @@ def test_nothing_at_all_is_done_at_once() -> None:
     screen = io.StringIO()
     Progress(screen, "exporting", 0, clock=Clock()).finish(0, 0)
     assert screen.getvalue() == "exporting 100%  0 users\n"
+
+
+def test_a_total_that_is_a_guess_is_called_one() -> None:
+    """MongoDB's count is wrong after a crash: there may be more users than it says, or fewer."""
+    for counted in (0, 10, 1000):
+        screen, clock = io.StringIO(), Clock()
+        progress = Progress(screen, "exporting", counted, about=True, clock=clock)
+        for done in (0, 300, 600):
+            clock.now += 10
+            progress.show(done, done)
+        lines = screen.getvalue().splitlines()
+        assert all(line.startswith("exporting about ") for line in lines)
+        assert "100%" not in screen.getvalue()

@@ -3,10 +3,15 @@ from pathlib import Path
 import pytest
 
 from userline.storage.factory import check_store_url, make_store
-from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo import MongoUserStore, url_options
 from userline.storage.mongo.driver import DriverName
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.rules import Rules
+
+
+@pytest.fixture(autouse=True)
+def nothing_extra_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(url_options, "_is_there", lambda _: False)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,23 @@ def test_mongodb_urls(url: str, hosts: str, database: str, seconds: float, drive
         ("mongodb://db/users?readPreference=secondary", "cannot set readPreference"),
         ("mongodb://db/users?readConcernLevel=local", "cannot set readConcernLevel"),
         ("mongodb://db/users?timeoutMS=0", "timeoutMS=0"),
+        ("mongodb://db/users?timeoutMS=1", "write 100 to 60000"),
+        ("mongodb://db/users?timeoutMS=99", "write 100 to 60000"),
+        ("mongodb://db/users?timeoutMS=60001", "write 100 to 60000"),
+        ("mongodb://db/users?connectTimeoutMS=0", "connectTimeoutMS=0: a call must end"),
+        ("mongodb://db/users?socketTimeoutMS=0", "socketTimeoutMS=0: a call must end"),
+        ("mongodb://db/users?serverSelectionTimeoutMS=5", "write 100 to 60000"),
+        ("mongodb://db/users?waitQueueTimeoutMS=5", "write 100 to 60000"),
+        ("mongodb://db/users?heartbeatFrequencyMS=499", "write 500 to 60000"),
+        ("mongodb://db/users?compressors=zlib,snappy", 'extra "snappy"'),
+        ("mongodb://db/users?compressors=zstd", 'extra "zstd"'),
+        ("mongodb://alice:hunter2@db/users?authMechanism=GSSAPI", 'extra "gssapi"'),
+        ("mongodb://alice:hunter2@db/users?authMechanism=MONGODB-AWS", 'extra "aws"'),
+        ("mongodb+srv://alice:hunter2@db/users?authMechanism=MONGODB-AWS", 'extra "aws"'),
+        ("mongodb://db/users?authMechanism=MONGODB-X509", "add tls=true and tlsCertificateKeyFile="),
+        ("mongodb://db/users?authMechanism=MONGODB-X509&tls=true", "add tls=true and tlsCertificateKeyFile="),
+        ("mongodb+srv://db/users?authMechanism=MONGODB-X509", "add tls=true and tlsCertificateKeyFile="),
+        ("mongodb://db/users?authMechanism=MONGODB-OIDC", "authMechanismProperties=ENVIRONMENT:azure, gcp or k8s"),
         ("mongodb+srv://alice:hunter2@a.example.com,b.example.com/users", "one host name"),
         ("mongodb+srv://alice:hunter2@a.example.com:27017/users", "without a port"),
         ("sqlite:///a%00b", "must name a file"),
@@ -92,3 +114,23 @@ def test_urls_that_name_no_store(url: str, says: str) -> None:
     assert "hunter2" not in str(caught.value)
     with pytest.raises(ValueError, match=says):
         make_store(url, Rules())
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [
+        ("authMechanism=GSSAPI", "kerberos"),
+        ("authMechanism=GSSAPI", "winkerberos"),
+        ("authMechanism=MONGODB-AWS", "pymongo_auth_aws"),
+        ("authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:api", "none"),
+        ("authMechanism=MONGODB-X509&tls=true&tlsCertificateKeyFile={file}", "none"),
+        ("authMechanism=SCRAM-SHA-256&compressors=zlib", "none"),
+        ("timeoutMS=100&heartbeatFrequencyMS=500&connectTimeoutMS=60000", "none"),
+    ],
+)
+def test_what_is_installed_and_whole_is_taken(
+    options: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key.pem").touch()
+    monkeypatch.setattr(url_options, "_is_there", lambda name: name == module)
+    check_store_url(f"mongodb://alice:hunter2@db/users?{options.format(file=tmp_path / 'key.pem')}")

@@ -220,7 +220,7 @@ async def test_a_walk_tells_of_what_is_no_user(store: MongoUserStore, documents:
     assert walked == ["alice", "zoe"]
     damaged = {f"damaged {number}" for number in range(3)}
     assert damaged <= told.keys()
-    assert all(told[key] == f"The document {key!r} is not a user: version is not a whole number." for key in damaged)
+    assert all(told[key] == f"The document {key!r} is not a user: name is not a string." for key in damaged)
     assert told.keys() - damaged == {"7", "1.5", "", "ObjectId('5f0000000000000000000001')", "{'a': 1}", "True"}
     again = [record.snapshot.id async for page in store.walk(after="alice", on_unreadable=tell) for record in page]
     assert again == ["zoe"]

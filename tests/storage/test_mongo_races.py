@@ -273,7 +273,9 @@ async def test_of_a_group_whose_users_are_written_again_at_once_each_is_known(
         assert stored.snapshot.custom == {"mine": "x", **({"other": "last"} if number < 6 else {})}
 
 
-async def test_where_nobody_can_tell_that_is_said(store: MongoUserStore, documents: Documents) -> None:
+async def test_where_nobody_can_tell_that_is_said(
+    store: MongoUserStore, documents: Documents, caplog: pytest.LogCaptureFixture
+) -> None:
     """One was overtaken; another was written and is deleted before anybody can look."""
     users = ["overtaken", "deleted", "written"]
     await asyncio.gather(*(store.create_if_not_exists(user, new_user(name=user)) for user in users))
@@ -294,6 +296,7 @@ async def test_where_nobody_can_tell_that_is_said(store: MongoUserStore, documen
     assert results[2].changed
     assert await get(store, "deleted") is None
     assert (await existing(store, "overtaken")).snapshot.name == "By hand"
+    assert "is not available" not in caplog.text  # MongoDB has answered
 
 
 @pytest.mark.parametrize("count", [1, 5])

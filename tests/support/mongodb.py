@@ -1,9 +1,9 @@
 """Servers that speak MongoDB's protocol, as real processes on free ports of the loopback address.
 
 A default run has nx-27017, which comes with the development tools. ``USERLINE_TEST_STORES`` names others, separated by
-commas: ``mongo-java-server``, which ``scripts/mongo-stand-ins`` puts into ``.stand-ins/``, and ``ferretdb`` (version
-1), which has to be on PATH. ``USERLINE_TEST_MONGODB_URI`` adds the MongoDB that it names, which has to be a replica set
-for all tests to run.
+commas: ``mongo-java-server`` and ``mongoeco``, which ``scripts/mongo-stand-ins`` puts into ``.stand-ins/`` (the latter
+only where there is a Python 3.13), and ``ferretdb`` (version 1), which has to be on PATH. ``USERLINE_TEST_MONGODB_URI``
+adds the MongoDB that it names, which has to be a replica set for all tests to run.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -51,9 +52,14 @@ def _ferretdb(port: int, directory: Path) -> list[str]:
     return ["ferretdb", *flags, f"--state-dir={data}", "--telemetry=disable", "--log-level=WARN"]
 
 
+def _mongoeco(port: int, _directory: Path) -> list[str]:
+    return [str(_STAND_INS / "mongoeco"), str(port)]
+
+
 _COMMANDS: dict[str, Callable[[int, Path], list[str]]] = {
     "nx-27017": _nx,
     "mongo-java-server": _java,
+    "mongoeco": _mongoeco,
     "ferretdb": _ferretdb,
 }
 
@@ -95,6 +101,8 @@ class MongoServer:
         self.port = self.port or free_port()
         command = _COMMANDS[self.name](self.port, self.directory)
         if shutil.which(command[0]) is None:
+            if self.name == "mongoeco":
+                pytest.skip("mongoeco needs Python 3.13, and scripts/mongo-stand-ins has found none")
             raise AssertionError(f"There is no {self.name}: run scripts/mongo-stand-ins, or put it on PATH.")
         with (self.directory / "output").open("ab") as output:
             self.process = subprocess.Popen(command, cwd=self.directory, stdout=output, stderr=output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import socket
 import sqlite3
@@ -16,7 +17,8 @@ import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 from tests.storage.sqlite_helpers import locked
-from tests.support.mongodb import MongoServer
+from tests.support.mongo_wire import Answer, WireProxy, error
+from tests.support.mongodb import MongoServer, new_database
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.tokens import KeyServer, Signer
@@ -248,6 +250,19 @@ class TestMongoDB:
             assert "MongoDB " in visit.of("store", "ok")
             assert [item["_id"] for item in client[name]["userline_meta"].find()] == ["format"]
 
+    async def test_a_server_that_refuses_what_is_written(self, server: MongoServer, port: int) -> None:
+        async with await WireProxy.open(server.port) as proxy:
+            url = proxy.url(new_database(), retryWrites="false", timeoutMS=10_000)
+            opened = MongoUserStore(url, Rules())
+            await opened.open()
+            await opened.close()
+            rule = proxy.rule(Answer(error(121, "cAnArY")), "insert")
+            visit = await asyncio.to_thread(Visit, "--port", str(port), "--store-url", url)
+        assert (rule.hits, visit.problems) == (1, ["store"])
+        said = visit.of("store", "problem")
+        assert "the validator of the collection users does not accept a user" in said
+        assert not re.search("cannot be looked at|cAnArY", said)
+
     def test_a_server_that_is_away(self, port: int) -> None:
         visit = Visit("--port", str(port), "--store-url", f"mongodb://127.0.0.1:{free_port()}/userline?timeoutMS=300")
         assert visit.problems == ["store"]
@@ -262,6 +277,9 @@ class TestMongoDB:
             (("8.0.4", None, False, 0, 0.0, ()), Level.ADVICE, "A single server is away"),
             (("8.0.4", None, False, 0, 0.0, ()), Level.PROBLEM, "A single server has no change stream"),
             (("8.0.4", "rs0", False, 3, 0.0, ("name_1",)), Level.ADVICE, "each write also maintains name_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), ("email_1",)), Level.PROBLEM, "in common are refused by email_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), (), ("old_1",)), Level.PROBLEM, "deletes users by itself, by old_1"),
+            (("8.0.4", "rs0", False, 3, 0.0, (), (), (), True), Level.ADVICE, "A validator of the collection"),
         ],
     )
     def test_deployments(self, facts: Any, level: Level, says: str) -> None:

@@ -100,6 +100,9 @@ class _HeldCollection:
     async def find_one(self, query: Any) -> Any:
         return next(iter(self._inner.find_now(query)), None)
 
+    async def options(self) -> Any:
+        return {}
+
     async def insert_one(self, document: Any) -> Any:
         return await self._send("insert", lambda: self._inner.insert_one(document))
 
@@ -196,6 +199,9 @@ class _RealDriver(MotorDriver):
                 self._users = held
 
         return await self._trouble.command(f"{self._gateway}: find", effect, writes=False)
+
+    async def close(self) -> None:
+        await self._trouble.stepper.work_outside(super().close())
 
 
 class RealWorld:

@@ -123,5 +123,5 @@ def run(stepper: Stepper, main: Coroutine[Any, Any, T]) -> T:
             task.cancel()
         if left:
             loop.run_until_complete(asyncio.wait(left))
-        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.run_until_complete(stepper.work_outside(loop.shutdown_default_executor()))
         loop.close()
