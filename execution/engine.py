@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graphql import GraphQLError
@@ -14,6 +16,7 @@ from userline.execution.operation import RequestRefused
 from userline.execution.plans.compiler import Compiler
 from userline.execution.plans.plan import Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
 from userline.resolvers.pacer import Pacer
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import strawberry
-    from graphql import GraphQLSchema, OperationDefinitionNode
+    from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
 
     from userline.execution.cost import Counted
     from userline.execution.documents import Document
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from userline.execution.trusted import DocumentTexts
     from userline.resolvers.context import AppInfo, Context
 
-Execution: TypeAlias = PlannedExecution | GeneralExecution
+Execution: TypeAlias = PlannedExecution | KnownExecution | GeneralExecution
 """A query or mutation that is ready to be executed, once."""
 
 Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
@@ -87,6 +90,7 @@ class Engine:
             schema, time_limit=time_limit, most_bytes=max_answer_bytes, hide_suggestions=not introspection
         )
         self._compiler = Compiler(core_schema, app, max_answer_bytes) if plans else None
+        self._schema_answers = SchemaAnswers(max_answer_bytes)
 
     def prepare(self, request: GraphQLRequest, context: Context) -> Execution | Subscription:
         """Return the operation that the request asks for. Raises RequestRefused."""
@@ -110,7 +114,26 @@ class Engine:
                 return PlannedExecution(bound, context, self.time_limit)
             if bound is not None:
                 return PlannedSubscription(bound, context)
+        if asks_for_schema_alone(operation, document.fragments):
+            return self._ask_for_schema(text, document.ast, operation, request, context)
         return self._general.prepare(document.ast, operation, request, context)
+
+    def _ask_for_schema(
+        self,
+        text: str,
+        ast: DocumentNode,
+        operation: OperationDefinitionNode,
+        request: GraphQLRequest,
+        context: Context,
+    ) -> Execution | Subscription:
+        key = (text, request.operation_name)
+        known = self._schema_answers.find(key)
+        if known is not None:
+            return known
+        execution = self._general.prepare(ast, operation, request, context)
+        if isinstance(execution, GeneralExecution):
+            execution = replace(execution, on_response=partial(self._schema_answers.keep, key))
+        return execution
 
     def name_of(self, request: GraphQLRequest) -> str | None:
         """Return the name, in its document, of the operation that was just prepared or bound for this request."""

@@ -34,7 +34,7 @@ from userline.execution.operation import (
 from userline.users.errors import BadUserInput, ErrorCode, Problem, UserlineError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     import strawberry
     from graphql import DocumentNode, GraphQLInputType, GraphQLSchema, OperationDefinitionNode
@@ -63,6 +63,8 @@ class GeneralExecution:
     executor: BoundedExecutor
     context: Context
     time_limit: float
+    on_response: Callable[[Response], None] | None = None
+    """Called with the answer, if it was made."""
 
     def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
@@ -89,6 +91,8 @@ class GeneralExecution:
     def _respond(self, result: ExecutionResult) -> Response:
         response = _respond(result, self.context)
         self.executor.count(len(response) - self.executor.counted)  # what was not counted while it was made
+        if self.on_response is not None:
+            self.on_response(response)
         return response
 
     def _failed(self, error: Exception) -> Response:

@@ -12,9 +12,9 @@ from tests.support.stores import MemoryStore
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.execution.engine import Engine
-from userline.execution.general import GeneralExecution, GeneralSubscription
+from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused
-from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
@@ -51,7 +51,7 @@ class Api:
             operation = self.prepare(query, operation_name, variables)
         except RequestRefused as refused:
             return refused.response
-        assert isinstance(operation, PlannedExecution | GeneralExecution)
+        assert not isinstance(operation, PlannedSubscription | GeneralSubscription)
         response = operation.execute()
         return response if isinstance(response, bytes) else await response
 
