@@ -180,6 +180,8 @@ def test_what_is_refused_is_answered_and_ends_the_connection(door: Door, name: s
 
 
 ODD_AND_FINE: dict[str, bytes] = {
+    "QUERY": b"QUERY /healthz HTTP/1.1\r\n" + HOST + b"\r\n",
+    "PROPFIND": b"PROPFIND /graphql HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}",
     "an absolute address": b"GET http://localhost/healthz HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute address with a port": b"GET HTTP://127.0.0.1:80/healthz?x HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "an absolute address without a path": b"GET http://localhost HTTP/1.1\r\n" + HOST + b"\r\n",
