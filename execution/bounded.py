@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLResolveInfoHelpers, OperationType
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from userline.execution.operation import AnswerTooLarge, Room
@@ -28,6 +28,15 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     room: Room
     counted: int = 0
+
+    @property
+    def async_helpers(self) -> GraphQLResolveInfoHelpers:
+        """What resolvers may use. Kept, it would refer back to who keeps it, and need a collection to be freed."""
+        return GraphQLResolveInfoHelpers(gather=self.gather_async_work, track=self.track_async_work)
+
+    @async_helpers.setter
+    def async_helpers(self, helpers: GraphQLResolveInfoHelpers) -> None:
+        """Keep nothing."""
 
     @property
     def writes(self) -> bool:

@@ -63,7 +63,20 @@ def format_field_error(error: GraphQLError, request_id: str) -> FormattedError:
     if error.path is not None:
         formatted["path"] = error.path
     formatted["extensions"] = told["extensions"]
+    _forget_frames(error)
     return formatted
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop the frames that an error went through, and with them all that they hold: they refer back to the error."""
+    errors: list[BaseException | None] = [error]
+    seen = set()
+    while errors:
+        each = errors.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            errors += (each.__cause__, each.__context__, getattr(each, "original_error", None))
 
 
 def format_field_errors(errors: Iterable[GraphQLError], request_id: str) -> list[FormattedError]:
