@@ -76,6 +76,8 @@ class Collecting:
         """Go over everything, set aside or not, and return how many objects were garbage."""
         gc.unfreeze()
         found = gc.collect()
+        gc.freeze()
+        gc.collect()  # Of nothing: the interpreter puts off the next one by a quarter of what the last one has left.
         self._blocks = max(self._unexplained(), self._least)  # sockets may explain more than they have
         self._at = self._looked_at = time.monotonic()
         self._worked = time.process_time()

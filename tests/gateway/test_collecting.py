@@ -54,6 +54,16 @@ async def test_what_stays_is_gone_over_while_it_is_new_and_a_part_at_a_time() ->
         assert gc.get_freeze_count() > len(kept) - MOST_AT_ONCE
 
 
+async def test_what_was_there_before_does_not_put_it_off() -> None:
+    before = [[number] for number in range(1_000_000)]
+    with looked_at() as sizes, Collecting(lambda: 0).running():
+        sizes.clear()
+        kept = [[number] for number in range(500_000)]
+        assert sizes
+        assert max(sizes) < MOST_AT_ONCE
+    assert len(before) > len(kept)
+
+
 async def test_without_the_plan_everything_is_gone_over_again_and_again() -> None:
     """What the plan is for: if this fails, the interpreter does it by itself."""
     if not gc.get_threshold()[2]:
