@@ -160,11 +160,11 @@ async def test_sockets_that_have_less_than_they_explain_are_no_reason_when_they_
         gc.callbacks.append(count)
         open_sockets, clock.blocks = 5000, 2_200_000
         plan.collect_all()
-        assert collected == 1
+        before = collected
         for left, clock.blocks in ((4000, 2_000_000), (2000, 1_500_000), (0, 1_000_000)):
             open_sockets = left
             clock.now += 10
             plan._look()
-        assert collected == 1
+        assert collected == before > 0
         gc.callbacks.remove(count)
     gc.unfreeze()
