@@ -75,6 +75,11 @@ class Deployment:
         """Return a token of a user, or of the app."""
         return token_of(user_id, iss=self.app_id)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request of the app has."""
+        return {"Authorization": f"Bearer {self.token_of(None)}"}
+
     async def unwatch(self) -> None:
         """Stop watching."""
         await asyncio.gather(*(watching.stop() for watching in self.watchers))
@@ -112,9 +117,9 @@ class Deployment:
         for watching in self.watchers:
             assert not watching.closed
             for user, names in watching.seen.items():
-                numbers = [self._first if name is None else int(name) for name in names]
+                numbers = [self._first - 1 if name is None else int(name) for name in names]
                 assert numbers == sorted(set(numbers)), f"{user}: {numbers}"
-                assert self._first <= numbers[0], f"{user}: {numbers}"
+                assert self._first - 1 <= numbers[0], f"{user}: {numbers}"
                 assert numbers[-1] < self._first + FIRST_OF_NEIGHBOUR, f"{user}: {numbers}"
         return seconds
 
@@ -136,7 +141,7 @@ class Deployment:
         answer = await self._http.post(
             gateway.url + "/graphql",
             json={"query": SET, "variables": {"id": user, "name": str(number)}},
-            headers={"Authorization": f"Bearer {self.token_of(None)}"},
+            headers=self.headers,
         )
         expected = {"changed": True, "user": {"name": str(number)}}
         assert answer.json() == {"data": {"setUser": expected}}, answer.text

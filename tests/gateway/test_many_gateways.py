@@ -52,7 +52,10 @@ async def test_a_gateway_that_is_killed_takes_nobody_with_it(deployment: Deploym
 
 async def test_two_hundred_first_subscribers_at_once(deployment: Deployment) -> None:
     watchers = await asyncio.gather(
-        *(Watching.start(deployment.gateways[number % 3].websocket_url, ["popular"]) for number in range(200))
+        *(
+            Watching.start(deployment.gateways[number % 3].websocket_url, ["popular"], token=deployment.token_of(None))
+            for number in range(200)
+        )
     )
     try:
         await until(lambda: all(watching.seen["popular"] == [None] for watching in watchers), 30)
@@ -64,7 +67,7 @@ async def test_two_hundred_first_subscribers_at_once(deployment: Deployment) -> 
 
 async def test_a_hundred_creations_at_once_create_one_user(deployment: Deployment) -> None:
     (contested,) = await deployment.watch(1)
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=30, headers=deployment.headers) as http:
         answers = await asyncio.gather(
             *(
                 http.post(
@@ -86,7 +89,7 @@ async def test_what_a_gateway_has_shown_it_never_takes_back(deployment: Deployme
     read = '{ user(id: "seen") { name } }'
     shown = dict.fromkeys((gateway.url for gateway in deployment.gateways), 0)
     editing = asyncio.create_task(deployment.edit(["seen"], 100))
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=30, headers=deployment.headers) as http:
         while not editing.done():
             for url in shown:
                 body = (await http.post(url + "/graphql", json={"query": read})).json()
@@ -96,4 +99,5 @@ async def test_what_a_gateway_has_shown_it_never_takes_back(deployment: Deployme
                 shown[url] = number
     await editing
     for gateway in deployment.gateways:
+        gateway.http.headers.update(deployment.headers)
         await until(lambda gateway=gateway: gateway.data(read)["user"]["name"] == "100")  # type: ignore[misc]
