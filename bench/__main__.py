@@ -118,8 +118,8 @@ async def _measure(arguments: argparse.Namespace) -> tuple[Results, bool]:
     complete = True
     with tempfile.TemporaryDirectory(prefix="userline-bench-") as directory:
         async with Site(Path(directory), arguments.mongodb) as site:
-            results = Results(describe(), versions(site), arguments.rounds, arguments.seconds)
             asked = set(arguments.servers)
+            results = Results(describe(), versions(site, asked), arguments.rounds, arguments.seconds)
             if not find_wrk():
                 results.left_out.append(
                     "There is no wrk: HTTP is loaded from Python, which is slower than some servers."

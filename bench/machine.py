@@ -16,6 +16,8 @@ from bench.wrk import find_wrk
 from userline import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bench.site import Site
 
 _PYTHON_PACKAGES: Final = ("strawberry-graphql", "ariadne", "uvicorn")
@@ -49,8 +51,8 @@ def describe() -> dict[str, str]:
     }
 
 
-def versions(site: Site) -> dict[str, str]:
-    """Return the versions of the gateway, its peers and what they run on."""
+def versions(site: Site, asked: Collection[str]) -> dict[str, str]:
+    """Return the versions of the gateway, its peers and what they run on; of compiled peers, those of ``asked``."""
     found = {"userline": __version__, "Python": platform.python_version()}
     found |= {name: version(name) for name in _PYTHON_PACKAGES}
     if site.node is not None:
@@ -59,7 +61,7 @@ def versions(site: Site) -> dict[str, str]:
         found |= {name: packages[f"node_modules/{name}"]["version"] for name in _NODE_PACKAGES}
     for name, (file, pattern) in _NATIVE.items():
         match = re.search(pattern, file.read_text())
-        if site.missing(name) is None and match is not None:
+        if name in asked and site.missing(name) is None and match is not None:
             found[name] = match[1]
     database, about = site.database
     found[database] = about
