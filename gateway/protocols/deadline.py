@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from userline.gateway.protocols.nobody import nobody
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle
     from collections.abc import Callable
-
-
-def _nobody(what: str) -> None:
-    """Stand in for who was to be told, once nobody is."""
 
 
 class Deadline:
@@ -45,7 +43,7 @@ class Deadline:
     def stop(self) -> None:
         """There will never be one again; what was to be called is let go of."""
         self._at = None
-        self._expire = _nobody
+        self._expire = nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

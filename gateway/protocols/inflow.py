@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from userline.gateway.protocols.nobody import nobody
+
 if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
@@ -61,10 +63,6 @@ class Unparsed:
                 self._transport.resume_reading()
 
 
-def _nobody() -> None:
-    """Stand in for who parsed, once nobody does."""
-
-
 class Inflow(FlowControl):
     """Flow control that pauses parsing, and with it reading."""
 
@@ -90,7 +88,7 @@ class Inflow(FlowControl):
     def end(self) -> None:
         """Nothing is parsed any more: let go of what did it."""
         self._unparsed.clear()
-        self._parse = _nobody
+        self._parse = nobody
 
     def balance(self) -> None:
         """Read, or stop to read, by how much waits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userline.gateway.protocols.nobody import nobody
 from userline.gateway.protocols.reaped import REAPED, Reason
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ STUCK_SECONDS: Final = 10.0
 
 _LOOK_SECONDS: Final = 1.0
 """How often it is looked at whether it has."""
-
-
-def _nobody() -> None:
-    """Stand in for who was to be told, once nobody is."""
 
 
 class StuckWatch:
@@ -49,7 +46,7 @@ class StuckWatch:
     def end(self) -> None:
         """The connection is over: let go of what was to be called."""
         self.stop()
-        self._cut_off = _nobody
+        self._cut_off = nobody
 
     def _look(self) -> None:
         now, unread = self._loop.time(), self._transport.get_write_buffer_size()
