@@ -36,7 +36,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/userline tests bench
-	$(BIN)/mypy client/src client/tests
+	$(BIN)/mypy clients/python/src clients/python/tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
@@ -47,7 +47,7 @@ bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
 	$(BIN)/python -m bench $(ARGS)
 
 bench-client: $(VENV)/.dev ## Measure how soon a session of the Python client hears of what another has set
-	PYTHONPATH=client/src $(BIN)/python -m bench.client $(ARGS)
+	PYTHONPATH=clients/python/src $(BIN)/python -m bench.client $(ARGS)
 
 schema: $(VENV)/.dev ## Export schema/schema.graphql
 	$(BIN)/userline schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
@@ -64,7 +64,7 @@ wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into
 	$(BIN)/python -m hatchling build -d dist
 
 client-wheel: $(VENV)/.dev ## Build the wheel and the source distribution of the Python client into dist/
-	cd client && ../$(BIN)/python -m hatchling build -d ../dist
+	cd clients/python && ../../$(BIN)/python -m hatchling build -d ../../dist
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (with ARGS=--upgrade), addresses left out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graphql import GraphQLError
 
+from userline.directory.pacer import Pacer
 from userline.execution.cost import OperationLimits
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
@@ -18,7 +19,6 @@ from userline.execution.plans.plan import Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
-from userline.resolvers.pacer import Pacer
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
 if TYPE_CHECKING:

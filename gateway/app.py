@@ -16,7 +16,7 @@ from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane.shortcut import Shortcut
-from userline.gateway.metrics.serving import metrics_route
+from userline.gateway.metrics_listener import metrics_route
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.websocket.session import serve_websocket
@@ -75,7 +75,7 @@ def make_app(runtime: Runtime) -> ASGIApp:
 def _tracing(runtime: Runtime) -> list[Middleware]:
     if runtime.tracer is None:
         return []
-    from userline.gateway.tracing.parts import TracingMiddleware  # noqa: PLC0415 - it needs userline[tracing]
+    from userline.telemetry.tracing.parts import TracingMiddleware  # noqa: PLC0415 - it needs userline[tracing]
 
     return [Middleware(TracingMiddleware, tracer=runtime.tracer)]
 

@@ -18,14 +18,13 @@ import orjson
 from starlette.middleware.cors import CORSMiddleware
 
 from userline.execution.errors import format_refusal
-from userline.gateway.settings_checks import is_loopback
-from userline.gateway.settings_tokens import normal_origin
+from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 _EXPOSED: Final = ("retry-after", "www-authenticate", "x-request-id")
 

@@ -13,6 +13,7 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS, SOURCE
 from userline.execution.errors import format_refusal
 from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import RequestRefused, Room, out_of_time
@@ -20,13 +21,12 @@ from userline.execution.request import parse_request
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
-from userline.gateway.metrics.recorder import REFUSED, UNNAMED
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.observation import ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
 from userline.gateway.streaming.stream import UNBUFFERED, Stream
-from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS, SOURCE
+from userline.telemetry.metrics.recorder import REFUSED, UNNAMED
 from userline.users.errors import BadUserInput, ErrorCode, Problem, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:

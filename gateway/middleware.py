@@ -9,17 +9,17 @@ from urllib.parse import quote
 import orjson
 
 from userline.execution.errors import mask
-from userline.gateway.access_log import ACCESS_LOG
-from userline.gateway.logs import REQUEST_STATE
-from userline.gateway.metrics.recorder import cut
 from userline.gateway.request_ids import new_request_id, request_id_in
+from userline.telemetry.access_log import ACCESS_LOG
+from userline.telemetry.logs import REQUEST_STATE
+from userline.telemetry.metrics.recorder import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from userline.gateway.metrics.recorder import Metrics
+    from userline.telemetry.metrics.recorder import Metrics
     from userline.users.viewer import Viewer
 
 _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")

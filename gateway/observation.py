@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time
 from userline.execution.plans.planned import PlannedSubscription
-from userline.gateway.metrics.recorder import REFUSED, code_of
+from userline.telemetry.metrics.recorder import REFUSED, code_of
 from userline.users.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from userline.execution.engine import Engine, Execution, Subscription
     from userline.execution.operation import Response, Room
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.metrics.recorder import Metrics
-    from userline.gateway.tracing.tracer import Tracer
     from userline.resolvers.context import Context
+    from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.tracing.tracer import Tracer
 
 
 class Observation:

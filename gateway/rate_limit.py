@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from userline.resolvers.fair_queue import Source
+    from userline.directory.fair_queue import Source
 
 _BUCKETS: Final = 10_000
 _LONGEST_NAME: Final = 64

@@ -8,38 +8,38 @@ from typing import TYPE_CHECKING
 
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
+from userline.directory.refresher import Refresher
+from userline.directory.users import Users
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.drain import Drain
+from userline.gateway.exposition import Exposition
 from userline.gateway.lane.answering import Answering
-from userline.gateway.metrics.exposition import Exposition
-from userline.gateway.metrics.loop import watching_the_loop
-from userline.gateway.metrics.recorder import Metrics
-from userline.gateway.metrics.store import MeasuredStore
 from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
 from userline.gateway.seats import Seats
-from userline.gateway.tracing.setup import make_tracer
 from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.newcomers import Newcomers
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
-from userline.resolvers.refresher import Refresher
-from userline.resolvers.users import Users
 from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
+from userline.telemetry.metrics.loop import watching_the_loop
+from userline.telemetry.metrics.recorder import Metrics
+from userline.telemetry.metrics.store import MeasuredStore
+from userline.telemetry.tracing.setup import make_tracer
 from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from userline.gateway.metrics.workers import WorkerMetrics
-    from userline.gateway.settings import Settings
+    from userline.directory.allowance import Allowance
     from userline.gateway.streaming.stream import Stream
-    from userline.resolvers.allowance import Allowance
+    from userline.settings.settings import Settings
+    from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
     from userline.users.viewer import Viewer
 
@@ -91,7 +91,7 @@ class Runtime:
             pacer=self.engine.pacer,
         )
         if self.tracer is not None:
-            from userline.gateway.tracing.parts import TracedBatcher  # noqa: PLC0415 - it needs userline[tracing]
+            from userline.telemetry.tracing.parts import TracedBatcher  # noqa: PLC0415 - it needs userline[tracing]
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
@@ -117,7 +117,7 @@ class Runtime:
     def _measured(self) -> MeasuredStore:
         if self.tracer is None:
             return MeasuredStore(self.store, self.metrics)
-        from userline.gateway.tracing.parts import TracedStore  # noqa: PLC0415 - it needs userline[tracing]
+        from userline.telemetry.tracing.parts import TracedStore  # noqa: PLC0415 - it needs userline[tracing]
 
         return TracedStore(self.store, self.metrics, self.tracer)
 

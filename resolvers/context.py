@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from userline.directory.allowance import Allowance
+    from userline.directory.users import Users
     from userline.presence.presence import Presence
-    from userline.resolvers.allowance import Allowance
-    from userline.resolvers.users import Users
     from userline.users.viewer import Viewer
 
 

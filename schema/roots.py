@@ -7,9 +7,9 @@ from typing import Annotated, cast
 import strawberry
 from strawberry.types import Info
 
+from userline.directory.online import watch_online
 from userline.resolvers.audit import audit_server_token
 from userline.resolvers.context import Context
-from userline.resolvers.online import watch_online
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.scalars import RoleSettings
 from userline.schema.types import (

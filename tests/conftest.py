@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,3 +51,12 @@ def each_gateway(request: pytest.FixtureRequest) -> RunningGateway:
     """The gateway as it comes, then the one without the fast lane, then the one that goes by the ordinary way alone."""
     gateway: RunningGateway = request.getfixturevalue(request.param)
     return gateway
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is set: no ``USERLINE_*`` variable, and an empty working directory."""
+    for name in os.environ:
+        if name.upper().startswith("USERLINE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)

@@ -14,12 +14,12 @@ from userline.resolvers.audit import audit_server_token
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from userline.directory.users import Users
     from userline.execution.operation import Response
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
-    from userline.resolvers.users import Users
     from userline.users.record import UserSnapshot
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from graphql import OperationType
 
+    from userline.directory.users import Users
     from userline.execution.operation import Response, Room
     from userline.execution.plans.mutations import MutationSteps
     from userline.execution.plans.queries import QuerySteps, UserRead
     from userline.execution.plans.values import Reader, Values
     from userline.resolvers.context import Context
-    from userline.resolvers.users import Users
 
     Steps: TypeAlias = QuerySteps | MutationSteps | WatchStep
 

@@ -17,13 +17,13 @@ from userline.users.errors import BadUserInput
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from userline.directory.users import Users
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
-    from userline.resolvers.users import Users
     from userline.users.record import UserSnapshot
 
 _NULL: Final = b"null"

@@ -22,7 +22,7 @@ from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
     from userline.gateway.auth.keys import Key, Keys
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 logger = logging.getLogger("userline.auth")
 
@@ -76,7 +76,7 @@ class Authenticator:
         elif settings.jwks_url is not None:
             keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds, seconds=settings.jwks_seconds)
         bad_tokens = RateLimiter(settings.bad_tokens_per_second, settings.bad_tokens_burst)
-        return cls(settings.terms, keys, bad_tokens=bad_tokens)
+        return cls(Terms.set_by(settings), keys, bad_tokens=bad_tokens)
 
     @property
     def is_open(self) -> bool:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from userline.gateway.auth.tokens import Terms
+
 if TYPE_CHECKING:
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -27,7 +29,7 @@ def mint(secret: str | bytes, issuer: str, *, user_id: str | None, seconds: int,
 
 def mint_for(settings: Settings, *, user_id: str | None, seconds: int) -> str:
     """Return a token that a gateway with these settings takes, which have a secret: signed with the first one."""
-    terms = settings.terms
+    terms = Terms.set_by(settings)
     audience = terms.audiences[0] if terms.needs_audience else None
     return mint(settings.secrets[0], terms.issuers[0], user_id=user_id, seconds=seconds, audience=audience)
 

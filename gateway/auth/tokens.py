@@ -14,12 +14,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.settings.checks import names_in
 from userline.users.errors import BadUserInput
 from userline.users.patch import parse_id
 from userline.users.viewer import Viewer, ViewerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from userline.settings.settings import Settings
 
 MAX_TOKEN_CHARACTERS: Final = 8192
 LEEWAY_SECONDS: Final = 30.0
@@ -66,6 +69,11 @@ class Terms:
         """Return the terms of an app. What is left out is the app's id, and ``aud`` may then be left out too."""
         named = tuple(audiences)
         return cls(tuple(issuers) or (app_id,), named or (app_id,), needs_audience=bool(named))
+
+    @classmethod
+    def set_by(cls, settings: Settings) -> Terms:
+        """Return the terms that the settings have."""
+        return cls.of(settings.app_id, names_in(settings.issuer), names_in(settings.audience))
 
     def check(self, claims: dict[str, Any]) -> None:
         """Return if these are claims of a token that is meant for this gateway. Raises TokenRefused."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import OperationType
 
+from userline.directory.pacer import EXECUTING_SECONDS
 from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import AnswerTooLarge, out_of_time
 from userline.execution.request import parse_request
@@ -17,11 +18,10 @@ from userline.gateway.body import has_too_many_containers
 from userline.gateway.browsers import BrowserRules
 from userline.gateway.lane.heads import Heads
 from userline.gateway.lane.lookups import Lookup, Waiting
-from userline.gateway.metrics.recorder import UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
-from userline.resolvers.pacer import EXECUTING_SECONDS
+from userline.telemetry.metrics.recorder import UNNAMED, code_of
 from userline.users.errors import BadUserInput
 from userline.users.viewer import OPEN_VIEWER
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from userline.directory.fair_queue import Source
     from userline.execution.operation import Response
     from userline.execution.plans.plan import Bound
     from userline.gateway.lane.heads import Head
-    from userline.gateway.metrics.histogram import Histogram
     from userline.gateway.runtime import Runtime
-    from userline.resolvers.fair_queue import Source
+    from userline.telemetry.metrics.histogram import Histogram
     from userline.users.viewer import Viewer
 
 _QUERY_BYTES: Final = 4096

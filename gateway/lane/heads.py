@@ -18,7 +18,7 @@ from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from userline.gateway.browsers import BrowserRules
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 _REQUEST_LINE: Final = b"POST /graphql HTTP/1.1\r\n"
 

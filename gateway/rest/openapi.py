@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline import __version__
+from userline.directory.users import MAX_PAGE
 from userline.gateway.rest.answers import MOST_REASONS, NOT_FOUND
 from userline.gateway.rest.query import DEFAULT_LIMIT
 from userline.gateway.rest.schemas import USER, patch_schema
-from userline.resolvers.users import MAX_PAGE
 from userline.storage.protocol import MAX_WRITES
 from userline.users.errors import ErrorCode
 from userline.users.rules import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 Json: TypeAlias = dict[str, Any]
 

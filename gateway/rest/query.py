@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from userline.resolvers.users import MAX_PAGE
+from userline.directory.users import MAX_PAGE
 from userline.users.errors import BadUserInput, Problem
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from userline.users.rules import MAX_LOCALE_CHARACTERS, MAX_NAME_CHARACTERS, MAX_ROLE_CHARACTERS, MAX_URL_CHARACTERS
 
 if TYPE_CHECKING:
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
 
 Json: TypeAlias = dict[str, Any]
 

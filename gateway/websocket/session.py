@@ -13,12 +13,13 @@ import orjson
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from userline.directory.allowance import Allowance
+from userline.directory.pacer import PREPARING_SECONDS, SOURCE
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed, out_of_time
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import NumberOverflows, parse_request
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
-from userline.gateway.metrics.recorder import OK, REFUSED
 from userline.gateway.observation import ObservedExecution, ObservedSubscription
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.websocket.credentials import NO_LONGER_VALID, Credentials
@@ -31,8 +32,7 @@ from userline.gateway.websocket.protocol import (
     choose_subprotocol,
 )
 from userline.gateway.websocket.watches import DIRECT, SocketWatches
-from userline.resolvers.allowance import Allowance
-from userline.resolvers.pacer import PREPARING_SECONDS, SOURCE
+from userline.telemetry.metrics.recorder import OK, REFUSED
 from userline.users.errors import BadUserInput, ErrorCode, RateLimited
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.directory.users import distinct_ids
 from userline.execution.errors import format_refusal, mask
 from userline.gateway.websocket.deliveries import MemberSlot, Slot
-from userline.resolvers.users import distinct_ids
 from userline.users.errors import BadUserInput, RateLimited, UserlineError
 
 if TYPE_CHECKING:

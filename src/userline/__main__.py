@@ -1,5 +1,5 @@
 """``python -m userline`` is the ``userline`` command."""
 
-from userline.gateway.cli import main
+from userline.cli.main import main
 
 main()

@@ -15,8 +15,8 @@ from tests.clients.wire import LEGACY, TRANSPORT, WATCH, new_id, nothing_left_be
 from tests.support.gateway import RunningGateway
 from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
 from userline.gateway.websocket.protocol import CloseCode
+from userline.settings.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

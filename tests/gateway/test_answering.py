@@ -10,7 +10,7 @@ from userline.execution.request import GraphQLRequest
 from userline.gateway.lane import answering
 from userline.gateway.lane.heads import Head
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from userline.gateway.lane.lane import Lane
 from userline.gateway.lane.lookups import Lookup
 from userline.gateway.lane.shortcut import Shortcut
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
 

@@ -14,7 +14,7 @@ from tests.support.vitals import Vitals
 
 from userline.execution.request import GraphQLRequest
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import Settings
+from userline.settings.settings import Settings
 from userline.users.patch import parse_patch
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from graphql import (
 
 from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
 from userline.schema.federation import make_subgraph
+from userline.settings.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

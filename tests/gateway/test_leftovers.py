@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 from userline.gateway.runtime import Runtime
 from userline.gateway.server import make_config
-from userline.gateway.settings import Settings
+from userline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -13,7 +13,7 @@ from userline.execution.request import GraphQLRequest
 from userline.gateway.lane.heads import Head
 from userline.gateway.lane.lookups import Lookup
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
 
@@ -161,7 +161,7 @@ async def test_the_answer_is_sent_even_if_it_cannot_be_counted(tmp_path: Path, m
         failures: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
         told = told_of(asker.ask())
-        monkeypatch.setattr("userline.gateway.metrics.histogram.Histogram.add", None)
+        monkeypatch.setattr("userline.telemetry.metrics.histogram.Histogram.add", None)
         asker.reads[0].set_result(None)
         await asyncio.sleep(0)
         assert len(told) == len(failures) == 1

@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from userline.gateway.rate_limit import RateLimiter, key_of
-from userline.gateway.settings import load_settings
 from userline.gateway.websocket.protocol import CloseCode
+from userline.settings.settings import load_settings
 from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:

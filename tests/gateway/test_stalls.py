@@ -15,7 +15,7 @@ from tests.support.attacks import BODIES, USER_IDS
 
 from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.storage.protocol import MAX_WRITES
 
 if TYPE_CHECKING:

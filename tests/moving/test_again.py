@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.moving.generated import user
-from userline.gateway.cli import userline
+from userline.cli.main import userline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.moving.generated import write_users
-from userline.gateway.cli import userline
+from userline.cli.main import userline
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_new_user

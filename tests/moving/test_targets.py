@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from tests.moving.generated import write_users
 from tests.support.disks import small_disk
-from userline.gateway.cli import userline
+from userline.cli.main import userline
 from userline.moving import streams
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.rules import Rules

@@ -11,6 +11,7 @@ import pytest
 from tests.support.stores import MemoryStore
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
+from userline.directory.users import Users
 from userline.execution.engine import Engine
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused
@@ -18,7 +19,6 @@ from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
-from userline.resolvers.users import Users
 from userline.schema.sdl import make_schema
 from userline.users.rules import Rules
 from userline.users.viewer import OPEN_VIEWER

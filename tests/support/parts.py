@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.support.stores import MemoryStore
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
-from userline.resolvers.users import Users
+from userline.directory.users import Users
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import APP, SECRET, KeyServer, Signer, base64url, claims_of, raw_token
 
+from userline.cli.main import userline
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.auth.keys import SharedSecret
 from userline.gateway.auth.tokens import LEEWAY_SECONDS, Terms, TokenRefused, viewer_of
-from userline.gateway.cli import userline
 from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.tokens import SECRET
 
+from userline.cli.main import userline
 from userline.gateway.auth.minting import parse_duration
-from userline.gateway.cli import userline
 
 if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import KeyServer, Signer, claims_of
 
-from userline.gateway import cli_doctor
+from userline.cli.doctor import command as cli_doctor
+from userline.cli.main import userline
 from userline.gateway.auth.key_set import KeySet
 from userline.gateway.auth.outgoing import OutgoingError, Way, is_exempt, proxy_for, way_to
-from userline.gateway.cli import userline
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:

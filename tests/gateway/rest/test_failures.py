@@ -14,7 +14,7 @@ from tests.support.tokens import SECRET, token_of
 
 from userline.gateway import runtime
 from userline.gateway.app import make_app
-from userline.gateway.settings import load_settings
+from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:

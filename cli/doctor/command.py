@@ -1,0 +1,38 @@
+"""``userline doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from userline.cli.options import SettingsCommand, given, takes_settings
+from userline.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(cls=SettingsCommand, short_help="Say what is wrong here, and what to do.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@takes_settings
+def doctor(env_file: Path | None, *, as_json: bool, **flags: Any) -> None:
+    """Look at the settings, the store, the bus, clocks, tokens and this machine; say what is wrong and what to do.
+
+    Takes the flags of "userline serve", to look at what it would do. Safe beside running gateways: of MongoDB it writes
+    one document of its own and deletes it, through Redis it sends one message to itself. Ends with exit code 1 if there
+    is a problem; advice alone is exit code 0.
+    """
+    from userline.cli.doctor.examination import examine  # noqa: PLC0415 - the other commands need none of it
+    from userline.cli.doctor.findings import is_healthy, to_json, to_text  # noqa: PLC0415 - as above
+
+    configure_logging("text", "warning")
+
+    async def collect() -> list[Any]:
+        return [finding async for finding in examine(given(flags), env_file)]
+
+    findings = asyncio.run(collect())
+    click.echo(to_json(findings) if as_json else to_text(findings), nl=False)
+    sys.exit(0 if is_healthy(findings) else 1)

@@ -1,0 +1,96 @@
+"""Would a good token be let in?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Final
+
+from jwt.warnings import InsecureKeyLengthWarning
+
+from userline.cli.doctor.findings import advice, ok, problem
+from userline.gateway.auth.authenticator import Authenticator
+from userline.gateway.auth.key_set import KeySet
+from userline.gateway.auth.minting import mint_for
+from userline.gateway.auth.outgoing import OutgoingError
+from userline.gateway.auth.tokens import Terms
+from userline.settings.together import MIN_SECRET_BYTES
+from userline.users.errors import StoreUnavailable, Unauthenticated
+
+if TYPE_CHECKING:
+    from userline.cli.doctor.findings import Finding
+    from userline.settings.settings import Settings
+
+_PART: Final = "tokens"
+
+
+async def examine_tokens(settings: Settings) -> list[Finding]:
+    """Check a token of our own, or fetch the keys; settings have been checked before."""
+    if settings.secrets:
+        return await _examine_secrets(settings)
+    if settings.jwks_url is not None:
+        return [await _examine_key_set(settings)]
+    return [
+        advice(
+            _PART,
+            "None are checked: whoever reaches the gateway may read and write every user.",
+            "For anything but development, set USERLINE_SECRET or USERLINE_JWKS_URL, and USERLINE_ENV=production.",
+        )
+    ]
+
+
+async def _examine_secrets(settings: Settings) -> list[Finding]:
+    try:
+        with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):  # told of below
+            await Authenticator.of(settings).viewer(mint_for(settings, user_id="doctor", seconds=60))
+    except Unauthenticated as error:
+        return [problem(_PART, f"A token signed with USERLINE_SECRET is refused: {error}", "Set another secret.")]
+    issuer = Terms.set_by(settings).issuers[0]
+    findings = [ok(_PART, f"A token signed with USERLINE_SECRET for {issuer} is accepted.")]
+    if len(settings.secrets) > 1:
+        findings.append(
+            advice(
+                _PART,
+                f"{len(settings.secrets)} secrets are accepted.",
+                "When the last token that an old one has signed has expired, take the old one out.",
+            )
+        )
+    if any(len(secret) < MIN_SECRET_BYTES for secret in settings.secrets):
+        findings.append(
+            advice(
+                _PART,
+                f"The secret has less than {MIN_SECRET_BYTES} bytes, and in production it is refused.",
+                "Make one with: openssl rand -base64 48",
+            )
+        )
+    return findings
+
+
+async def _examine_key_set(settings: Settings) -> Finding:
+    try:
+        keys = KeySet(settings.jwks_url or "")
+    except OutgoingError as error:
+        text, _, what_to_do = str(error).rpartition(". ")
+        return problem(_PART, f"{text}.", what_to_do)
+    try:
+        await keys.load()
+    except StoreUnavailable:
+        return problem(
+            _PART,
+            "The keys at USERLINE_JWKS_URL cannot be fetched, so every token is refused.",
+            "The log above says why. Check the URL, that this machine may reach it, and HTTPS_PROXY, HTTP_PROXY, "
+            "ALL_PROXY and NO_PROXY, which say how.",
+        )
+    finally:
+        await keys.close()
+    if not keys.algorithms_there:
+        return problem(
+            _PART,
+            "There is no key at USERLINE_JWKS_URL that tokens can be checked with.",
+            "It must have public signing keys for RS256 (2048 bits or more), ES256 or EdDSA.",
+        )
+    names = ", ".join(sorted(keys.algorithms_there))
+    return ok(
+        _PART,
+        f"There are keys for {names} at USERLINE_JWKS_URL; one that is gone from there is refused within "
+        f"{settings.jwks_seconds:g} s.",
+    )

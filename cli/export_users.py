@@ -1,0 +1,145 @@
+"""``userline export``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from userline.cli.moving import (
+    GO_ON,
+    INTERRUPTED,
+    check_standard,
+    existing,
+    run,
+    stopping,
+    store_files,
+    store_of,
+)
+from userline.cli.options import SettingsCommand, load, takes_settings
+from userline.moving.checkpoint import fingerprint
+from userline.moving.exporting import Exported, ExportOptions, export_to_file, export_to_stream, unreadable_lines
+from userline.moving.report import is_report
+from userline.moving.streams import open_to_write
+from userline.moving.targets import Targets
+from userline.storage.files import write_whole
+from userline.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from userline.settings.settings import Settings
+
+_STANDARD_OUTPUT = 1
+_MOST_SHOWN = 20
+
+
+@click.command("export", cls=SettingsCommand, short_help="Write all users into a file.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
+@click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
+@click.option("--resume", is_flag=True, help="Go on where a run was interrupted more than a day ago, too.")
+@click.option("--allow-empty", is_flag=True, help="Export a store that has no users, which is an error otherwise.")
+@click.option("--skip-unreadable", is_flag=True, help="Export the others although some cannot be read as users.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write what cannot be read and why.  [default: FILE.unreadable.jsonl]",
+)
+@takes_settings
+def export_users(  # noqa: PLR0913 - each is an option
+    file: Path,
+    env_file: Path | None,
+    *,
+    overwrite: bool,
+    restart: bool,
+    resume: bool,
+    allow_empty: bool,
+    skip_unreadable: bool,
+    report: Path | None,
+    **flags: Any,
+) -> None:
+    """Write all users of the store into FILE, one line of JSON each, private fields included, in order of id.
+
+    "-" is standard output; pipes and devices are written to as they are. Until it is complete the file has .part behind
+    its name, and what was there before stays; an interrupted export goes on from there when it is run again. Nothing
+    stops meanwhile: each user is as it was when its turn came.
+
+    Exit codes: 0 all users are there; 1 nothing was written, or something could not be read; 2 the command line or the
+    settings are wrong; 130 interrupted.
+
+    \b
+    Examples:
+      userline export users.jsonl
+      userline export users.jsonl --store-url mongodb://db.example.com/userline
+      userline export - | gzip > users.jsonl.gz
+    """  # noqa: D301 - click's mark of a paragraph to leave as it is
+    if restart and resume:
+        raise click.UsageError("Say --restart or --resume, not both.")
+    check_standard(file, _STANDARD_OUTPUT)
+    settings = load(env_file, flags)
+    configure_logging("text", "warning")
+    options = ExportOptions(
+        overwrite=overwrite,
+        resume=resume,
+        restart=restart,
+        allow_empty=allow_empty,
+        skip_unreadable=skip_unreadable,
+        tell_unreadable=True,
+    )
+    run(_export(settings, file, report, options))
+
+
+async def _export(settings: Settings, file: Path, report: Path | None, options: ExportOptions) -> None:
+    store = store_of(settings)
+    targets = Targets(store_files(store))
+    async with stopping() as stop:
+        is_output = str(file) == "-"
+        is_stream = is_output or targets.opens_as_stream(file)
+        target = None if is_stream else targets.check(file, overwrite=options.overwrite)
+        if report is not None:
+            report = targets.check(report, overwrite=options.overwrite)
+        elif target is not None:
+            report = file.with_name(file.name + ".unreadable.jsonl")
+            report = targets.check(report, overwrite=is_report(report), advice="for it with --report")
+        if is_output:
+            targets.check_descriptor(_STANDARD_OUTPUT)
+        async with existing(store):
+            if target is not None:
+                identity: dict[str, object] = {"store": fingerprint(settings.store_url)}
+                done = await export_to_file(store, target, identity, stop=stop, screen=sys.stderr, options=options)
+            else:
+                is_output = is_output or os.path.samestat(file.stat(), os.fstat(_STANDARD_OUTPUT))  # noqa: ASYNC240
+                descriptor = os.dup(_STANDARD_OUTPUT) if is_output else await open_to_write(file, stop)
+                try:
+                    done = await export_to_stream(store, descriptor, stop=stop, options=options)
+                finally:
+                    os.close(descriptor)
+    if done.unreadable and report is not None:
+        write_whole(report, unreadable_lines(done.unreadable))
+    _conclude(done, target, report, options)
+
+
+def _conclude(done: Exported, target: Path | None, report: Path | None, options: ExportOptions) -> None:
+    """Say what came of it, and end with the exit code."""
+    refused = bool(done.unreadable) and not options.skip_unreadable and target is not None
+    if not done.complete and not refused:
+        where = f"{done.users:,} users are in {target}.part. {GO_ON}" if target else "Not all users were written."
+        click.echo(f"Interrupted: {where}", err=True)
+        sys.exit(INTERRUPTED)
+    if done.complete and target is not None:
+        click.echo(f"{done.users:,} users are in {target}.", err=True)
+    if not done.unreadable:
+        return
+    click.echo(f"{len(done.unreadable):,} in the store cannot be read as users and are left out.", err=True)
+    if report is not None:
+        click.echo(f"Which, and why: {report}", err=True)
+    for reason in [*done.unreadable.values()][: 0 if report else _MOST_SHOWN]:
+        click.echo(reason, err=True)
+    if refused:
+        click.echo(
+            f"Nothing was written to {target}. Correct or delete them, or export the others with --skip-unreadable.",
+            err=True,
+        )
+    sys.exit(1)

@@ -1,0 +1,1 @@
+"""The users as one gateway sees them."""

@@ -1,0 +1,128 @@
+"""Room for others: what one turn of the event loop does is bounded, however much was asked for at once, and by whom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from userline.directory.fair_queue import FairQueue, Source, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PREPARING_SECONDS: Final = 0.005
+EXECUTING_SECONDS: Final = 0.012
+"""Longer, because lookups that begin in one turn become one read of the store."""
+HITS_SECONDS: Final = 0.015
+"""While lookups are answered from memory, by the thousand if a batch asks for so many."""
+MANY_SECONDS: Final = 0.005
+"""Before what is made of many users at once, which takes a turn of its own."""
+
+SOURCE: Final[ContextVar[Source]] = ContextVar("userline_source", default=("", ""))
+"""Who asks for what is being done."""
+
+_LITTLE: Final = 8
+
+_AT_ONCE: Final = 32
+"""How many are woken in one turn: as many lookups as there is time for are to become one read of the store."""
+
+_PAUSE_SECONDS: Final = 0.001
+"""Not 0: what the loop finds ready goes before what is due, and others wait for a time, too."""
+
+
+class Pacer:
+    """Lets work begin in a turn of the event loop until its time is up, and the rest in the next turns.
+
+    Whoever finds no time waits in a queue, and is woken when it is its turn: everybody in turn, so that a small request
+    waits for as many turns as there are others who ask, however much they ask for. What counts is the time that the
+    loop's thread has computed, not what else the machine did meanwhile. For one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._is_resting = False
+        self._is_waking = False
+        self._is_owed = False
+        self._little = 0
+        self._queue = FairQueue()
+        self.on_wait: Callable[[float], None] = lambda _: None
+        """Told how long somebody has waited."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._queue)
+
+    def has_time(self, seconds: float) -> bool:
+        """Whether this turn has lasted less than ``seconds``, counted from the first who asked in it."""
+        if self._is_resting:
+            return False
+        now = time.thread_time()
+        if self._started is None:
+            self._started = now
+            asyncio.get_running_loop().call_soon(self._end)
+        return now - self._started < seconds
+
+    def has_time_for_little(self, seconds: float) -> bool:
+        """As ``has_time``, for what takes hardly longer than looking at the clock: looked at every eighth time."""
+        if self._is_resting:
+            return False
+        self._little += 1
+        return bool(self._little % _LITTLE) or self.has_time(seconds)
+
+    def has_turn(self, seconds: float) -> bool:
+        """Whether ``turn`` would return at once: there is time, and nobody waits for it."""
+        return not self._queue and self.has_time(seconds)
+
+    async def turn(self, seconds: float, source: Source | None = None) -> None:
+        """Return when it is the turn of ``source``, the one of the context if it is None, and there is time for it."""
+        if self.has_turn(seconds):
+            return
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(source or SOURCE.get())
+        self._queue.add(waiter)
+        self._wake_soon()
+        began = loop.time()
+        try:
+            while True:
+                waiter.woken = loop.create_future()
+                await waiter.woken
+                if self.has_time(seconds) or self._take_what_is_owed():
+                    self._is_owed = False
+                    return
+        finally:
+            self._queue.remove(waiter)
+            self.on_wait(loop.time() - began)
+
+    def _take_what_is_owed(self) -> bool:
+        """Whether it is the first of a turn whose time others have used up, of whom none has waited."""
+        is_owed, self._is_owed = self._is_owed and not self._is_resting, False
+        return is_owed
+
+    def _wake_soon(self) -> None:
+        if not self._is_waking and not self._is_resting and self._queue:
+            self._is_waking = True
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        """Have those look whose turn it is next. Who finds no time stays where it is in the queue."""
+        self._is_waking = False
+        if self._is_resting:
+            return
+        self._is_owed = True
+        for waiter in self._queue.first(_AT_ONCE):
+            waiter.wake()
+        self._wake_soon()
+
+    def _end(self) -> None:
+        """End the turn. After a long one it is the turn of others, even if somebody who waited here is due first."""
+        if self._started is not None and time.thread_time() - self._started > EXECUTING_SECONDS:
+            self._is_resting = True
+            asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._end_rest)
+        self._started = None
+
+    def _end_rest(self) -> None:
+        self._is_resting = False
+        self._wake_soon()

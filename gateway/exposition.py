@@ -1,0 +1,163 @@
+"""The metrics of a gateway, in Prometheus's format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+
+from userline import __version__
+from userline.gateway.protocols.reaped import REAPED, Reason
+from userline.telemetry.metrics.text import counter, gauge, histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from userline.gateway.runtime import Runtime
+
+_STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
+
+
+class Exposition:
+    """Writes the metrics of one gateway process, in turns that hold nobody up. For one event loop."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        PlatformCollector(registry=self._process)
+        GCCollector(registry=self._process)
+
+    async def write(self) -> str:
+        """Return the metrics as a text."""
+        # The process's own are read from files, and counting tasks looks at each: neither needs the event loop.
+        process = await asyncio.to_thread(self._of_process, asyncio.get_running_loop())
+        parts = [process]
+        for part in self._families():
+            parts.append(part)
+            await asyncio.sleep(0)
+        return "".join(parts)
+
+    def _of_process(self, loop: asyncio.AbstractEventLoop) -> str:
+        tasks = gauge("userline_tasks", "Tasks of the event loop.", [((), len(asyncio.all_tasks(loop)))])
+        return generate_latest(self._process).decode() + tasks
+
+    def _families(self) -> Iterator[str]:
+        """Yield the metrics in parts, each of which takes well below a millisecond."""
+        yield "".join(counter(name, text, [((), value)]) for name, (text, value) in self._counters().items())
+        yield "".join(gauge(name, text, [((), value)]) for name, (text, value) in self._gauges().items())
+        yield gauge("userline_info", "1; the label has the version.", [((("version", __version__),), 1)])
+        yield from self._labelled()
+        yield from self._histograms()
+
+    def _counters(self) -> dict[str, tuple[str, float]]:
+        runtime = self._runtime
+        users, hub, bus, documents = runtime.users, runtime.hub, runtime.bus, runtime.engine.documents
+        authenticator, new_sockets = runtime.authenticator, runtime.new_sockets
+        keys = authenticator.key_set
+        return {
+            "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
+            "userline_store_read_ids": ("Ids in batched reads of the store.", users.batcher.ids_read),
+            "userline_cache_hits": ("Lookups answered from the snapshots held.", hub.hits),
+            "userline_cache_misses": ("Lookups that the store had to answer.", hub.misses),
+            "userline_deliveries": ("Snapshots handed to watchers.", hub.deliveries),
+            "userline_coalesced": (
+                "Snapshots that a newer one replaced before their watcher took them.",
+                hub.coalesced,
+            ),
+            "userline_direct_deliveries": ("Snapshots written to sockets directly.", runtime.deliveries.delivered),
+            "userline_fast_lane_requests": ("Requests answered in the fast lane.", runtime.lane_requests),
+            "userline_shortcut_requests": ("Requests answered by the shortcut.", runtime.shortcut_requests),
+            "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
+            "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
+            "userline_tokens_ended": (
+                "Sockets and streams that ended because the key of their token was gone.",
+                authenticator.live.ended,
+            ),
+            "userline_jwks_fetches": ("Times that the keys of tokens were asked for.", keys.fetches if keys else 0),
+            "userline_jwks_failures": ("Times that they could not be fetched.", keys.failures if keys else 0),
+            "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
+            "userline_bus_published": ("Changes published on the bus.", bus.published),
+            "userline_bus_publish_failures": (
+                "Attempts to publish that failed and are repeated.",
+                bus.publish_failures,
+            ),
+            "userline_bus_dropped": ("Changes never published, because too many waited.", bus.dropped),
+            "userline_bus_heard": ("Changes heard on the bus.", bus.heard),
+            "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
+            "userline_bus_foreign": ("Messages of another app on the bus.", bus.foreign),
+            "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
+            "userline_reread_ids": ("Watched users read again.", runtime.refresher.ids_read),
+            "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
+            "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
+        }
+
+    def _gauges(self) -> dict[str, tuple[str, float]]:
+        runtime = self._runtime
+        hub, bus, keys = runtime.hub, runtime.bus, runtime.authenticator.key_set
+        return {
+            "userline_jwks_keys": ("Public keys that tokens are checked with.", keys.count if keys else 0),
+            "userline_jwks_age_seconds": ("Time since they were fetched.", keys.age if keys else 0),
+            "userline_document_cache_bytes": (
+                "Memory that documents take, parsed and validated, about.",
+                runtime.engine.documents.weight,
+            ),
+            "userline_cached_users": ("Users held in memory.", len(hub)),
+            "userline_watchers": ("Watchers of users.", hub.watcher_count),
+            "userline_connected_users": ("Users connected at this gateway.", runtime.presence.users_here),
+            "userline_sockets": ("Open WebSockets.", runtime.sockets),
+            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.streams)),
+            "userline_new_sockets": (
+                "Open WebSockets that have not said yet who they are.",
+                len(runtime.new_sockets),
+            ),
+            "userline_sockets_limit": ("How many WebSockets and streams may be open.", runtime.settings.max_sockets),
+            "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
+            "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
+            "userline_coherent": ("1 while nothing that was missed is still to be read.", int(runtime.coherent)),
+        }
+
+    def _labelled(self) -> Iterator[str]:
+        runtime = self._runtime
+        metrics = runtime.metrics
+        yield counter(
+            "userline_requests",
+            "GraphQL operations by name and first error.",
+            [
+                ((("operation", operation), ("code", code)), count)
+                for (operation, code), count in sorted(metrics.requests.items())
+            ],
+        )
+        quick = Counter({("POST", 200): runtime.lane_requests + runtime.shortcut_requests})
+        yield counter(
+            "userline_http_responses",
+            "Answers to HTTP requests.",
+            [
+                ((("method", method), ("status", str(status))), count)
+                for (method, status), count in sorted((metrics.http_responses + quick).items())
+            ],
+        )
+        yield counter(
+            "userline_store_errors",
+            "Calls of the store that it did not answer.",
+            [((("call", call),), metrics.store_errors[call]) for call in _STORE_CALLS],
+        )
+        yield counter(
+            "userline_reaped",
+            "Clients that were cut off.",
+            [((("reason", reason.value),), REAPED[reason]) for reason in Reason],
+        )
+
+    def _histograms(self) -> Iterator[str]:
+        metrics = self._runtime.metrics
+        yield from histogram("userline_request_seconds", "Time of an operation.", "operation", metrics.request_seconds)
+        yield from histogram("userline_store_seconds", "Time of a call of the store.", "call", metrics.store_seconds)
+        for name, text, one in (
+            ("userline_store_batch_ids", "Ids in a read of the store.", metrics.store_batch_ids),
+            ("userline_bus_lag_seconds", "Time from publishing a change to hearing it oneself.", metrics.bus_lag),
+            ("userline_loop_lag_seconds", "How late the event loop is.", metrics.loop_lag),
+            ("userline_turn_wait_seconds", "Time that operations waited for their turn.", metrics.turn_wait),
+        ):
+            yield from histogram(name, text, "", {"": one})

@@ -1,0 +1,165 @@
+"""The checks of single values, each with the sentence that says what to do."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from userline.changes import backends, channels
+from userline.storage import factory
+from userline.users import validation
+
+MAX_PORT: Final = 65_535
+_APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+
+
+def check_host(value: str) -> str:
+    """An IP address or a host name."""
+    if _ip(value) is None and not _HOST_NAME.fullmatch(value):
+        raise ValueError("It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port.")
+    return value
+
+
+def check_address(value: str | None) -> str | None:
+    """A host and a port."""
+    if value is not None:
+        host, port = split_address(value)
+        check_host(host)
+        if not port.isascii() or not port.isdigit() or int(port[:6]) > MAX_PORT:
+            raise ValueError(
+                f"It must be HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100, with a port up to {MAX_PORT}."
+            )
+    return value
+
+
+def split_address(value: str) -> tuple[str, str]:
+    """Return the host and the port of an address such as ``[::1]:9100``."""
+    host, _, port = value.rpartition(":")
+    return (host[1:-1] if host.startswith("[") and host.endswith("]") else host), port
+
+
+def check_jwks_url(value: str | None) -> str | None:
+    """The http(s) URL of a set of keys."""
+    if value is not None:
+        check_url(value)
+    return value
+
+
+def check_origins(value: str | None) -> str | None:
+    """Origins as browsers send them, separated by commas, in one spelling."""
+    return ",".join(normal_origin(part.strip()) for part in value.split(",")) if value else None
+
+
+def check_proxies(value: str | None) -> str | None:
+    """IP addresses and networks, separated by commas."""
+    parts = [part.strip() for part in value.split(",")] if value else []
+    for part in parts:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise ValueError(
+                "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16."
+            ) from None
+    return ",".join(parts) or None
+
+
+def check_app_id(value: str) -> str:
+    """An id that can stand in a URL as it is."""
+    if not _APP_ID.fullmatch(value) or not value.strip("."):
+        raise ValueError("It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes.")
+    return value
+
+
+def check_locale(value: str) -> str:
+    """A BCP 47 language tag."""
+    try:
+        return validation.check_locale(value)
+    except ValueError as error:
+        raise ValueError(f"It {error}") from None
+
+
+def check_store_url(value: str) -> str:
+    """The URL of a store that this version has."""
+    factory.check_store_url(value)
+    return value
+
+
+def check_bus_url(value: str) -> str:
+    """The URL of a bus that this version has."""
+    backends.check_bus_url(value)
+    return value
+
+
+def check_bus_prefix(value: str) -> str:
+    """What names of channels can begin with."""
+    channels.check_prefix(value)
+    return value
+
+
+def check_names(value: str | None) -> str | None:
+    """Strings, separated by commas or in a JSON array."""
+    names = names_in(value)
+    if value is not None and not names:
+        raise ValueError('It must be strings, separated by commas, or a JSON array of them: ["https://a,b", "c"].')
+    return value
+
+
+def names_in(value: str | None) -> tuple[str, ...]:
+    """Return the strings of a list; none if it is none."""
+    if value is None:
+        return ()
+    if not value.lstrip().startswith("["):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    try:
+        names = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return ()
+    is_sound = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    return tuple(names) if is_sound else ()
+
+
+def check_url(value: str) -> None:
+    """Raise ValueError unless ``value`` is an http or https URL."""
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in _DEFAULT_PORTS and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        fine = False
+    if not fine or not value.isprintable() or " " in value:
+        raise ValueError("It must be an http or https URL, such as https://login.example.com/.well-known/jwks.json.")
+
+
+def normal_origin(value: str) -> str:
+    """Return an origin as browsers send it: in lower case, without a default port. Raises ValueError."""
+    problem = "It must be origins, separated by commas, such as https://app.example.com: scheme, host, port, no path."
+    if not _ORIGIN.fullmatch(value.lower()):
+        raise ValueError(problem)
+    try:
+        parts = urlsplit(value.lower())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if not host:
+        raise ValueError(problem)
+    text = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    return text if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{text}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    address = _ip(host)
+    return address.is_loopback if address else host.lower().rstrip(".") == "localhost"
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

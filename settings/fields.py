@@ -1,0 +1,246 @@
+"""The settings of what a gateway is: each one's name, meaning and default."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, SecretStr
+
+from userline.settings.checks import (
+    check_address,
+    check_app_id,
+    check_bus_prefix,
+    check_bus_url,
+    check_host,
+    check_jwks_url,
+    check_locale,
+    check_names,
+    check_origins,
+    check_proxies,
+    check_store_url,
+)
+from userline.settings.field import setting
+from userline.settings.limits import OperationBounds, Sockets, UserLimits
+from userline.users.viewer import ClientUserSyncing
+
+
+class Serving(BaseModel):
+    """Where and for what the gateway serves."""
+
+    host: Annotated[str, AfterValidator(check_host)] = setting(
+        "Serving", "127.0.0.1", "The address or host name to listen on."
+    )
+    port: int = setting("Serving", 8000, "The port to listen on; 0 takes any that is free.", ge=0, le=65535)
+    allow_open: bool = setting(
+        "Serving", False, "Bind other than loopback although anybody may read and write every user."
+    )
+    workers: int = setting(
+        "Serving", 1, "How many processes serve; more than one need a bus that they share.", ge=1, le=1024
+    )
+    env: Literal["development", "production"] = setting(
+        "Serving", "development", "What the gateway is for. In production it never runs open."
+    )
+    shutdown_seconds: int = setting(
+        "Serving", 10, "How long requests under way may take to finish once the gateway is told to stop.", ge=0
+    )
+    drain_seconds: float = setting(
+        "Serving",
+        10,
+        "Over how long sockets are closed, in groups, once the gateway gets SIGTERM; requests are answered meanwhile.",
+        ge=0,
+        le=3600,
+    )
+    graphiql: bool = setting(
+        "Serving", True, "Answer browsers that open /graphql with GraphiQL. In production the default is false."
+    )
+    introspection: bool = setting(
+        "Serving",
+        True,
+        "Let clients ask for the schema, and help with misspelt names. In production the default is false.",
+    )
+    federation: bool = setting(
+        "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
+    )
+    get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
+    metrics_address: Annotated[str | None, AfterValidator(check_address)] = setting(
+        "Serving",
+        None,
+        "Where /metrics is served, and nowhere else: HOST:PORT, such as 127.0.0.1:9100. Without it, where the API is.",
+    )
+    trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
+        "Serving",
+        None,
+        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+
+
+class Tokens(BaseModel):
+    """What tokens are checked with, and what their users and web pages may do."""
+
+    secret: SecretStr | None = setting(
+        "Tokens",
+        None,
+        "The secret that HS256 tokens are checked with. Other users of the machine can see what is given as a flag.",
+    )
+    secret_file: Path | None = setting(
+        "Tokens", None, "A file with that secret, or with several, one a line: the first signs, all are accepted."
+    )
+    second_secret: SecretStr | None = setting(
+        "Tokens", None, "One more secret that is accepted, while one is being replaced by another."
+    )
+    second_secret_file: Path | None = setting("Tokens", None, "A file with that one, or with several, one a line.")
+    jwks_url: Annotated[str | None, AfterValidator(check_jwks_url)] = setting(
+        "Tokens", None, "Where the public keys are that RS256, ES256 and EdDSA tokens are checked with (a JWKS)."
+    )
+    jwks_seconds: float = setting(
+        "Tokens",
+        600,
+        "Within how long a key that is gone from the JWKS is refused, on live sockets too.",
+        ge=1,
+        le=86_400,
+    )
+    jwks_pause_seconds: float = setting(
+        "Tokens", 10, "How long to wait at least before keys are fetched again for a token whose key is unknown.", ge=0
+    )
+    issuer: Annotated[str | None, AfterValidator(check_names)] = setting(
+        "Tokens",
+        None,
+        "What iss may be, exactly: strings separated by commas, or a JSON array. Without it, iss is the app's id.",
+    )
+    audience: Annotated[str | None, AfterValidator(check_names)] = setting(
+        "Tokens",
+        None,
+        "What aud must have one of, written likewise. Without it, aud is left out or has the app's id.",
+    )
+    client_user_syncing: Literal["off", "own", "any"] = setting(
+        "Tokens", "own", "What user tokens may write: nothing, their own user, or every user."
+    )
+    cors_origins: Annotated[str | None, AfterValidator(check_origins)] = setting(
+        "Tokens",
+        None,
+        "The origins of web pages, separated by commas, that may use the API, such as https://app.example.com.",
+    )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no tokens are checked."""
+        return self.secret is None and self.jwks_url is None
+
+    @property
+    def syncing(self) -> ClientUserSyncing:
+        """What user tokens may write."""
+        return ClientUserSyncing(self.client_user_syncing)
+
+    @property
+    def origins_allowed(self) -> tuple[str, ...]:
+        """The origins in ``cors_origins``."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+
+class Storage(BaseModel):
+    """Where users live, and how gateways hear of changes."""
+
+    store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
+        "Store and bus", "sqlite:///userline.db", "Where users live. sqlite:///userline.db is in the working directory."
+    )
+    store_url_file: Path | None = setting(
+        "Store and bus", None, "A file with that URL, for one that has a password in it."
+    )
+    mongodb_driver: Literal["motor", "pymongo"] = setting(
+        "Store and bus", "motor", "What talks to MongoDB: Motor, or PyMongo's own asynchronous client, its successor."
+    )
+    sqlite_mode: Literal["0600", "0640", "0660"] = setting(
+        "Store and bus",
+        "0600",
+        "Who may use the files of a SQLite store: their owner alone, or their group too, to read (0640) or to write.",
+    )
+    change_stream: bool = setting(
+        "Store and bus",
+        False,
+        "Follow MongoDB's change stream, so that edits by other programs reach watchers at once.",
+    )
+    bus_url: Annotated[str, AfterValidator(check_bus_url)] = setting(
+        "Store and bus",
+        "memory://",
+        "How gateways hear of each other's changes: memory:// for one process, redis://HOST:PORT for any number.",
+    )
+    bus_prefix: Annotated[str, AfterValidator(check_bus_prefix)] = setting(
+        "Store and bus",
+        "userline",
+        "What the names of Redis channels begin with. Gateways hear each other if it and the app's id are the same.",
+    )
+    bus_url_file: Path | None = setting(
+        "Store and bus", None, "A file with that URL, for one that has a password in it."
+    )
+    cache_seconds: float = setting(
+        "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0
+    )
+    cache_users: int = setting(
+        "Store and bus", 10_000, "How many users are held at most, beside those who are watched.", ge=0
+    )
+    reread_seconds: float = setting(
+        "Store and bus", 30, "How often a watched user is read again, in case a change was missed.", gt=0
+    )
+    presence_seconds: float = setting(
+        "Store and bus",
+        10,
+        "How long a user counts as connected after the last sign of it; the same at all gateways.",
+        gt=0,
+    )
+
+    @property
+    def file_mode(self) -> int:
+        """``sqlite_mode`` as a number."""
+        return int(self.sqlite_mode, 8)
+
+
+class App(BaseModel):
+    """What is configured for everybody."""
+
+    app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
+        "The app", "userline", "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens."
+    )
+    default_locale: Annotated[str, AfterValidator(check_locale)] = setting(
+        "The app", "en", "The language tag (BCP 47) of users who have no locale of their own."
+    )
+    roles: Path | None = setting(
+        "The app",
+        None,
+        'A JSON file {"ROLE": {settings…}} of all roles, "default" among them. Without it users may have any role.',
+    )
+
+
+class Speed(BaseModel):
+    """By which ways operations run."""
+
+    plans: bool = setting(
+        "Speed", True, "Compile simple operations into plans; without, graphql-core executes all of them."
+    )
+    fast_lane: bool = setting(
+        "Speed", True, "Answer planned operations where requests are parsed; without, over plain ASGI."
+    )
+
+
+class Logging(BaseModel):
+    """What is logged, and how."""
+
+    log_format: Literal["text", "json"] = setting(
+        "Logging", "text", "text for people, json for one JSON object per line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "Logging", "info", "The least level that is logged."
+    )
+    access_log: bool = setting("Logging", True, "Log a line for every request.")
+
+    tracing: bool = setting(
+        "Traces",
+        False,
+        "Send traces by OTLP to where OTEL_EXPORTER_OTLP_ENDPOINT says, http://localhost:4318 by default. Needs "
+        "userline[tracing].",
+    )
+
+
+# Pydantic takes the fields of the last base first: this is the order of the documentation, backwards.
+class Fields(Logging, Speed, Sockets, OperationBounds, UserLimits, App, Storage, Tokens, Serving):
+    """Every setting."""

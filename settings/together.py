@@ -1,0 +1,133 @@
+"""The checks of the values together: no gateway runs open, or checks tokens badly, by mistake."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
+
+from userline.settings.checks import is_loopback
+from userline.settings.origins import SECRETS, describe, variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from userline.settings.fields import Fields
+    from userline.settings.origins import Origins
+
+MIN_SECRET_BYTES: Final = 32
+"""Source: RFC 7518, section 3.2."""
+
+_MIN_DIFFERENT_BYTES: Final = 8
+_ADVICE: Final = "Make one with: openssl rand -base64 48"
+
+
+def tracing_is_installed() -> bool:
+    """Whether what tracing needs is there."""
+    return all(
+        find_spec("opentelemetry") and find_spec(name) for name in ("opentelemetry.sdk", "opentelemetry.exporter")
+    )
+
+
+def check_together(
+    fields: Fields, secrets: Mapping[str, Sequence[bytes]], origins: Origins, bad: frozenset[str]
+) -> list[str]:
+    """Return what is wrong with the values together. Fields in ``bad`` are known to be wrong and are left alone."""
+    problems = []
+    if (
+        fields.is_open
+        and not fields.allow_open
+        and not bad & {"host", "allow_open", "secret", "jwks_url"}
+        and not is_loopback(fields.host)
+    ):
+        problems.append(
+            f"{describe('host', fields.host, origins)} Whoever reaches that address could read and write every user, "
+            "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
+            "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want."
+        )
+    on_mongodb = fields.store_url.lower().startswith("mongodb")
+    if not bad & {"change_stream", "store_url"} and fields.change_stream and not on_mongodb:
+        problems.append(
+            f"{describe('change_stream', fields.change_stream, origins)} Only MongoDB has a change stream: set "
+            "USERLINE_STORE_URL=mongodb://…, or leave USERLINE_CHANGE_STREAM out."
+        )
+    if not bad & {"workers", "bus_url"} and fields.workers > 1 and fields.bus_url == "memory://":
+        problems.append(
+            f"{describe('workers', fields.workers, origins)} More than one process needs a bus that they share, and "
+            "the memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
+        )
+    if fields.tracing and "tracing" not in bad and not tracing_is_installed():
+        problems.append(
+            f"{describe('tracing', fields.tracing, origins)} What it needs is not installed: "
+            "pip install 'userline[tracing]', or leave USERLINE_TRACING out."
+        )
+    return problems + _check_tokens(fields, secrets, origins, bad)
+
+
+def _check_tokens(
+    fields: Fields, secrets: Mapping[str, Sequence[bytes]], origins: Origins, bad: frozenset[str]
+) -> list[str]:
+    """Return what is wrong with how tokens would be checked. Fields in ``bad`` are known to be wrong."""
+    problems = []
+    production = fields.env == "production"
+    if fields.secret is not None and fields.jwks_url is not None:
+        problems.append(
+            f"USERLINE_SECRET ({origins.of_fields['secret']}) and USERLINE_JWKS_URL ({origins.of_fields['jwks_url']}) "
+            "are both set. Tokens are checked with one or the other: unset one of them."
+        )
+    if production and fields.is_open and not bad & {"secret", "jwks_url"}:
+        problems.append(
+            f"{describe('env', fields.env, origins)} In production tokens must be checked: set USERLINE_SECRET (the "
+            "app's secret, such as the output of: openssl rand -base64 48) or USERLINE_JWKS_URL."
+        )
+    if production and fields.allow_open:
+        problems.append(
+            f"{describe('allow_open', fields.allow_open, origins)} In production no gateway runs open: unset it, or "
+            "set USERLINE_ENV=development."
+        )
+    if fields.second_secret is not None and fields.secret is None and "secret" not in bad:
+        problems.append(
+            f"{describe('second_secret', '', origins)} There is no first one: set USERLINE_SECRET, or "
+            "USERLINE_SECRET_FILE."
+        )
+    problems += _check_secrets(secrets, origins, production=production)
+    if production and fields.jwks_url is not None and not _is_private_channel(fields.jwks_url):
+        problems.append(
+            f"{describe('jwks_url', fields.jwks_url, origins)} In production it must start with https:, because "
+            "whoever can change the keys on their way can make tokens."
+        )
+    return problems
+
+
+def _check_secrets(secrets: Mapping[str, Sequence[bytes]], origins: Origins, *, production: bool) -> list[str]:
+    """Return what is wrong with each of the secrets."""
+    problems = []
+    for name in SECRETS:
+        several = secrets[name]
+        for number, secret in enumerate(several, 1):
+            which = f"{variable_of(name)} is set ({origins.of_fields[name]}), but"
+            if len(several) > 1:
+                which += f" of its secret in line {number}:"
+            problems += [f"{which} {problem}" for problem in _weaknesses(secret, production=production)]
+    return problems
+
+
+def _weaknesses(secret: bytes, *, production: bool) -> list[str]:
+    algorithm = HMACAlgorithm(HMACAlgorithm.SHA256)
+    try:
+        key = algorithm.prepare_key(secret)
+    except InvalidKeyError:
+        return ["it is a key of another kind (PEM, SSH or JWK). HS256 needs a secret of random characters."]
+    if production and len(key) < MIN_SECRET_BYTES:
+        return [f"it has {len(key)} bytes, and in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
+    if production and len(set(key)) < _MIN_DIFFERENT_BYTES:
+        return [f"it can be guessed: it repeats a few characters. {_ADVICE}"]
+    return []
+
+
+def _is_private_channel(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")

@@ -1,0 +1,141 @@
+"""Logging set-up: what is logged by userline, Uvicorn, the libraries and Python's warnings looks alike.
+
+Everybody logs to loggers of the standard library or of structlog; one handler writes it all to standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+
+from userline.telemetry.access_log import ACCESS_LOG, LogHandler, lay_json, lay_text
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+REQUEST_STATE: ContextVar[dict[str, Any] | None] = ContextVar("userline-request-state", default=None)
+"""The state of the request or socket that is being served; its id and its viewer are in every line of the log."""
+
+_LONGEST_VALUE: Final = 4096
+_LONGEST_EXCEPTION: Final = 16_384
+"""So many characters of a value, and of an exception with its traceback, are logged."""
+
+_UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+
+def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
+    """Log everything of ``level`` and above to standard error. Uvicorn must be run with ``log_config=None``.
+
+    "text" is for people, coloured on a terminal. "json" is one JSON object per line, with ``timestamp`` (ISO 8601,
+    UTC), ``level``, ``logger``, ``event`` and what is bound to the context, such as ``request_id``; an exception is
+    there whole, as the string ``exception``. May be called again.
+    """
+    shared: list[Processor] = [
+        _merge_request,
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = LogHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(_json_processors() if log_format == "json" else _text_processors()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    ACCESS_LOG.use(handler, lay_json if log_format == "json" else _coloured if _has_colours() else lay_text)
+    for name in _UVICORN_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    uvicorn_logger = logging.getLogger("uvicorn.error")
+    uvicorn_logger.setLevel(max(logging.INFO, root.level))  # below, it writes what comes over sockets, tokens included
+    uvicorn_logger.addFilter(_is_no_handshake)
+    logging.getLogger("httpx").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("pymongo").setLevel(max(logging.INFO, root.level))  # below, it writes users, e-mails included
+    logging.captureWarnings(capture=True)
+
+
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    """Whether this is none of Uvicorn's lines about a handshake. They have the query; the access log's line has not."""
+    return not (isinstance(record.msg, str) and '"WebSocket %s"' in record.msg)
+
+
+def _json_processors() -> list[Processor]:
+    return [structlog.processors.format_exc_info, _bounded, _in_order, structlog.processors.JSONRenderer()]
+
+
+def _text_processors() -> list[Processor]:
+    renderer = structlog.dev.ConsoleRenderer(colors=_has_colours(), exception_formatter=structlog.dev.plain_traceback)
+    return [structlog.processors.format_exc_info, _bounded, renderer]
+
+
+def _has_colours() -> bool:
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def _coloured(line: dict[str, Any]) -> str:
+    return f"{structlog.dev.ConsoleRenderer(colors=True)(None, 'info', line)}\n"
+
+
+def _merge_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    state = REQUEST_STATE.get()
+    if state is not None:
+        event.setdefault("request_id", state["request_id"])
+        if "viewer" in state:
+            event.setdefault("viewer", state["viewer"].kind.value)
+    return event
+
+
+def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Cut what is long: much of what is logged has something in it that a caller sent."""
+    for name, value in event.items():
+        most = _LONGEST_EXCEPTION if name in ("exception", "stack") else _LONGEST_VALUE
+        if isinstance(value, str):
+            event[name] = _cut(value, most)
+        elif isinstance(value, list | tuple | dict | bytes):
+            text = repr(value)
+            if len(text) > most:
+                event[name] = _cut(text, most)
+    return event
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text without its middle, if it is long: the last lines of an exception say the most."""
+    if len(text) <= most:
+        return text
+    start = most // 4
+    return f"{text[:start]} … {len(text) - most} characters left out … {text[start - most :]}"
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    first = ("timestamp", "level", "logger", "event")
+    return {name: event[name] for name in first if name in event} | {
+        key: value for key, value in event.items() if key not in first
+    }

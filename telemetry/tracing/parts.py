@@ -1,0 +1,106 @@
+"""The parts of a gateway that are put between the others where it is traced."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from userline.directory.batcher import Batcher
+from userline.telemetry.metrics.store import MeasuredStore
+from userline.telemetry.tracing.tracer import current_span, mark
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Sequence
+
+    from opentelemetry.trace import SpanContext
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from userline.changes.hub import Hub
+    from userline.storage.protocol import UserStore
+    from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.tracing.tracer import Tracer
+    from userline.users.record import UserRecord, UserSnapshot
+
+_ASKERS: ContextVar[tuple[SpanContext, ...]] = ContextVar("userline-askers", default=())
+
+_CONTEXT: Final = (b"traceparent", b"tracestate")
+_LONGEST_CONTEXT: Final = 512
+"""Longer headers of a trace are left out, as W3C's Trace Context allows: what comes in goes out with every span."""
+
+_FIRST_MESSAGES: Final = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+
+class TracedBatcher(Batcher):
+    """Remembers whose lookups a read is for."""
+
+    def __init__(self, store: UserStore, hub: Hub) -> None:
+        super().__init__(store, hub)
+        self._askers: dict[int, SpanContext] = {}
+
+    def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
+        """Return a future of the user's newest snapshot."""
+        asker = current_span()
+        if asker is not None:
+            self._askers[asker.span_id] = asker
+        return super().load(user_id)
+
+    def _dispatch(self) -> None:
+        askers, self._askers = tuple(self._askers.values()), {}
+        _ASKERS.set(askers)  # in the context of this dispatch alone
+        super()._dispatch()
+
+
+class TracedStore(MeasuredStore):
+    """A store whose calls are traced too."""
+
+    def __init__(self, store: UserStore, metrics: Metrics, tracer: Tracer) -> None:
+        super().__init__(store, metrics)
+        self._tracer = tracer
+
+    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
+        """Read users."""
+        with self._tracer.store("get_many", {"userline.ids": len(ids)}, _ASKERS.get()):
+            return await super().get_many(ids)
+
+    async def _measured(self, call: str, work: Awaitable[Any]) -> Any:
+        if call == "get_many":
+            return await super()._measured(call, work)
+        with self._tracer.store(call, {}):
+            return await super()._measured(call, work)
+
+
+class TracingMiddleware:
+    """Traces every request and socket; answers say in ``traceresponse`` where they are in the trace."""
+
+    def __init__(self, app: ASGIApp, *, tracer: Tracer) -> None:
+        self._app = app
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in _CONTEXT and len(value) <= _LONGEST_CONTEXT
+        }
+        with self._tracer.request(scope.get("method", "WEBSOCKET"), _route(scope["path"]), headers) as span:
+
+            async def send_marked(message: Message) -> None:
+                if message["type"] in _FIRST_MESSAGES:
+                    response = mark(span, message.get("status", 101)).encode()
+                    message = {**message, "headers": [*message.get("headers", ()), (b"traceresponse", response)]}
+                await send(message)
+
+            await self._app(scope, receive, send_marked)
+
+
+def _route(path: str) -> str:
+    """Return the path without ids of users, which are nobody else's business."""
+    return "/v1" if path.startswith("/v1/") else path if path in _PLAIN_PATHS else "/"
+
+
+_PLAIN_PATHS: Final = ("/graphql", "/healthz", "/readyz", "/metrics")

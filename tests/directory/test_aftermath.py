@@ -1,0 +1,98 @@
+"""Writes that were done although the store gave no answer: everybody hears of them all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.waiting import until
+from userline.directory import aftermath
+from userline.users.errors import StoreUnavailable
+from userline.users.patch import parse_patch
+from userline.users.rules import Rules
+from userline.users.viewer import OPEN_VIEWER
+
+if TYPE_CHECKING:
+    from tests.support.parts import Gateway
+    from userline.users.record import UserSnapshot
+
+
+@pytest.fixture
+def told(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[UserSnapshot]:
+    """What the bus was given."""
+    monkeypatch.setattr(aftermath, "LATER_SECONDS", 0.2)
+    told: list[UserSnapshot] = []
+    publish = gateway.bus.publish
+
+    def note(snapshot: UserSnapshot) -> None:
+        told.append(snapshot)
+        publish(snapshot)
+
+    monkeypatch.setattr(gateway.bus, "publish", note)
+    return told
+
+
+async def write(gateway: Gateway, user_id: str, name: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        await gateway.users.set(user_id, {"name": name}, viewer=OPEN_VIEWER)
+
+
+async def test_watchers_hear_of_it_without_a_repetition(gateway: Gateway, told: list[UserSnapshot]) -> None:
+    async with aclosing(gateway.watch("alice")) as events:
+        assert await anext(events) is None
+        gateway.store.lost_answer = StoreUnavailable()
+        await write(gateway, "alice", "Alice")
+        async with asyncio.timeout(5):
+            seen = await anext(events)
+    assert seen is not None
+    assert seen.name == "Alice"
+    await until(lambda: not aftermath_tasks(), 5)
+    assert [(snapshot.id, snapshot.version) for snapshot in told] == [("alice", 1)], "told once"
+
+
+async def test_of_a_batch_everybody_is_looked_at(gateway: Gateway, told: list[UserSnapshot]) -> None:
+    gateway.store.lost_answer = StoreUnavailable()
+    with pytest.raises(StoreUnavailable):
+        await gateway.users.set_many({f"user {number}": {"name": "N"} for number in range(10)})
+    await until(lambda: len(told) == 10, 5)
+
+
+async def test_it_waits_for_a_store_that_is_away(gateway: Gateway, told: list[UserSnapshot]) -> None:
+    gateway.store.lost_answer = StoreUnavailable()
+    writing = asyncio.create_task(write(gateway, "alice", "Alice"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gateway.store.failure = StoreUnavailable()
+    await writing
+    await asyncio.sleep(0.3)
+    assert told == []
+    gateway.store.failure = gateway.store.lost_answer = None
+    await until(lambda: len(told) == 1, 5)
+
+
+async def test_a_write_that_is_done_late_is_found_by_the_second_look(
+    gateway: Gateway, told: list[UserSnapshot]
+) -> None:
+    gateway.store.failure = StoreUnavailable()
+    await write(gateway, "alice", "Alice")
+    gateway.store.failure = None
+    await until(lambda: gateway.store.reads != [], 5)
+    assert told == []
+    await gateway.store.patch("alice", parse_patch({"name": "Alice"}, Rules()))
+    await until(lambda: len(told) == 1, 5)
+
+
+async def test_nothing_is_left_when_the_gateway_ends(gateway: Gateway, told: list[UserSnapshot]) -> None:
+    gateway.store.failure = StoreUnavailable()
+    await write(gateway, "alice", "Alice")
+    assert aftermath_tasks()
+    await gateway.users.close()
+    assert not aftermath_tasks()
+    assert told == []
+
+
+def aftermath_tasks() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == "userline-aftermath"]
