@@ -45,9 +45,9 @@ _LONG_CHARACTERS = 1000
 """Validating longer documents leaves much behind that only the garbage collector finds."""
 
 _DOCUMENT_BYTES = 6_000
-_TOKEN_BYTES = 550
+_TOKEN_BYTES = 580
 """What a document weighs, its plans included, and what each of its tokens adds: a little more than was measured over
-documents of all kinds (tests/execution/test_document_weights.py)."""
+documents of all kinds, with any order of what is hashed (tests/execution/test_document_weights.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What each field of the API does: get, create, set, watch; and the batching of lookups."""
+"""What each field of the API does, written once: for Strawberry's schema and for plans alike."""

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from userline.directory.online import watch_online
-from userline.resolvers.audit import audit_server_token
+from userline.resolvers import mutations
 from userline.resolvers.context import Context
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.scalars import RoleSettings
@@ -78,10 +78,8 @@ class Mutation:
         input: Annotated[CreateUserInput, strawberry.argument(description="The new user.")],  # noqa: A002
     ) -> CreateUserIfNotExistsPayload:
         """Create a user unless it exists."""
-        context = info.context
-        audit_server_token(context.viewer, "write", id, context.request_id)
-        user, created = await context.users.create_if_not_exists(id, given_fields(input), viewer=context.viewer)
-        return CreateUserIfNotExistsPayload(user=as_user(user), created=created)
+        written = await mutations.create_user_if_not_exists(info.context, id, given_fields(input))
+        return CreateUserIfNotExistsPayload(user=as_user(written.user), created=written.created)
 
     @strawberry.mutation(
         description=(
@@ -96,10 +94,8 @@ class Mutation:
         input: Annotated[SetUserInput, strawberry.argument(description="The patch.")],  # noqa: A002
     ) -> SetUserPayload:
         """Patch a user."""
-        context = info.context
-        audit_server_token(context.viewer, "write", id, context.request_id)
-        user, result = await context.users.set(id, given_fields(input), viewer=context.viewer)
-        return SetUserPayload(user=as_user(user), created=result.created, changed=result.changed)
+        written = await mutations.set_user(info.context, id, given_fields(input))
+        return SetUserPayload(user=as_user(written.user), created=written.created, changed=written.changed)
 
 
 @strawberry.type(description="What can be watched.")

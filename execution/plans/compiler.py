@@ -19,6 +19,7 @@ from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, Us
 from userline.execution.plans.selections import NotSimple, collect_fields, find_conditions
 from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.plans.values import UNFIT, reader_of, source_of
+from userline.resolvers.mutations import RESOLVERS
 
 if TYPE_CHECKING:
     from graphql import (
@@ -127,9 +128,8 @@ class Compiler:
             PayloadField(below.key_json, self._payload_value(below, field, fragments, conditions))
             for below in collect_fields(field.selection_sets, fragments, conditions)
         ]
-        return WriteStep(
-            field, self._argument("Mutation", field, "id"), self._argument("Mutation", field, "input"), payload
-        )
+        user_id, given = (self._argument("Mutation", field, name) for name in ("id", "input"))
+        return WriteStep(field, RESOLVERS[field.name], user_id, given, payload)
 
     def _payload_value(self, below: Field, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
         if below.name == "user":

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from userline.execution.operation import AnswerTooLarge, Room, out_of_time, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
-from userline.resolvers.audit import audit_server_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from userline.directory.users import Users
     from userline.execution.operation import Response
@@ -20,31 +19,22 @@ if TYPE_CHECKING:
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
-    from userline.users.record import UserSnapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a write did, under the names of its payload's fields."""
-
-    user: UserSnapshot
-    created: bool
-    changed: bool = False
+    from userline.resolvers.mutations import Written
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadField:
-    """A field of a payload: the name of a flag of the outcome, a projection of its user, or a constant."""
+    """A field of a payload: the name of a flag of what was done, a projection of its user, or a constant."""
 
     key_json: bytes
     value: str | Projection | bytes
 
-    def encode(self, outcome: Outcome) -> bytes:
+    def encode(self, written: Written) -> bytes:
         """Return the field as a member of a JSON object."""
         value = self.value
         if isinstance(value, str):
-            return self.key_json + (b"true" if getattr(outcome, value) else b"false")
-        return self.key_json + (value if isinstance(value, bytes) else value.encode(outcome.user))
+            return self.key_json + (b"true" if getattr(written, value) else b"false")
+        return self.key_json + (value if isinstance(value, bytes) else value.encode(written.user))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +42,7 @@ class WriteStep:
     """A root field that writes a user. It is never null, so that there is no response if it fails."""
 
     field: Field
+    resolve: Callable[[Context, str, Mapping[str, Any]], Awaitable[Written]]
     id: Source
     input: Source
     payload: Sequence[PayloadField]
@@ -64,13 +55,8 @@ class WriteStep:
     async def write(self, arguments: Any, context: Context) -> bytes:
         """Write, and return the field as a member of the response. Raises UserlineError."""
         user_id, given = arguments
-        audit_server_token(context.viewer, "write", user_id, context.request_id)
-        if self.field.name == "setUser":
-            user, result = await context.users.set(user_id, given, viewer=context.viewer)
-            outcome = Outcome(user, result.created, result.changed)
-        else:
-            outcome = Outcome(*await context.users.create_if_not_exists(user_id, given, viewer=context.viewer))
-        return self.field.key_json + b"{" + b",".join(field.encode(outcome) for field in self.payload) + b"}"
+        written = await self.resolve(context, user_id, given)
+        return self.field.key_json + b"{" + b",".join(field.encode(written) for field in self.payload) + b"}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""What the mutations do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from userline.resolvers.audit import audit_server_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from userline.resolvers.context import Context
+    from userline.users.record import UserSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did, under the names of its payload's fields."""
+
+    user: UserSnapshot
+    created: bool
+    changed: bool = False
+
+
+async def create_user_if_not_exists(context: Context, user_id: str, given: Mapping[str, Any]) -> Written:
+    """Create the user unless it exists. Raises UserlineError."""
+    audit_server_token(context.viewer, "write", user_id, context.request_id)
+    user, created = await context.users.create_if_not_exists(user_id, given, viewer=context.viewer)
+    return Written(user, created)
+
+
+async def set_user(context: Context, user_id: str, given: Mapping[str, Any]) -> Written:
+    """Patch the user, or create it. Raises UserlineError."""
+    audit_server_token(context.viewer, "write", user_id, context.request_id)
+    user, result = await context.users.set(user_id, given, viewer=context.viewer)
+    return Written(user, result.created, result.changed)
+
+
+RESOLVERS: Final = {"createUserIfNotExists": create_user_if_not_exists, "setUser": set_user}
+"""By the field's name in the schema."""
