@@ -17,11 +17,11 @@ run: $(VENV)/.runtime ## Set up and serve on http://127.0.0.1:8000/graphql (flag
 	@$(BIN)/userline serve $(ARGS)
 
 test: $(VENV)/.dev graphiql ## Set up and run the tests (flags: make test ARGS="-k hub")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python scripts/run-tests $(ARGS)
 
 test-stores: $(VENV)/.dev ## Run the tests of the stores on more stand-ins for MongoDB (docs/contributing.md), and on USERLINE_TEST_MONGODB_URI
 	scripts/mongo-stand-ins
-	USERLINE_TEST_STORES=mongo-java-server,mongoeco $(BIN)/python -m pytest tests/storage $(ARGS)
+	USERLINE_TEST_STORES=mongo-java-server,mongoeco $(BIN)/python scripts/run-tests tests/storage $(ARGS)
 
 chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times each (flags: make chaos ARGS="--runs 1")
 	$(BIN)/python -m tests.chaos $(ARGS)
