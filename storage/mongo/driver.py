@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from userline.storage.mongo import write_ids
 from userline.storage.mongo.failures import failed_writes, is_own_id_taken, is_taken, refusal
+from userline.storage.mongo.pool import TidyPool
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -266,7 +267,7 @@ class PyMongoDriver(Driver):
     most_commands = _POOL_SIZE
 
     def __init__(self, url: MongoURL) -> None:
-        self._client = AsyncMongoClient(url.url, **_options(url))
+        self._client = AsyncMongoClient(url.url, _pool_class=TidyPool, **_options(url))
         super().__init__(url)
 
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:

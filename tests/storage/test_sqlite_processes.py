@@ -67,31 +67,51 @@ async def test_processes_on_one_new_file_lose_no_update(tmp_path: Path) -> None:
 
 
 FULL_DISK = """
-import asyncio, resource, sys
+import asyncio, resource, sys, threading, time
+from userline.storage.protocol import WriteResult
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
 from userline.users.rules import Rules
 
+IDS = [f"user {number}" for number in range(200)]
+
+# The writing thread asks what time it is in the middle of a group. Held up there, it takes all that comes meanwhile as
+# the next group; not held up, it takes what there is, and the first few have room on any disk.
+asked, may_go_on = threading.Event(), threading.Event()
+
+def clock():
+    asked.set()
+    may_go_on.wait()
+    return time.time_ns() // 1_000_000
+
 async def main(path):
-    store = SQLiteUserStore(path, Rules())
+    store = SQLiteUserStore(path, Rules(), clock)
     await store.open()
-    async def write(number):
+    async def write(user_id):
         patch = parse_patch({"name": "Alice", "welcomeMessage": "x" * 5000}, Rules())
-        return await store.patch(f"user {number}", patch)
-    for number in range(10):
-        await write(number)
+        return await store.patch(user_id, patch)
+    may_go_on.set()
+    for user_id in IDS[:10]:
+        await write(user_id)
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, unlimited[1]))
-    outcomes = await asyncio.gather(*(write(number) for number in range(10, 200)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}, outcomes
-    assert all((await store.get_many([f"user {number}" for number in range(10)])))
-    assert not any((await store.get_many([f"user {number}" for number in range(10, 200)])))
+    may_go_on.clear()
+    asked.clear()
+    first = asyncio.create_task(write(IDS[10]))
+    await asyncio.to_thread(asked.wait)
+    others = [asyncio.create_task(write(user_id)) for user_id in IDS[11:]]
+    await asyncio.sleep(0)
+    may_go_on.set()
+    outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [WriteResult] + [StoreUnavailable] * 189, outcomes
+    there = [user is not None for user in await store.get_many(IDS)]
+    assert there == [True] * 11 + [False] * 189, there
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-    await asyncio.gather(*(write(number) for number in range(10, 200)))
+    await asyncio.gather(*map(write, IDS[10:]))
     await store.close()
     await store.open()
-    assert all((await store.get_many([f"user {number}" for number in range(200)])))
+    assert all(await store.get_many(IDS))
     await store.close()
 
 asyncio.run(main(sys.argv[1]))

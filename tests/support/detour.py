@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from tests.support.listening import stop_listening
+
 
 class Detour:
     """A port of the loopback address that leads to another one, until it is held.
@@ -39,7 +41,7 @@ class Detour:
     async def close(self) -> None:
         """Drop every connection, with all that was held."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

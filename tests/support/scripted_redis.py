@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tests.support.listening import stop_listening
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,7 @@ class ScriptedRedis:
     async def close(self) -> None:
         """Take no more connections, and end those there are."""
         assert self._server is not None
-        self._server.close()
+        await stop_listening(self._server)
         for talk, writer in self._talks.items():
             talk.cancel()
             writer.close()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 from urllib.parse import urlencode
 
+from tests.support.listening import stop_listening
 from tests.support.mongo_wire.messages import Message, ProtocolError, encode, read
 from tests.support.mongo_wire.rules import Action, Answer, Close, Delay, Hang, LoseAnswer, Rewrite, Rule
 
@@ -107,7 +108,7 @@ class WireProxy:
         """Drop every connection."""
         self._refusing = True
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
         while tasks := set(self._tasks):
             for task in tasks:
                 task.cancel()
