@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 SSE = "text/event-stream"
 TRANSPORT = "graphql-transport-ws"
 MULTIPART = "multipart/mixed;subscriptionSpec=1.0"
-BODY = json.dumps({"query": 'subscription { userChanged(id: "s") { custom } }'}).encode()
+COPIES = 20
+BODY = json.dumps(
+    {"query": f'subscription {{ userChanged(id: "s") {{ {" ".join(f"a{each}: custom" for each in range(COPIES))} }} }}'}
+).encode()
+"""An event is many times as large as the user in it, so that a few writes are more than buffers hold."""
+
 BACK_END = {"authorization": f"Bearer {token_of(None)}"}
-MORE_THAN_BUFFERS_HOLD = 150
+MORE_THAN_BUFFERS_HOLD = 10
 
 framings = pytest.mark.parametrize("accept", [SSE, MULTIPART], ids=["sse", "multipart"])
 
@@ -98,15 +103,21 @@ def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path, accept: str) -> 
 @framings
 def test_a_client_that_does_not_read_is_gone_when_its_token_has_expired(tmp_path: Path, accept: str) -> None:
     with narrow(tmp_path) as gateway:
-        expires_at = int(time.time()) + 5
-        with stream(gateway, token_of("alice", exp=expires_at), accept):
-            write(gateway, MORE_THAN_BUFFERS_HOLD)
-            assert time.time() < expires_at, "the machine is too busy for this test"
-            assert gateway.metric("userline_streams") == 1
-            time.sleep(expires_at - time.time())
-            assert seconds_until_no_stream(gateway) < 3
-            assert gateway.metric("userline_watchers") == 0
-            assert stuck_clients(gateway) == 0, "it was not given the time of a client whose token is good"
+        for seconds in (5, 9, 9):  # less than a client has whose token is good
+            expires_at = int(time.time()) + seconds
+            with stream(gateway, token_of("alice", exp=expires_at), accept):
+                write(gateway, MORE_THAN_BUFFERS_HOLD)
+                is_stuck = gateway.metric("userline_streams") == 1
+                if time.time() >= expires_at:  # the machine was busy, and it is not known which came first
+                    seconds_until_no_stream(gateway)
+                    continue
+                assert is_stuck
+                time.sleep(expires_at - time.time())
+                assert seconds_until_no_stream(gateway) < 3
+                assert gateway.metric("userline_watchers") == 0
+                assert stuck_clients(gateway) == 0, "it was not given the time of a client whose token is good"
+                return
+        raise AssertionError("The machine is too busy for this test.")
 
 
 def test_a_client_that_does_not_read_does_not_hold_up_the_end(tmp_path: Path) -> None:
