@@ -6,12 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.gateway import RunningGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# How fast this machine makes inputs, and how long it takes for one, says nothing about what is tested.
+settings.register_profile("userline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("userline")
 
 
 def _running(directory: Path, *flags: str) -> Iterator[RunningGateway]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bench.sample import Load
     from bench.servers import Address
 
+pytestmark = pytest.mark.alone
+
 BODIES = [users.read(number).body for number in range(20)]
 REFUSED = b"{}"
 

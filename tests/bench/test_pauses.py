@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import orjson
+import pytest
 from bench.http_load import connect, post
 from bench.site import GATEWAY, Site, make_token
 from bench.watch_work import watching
@@ -16,8 +17,9 @@ from bench.watch_work import watching
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from bench.servers import Server
+
+pytestmark = pytest.mark.alone
 
 SOCKETS = 1500
 LONGEST = 50.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from bench.sending import measure
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_every_write_is_read(monkeypatch: pytest.MonkeyPatch, shuffled: bool) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 LONG = os.environ.get("USERLINE_TEST_LONG") == "1"
 LIMITS = ("--max-new-sockets-per-address", "2000", "--rate-limit-per-second", "100000", "--rate-limit-burst", "100000")
 CYCLES = 10

@@ -18,6 +18,8 @@ from userline.gateway.collecting import Collecting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.alone
+
 MOST_AT_ONCE = 60_000
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 WATCH = 'subscription { userChanged(id: "alice") { name welcomeMessage } }'
 IDLE = 1000 if os.environ.get("USERLINE_TEST_LONG") == "1" else 50
 SHORT = 'subscription{userChanged(id:"alice"){welcomeMessage}}'

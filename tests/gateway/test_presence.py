@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 2.0
 ONLINE = "subscription($id: ID!) { userOnlineChanged(id: $id) { isConnected user { name } } }"
 CHANGED = "subscription($id: ID!) { userChanged(id: $id) { name } }"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("no_settings")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_settings")]
 
 ROUNDS = 5
 # What must hold is 50 ms. Without the limits these take seconds, so that a default run, on a machine that may be busy,

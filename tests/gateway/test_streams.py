@@ -18,6 +18,8 @@ from tests.streams.stream import VARIANTS, Stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("USERLINE_TEST_STREAM_SECONDS", "60"))
 SEED = int(os.environ.get("USERLINE_TEST_STREAM_SEED", "0"))
 MOST_SECONDS = 0.05 if os.environ.get("USERLINE_TEST_LONG") == "1" else 0.1
