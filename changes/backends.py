@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from userline.changes.redis_answers import NotHeardError, NotJoinedError, explain
 from userline.changes.redis_publisher import Publisher, ask_role
+from userline.common.backoff import Backoff
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -48,6 +48,8 @@ JOIN_PATIENCE_SECONDS: Final = 3.0
 
 LONGEST_PAUSE_SECONDS: Final = 0.5
 """The most that is waited between two attempts to join."""
+
+_FIRST_PAUSE_SECONDS: Final = 0.02
 
 _GLANCE_SECONDS: Final = 0.25
 """How soon it is noticed that publishing has failed."""
@@ -140,7 +142,7 @@ class RedisBackend(BroadcastBackend):
         self._beats = 0
         self._wanted = asyncio.Event()
         self._link: _Link | None = None
-        self._pause = 0.0
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._reasons: set[str] = set()
         self._said_unknown = False
         make = partial(
@@ -197,7 +199,7 @@ class RedisBackend(BroadcastBackend):
         link = self._link
         if link is None:
             link = self._link = await self._join()
-            self._pause = 0.0
+            self._backoff.reset()
             self._reasons.clear()
             self._contact.joined()
         if link.publisher.failure is not None:
@@ -283,8 +285,7 @@ class RedisBackend(BroadcastBackend):
             # Each once an outage, not once an attempt.
             self._reasons.add(why.kind)
             logger.warning("The bus cannot be joined (%s); trying on. %s", why.text, why.advice)
-        self._pause = min(max(self._pause * 2, 0.02), LONGEST_PAUSE_SECONDS)
-        await asyncio.sleep(random.uniform(0, self._pause))  # noqa: S311 - jitter, not a secret
+        await self._backoff.wait()
 
     async def _leave(self) -> None:
         link, self._link = self._link, None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
 import time
 from collections import OrderedDict
@@ -29,6 +28,7 @@ from userline.changes.channels import (
 )
 from userline.changes.outbox import Outbox
 from userline.changes.redis_answers import explain
+from userline.common.backoff import Backoff
 from userline.users.codec import snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ MOST_CHANGES_A_MESSAGE: Final = 100
 MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 _MESSAGES_TIMED: Final = 16
 """How many messages of our own may be on their way at once to have their time taken."""
 
@@ -252,7 +252,7 @@ class Bus:
                 await self._joined.wait()
 
     async def _publish_waiting(self) -> None:
-        pause = 0.0
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         channel = self.channel_of(CHANGES)
         while True:
             if not self._outbox:
@@ -265,14 +265,13 @@ class Bus:
             try:
                 await self._broadcast.publish(channel, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
-                if not pause:
+                if not backoff.pauses:
                     logger.warning(
                         "Changes cannot be published (%s); they wait until the bus is back.", explain(error).text
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
-                pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)
-                await self._until_joined(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+                await self._until_joined(backoff.next())
             else:
-                pause = 0.0
+                backoff.reset()
                 self.published += len(changes)

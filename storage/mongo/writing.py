@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userline.common.backoff import Backoff
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
@@ -16,6 +15,7 @@ from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from userline.storage.mongo.connection import Connection
@@ -71,7 +71,7 @@ class Writing:
         from what was read for it.
         """
         deadline = self._connection().deadline
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         remembered = None if left is not None else self.guesses.guess(user_id)
         stored = left or remembered
         is_guess = stored is not None
@@ -100,8 +100,7 @@ class Writing:
                     break
                 if not is_guess:
                     # Somebody else has written the user since it was read.
-                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
-                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                    await backoff.wait()
             elif not is_guess:
                 break
             is_guess = False
