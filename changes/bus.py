@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from broadcaster import Broadcast
 
-from userline.changes.backends import make_backend
 from userline.changes.channels import (
     DEFAULT_PREFIX,
     BusMessageError,
@@ -26,14 +25,17 @@ from userline.changes.channels import (
     decode_message,
     encode_message,
 )
+from userline.changes.explanations import explain
+from userline.changes.factory import make_backend
 from userline.changes.outbox import Outbox
-from userline.changes.redis_answers import explain
+from userline.changes.rejoining import Rejoining
 from userline.common.backoff import Backoff
 from userline.users.codec import snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from userline.changes.protocol import Explanation
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.changes")
@@ -75,11 +77,11 @@ class Bus:
     """
 
     def __init__(self, url: str, *, app_id: str = "userline", prefix: str = DEFAULT_PREFIX) -> None:
-        self._url = url
+        self._backend = make_backend(url)
         self._app_id = app_id
         self._prefix = prefix
         echo = self.channel_of("echo-" + secrets.token_hex(8))
-        self._broadcast = Broadcast(backend=make_backend(url, self, echo))
+        self._broadcast = Broadcast(backend=Rejoining(self._backend, self, echo))
         self._outbox = Outbox(MOST_CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
@@ -101,7 +103,7 @@ class Bus:
     @property
     def is_shared(self) -> bool:
         """Whether there may be other gateways on it."""
-        return self._url != "memory://"
+        return self._backend.is_shared
 
     @property
     def connected(self) -> bool:
@@ -117,6 +119,10 @@ class Bus:
     def dropped(self) -> int:
         """How many changes were given up because too many waited."""
         return self._outbox.dropped
+
+    def explain(self, error: BaseException) -> Explanation:
+        """Say what it means that ``send`` has raised this."""
+        return explain(self._backend, error)
 
     def channel_of(self, topic: str) -> str:
         """Return the name that a topic's channel has in this deployment."""
@@ -238,7 +244,7 @@ class Bus:
         if self.foreign == 1:
             logger.warning(
                 "Dropped a message of another app (%.100r) on a channel of this one; more of them are only counted. "
-                "Give each deployment on a Redis an app id or a USERLINE_BUS_PREFIX of its own.",
+                "Give each deployment on one bus an app id or a USERLINE_BUS_PREFIX of its own.",
                 str(error),
             )
 
@@ -267,7 +273,7 @@ class Bus:
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if not backoff.pauses:
                     logger.warning(
-                        "Changes cannot be published (%s); they wait until the bus is back.", explain(error).text
+                        "Changes cannot be published (%s); they wait until the bus is back.", self.explain(error).text
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from userline.changes.backends import check_bus_url
 from userline.changes.bus import CHANGES, Bus, decode_change, encode_changes
 from userline.changes.channels import BusMessageError, decode_message, encode_message
+from userline.changes.factory import check_bus_url
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
