@@ -44,6 +44,9 @@ CHANGES: Final = "changes"
 """The topic of what was written."""
 
 MOST_CHANGES_A_MESSAGE: Final = 100
+MOST_BYTES_A_MESSAGE: Final = 1024 * 1024
+"""A change that is larger has a message to itself."""
+
 MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
@@ -257,6 +260,15 @@ class Bus:
             async with asyncio.timeout(seconds):
                 await self._joined.wait()
 
+    def _message_of(self, changes: list[UserSnapshot]) -> tuple[bytes, list[UserSnapshot]]:
+        """Return a message of the first changes that is not too large, and the changes that are not in it."""
+        most = len(changes)
+        while True:
+            message = encode_message(self._app_id, encode_changes(changes[:most]))
+            if len(message) <= MOST_BYTES_A_MESSAGE or most == 1:
+                return message, changes[most:]
+            most //= 2
+
     async def _publish_waiting(self) -> None:
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         channel = self.channel_of(CHANGES)
@@ -264,7 +276,10 @@ class Bus:
             if not self._outbox:
                 self._idle.set()
             changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
-            message = encode_message(self._app_id, encode_changes(changes))
+            message, left = self._message_of(changes)
+            if left:
+                changes = changes[: -len(left)]
+                self._outbox.put_back(left)
             self._sent[message] = time.perf_counter()
             if len(self._sent) > _MESSAGES_TIMED:
                 self._sent.popitem(last=False)

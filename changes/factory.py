@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from userline.changes.memory import MemoryBackend, check_memory_url
+from userline.changes.postgres import PostgresBackend, check_postgres_url
 from userline.changes.redis import RedisBackend, check_redis_url
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ class Kind:
 _MEMORY: Final = Kind("memory", "memory://", False, check_memory_url, lambda _: MemoryBackend())
 _REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, check_redis_url, RedisBackend)
 
-_SCHEMES: Final[dict[str, Kind]] = {"memory": _MEMORY, "redis": _REDIS, "rediss": _REDIS}
+_POSTGRES: Final = Kind(
+    "PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, PostgresBackend
+)
+
+_SCHEMES: Final[dict[str, Kind]] = {
+    "memory": _MEMORY,
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "postgres": _POSTGRES,
+    "postgresql": _POSTGRES,
+}
 
 SHARED_EXAMPLES: Final = " or ".join(dict.fromkeys(kind.example for kind in _SCHEMES.values() if kind.is_shared))
 """What URLs of buses look like that several gateways can share, for messages."""

@@ -208,7 +208,7 @@ def test_the_limits_are_those_of_the_rules() -> None:
         (
             "bus_url",
             "nats://localhost",
-            "The bus is memory:// (one process), or redis://HOST:PORT or rediss://HOST:PORT (any number of gateways).",
+            "The bus is memory:// (one process), or redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE (any ",
         ),
         (
             "store_url",
