@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.changes.listening import Listener
-from tests.support.postgres import PostgresServer, remove_templates
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 
 Serve: TypeAlias = Callable[..., RedisServer]
@@ -35,13 +35,6 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 def server(serve: Serve) -> RedisServer:
     """A Redis as it comes."""
     return serve()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_templates_left() -> Iterator[None]:
-    """What clusters of PostgreSQL are copied from ends with the tests."""
-    yield
-    remove_templates()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -209,7 +210,7 @@ def _folder() -> Path:
 def _template(encoding: str) -> Path:
     """A cluster as it comes, to be copied: making one takes seconds."""
     folder = _folder()
-    _templates.append(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     password = folder / "password"
     password.write_text(PASSWORD)
     _own(password)
@@ -218,13 +219,3 @@ def _template(encoding: str) -> Path:
         "-A", "scram-sha-256", f"--pwfile={password}",
     )  # fmt: skip
     return folder / "data"
-
-
-_templates: list[Path] = []
-
-
-def remove_templates() -> None:
-    """Leave nothing behind when the tests are over."""
-    _template.cache_clear()
-    while _templates:
-        shutil.rmtree(_templates.pop(), ignore_errors=True)

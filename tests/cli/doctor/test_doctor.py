@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.storage.sqlite_helpers import locked
 from tests.support.mongo_wire import Answer, WireProxy, error
 from tests.support.mongodb import MongoServer, new_database
 from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.tokens import KeyServer, Signer
 
@@ -294,6 +296,22 @@ class TestMongoDB:
         assert DeploymentFacts(version, None, False, 0, 0.0, ()).is_old is is_old
 
 
+@contextmanager
+def _answering(answer: bytes) -> Iterator[int]:
+    """Something that gives each of its first callers one answer. The value is its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            for _ in range(4):
+                connection, _ = listening.accept()
+                connection.recv(1000)
+                connection.sendall(answer)
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listening.getsockname()[1]
+
+
 class TestRedis:
     def test_a_message_is_heard(self, port: int, tmp_path: Path) -> None:
         server = RedisServer(tmp_path)
@@ -357,21 +375,55 @@ class TestRedis:
             server.kill()
 
     def test_something_else_that_listens_there(self, port: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-
-            def answer() -> None:
-                for _ in range(4):
-                    connection, _ = listening.accept()
-                    connection.recv(1000)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                    connection.close()
-
-            threading.Thread(target=answer, daemon=True).start()
-            visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{listening.getsockname()[1]}")
+        with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
+            visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{other}")
             assert "does not speak as Redis does" in visit.of("bus", "problem")
 
     def test_no_redis(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"redis://:hush@127.0.0.1:{free_port()}")
+        assert visit.problems == ["bus"]
+        assert "Connect" in visit.of("bus", "problem")
+        assert "hush" not in visit.of("bus", "problem")
+
+
+class TestPostgres:
+    def test_a_message_is_heard(self, port: int) -> None:
+        server = PostgresServer()
+        try:
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert visit.healthy
+            assert "PostgreSQL 1" in visit.of("bus", "ok")
+            assert "a message was heard" in visit.of("bus", "ok")
+            assert "This machine and PostgreSQL agree" in visit.of("clock", "ok")
+            assert server.command("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'userline'") == "0"
+            for change, says in (
+                (("hush", "hushhush"), "lets nobody in with this user name and password"),
+                (("/postgres", "/nothing"), "has no such database"),
+                (("/postgres", "/postgres?sslmode=require"), "offers no TLS"),
+            ):
+                visit = Visit("--port", str(port), "--bus-url", server.url.replace(*change))
+                assert visit.problems == ["bus"]
+                said = visit.of("bus", "problem")
+                assert "Nothing can be sent through PostgreSQL" in said
+                assert says in said
+                assert "hush" not in said
+            server.freeze()
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert "PostgreSQL does not answer in time" in visit.of("bus", "problem")
+            server.thaw()
+            server.demote()
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert "This PostgreSQL is a standby" in visit.of("bus", "problem")
+        finally:
+            server.remove()
+
+    def test_something_else_that_listens_there(self, port: int) -> None:
+        with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
+            visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{other}/d")
+            assert "does not speak as PostgreSQL does" in visit.of("bus", "problem")
+
+    def test_nobody_is_there(self, port: int) -> None:
+        visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{free_port()}/d")
         assert visit.problems == ["bus"]
         assert "Connect" in visit.of("bus", "problem")
         assert "hush" not in visit.of("bus", "problem")
