@@ -58,10 +58,8 @@ class _MemoryLink:
             self._waiting.put_nowait(heard)
 
     async def hear(self, seconds: float | None) -> Heard | None:
-        try:
-            return self._waiting.get_nowait()
-        except asyncio.QueueEmpty:
-            pass
+        if seconds is None or not self._waiting.empty():
+            return await self._waiting.get()
         try:
             async with asyncio.timeout(seconds):
                 return await self._waiting.get()

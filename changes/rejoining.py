@@ -111,9 +111,13 @@ class Rejoining(BroadcastBackend):
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish, or raise what the backend raises: then it may have been published all the same."""
-        if self._joined is None:
+        joined = self._joined
+        if joined is None:
             raise NotJoinedError
-        await self._publish(self._joined, channel, message)
+        if self._backend.is_shared:
+            await self._publish(joined, channel, message)
+        else:
+            await joined.link.publish(channel, message)
 
     async def next_published(self) -> Event:
         """Return the next message, however long that takes and however often the connection is lost meanwhile."""
