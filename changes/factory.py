@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from userline.changes.memory import MemoryBackend, check_memory_url
-from userline.changes.postgres import PostgresBackend, check_postgres_url
+from userline.changes.postgres.url import check_postgres_url
 from userline.changes.redis import RedisBackend, check_redis_url
 
 if TYPE_CHECKING:
@@ -31,12 +31,17 @@ class Kind:
     """Makes the backend of a URL that was checked."""
 
 
+def _postgres(url: str) -> Backend:
+    # It brings asyncpg, some 8 MB that a gateway on another bus has no use for.
+    from userline.changes.postgres.backend import PostgresBackend  # noqa: PLC0415
+
+    return PostgresBackend(url)
+
+
 _MEMORY: Final = Kind("memory", "memory://", False, check_memory_url, lambda _: MemoryBackend())
 _REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, check_redis_url, RedisBackend)
 
-_POSTGRES: Final = Kind(
-    "PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, PostgresBackend
-)
+_POSTGRES: Final = Kind("PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, _postgres)
 
 _SCHEMES: Final[dict[str, Kind]] = {
     "memory": _MEMORY,

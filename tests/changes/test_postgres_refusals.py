@@ -17,8 +17,9 @@ from tests.support.ports import free_port
 from tests.support.tcp import answering
 from tests.support.waiting import until
 from userline.changes import bus, rejoining
-from userline.changes.postgres import PostgresBackend, check_postgres_url
 from userline.changes.postgres.answers import explain
+from userline.changes.postgres.backend import PostgresBackend
+from userline.changes.postgres.url import check_postgres_url
 
 if TYPE_CHECKING:
     from tests.changes.conftest import Listen, ServePostgres
