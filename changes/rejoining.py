@@ -80,6 +80,7 @@ class Rejoining(BroadcastBackend):
 
     def __init__(self, backend: Backend, contact: Contact, echo: str) -> None:
         self._backend = backend
+        self._is_shared = backend.is_shared
         self._contact = contact
         self._echo = echo
         self._channels: set[str] = set()
@@ -114,7 +115,7 @@ class Rejoining(BroadcastBackend):
         joined = self._joined
         if joined is None:
             raise NotJoinedError
-        if self._backend.is_shared:
+        if self._is_shared:
             await self._publish(joined, channel, message)
         else:
             await joined.link.publish(channel, message)
@@ -122,9 +123,13 @@ class Rejoining(BroadcastBackend):
     async def next_published(self) -> Event:
         """Return the next message, however long that takes and however often the connection is lost meanwhile."""
         while True:
-            await self._wanted.wait()
+            if not self._wanted.is_set():
+                await self._wanted.wait()
             try:
-                heard = await self._next()
+                if self._joined is not None and not self._is_shared:
+                    heard = await self._joined.link.hear(None)
+                else:
+                    heard = await self._next()
             except Exception as error:  # noqa: BLE001 - broadcaster's listener ends for good with whatever is raised
                 await self._lost(error)
             else:
@@ -138,8 +143,8 @@ class Rejoining(BroadcastBackend):
             self._backoff.reset()
             self._reasons.clear()
             self._contact.joined()
-        if not self._backend.is_shared:
-            return await joined.link.hear(None)
+        if not self._is_shared:
+            return None
         if joined.failure is not None:
             raise joined.failure
         now = asyncio.get_running_loop().time()
@@ -180,7 +185,7 @@ class Rejoining(BroadcastBackend):
                 raise
 
     async def _join(self) -> _Joined:
-        if not self._backend.is_shared:
+        if not self._is_shared:
             return _Joined(await self._backend.join(self._channels))
         joined = None
         try:
