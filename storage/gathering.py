@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from copy import copy
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Error = TypeVar("Error", bound=BaseException)
 
 _SECONDS: Final = 0.002
 
@@ -53,3 +56,12 @@ class Gathering:
             self.begin()
         else:
             self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.begin)
+
+
+def own_error(error: Error) -> Error:
+    """Return an error like this one for one more of those whom it is told: what awaits it adds to its traceback."""
+    try:
+        mine = copy(error)
+    except Exception:  # noqa: BLE001 - one that is made of more than it remembers
+        return error
+    return mine.with_traceback(error.__traceback__)

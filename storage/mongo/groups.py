@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from userline.storage.gathering import Gathering
+from userline.storage.gathering import Gathering, own_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -60,8 +59,7 @@ class Groups(Generic[Item, Result]):
         try:
             results = await self._serve([asked.item for asked in group], max(asked.deadline for asked in group))
         except Exception as error:  # noqa: BLE001 - raised where the items are awaited
-            # Each has one of its own, because what awaits it adds to its traceback.
-            results = [copy(error) for _ in group]
+            results = [own_error(error) for _ in group]
         finally:
             self._gathering.is_answered()
         for asked, result in zip(group, results, strict=True):
