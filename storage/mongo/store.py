@@ -9,9 +9,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from userline.storage.gathering import FEWEST_BATCHES
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.collection import check_collection
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
+from userline.storage.mongo.distance import NEAR, SIZES, sizes_for
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.failures import failure
@@ -83,14 +85,7 @@ class MongoUserStore:
         if self._is_open:
             return
         try:
-            opened = Connection(DRIVERS[self.driver](self.url), self.url)
-            try:
-                database = self.url.database
-                await opened.ask(partial(check_collection, database=database), opened.deadline)
-                await opened.ask(partial(check_format, database=database, create=create), opened.deadline)
-            except BaseException:
-                await opened.close()
-                raise
+            opened = await self._connect(create=create)
         except FAILURES as error:
             what = failure(error)
             raise StoreUnavailable(
@@ -108,10 +103,33 @@ class MongoUserStore:
         await asyncio.gather(self._writing.finish(), *(follower.stop() for follower in followers))
         await self._connection.close()
 
+    async def _connect(self, *, create: bool) -> Connection:
+        """Return a connection that suits the distance, once the database was looked at. Raises as commands do."""
+        opened = Connection(DRIVERS[self.driver](self.url), self.url)
+        try:
+            database = self.url.database
+            await opened.ask(partial(check_collection, database=database), opened.deadline)
+            await opened.ask(partial(check_format, database=database, create=create), opened.deadline)
+            sizes = sizes_for(min(opened.round_trip, opened.quickest))
+            if sizes != NEAR and not self.url.options >= SIZES:
+                # A driver's sizes cannot be changed. This one was to find out how far away the servers are.
+                await opened.close()
+                opened = Connection(DRIVERS[self.driver](self.url, sizes), self.url)
+                await opened.ask(Driver.ping, opened.deadline)
+        except BaseException:
+            await opened.close()
+            raise
+        return opened
+
     async def ping(self) -> None:
         """Return if the primary answers; raises StoreUnavailable if it does not."""
         connection = self._opened()
         await connection.run(lambda driver: driver.ping(), connection.deadline)
+
+    @property
+    def most_reads(self) -> int:
+        """How many reads are worth having under way, by the distance of the servers."""
+        return self._connection.most_batches if self._connection is not None else FEWEST_BATCHES
 
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing.

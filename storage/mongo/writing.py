@@ -48,10 +48,10 @@ class Writing:
         self._ids = WriteIds()
         self.guesses = Guesses()
         self._lines = Lines(self._write_together)
-        self._reads = Groups(self._read_group, MAX_BATCH)
-        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND)
+        self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups)
+        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups)
         most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
-        self._puts = Groups(self._put_group, max(1, most))
+        self._puts = Groups(self._put_group, max(1, most), self._most_groups)
 
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
@@ -60,6 +60,9 @@ class Writing:
     async def finish(self) -> None:
         """Wait until all writes have come to their end."""
         await self._lines.finish()
+
+    def _most_groups(self) -> int:
+        return self._connection().most_batches
 
     async def _write_together(
         self, user_id: str, writes: Sequence[Write], left: StoredUser | None

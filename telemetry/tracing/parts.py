@@ -53,10 +53,12 @@ class TracedBatcher(Batcher):
         if asker is not None:
             self._askers[asker.span_id] = asker
 
-    def _dispatch(self) -> None:
-        askers, self._askers = tuple(self._askers.values()), {}
-        _ASKERS.set(askers)  # in the context of this dispatch alone
-        super()._dispatch()
+    def _dispatch(self) -> bool:
+        _ASKERS.set(tuple(self._askers.values()))  # for the task of this read, which has a context of its own
+        is_more = super()._dispatch()
+        if not is_more:
+            self._askers.clear()
+        return is_more
 
 
 class TracedStore(MeasuredStore):
