@@ -17,8 +17,8 @@ from userline.storage.mongo.failures import code_of, failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from userline.storage.mongo.cursors import Stream
     from userline.storage.mongo.documents import Document
-    from userline.storage.mongo.driver import Stream
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.storage")

@@ -24,7 +24,6 @@ def client_options(url: MongoURL, sizes: Sizes) -> dict[str, Any]:
         "waitQueueTimeoutMS": milliseconds,
         "heartbeatFrequencyMS": _HEARTBEAT_MILLISECONDS,
         "maxPoolSize": most,
-        "minPoolSize": min(sizes.warm, most),
         "maxConnecting": sizes.connecting,
     }
     return {name: value for name, value in defaults.items() if name.lower() not in url.options}

@@ -26,24 +26,21 @@ class Sizes:
     pool: int
     """How many it may have."""
     connecting: int
-    """How many it may be opening at once."""
-    warm: int
-    """How many it keeps open, whether they are used or not."""
+    """How many it may be opening at once, and where the servers are far away, how many it opens at first."""
 
 
-SIZES: Final = frozenset({"maxpoolsize", "maxconnecting", "minpoolsize"})
+SIZES: Final = frozenset({"maxpoolsize", "maxconnecting"})
 """The options of a URL that say what the sizes are, in lower case."""
 
-NEAR: Final = Sizes(pool=100, connecting=2, warm=0)
+NEAR: Final = Sizes(pool=100, connecting=2)
 
 
 def sizes_for(round_trip: float) -> Sizes:
     """Return the sizes for servers that are so many seconds away, there and back."""
     if round_trip < FAR_SECONDS:
         return NEAR
-    at_once = min(batches_for(round_trip), _MOST_AT_ONCE)
     pool = min(max(NEAR.pool, round(round_trip * _COMMANDS_A_SECOND)), _MOST_CONNECTIONS)
-    return Sizes(pool, connecting=at_once, warm=at_once)
+    return Sizes(pool, connecting=min(batches_for(round_trip), _MOST_AT_ONCE))
 
 
 def batches_for(round_trip: float) -> int:

@@ -10,9 +10,10 @@ comes take one that is free before whoever waits for one.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidBSON
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from pymongo.collection import Collection
 
+    from userline.storage.mongo.cursors import Cursor, Stream
     from userline.storage.mongo.distance import Sizes
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.url import MongoURL
@@ -40,35 +42,10 @@ DriverName: TypeAlias = Literal["motor", "pymongo"]
 
 USERS: Final = "users"
 
+# Other programs may write times that Python's datetime does not reach.
+_CODEC: Final[CodecOptions[Document]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+
 _IDS_A_BATCH: Final = 100
-
-
-class Stream(Protocol):
-    """A change stream of either driver."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it may still bring changes."""
-
-    @property
-    def resume_token(self) -> Mapping[str, Any] | None:
-        """What a new stream goes on from."""
-
-    async def try_next(self) -> Mapping[str, Any] | None:
-        """Return the next change, or None if there was none for a while."""
-
-    async def close(self) -> None:
-        """Let go of the server's cursor."""
-
-
-class Cursor(Protocol):
-    """A cursor of either driver."""
-
-    async def to_list(self, length: int) -> list[Document]:
-        """Return the next documents; none at the end."""
-
-    async def close(self) -> None:
-        """Let go of the server's cursor."""
 
 
 class Driver:
@@ -83,6 +60,7 @@ class Driver:
         self.most_commands = max(1, (url.most_connections or sizes.pool) - 1)
         self._database = self._client.get_database(
             url.database,
+            codec_options=_CODEC,
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
@@ -104,8 +82,17 @@ class Driver:
         await self._database.command("ping")
 
     async def find(self, ids: Sequence[str]) -> list[Document]:
-        """Return the documents with these ids, of which none is there twice, in any order; by one command."""
-        return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
+        """Return the documents with these ids, of which none is there twice, in any order; by one command.
+
+        Of one that is no BSON that can be read, such as a text that is not UTF-8, there is no more than the id.
+        """
+        try:
+            return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
+        except InvalidBSON:
+            if len(ids) == 1:
+                return [{"_id": ids[0]}]
+            middle = len(ids) // 2
+            return await self.find(ids[:middle]) + await self.find(ids[middle:])
 
     async def _find(self, query: Document, batch_size: int, fields: Document | None = None) -> list[Document]:
         documents: list[Document] = await self._users.find(query, fields, batch_size=batch_size).to_list(None)
@@ -249,7 +236,6 @@ class MotorDriver(Driver):
 
     def __init__(self, url: MongoURL, sizes: Sizes = NEAR) -> None:
         self._loop = asyncio.get_running_loop()
-        sizes = replace(sizes, warm=min(sizes.warm, motor_asyncio.max_workers))
         self._client = AsyncIOMotorClient(url.url, io_loop=self._loop, **client_options(url, sizes))
         super().__init__(url, sizes)
         self.most_commands = max(1, min(self.most_commands, motor_asyncio.max_workers - 1))

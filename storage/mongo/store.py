@@ -115,7 +115,10 @@ class MongoUserStore:
                 # A driver's sizes cannot be changed. This one was to find out how far away the servers are.
                 await opened.close()
                 opened = Connection(DRIVERS[self.driver](self.url, sizes), self.url)
-                await opened.ask(Driver.ping, opened.deadline)
+                # By pings at the same time: what a driver keeps open by itself (minPoolSize), it complains of in each
+                # second of an outage.
+                pings = min(sizes.connecting, opened.driver.most_commands)
+                await asyncio.gather(*(opened.ask(Driver.ping, opened.deadline) for _ in range(pings)))
         except BaseException:
             await opened.close()
             raise

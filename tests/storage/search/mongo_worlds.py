@@ -242,7 +242,7 @@ class RealWorld:
 
 
 def _held_store(url: str, driver: Callable[[Any], Driver], clock: Clock) -> MongoUserStore:
-    options = "timeoutMS=60000&maxPoolSize=100&minPoolSize=0&maxConnecting=2"
+    options = "timeoutMS=60000&maxPoolSize=100&maxConnecting=2"
     store = MongoUserStore(f"{url}{'&' if '?' in url else '?'}{options}", RULES, "motor", clock)
     opening = store.open
 
