@@ -189,7 +189,11 @@ class MongoUserStore:
         """
         if len(patches) > MAX_WRITES:
             raise ValueError(f"patch_many takes at most {MAX_WRITES} users, not {len(patches)}.")
-        found = dict(zip(patches, await self.get_many(list(patches)), strict=True))
+        connection = self._opened()
+        with connection.outages():
+            async with asyncio.timeout_at(connection.deadline + GRACE_SECONDS):
+                read = await self._writing.read_many(list(patches), connection.deadline)
+        found = dict(zip(patches, read, strict=True))
         refused: dict[str, BadUserInput] = {}
         for user_id, patch in patches.items():
             try:

@@ -57,6 +57,13 @@ class Writing:
         """Return a future of what the patch did to the user."""
         return self._lines.join(user_id, patch, leave_existing=leave_existing)
 
+    async def read_many(self, ids: Sequence[str], deadline: float) -> list[UserRecord | None]:
+        """Return users who are about to be written, and remember them for that."""
+        found = await asyncio.gather(*(self._reads.ask(user_id, deadline) for user_id in ids))
+        for user_id, stored in zip(ids, found, strict=True):
+            self.guesses.keep(user_id, stored)
+        return [stored.record if stored is not None else None for stored in found]
+
     async def finish(self) -> None:
         """Wait until all writes have come to their end."""
         await self._lines.finish()
