@@ -29,6 +29,15 @@ class Sizes:
     """How many it may be opening at once, and where the servers are far away, how many it opens at first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far away the servers are, and how many commands the driver has under way at once."""
+
+    round_trip: float
+    """In seconds, there and back: the least of a few pings."""
+    most_commands: int
+
+
 SIZES: Final = frozenset({"maxpoolsize", "maxconnecting"})
 """The options of a URL that say what the sizes are, in lower case."""
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from userline.storage.gathering import FEWEST_BATCHES
 from userline.storage.mongo.change_stream import ChangeFollower
-from userline.storage.mongo.collection import check_collection
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
-from userline.storage.mongo.distance import NEAR, SIZES, sizes_for
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.failures import failure
-from userline.storage.mongo.format import check_format
+from userline.storage.mongo.opening import measure, open_connection
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
 from userline.storage.mongo.walking import readable, walk_users
@@ -27,8 +25,9 @@ from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from userline.storage.mongo.distance import Distance
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
     from userline.storage.protocol import Unreadable
@@ -41,6 +40,8 @@ logger = logging.getLogger("userline.storage")
 
 LARGEST_RECORD_BYTES: Final = 4 * 1024 * 1024
 """MongoDB keeps documents of up to 16 MiB, and encoded keys are up to three times as long as what they stand for."""
+
+_EXAMINATION_CALLS: Final = 5
 
 _CHECK: Final = "Start it, or correct the URL of the user store."
 
@@ -85,7 +86,7 @@ class MongoUserStore:
         if self._is_open:
             return
         try:
-            opened = await self._connect(create=create)
+            opened = await open_connection(self.driver, self.url, create=create)
         except FAILURES as error:
             what = failure(error)
             raise StoreUnavailable(
@@ -102,27 +103,6 @@ class MongoUserStore:
         followers, self._followers = self._followers, []
         await asyncio.gather(self._writing.finish(), *(follower.stop() for follower in followers))
         await self._connection.close()
-
-    async def _connect(self, *, create: bool) -> Connection:
-        """Return a connection that suits the distance, once the database was looked at. Raises as commands do."""
-        opened = Connection(DRIVERS[self.driver](self.url), self.url)
-        try:
-            database = self.url.database
-            await opened.ask(partial(check_collection, database=database), opened.deadline)
-            await opened.ask(partial(check_format, database=database, create=create), opened.deadline)
-            sizes = sizes_for(min(opened.round_trip, opened.quickest))
-            if sizes != NEAR and not self.url.options >= SIZES:
-                # A driver's sizes cannot be changed. This one was to find out how far away the servers are.
-                await opened.close()
-                opened = Connection(DRIVERS[self.driver](self.url, sizes), self.url)
-                # By pings at the same time: what a driver keeps open by itself (minPoolSize), it complains of in each
-                # second of an outage.
-                pings = min(sizes.connecting, opened.driver.most_commands)
-                await asyncio.gather(*(opened.ask(Driver.ping, opened.deadline) for _ in range(pings)))
-        except BaseException:
-            await opened.close()
-            raise
-        return opened
 
     async def ping(self) -> None:
         """Return if the primary answers; raises StoreUnavailable if it does not."""
@@ -250,12 +230,25 @@ class MongoUserStore:
 
         Where the store is not open, because there is none yet, nothing is written.
         """
+        async with self._any_connection() as connection:
+            # These are many commands one after the other, which may have a long way.
+            deadline = connection.deadline + _EXAMINATION_CALLS * self.url.seconds
+            return await connection.run(partial(examine_deployment, probe=self._is_open), deadline)
+
+    async def measure(self) -> Distance:
+        """Return how far away the servers are. Raises StoreUnavailable."""
+        async with self._any_connection() as connection:
+            return await measure(connection)
+
+    @asynccontextmanager
+    async def _any_connection(self) -> AsyncIterator[Connection]:
+        """Give the connection, or one for this purpose where the store is not open."""
         if self._is_open:
-            connection = self._opened()
-            return await connection.run(partial(examine_deployment, probe=True), connection.deadline)
+            yield self._opened()
+            return
         connection = Connection(DRIVERS[self.driver](self.url), self.url)
         try:
-            return await connection.run(partial(examine_deployment, probe=False), connection.deadline)
+            yield connection
         finally:
             await connection.close()
 

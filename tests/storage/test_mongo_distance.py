@@ -101,7 +101,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def near(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server is near, however busy the machine is."""
     monkeypatch.setattr("userline.storage.mongo.driver.Driver.round_trip", 0.0)
-    monkeypatch.setattr("userline.storage.mongo.store.sizes_for", lambda _: NEAR)
+    monkeypatch.setattr("userline.storage.mongo.opening.sizes_for", lambda _: NEAR)
     monkeypatch.setattr("userline.storage.mongo.connection.batches_for", lambda _: 2)
 
 

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 from tests.storage.sqlite_helpers import locked
-from tests.support.mongo_wire import Answer, WireProxy, error
+from tests.support.mongo_wire import Answer, Delay, WireProxy, error
 from tests.support.mongodb import MongoServer, new_database
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
@@ -27,10 +27,12 @@ from tests.support.tokens import KeyServer, Signer
 
 from userline.cli.doctor import clock, examination, machine, store
 from userline.cli.doctor import command as cli_doctor
+from userline.cli.doctor.distance import judge_distance
 from userline.cli.doctor.findings import Level
 from userline.cli.main import userline
 from userline.settings.settings import load_settings
 from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.distance import Distance
 from userline.storage.mongo.examination import DeploymentFacts
 from userline.storage.sqlite import SQLiteUserStore, database
 from userline.storage.sqlite.examination import FileFacts
@@ -251,6 +253,41 @@ class TestMongoDB:
             assert "can be read and written" in visit.of("store", "ok")
             assert "MongoDB " in visit.of("store", "ok")
             assert [item["_id"] for item in client[name]["userline_meta"].find()] == ["format"]
+
+    @pytest.mark.parametrize("driver", ["motor", "pymongo"])
+    async def test_a_server_that_is_far_away(self, server: MongoServer, port: int, driver: str) -> None:
+        async with await WireProxy.open(server.port) as proxy:
+            url = proxy.url(new_database(), retryWrites="false", timeoutMS=5_000)
+            opened = MongoUserStore(url, Rules())
+            await opened.open()
+            await opened.close()
+            proxy.rule(Delay(0.11), times=None)
+            flags = ["--port", str(port), "--store-url", url, "--mongodb-driver", driver]
+            visit = await asyncio.to_thread(Visit, *flags)
+        assert visit.healthy
+        assert re.search(r"MongoDB is 1[1-9]\d ms away, there and back", visit.of("store", "ok"))
+        assert "Run the gateways nearer" in visit.of("store", "advice")
+        assert ("USERLINE_MONGODB_DRIVER=pymongo" in visit.of("store", "advice")) is (driver == "motor")
+        assert f"The driver is {'Motor' if driver == 'motor' else 'PyMongo'}" in visit.of("store", "ok")
+
+    @pytest.mark.parametrize(
+        ("driver", "milliseconds", "cores", "advised"),
+        [
+            ("motor", 0.3, 2, False),
+            ("motor", 0.3, 1, True),
+            ("motor", 4.9, 8, False),
+            ("motor", 5, 8, True),
+            ("motor", 80, 1, True),
+            ("pymongo", 0.3, 1, False),
+            ("pymongo", 80, 1, False),
+        ],
+    )
+    def test_drivers(self, driver: Any, milliseconds: float, cores: int, advised: bool) -> None:
+        found = judge_distance(driver, Distance(milliseconds / 1000, 9), cores)
+        assert re.search(f"{milliseconds:g}(.0)? ms away", found[0].text)
+        assert [item.level for item in found] == [Level.OK, Level.ADVICE][: 1 + advised]
+        if advised:
+            assert "USERLINE_MONGODB_DRIVER=pymongo" in found[1].advice
 
     async def test_a_server_that_refuses_what_is_written(self, server: MongoServer, port: int) -> None:
         async with await WireProxy.open(server.port) as proxy:
