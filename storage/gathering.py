@@ -23,10 +23,12 @@ class Gathering:
     """Says when to begin a batch: when the loop has run its ready callbacks. What comes in one turn is together then.
 
     Under load those would be many small batches; so while one is under way, things gather until it is answered, but for
-    no longer than ``_SECONDS``: what is slow makes nobody wait longer. If ``most`` are under way, though, whoever
-    answers them has enough to do, and would serve more of them in an order of its own: things gather until one is
-    answered, and who came first is served first. So batches grow where the answers are slow. What does not answer at
-    all holds the others up for ``_PATIENCE_SECONDS``.
+    no longer than ``_SECONDS``: what is slow makes nobody wait longer. (Where the way is long, so that ``most`` are more
+    than the fewest, they are sent at once: small batches that follow each other on the way are answered sooner.)
+
+    If ``most`` are under way, though, whoever answers them has enough to do, and would serve more of them in an order of
+    its own: things gather until one is answered, and who came first is served first. So batches grow where the answers
+    are slow. What does not answer at all holds the others up for ``_PATIENCE_SECONDS``.
 
     ``begin`` begins one batch, of those who have waited longest, and returns whether there is more. For one event loop.
     """
@@ -63,7 +65,7 @@ class Gathering:
             self._begin_some()
 
     def _turn_is_over(self) -> None:
-        if not self._under_way:
+        if not self._under_way or self._under_way < self._most() > FEWEST_BATCHES:
             self._begin_some()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._begin_some)

@@ -8,10 +8,12 @@ from typing import Final
 from userline.storage.gathering import FEWEST_BATCHES
 
 FAR_SECONDS: Final = 0.004
-"""From this round trip on, connections are made before they are needed: each takes several round trips."""
+"""From this round trip on, connections are made before they are needed, as each takes several round trips, and more is
+under way at once.
+"""
 
-_SECONDS_A_COMMAND: Final = 0.004
-"""About how far apart commands of one kind set out to servers that are far away."""
+_SECONDS_A_BATCH: Final = 0.002
+"""About how far apart batches of one kind set out to servers that are far away."""
 
 _MOST_BATCHES: Final = 32
 _COMMANDS_A_SECOND: Final = 5_000
@@ -54,4 +56,5 @@ def sizes_for(round_trip: float) -> Sizes:
 
 def batches_for(round_trip: float) -> int:
     """Return how many batches of a kind are worth having under way: enough that the line is never empty."""
-    return min(FEWEST_BATCHES + int(round_trip / _SECONDS_A_COMMAND), _MOST_BATCHES)
+    on_the_way = int(round_trip / _SECONDS_A_BATCH) if round_trip >= FAR_SECONDS else 0
+    return min(FEWEST_BATCHES + on_the_way, _MOST_BATCHES)
