@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from userline.storage.gathering import Gathering, own_error
+from userline.storage.gathering import Gathering, own_errors
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -49,12 +49,10 @@ class _Waiters:
         """Answer everybody who still waits; return how many there were."""
         return _answer(self.snapshots, snapshot) + _answer(self.records, record)
 
-    def fail(self, error: BaseException) -> None:
-        """Tell everybody who still waits."""
-        waiters: list[asyncio.Future[Any]] = [*self.snapshots, *self.records]
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(own_error(error))
+    def left(self) -> list[asyncio.Future[Any]]:
+        """Return everybody who still waits."""
+        everybody: list[asyncio.Future[Any]] = [*self.snapshots, *self.records]
+        return [waiter for waiter in everybody if not waiter.done()]
 
 
 class Batcher:
@@ -143,8 +141,9 @@ class Batcher:
                 self._gathering.has_begun()
                 await self._read({user_id: batch[user_id] for user_id in half})
             return
-        for waiters in batch.values():
-            waiters.fail(failure)
+        left = [waiter for waiters in batch.values() for waiter in waiters.left()]
+        for waiter, mine in zip(left, own_errors(failure, len(left)), strict=True):
+            waiter.set_exception(mine)
         if not isinstance(failure, Exception):
             raise failure
 

@@ -23,12 +23,12 @@ class Gathering:
     """Says when to begin a batch: when the loop has run its ready callbacks. What comes in one turn is together then.
 
     Under load those would be many small batches; so while one is under way, things gather until it is answered, but for
-    no longer than ``_SECONDS``: what is slow makes nobody wait longer. (Where the way is long, so that ``most`` are more
+    no longer than ``_SECONDS``: what is slow makes nobody wait longer. (Where the way is long, and ``most`` are more
     than the fewest, they are sent at once: small batches that follow each other on the way are answered sooner.)
 
-    If ``most`` are under way, though, whoever answers them has enough to do, and would serve more of them in an order of
-    its own: things gather until one is answered, and who came first is served first. So batches grow where the answers
-    are slow. What does not answer at all holds the others up for ``_PATIENCE_SECONDS``.
+    If ``most`` are under way, though, whoever answers them has enough to do, and would serve more of them in an order
+    of its own: things gather until one is answered, and who came first is served first. So batches grow where the
+    answers are slow. What does not answer at all holds the others up for ``_PATIENCE_SECONDS``.
 
     ``begin`` begins one batch, of those who have waited longest, and returns whether there is more. For one event loop.
     """
@@ -95,10 +95,14 @@ class Gathering:
             self._timer = None
 
 
-def own_error(error: Error) -> Error:
-    """Return an error like this one for one more of those whom it is told: what awaits it adds to its traceback."""
+def own_errors(error: Error, count: int) -> list[Error]:
+    """Return an error for each of so many who are told of it, the first itself: who awaits it adds to its traceback."""
+    return [error, *(_another(error) for _ in range(1, count))][:count]
+
+
+def _another(error: Error) -> Error:
     try:
-        mine = copy(error)
+        another = copy(error)
     except Exception:  # noqa: BLE001 - one that is made of more than it remembers
         return error
-    return mine.with_traceback(error.__traceback__)
+    return another.with_traceback(error.__traceback__)

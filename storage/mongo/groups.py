@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from userline.storage.gathering import Gathering, own_error
+from userline.storage.gathering import Gathering, own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -70,7 +70,7 @@ class Groups(Generic[Item, Result]):
         try:
             results = await self._serve([asked.item for asked in group], max(asked.deadline for asked in group))
         except Exception as error:  # noqa: BLE001 - raised where the items are awaited
-            results = [own_error(error) for _ in group]
+            results = own_errors(error, len(group))
         finally:
             self._gathering.is_answered()
         for asked, result in zip(group, results, strict=True):

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.gathering import own_error
+from userline.storage.gathering import own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -75,7 +75,7 @@ class Lines:
         try:
             return await self._serve(user_id, turn, known)
         except Exception as error:  # noqa: BLE001 - raised where the writes are awaited
-            for write in turn:
+            for write, each in zip(turn, own_errors(error, len(turn)), strict=True):
                 if not write.future.done():
-                    write.future.set_exception(own_error(error))
+                    write.future.set_exception(each)
             return None
