@@ -8,7 +8,7 @@ import pytest
 from tests.storage.contract.base import StoreTests, get, new_user, patch
 from tests.strategies import ODD_TEXTS
 from userline.changes.hub import Hub
-from userline.resolvers.batcher import Batcher
+from userline.directory.batcher import Batcher
 from userline.storage.protocol import MAX_BATCH, UserStore
 
 if TYPE_CHECKING:
