@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from userline.storage.gathering import Gathering, own_errors
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_HOPELESS_SECONDS: Final = 0.01
+"""What has less time left is not sent any more. A driver ends a command that is not answered a little early, and who
+waited for it as long as it did would be sent next, for nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +56,9 @@ class Groups(Generic[Item, Result]):
 
     def _begin(self) -> bool:
         """Serve those who have waited longest; return whether there are more."""
-        now = asyncio.get_running_loop().time()
+        soon = asyncio.get_running_loop().time() + _HOPELESS_SECONDS
         asked, self._asked = self._asked, []
-        for late in [each for each in asked if each.deadline <= now]:
+        for late in [each for each in asked if each.deadline <= soon]:
             if not late.future.done():
                 late.future.set_exception(TimeoutError())
         asked = [each for each in asked if not each.future.done()]
