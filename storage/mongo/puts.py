@@ -67,7 +67,7 @@ class _Putting:
     def attempt(self, stored: StoredUser | None) -> Document:
         """Return what to write where ``stored`` is; ``what`` says what that does."""
         self.what, after = put(self.record, stored.record if stored else None, now=self.now, overwrite=self.overwrite)
-        _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""))
+        _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""), stored)
         return self.document
 
     async def over(self, stored: StoredUser | None) -> Put:

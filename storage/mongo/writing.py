@@ -101,7 +101,7 @@ class Writing:
                     await self._marks.ask(user_id, deadline)
                     attempt, is_guess = None, False
                     continue
-                attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""))
+                attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""), stored)
                 held = await self._puts.ask((stored.guard if stored else None, document), deadline)
                 if is_guess and remembered is not None:
                     self.guesses.judge(user_id, held=held)
