@@ -2,7 +2,8 @@
 
 Every gateway of a deployment listens to the same channels from its start to its end, whoever is watched; docs/adr/0004
 says why. A message is JSON, ``{"app": "…the app's id…", "body": …}``, and the body of one about changes is a list of
-them: ``[{"version": 7, "user": {…the snapshot…}}, …]``.
+them: ``[{"version": 7, "user": {…the snapshot…}}, …]``. A gateway of another version of userline may know more fields,
+or fewer; what is not known is passed over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from userline.changes.factory import make_backend
 from userline.changes.outbox import Outbox
 from userline.changes.rejoining import Rejoining
 from userline.common.backoff import Backoff
-from userline.users.codec import snapshot_from_json, snapshot_to_json
+from userline.users.codec import is_whole_snapshot, snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,6 +91,7 @@ class Bus:
         self._joined = asyncio.Event()
         self._idle = asyncio.Event()
         self._hear: Callable[[UserSnapshot], None] = lambda _: None
+        self._hear_in_part: Callable[[UserSnapshot], None] = lambda _: None
         self._on_lost: Callable[[], None] = lambda: None
         self._on_joined: Callable[[], None] = lambda: None
         self.published = 0
@@ -147,15 +149,20 @@ class Bus:
         self,
         hear: Callable[[UserSnapshot], None],
         *,
+        hear_in_part: Callable[[UserSnapshot], None] | None = None,
         on_lost: Callable[[], None] = lambda: None,
         on_joined: Callable[[], None] = lambda: None,
     ) -> None:
         """Connect, and call ``hear`` with every change from now on.
 
+        What a userline tells that knows fewer fields goes to ``hear_in_part``, if that is given: the fields that it
+        does not know have their defaults there, and may have others in the store.
+
         ``on_lost`` is called when changes may be missed, ``on_joined`` each time they are heard (again). Returns when
         they are heard, or after two seconds: a bus that is away at the start is joined when it comes.
         """
         self._hear, self._on_lost, self._on_joined = hear, on_lost, on_joined
+        self._hear_in_part = hear_in_part or hear
         await self._broadcast.connect()
         self._tasks = [
             *(
@@ -234,7 +241,7 @@ class Bus:
                 continue
             self.heard += 1
             try:
-                self._hear(snapshot)
+                (self._hear if is_whole_snapshot(change["user"]) else self._hear_in_part)(snapshot)
             except Exception:
                 logger.exception("Taking a change from the bus failed.")
 
