@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakValueDictionary
@@ -58,6 +58,7 @@ class UserSnapshot:
 SEEN: Final = tuple((field.name, contract_name(field.name)) for field in fields(UserSnapshot))
 """The attributes of a snapshot, and what the gateway calls them."""
 
+_REQUIRED: Final = frozenset(field.name for field in fields(UserSnapshot) if field.default is MISSING)
 _MAPS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("Mapping"))
 _LISTS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("tuple"))
 _hashed: Final = attrgetter(*(attribute for attribute, _ in SEEN if attribute not in _MAPS))
@@ -74,7 +75,7 @@ class Snapshots:
         if user is None:
             return None
         try:
-            values = {attribute: user[name] for attribute, name in SEEN}
+            values = {attribute: user[name] for attribute, name in SEEN if name in user or attribute in _REQUIRED}
             for attribute in _MAPS:
                 values[attribute] = _ReadOnly(values[attribute])
             for attribute in _LISTS:
