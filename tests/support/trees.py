@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 
-OLD_COMMIT: Final = "48da582c"
+OLD_COMMIT: Final = "48da582d1b9c9915585fe1138f2603d43776e84a"
 """The last commit whose gateways erase what they do not know in MongoDB, and drop changes that lack what they know."""
 
 _LEFT_OUT: Final = shutil.ignore_patterns(
