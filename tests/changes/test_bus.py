@@ -224,3 +224,20 @@ def test_urls_of_no_bus(url: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as refused:
         check_bus_url(url)
     assert "hunter2" not in str(refused.value)
+
+
+async def test_what_a_userline_tells_that_knows_fewer_fields_is_heard_in_part() -> None:
+    whole: asyncio.Queue[UserSnapshot] = asyncio.Queue()
+    part: asyncio.Queue[UserSnapshot] = asyncio.Queue()
+    bus = Bus("memory://")
+    await bus.start(whole.put_nowait, hear_in_part=part.put_nowait)
+    (change,) = encode_changes([snapshot(7)])
+    assert isinstance(change, dict)
+    fewer = {name: value for name, value in change["user"].items() if name != "welcomeMessage"}
+    more = change["user"] | {"mood": ["good"]}
+    body = [change | {"user": user} for user in (fewer, more)]
+    await bus._broadcast.publish(bus.channel_of(CHANGES), encode_message("userline", body))
+    assert await whole.get() == snapshot(7)
+    assert await part.get() == replace(snapshot(7), welcome_message=None)
+    assert (bus.heard, bus.nonsense) == (2, 0)
+    await bus.stop()

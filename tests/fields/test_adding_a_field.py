@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from tests.fields.adding import MOST_CHARACTERS, tree_with_a_field
+from tests.fields.adding import CLIENT_EDITS, MOST_CHARACTERS, SERVER_EDITS, tree_with_a_field
 from tests.support import trees
 from tests.support.gateway import RunningGateway
 
@@ -57,6 +57,14 @@ def pronouns(gateway: RunningGateway, user_id: str) -> object:
     data = gateway.data(f"query($id: ID!) {USER}", {"id": user_id})
     value: object = data["user"]["pronouns"]
     return value
+
+
+def test_the_recipe_says_what_is_done_here() -> None:
+    recipe = (trees.ROOT / "docs" / "contributing.md").read_text()
+    words = " ".join(recipe.split())
+    for name, _, lines in (*SERVER_EDITS, *CLIENT_EDITS):
+        assert name in recipe or name.removeprefix("client/src/userline_client/") in recipe, name
+        assert name.endswith(".md") or " ".join(lines.split()).rstrip(",") in words, lines
 
 
 def test_the_suites_pass(tree: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_value_may_be_as_full_as_the_examples(field: Field) -> None:
     assert parse_patch({field.name: FULL[field.name]}, RULES).given.keys() == {field.attribute}
 
 
-KINDS = {
+KINDS: dict[Kind, tuple[list[tuple[object, object]], list[object]]] = {
     Kind.TEXT: ([("ab", "ab"), ("", "")], ["abc", 1]),
     Kind.LIST: ([(["ab"], ("ab",)), ("ab", ("ab",)), ([], ())], [["abc"], ["a"] * 101, [None], {}]),
     Kind.MAP: ([({"a": "b", "c": None}, {"a": "b", "c": None})], ["a", [], {"a": 1}]),
