@@ -49,6 +49,11 @@ async def test_nothing_is_lost_and_nobody_is_deaf(
             await _write_in_turns(store, old, new)
             await _write_at_once(store, old, new)
             await _converge([old, new], watchers)
+            if newer.has_field and (older.keeps_others or not store.is_mongodb):
+                # Set by the first turn, and never shown as if it were gone before it was taken back in the last one.
+                seen = [each for each in watchers[new is two].seen if each["name"] in map(str, range(2, TURNS))]
+                assert seen
+                assert all(each["pronouns"] for each in seen)
         finally:
             for watcher in watchers:
                 await watcher.stop()
