@@ -10,7 +10,7 @@ import orjson
 from userline.users.fields import FIELDS, LOOKS, PUBLIC, Audience
 from userline.users.kinds import FROM_JSON, TO_JSON, Kind
 from userline.users.record import UserSnapshot
-from userline.users.written_out import make_function, written_dict
+from userline.users.written_out import make_function, written_call, written_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,28 @@ _REQUIRED: Final = tuple((field.name, field.attribute) for field in PUBLIC if fi
 _OTHERS: Final = tuple(
     (field.name, field.attribute, field.default, FROM_JSON[field.kind]) for field in LOOKS if field.kind in FROM_JSON
 )
+
+
+def _is_text(field: Field) -> str:
+    """Return the expression of whether a JSON value has the text of a field."""
+    is_str = f"type(value[{field.name!r}]) is str"
+    return f"({is_str} or value[{field.name!r}] is None)" if field.is_nullable else is_str
+
+
+def _read(field: Field) -> tuple[str, str]:
+    value = f"value[{field.name!r}]"
+    return field.attribute, f"{field.kind.name}({value})" if field.kind in FROM_JSON else value
+
+
+_SNAPSHOT: Final = written_call("UserSnapshot", [("version", "version"), *map(_read, _ON_THE_BUS)])
+_CHECKED: Final = " and ".join(_is_text(field) for field in _ON_THE_BUS if field.kind not in FROM_JSON)
+_of_whole: Final = make_function(
+    "value, version",
+    f"{_SNAPSHOT} if {_CHECKED} else None",
+    UserSnapshot=UserSnapshot,
+    **{kind.name: read for kind, read in FROM_JSON.items()},
+)
+
 _NAMES: Final = frozenset(field.name for field in _ON_THE_BUS)
 
 
@@ -67,6 +89,15 @@ def snapshot_from_json(value: Mapping[str, Any], version: int) -> UserSnapshot:
 
     What is missing has its default, and what is not known is passed over. Raises KeyError or TypeError.
     """
+    try:
+        snapshot: UserSnapshot | None = _of_whole(value, version)
+    except (KeyError, TypeError):
+        snapshot = None
+    return _of_any(value, version) if snapshot is None else snapshot
+
+
+def _of_any(value: Mapping[str, Any], version: int) -> UserSnapshot:
+    """Return the snapshot of what may lack something, or say what is wrong with it."""
     attributes: dict[str, Any] = {"version": version}
     for name, attribute in _REQUIRED:
         item = value[name]

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from userline.users.fields import Field
 
-_TO_TEXT: Final[dict[Kind, Callable[[Any], str]]] = {
-    Kind.LIST: lambda value: orjson.dumps(value).decode(),
-    Kind.MAP: lambda value: orjson.dumps(dict(value)).decode(),
-    Kind.KEYS: lambda value: orjson.dumps(sorted(value)).decode(),
+_TO_TEXT: Final[dict[Kind, str]] = {
+    Kind.LIST: "dumps({}).decode()",
+    Kind.MAP: "dumps(dict({})).decode()",
+    Kind.KEYS: "dumps(sorted({})).decode()",
 }
-"""What makes the text of JSON that stands in a column. Values of the other kinds stand there as they are."""
+"""The expressions of the JSON text that stands in a column. Values of the other kinds stand there as they are."""
 
 _FROM_JSON: Final[dict[Kind, Callable[[Any], Any]]] = {
     Kind.LIST: tuple,
@@ -92,7 +92,7 @@ class _Table:
             for count in _ROWS_AT_ONCE
         }
         self._row: Callable[[UserRecord], tuple[Any, ...]] = make_function(
-            "record", f"({', '.join(map(_value_of, fields))},)", **{kind.name: make for kind, make in _TO_TEXT.items()}
+            "record", f"({', '.join(map(_value_of, fields))},)", dumps=orjson.dumps
         )
 
     def upsert(self, connection: sqlite3.Connection, records: Sequence[UserRecord]) -> None:
@@ -110,7 +110,7 @@ class _Table:
 def _value_of(field: Field) -> str:
     """Return the expression of what stands in the column of a field."""
     value = f"record.{'snapshot.' if field.is_of_snapshot else ''}{field.attribute}"
-    return f"{field.kind.name}({value})" if field.kind in _TO_TEXT else value
+    return _TO_TEXT[field.kind].format(value) if field.kind in _TO_TEXT else value
 
 
 _USERS: Final = _Table("users", [field for field in FIELDS if field not in _ADDED])
