@@ -39,9 +39,9 @@ SERVER_EDITS: Final = (
     ),
 )
 CLIENT_EDITS: Final = (
-    ("client/src/userline_client/fields.py", "\n    welcome_message: _Text", "\n    pronouns: _Text"),
+    ("clients/python/src/userline_client/fields.py", "\n    welcome_message: _Text", "\n    pronouns: _Text"),
     (
-        "client/src/userline_client/snapshot.py",
+        "clients/python/src/userline_client/snapshot.py",
         "\n    welcome_message: str | None",
         "\n    pronouns: str | None = None",
     ),

@@ -23,8 +23,8 @@ SUITES = [
     "tests/moving/test_lines.py",
     "tests/moving/test_import.py",
     "tests/gateway/rest/test_rest.py",
-    "client/tests/test_writing.py",
-    "client/tests/test_reading.py",
+    "clients/python/tests/test_writing.py",
+    "clients/python/tests/test_reading.py",
 ]
 """The parts of the contract, schema, REST, client and moving suites that show it in the time that there is."""
 
@@ -63,7 +63,7 @@ def test_the_recipe_says_what_is_done_here() -> None:
     recipe = (trees.ROOT / "docs" / "contributing.md").read_text()
     words = " ".join(recipe.split())
     for name, _, lines in (*SERVER_EDITS, *CLIENT_EDITS):
-        assert name in recipe or name.removeprefix("client/src/userline_client/") in recipe, name
+        assert name in recipe or name.removeprefix("clients/python/src/userline_client/") in recipe, name
         assert name.endswith(".md") or " ".join(lines.split()).rstrip(",") in words, lines
 
 
