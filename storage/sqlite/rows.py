@@ -145,7 +145,8 @@ def _readable(connection: sqlite3.Connection, user_id: str) -> UserRecord | Unre
     try:
         return select_users(connection, [user_id])[user_id]
     except (ValueError, TypeError, KeyError):
-        return Unreadable(user_id, f"The row {user_id!r} is not a user: custom, email, phone or push_tokens is wrong.")
+        one = " or ".join(_names(_JSON).rsplit(", ", 1))
+        return Unreadable(user_id, f"The row {user_id!r} is not a user: {one} is wrong.")
 
 
 def count_users(connection: sqlite3.Connection) -> int:
