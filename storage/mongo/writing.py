@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.common.backoff import Backoff
@@ -15,7 +16,6 @@ from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Sequence
 
     from userline.storage.mongo.connection import Connection
