@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
 from userline import __version__
-from userline.gateway.protocols.reaped import REAPED, Reason
-from userline.telemetry.metrics.text import counter, gauge, histogram
+from userline.gateway.metrics.text import counter, gauge, histogram
+from userline.server.cut_offs import CUT_OFFS, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ class Exposition:
         yield counter(
             "userline_reaped",
             "Clients that were cut off.",
-            [((("reason", reason.value),), REAPED[reason]) for reason in Reason],
+            [((("reason", reason.value),), CUT_OFFS[reason]) for reason in Reason],
         )
 
     def _histograms(self) -> Iterator[str]:

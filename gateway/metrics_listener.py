@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from userline.gateway.protocols.http import make_http_protocol
+from userline.server.http import make_http_protocol
 
 if TYPE_CHECKING:
     import socket

@@ -12,8 +12,6 @@ from userline.directory.refresher import Refresher
 from userline.directory.users import Users
 from userline.execution.engine import Engine
 from userline.gateway.auth.authenticator import Authenticator
-from userline.gateway.drain import Drain
-from userline.gateway.exposition import Exposition
 from userline.gateway.lane.answering import Answering
 from userline.gateway.observation import ObservedEngine
 from userline.gateway.rate_limit import RateLimiter
@@ -24,6 +22,7 @@ from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
 from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
+from userline.server.drain import Drain
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
 from userline.telemetry.metrics.loop import watching_the_loop

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import uvicorn
 
 from userline.gateway.app import make_app
-from userline.gateway.collecting import Collecting
 from userline.gateway.lane.lane import Lane
-from userline.gateway.metrics_listener import serving_metrics
-from userline.gateway.protocols.http import make_http_protocol
-from userline.gateway.protocols.turns import Turns
-from userline.gateway.protocols.websocket import BoundedWebSocketProtocol, make_websocket_protocol
+from userline.gateway.logs import configure_logging
+from userline.gateway.metrics.serving import serving_metrics
+from userline.gateway.metrics.workers import WorkerMetrics
 from userline.gateway.runtime import Runtime
-from userline.gateway.workers import follow_parent, run_workers
-from userline.settings.checks import split_address
-from userline.telemetry.logs import configure_logging
-from userline.telemetry.metrics.workers import WorkerMetrics
+from userline.gateway.settings_checks import split_address
+from userline.server.collecting import Collecting
+from userline.server.http import make_http_protocol
+from userline.server.turns import Turns
+from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
+from userline.server.workers import follow_parent, run_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from userline.gateway.drain import Leaving
-    from userline.settings.settings import Settings
+    from userline.gateway.settings import Settings
+    from userline.server.drain import Leaving
 
 logger = logging.getLogger("userline")
 

@@ -11,9 +11,9 @@ from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.http import API_HEADERS
 from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
-from userline.gateway.protocols.heads import NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
-from userline.gateway.protocols.refusals import Malformed
 from userline.gateway.request_ids import request_id_in
+from userline.server.heads import NOT_PLAIN, OF_ONE_REQUEST, Headers, parse_head
+from userline.server.refusals import Malformed
 from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from userline.execution.operation import Response
-    from userline.gateway.protocols.heads import Headers
     from userline.gateway.runtime import Runtime
+    from userline.server.heads import Headers
 
 
 class Lane:

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from userline.execution.operation import AnswerTooLarge
-from userline.gateway.protocols.direct import text_frame
+from userline.server.direct import text_frame
 
 if TYPE_CHECKING:
     from userline.execution.plans.subscriptions import WatchStep

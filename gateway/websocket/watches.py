@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from userline.execution.errors import FormattedError
     from userline.execution.plans.planned import PlannedSubscription
-    from userline.gateway.protocols.direct import DirectSocket
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.resolvers.context import Context
+    from userline.server.direct import DirectSocket
 
 DIRECT: Final = "userline.direct"
 """Where the state of a socket's scope has its ``DirectSocket``, if there is one."""

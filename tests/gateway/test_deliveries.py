@@ -13,10 +13,10 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from userline.changes.hub import Hub
-from userline.gateway.protocols.direct import DirectSocket, text_frame
 from userline.gateway.websocket.deliveries import Deliveries, Frames, Slot
 from userline.gateway.websocket.protocol import LegacyWS, TransportWS
 from userline.gateway.websocket.watches import SocketWatches
+from userline.server.direct import DirectSocket, text_frame
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:

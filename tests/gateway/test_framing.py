@@ -9,17 +9,17 @@ from typing import Any
 import httptools
 import pytest
 
-from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import (
+from userline.server.flow import Unparsed
+from userline.server.framing import Chunked, Sized
+from userline.server.heads import (
     Head,
     Headers,
     KnownHeads,
     check_beginning,
     parse_head,
 )
-from userline.gateway.protocols.inflow import Unparsed
-from userline.gateway.protocols.reading import RequestReader
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.reading import RequestReader
+from userline.server.refusals import Malformed
 
 ROUNDS = 200_000 if os.environ.get("USERLINE_TEST_LONG") == "1" else 10_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from userline.gateway.protocols.http import make_http_protocol
+from userline.server.http import make_http_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from userline.gateway.drain import Drain
-from userline.gateway.protocols.cycle import Connection, Cycle, HeldHeads
-from userline.gateway.protocols.deadline import Deadline
-from userline.gateway.protocols.express import Express
-from userline.gateway.protocols.heads import KnownHeads
-from userline.gateway.protocols.inflow import Inflow, Unparsed
-from userline.gateway.protocols.linger import linger
-from userline.gateway.protocols.reading import RequestReader
-from userline.gateway.protocols.reaped import REAPED, Reason
-from userline.gateway.protocols.refusals import STOPPING, Malformed, refusal
-from userline.gateway.protocols.stuck import StuckWatch
-from userline.gateway.protocols.turns import Turns
+from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.server.cycle import Connection, Cycle, HeldHeads
+from userline.server.deadline import Deadline
+from userline.server.drain import Drain
+from userline.server.express import Express
+from userline.server.flow import ReadFlow, Unparsed
+from userline.server.heads import KnownHeads
+from userline.server.linger import linger
+from userline.server.reading import RequestReader
+from userline.server.refusals import STOPPING, Malformed, refusal
+from userline.server.stuck import StuckWatch
+from userline.server.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from userline.gateway.lane.lane import Lane
-    from userline.gateway.protocols.heads import Head
+    from userline.server.heads import Head
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive, its trailers included."""
@@ -83,7 +83,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         self.client = get_remote_addr(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
         self._unparsed = Unparsed(transport)
-        self.flow = Inflow(transport, self._unparsed, self._parse_soon)
+        self.flow = ReadFlow(transport, self._unparsed, self._parse_soon)
         self._reader = RequestReader(self._unparsed, self.known_heads, self.max_header_bytes)
         self._express: Express | None = None
         if self.lane is not None:
@@ -162,7 +162,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
         try:
             self._parse_on()
         except Malformed as error:
-            REAPED[Reason.LARGE_HEADERS if error.status == 431 else Reason.MALFORMED] += 1
+            CUT_OFFS[Reason.LARGE_HEADERS if error.status == 431 else Reason.MALFORMED] += 1
             self._refuse(error.status, error.field, str(error))
         self.flow.balance()
         if self.flow.at_end:
@@ -379,7 +379,7 @@ class BoundedHTTPProtocol(asyncio.Protocol):
             self._keep_alive = None
 
     def _time_out(self, what: str) -> None:
-        REAPED[Reason.SLOW_REQUEST] += 1
+        CUT_OFFS[Reason.SLOW_REQUEST] += 1
         self._refuse(408, "request", f"{what} to arrive, which is the limit.")
 
     def _refuse(self, status: int, field: str, message: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import HEAD_END, check_beginning
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.framing import Chunked, Sized
+from userline.server.heads import HEAD_END, check_beginning
+from userline.server.refusals import Malformed
 
 if TYPE_CHECKING:
-    from userline.gateway.protocols.heads import Head, KnownHeads
-    from userline.gateway.protocols.inflow import Unparsed
+    from userline.server.flow import Unparsed
+    from userline.server.heads import Head, KnownHeads
 
 _UNWANTED_BYTES: Final = 1_048_576
 """How much of a body is read on after its request was answered, so that the connection can be kept."""

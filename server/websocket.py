@@ -10,14 +10,14 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
-from userline.gateway.protocols.direct import DirectSocket
-from userline.gateway.protocols.inflow import Unparsed
-from userline.gateway.protocols.linger import LINGER_SECONDS
-from userline.gateway.protocols.reaped import REAPED, Reason
-from userline.gateway.protocols.stuck import StuckWatch
-from userline.gateway.protocols.turns import Turns
 from userline.gateway.websocket.protocol import CloseCode as OurCloseCode
 from userline.gateway.websocket.watches import DIRECT
+from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.server.direct import DirectSocket
+from userline.server.flow import Unparsed
+from userline.server.linger import LINGER_SECONDS
+from userline.server.stuck import StuckWatch
+from userline.server.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
@@ -177,7 +177,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             async with asyncio.timeout(_PATIENCE_ONCE_EXPIRED if expired else _PATIENCE):
                 await super().send(message)
         except TimeoutError:
-            REAPED[Reason.STUCK] += 1
+            CUT_OFFS[Reason.STUCK] += 1
             self.transport.abort()
             raise ClientDisconnected from None
         self._parse_soon()
@@ -255,7 +255,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close a connection whose client does not answer; what it has not read yet, it never will."""
-        REAPED[Reason.SILENT] += 1
+        CUT_OFFS[Reason.SILENT] += 1
         super().keepalive_timeout()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -337,7 +337,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             return
         if code is CloseCode.POLICY_VIOLATION:
-            REAPED[Reason.FLOOD] += 1
+            CUT_OFFS[Reason.FLOOD] += 1
         self.conn.fail(code, reason)
         self._hear_no_more(code, reason)
 

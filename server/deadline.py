@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userline.gateway.protocols.nobody import nobody
+from userline.server.nobody import nobody
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle

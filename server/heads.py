@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from userline.execution.weighed import WeighedCache, weight_of
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.refusals import Malformed
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from userline.execution.operation import Response
     from userline.gateway.lane.lane import Lane
-    from userline.gateway.protocols.inflow import Unparsed
+    from userline.server.flow import Unparsed
 
 
 class Express:

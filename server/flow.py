@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from userline.gateway.protocols.nobody import nobody
+from userline.server.nobody import nobody
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -63,7 +63,7 @@ class Unparsed:
                 self._transport.resume_reading()
 
 
-class Inflow(FlowControl):
+class ReadFlow(FlowControl):
     """Flow control that pauses parsing, and with it reading."""
 
     def __init__(self, transport: Transport, unparsed: Unparsed, parse: Callable[[], None]) -> None:
