@@ -55,7 +55,7 @@ class Exposition:
     def _counters(self) -> dict[str, tuple[str, float]]:
         runtime = self._runtime
         users, hub, bus, documents = runtime.users, runtime.hub, runtime.bus, runtime.engine.documents
-        authenticator, new_sockets = runtime.authenticator, runtime.new_sockets
+        authenticator, new_sockets = runtime.authenticator, runtime.unidentified
         keys = authenticator.key_set
         return {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
@@ -68,8 +68,11 @@ class Exposition:
                 hub.coalesced,
             ),
             "userline_direct_deliveries": ("Snapshots written to sockets directly.", runtime.deliveries.delivered),
-            "userline_fast_lane_requests": ("Requests answered in the fast lane.", runtime.lane_requests),
-            "userline_shortcut_requests": ("Requests answered by the shortcut.", runtime.shortcut_requests),
+            "userline_fast_lane_requests": (
+                "Requests answered in the fast lane.",
+                runtime.lane.requests if runtime.lane else 0,
+            ),
+            "userline_shortcut_requests": ("Requests answered in front of the application.", runtime.requests_at_once),
             "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_tokens_ended": (
@@ -107,11 +110,11 @@ class Exposition:
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_connected_users": ("Users connected at this gateway.", runtime.presence.users_here),
-            "userline_sockets": ("Open WebSockets.", runtime.sockets),
-            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.streams)),
+            "userline_sockets": ("Open WebSockets.", runtime.connections.sockets),
+            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.connections.streams)),
             "userline_new_sockets": (
                 "Open WebSockets that have not said yet who they are.",
-                len(runtime.new_sockets),
+                len(runtime.unidentified),
             ),
             "userline_sockets_limit": ("How many WebSockets and streams may be open.", runtime.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
@@ -130,7 +133,7 @@ class Exposition:
                 for (operation, code), count in sorted(metrics.requests.items())
             ],
         )
-        quick = Counter({("POST", 200): runtime.lane_requests + runtime.shortcut_requests})
+        quick = Counter({("POST", 200): runtime.lane.requests if runtime.lane else 0 + runtime.requests_at_once})
         yield counter(
             "userline_http_responses",
             "Answers to HTTP requests.",

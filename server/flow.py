@@ -19,7 +19,7 @@ _MOST_BYTES: Final = 65_536
 class Unparsed:
     """Bytes in the order in which they came. While they are many, the transport is not read from."""
 
-    __slots__ = ("_is_paused", "_transport", "data", "position", "searched")
+    __slots__ = ("_transport", "data", "is_paused", "position", "searched")
 
     def __init__(self, transport: Transport) -> None:
         self.data = b""
@@ -28,7 +28,8 @@ class Unparsed:
         self.searched = 0
         """How much of ``data`` is known not to hold what was looked for."""
         self._transport = transport
-        self._is_paused = False
+        self.is_paused = False
+        """Whether the transport is not read from."""
 
     def __len__(self) -> int:
         return len(self.data) - self.position
@@ -55,8 +56,8 @@ class Unparsed:
     def balance(self, paused: bool = False) -> None:
         """Read on, or stop to read: if ``paused``, and by how much waits."""
         paused = paused or len(self.data) - self.position > _MOST_BYTES
-        if paused is not self._is_paused and not self._transport.is_closing():
-            self._is_paused = paused
+        if paused is not self.is_paused and not self._transport.is_closing():
+            self.is_paused = paused
             if paused:
                 self._transport.pause_reading()
             else:

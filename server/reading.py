@@ -22,11 +22,12 @@ _EMPTY_LINES: Final = 8
 class RequestReader:
     """Takes heads and bodies in turn from what is unparsed: call :meth:`decode` while there is a body."""
 
-    __slots__ = ("_body", "_empty_lines", "_heads", "_most_head_bytes", "_unparsed", "_unwanted")
+    __slots__ = ("_body", "_empty_lines", "_heads", "_known", "_most_head_bytes", "_unparsed", "_unwanted")
 
     def __init__(self, unparsed: Unparsed, heads: KnownHeads, most_head_bytes: int) -> None:
         self._unparsed = unparsed
         self._heads = heads
+        self._known = heads.get
         self._most_head_bytes = most_head_bytes
         self._body: Sized | Chunked | None = None
         self._unwanted = 0
@@ -54,7 +55,8 @@ class RequestReader:
             unparsed.searched = len(data)
             return None
         end = found + len(HEAD_END)
-        head = self._heads.of_bytes(data[start:end])
+        raw = data[start:end]
+        head = self._known(raw) or self._heads.of_bytes(raw)
         unparsed.position = end
         self._empty_lines = 0
         return head

@@ -118,7 +118,7 @@ class Sockets:
             socket = DirectSocket()
             socket.transport = cast("asyncio.Transport", Transport(self.written, number))
             socket.handshake_complete = True
-            watches = SocketWatches(socket, self.deliveries, _fail)
+            watches = SocketWatches(socket, self.deliveries, _fail, lambda _: lambda: None)
             self.hub.watch("alice", Slot(watches, "alice", self.step, TransportWS().next_prefix("1")))
             self.sockets.append(socket)
             self.watches.append(watches)

@@ -9,6 +9,7 @@ from typing import Any
 import httptools
 import pytest
 
+from userline.execution.weighed import WeighedCache
 from userline.server.flow import Unparsed
 from userline.server.framing import Chunked, Sized
 from userline.server.heads import (
@@ -329,7 +330,7 @@ def test_an_upgrade_to_something_else_changes_nothing(protocol: bytes) -> None:
 
 
 def test_heads_are_read_once_but_those_of_one_request() -> None:
-    heads = KnownHeads(1000)
+    heads = KnownHeads(1000, WeighedCache(1_000_000))
     raw = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     assert heads.of_bytes(raw) is heads.of_bytes(bytes(bytearray(raw)))
     for other in (b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\n\r\n", raw[:-2] + b"A: %b\r\n\r\n" % (b"a" * 1000)):
