@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     from userline.execution.operation import Response
-    from userline.execution.plans.queries import UserRead
     from userline.execution.time_limit import TimeLimit
     from userline.users.record import UserSnapshot
 
@@ -57,12 +56,26 @@ class Executing:
         return self._work.__await__()
 
 
+class Read(Protocol):
+    """A read of one user, and the responses that it may come to."""
+
+    @property
+    def future(self) -> asyncio.Future[UserSnapshot | None]:
+        """The read."""
+
+    def loaded(self, snapshot: UserSnapshot | None) -> Response:
+        """Return the response with what was read. Raises AnswerTooLarge."""
+
+    def failed(self, error: Exception, request_id: str) -> Response:
+        """Return the response if it could not be read, or there is no room for it."""
+
+
 class Lookup:
     """The read of one user who is not held: each waits for the store without a task."""
 
     __slots__ = ("_limit", "_read", "_request_id", "_tell")
 
-    def __init__(self, read: UserRead, request_id: str, limit: TimeLimit) -> None:
+    def __init__(self, read: Read, request_id: str, limit: TimeLimit) -> None:
         self._read = read
         self._request_id = request_id
         self._limit = limit
