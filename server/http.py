@@ -17,7 +17,7 @@ from userline.server.turns import Turns
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-    from userline.server.at_once import Answerer, Awaited
+    from userline.server.at_once import Answerer
     from userline.server.heads import Head, HeadCache
     from userline.server.refusals import RefusalBody
 
@@ -117,27 +117,26 @@ class BoundedHTTPProtocol(HTTPConnection):
             self._begin_socket(head)
             return
         body = self._reader.begin_body(head)
-        state: dict[str, Any] = {"head": head}
-        if answerer is not None and body and head.keep_alive and not head.expects_continue:
-            answer = answerer(head, body, self.client, self.server_state.default_headers)
-            if isinstance(answer, Left):
-                state.update(answer.state)
-            elif answer is not None:
-                self._answer(answer)
-                return
-        self._begin_cycle(head, body, state)
+        if answerer is None or not body or not head.keep_alive or head.expects_continue:
+            self._begin_cycle(head, body, {"head": head})
+            return
+        answer = answerer(head, body, self.client, self.server_state.default_headers)
+        if isinstance(answer, bytes):
+            self._note_answer()
+            self.transport.write(answer)
+        elif answer is None or isinstance(answer, Left):
+            self._begin_cycle(head, body, {"head": head, **(answer.state if answer else {})})
+        else:
+            self._note_answer()
+            self._is_answering = True
+            answer.then(self._answer_late)
 
-    def _answer(self, answer: bytes | Awaited) -> None:
-        """Send the answer of the answerer, now or when it is there."""
+    def _note_answer(self) -> None:
+        """Count an answer of the answerer, and that something has happened."""
         self.server_state.total_requests += 1
         self._idle.active_at = self.loop.time()
         if not self._idle.is_running:
             self._idle.start()
-        if isinstance(answer, bytes):
-            self.transport.write(answer)
-        else:
-            self._is_answering = True
-            answer.then(self._answer_late)
 
     def _answer_late(self, answer: bytes | None) -> None:
         self._is_answering = False

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _UNWANTED_BYTES: Final = 1_048_576
 """How much of a body is read on after its request was answered, so that the connection can be kept."""
 
+_END_BYTES: Final = len(HEAD_END)
+
 _EMPTY_LINES: Final = 8
 """How many may stand before a request: there are clients that put one behind a body."""
 
@@ -47,14 +49,15 @@ class RequestReader:
             if self._empty_lines > _EMPTY_LINES:
                 raise Malformed("request", "Too many empty lines stand before the request.")
             unparsed.position = start = start + 2
-        found = data.find(HEAD_END, max(start, unparsed.searched - len(HEAD_END)), start + most)
+        searched = unparsed.searched - _END_BYTES
+        found = data.find(HEAD_END, max(searched, start), start + most)
         if found < 0:
             if len(data) - start >= most:
                 raise Malformed("headers", f"The headers are larger than {most} bytes, which is the limit.", 431)
             check_beginning(data, start)
             unparsed.searched = len(data)
             return None
-        end = found + len(HEAD_END)
+        end = found + _END_BYTES
         raw = data[start:end]
         head = self._known(raw) or self._heads.of_bytes(raw)
         unparsed.position = end
