@@ -16,7 +16,7 @@ from userline.gateway.entry import Entry
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
-from userline.gateway.metrics.serving import metrics_route
+from userline.gateway.metrics_listener import metrics_route
 from userline.gateway.middleware import RequestMiddleware
 from userline.gateway.rest.api import RestApi, RestRoute
 from userline.gateway.streaming.stream import Streams

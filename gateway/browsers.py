@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 from starlette.middleware.cors import CORSMiddleware
 
 from userline.gateway.refusals import JSON_TYPE, body_of
-from userline.gateway.settings_checks import is_loopback
-from userline.gateway.settings_tokens import normal_origin
+from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.gateway.answering.known import ReadBody
-from userline.gateway.logs import REQUEST_STATE
+from userline.telemetry.logs import REQUEST_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Final, Protocol
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
 from userline import __version__
-from userline.gateway.metrics.text import counter, gauge, histogram
 from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
+    from userline.directory.refresher import Refresher
+    from userline.directory.users import Users
     from userline.execution.engine import Engine
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.lane import Lane
-    from userline.gateway.metrics.recorder import Metrics
     from userline.gateway.open_connections import OpenConnections
     from userline.gateway.rate_limit import RateLimiter
-    from userline.gateway.settings import Settings
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.gateway.websocket.unidentified import UnidentifiedSockets
     from userline.presence.presence import Presence
-    from userline.resolvers.refresher import Refresher
-    from userline.resolvers.users import Users
+    from userline.settings.settings import Settings
+    from userline.telemetry.metrics.recorder import Metrics
 
 _STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
 

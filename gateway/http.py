@@ -12,6 +12,7 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import RequestRefused, Room
 from userline.execution.request import parse_request
@@ -20,13 +21,12 @@ from userline.gateway.answering.answering import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.serving import graphiql_page
-from userline.gateway.metrics.recorder import UNNAMED
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
 from userline.gateway.streaming.stream import UNBUFFERED
-from userline.resolvers.pacer import SOURCE
+from userline.telemetry.metrics.recorder import UNNAMED
 from userline.users.errors import BadUserInput, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from userline.gateway.answering.answering import Answering
     from userline.gateway.answering.known import ReadBody
     from userline.gateway.auth.authenticator import Authenticator
-    from userline.gateway.settings import Settings
     from userline.gateway.streaming.stream import Stream, Streams
     from userline.resolvers.context import Context
+    from userline.settings.settings import Settings
 
 _HOW_TO_SUBSCRIBE = (
     "Subscriptions are served over WebSocket at this address (graphql-transport-ws), and as server-sent events "

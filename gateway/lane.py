@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from userline.execution.pending import Pending
     from userline.gateway.answering.answering import Answering
     from userline.gateway.answering.meaning import Meanings
-    from userline.gateway.settings import Settings
     from userline.server.at_once import Awaited
     from userline.server.heads import Head, Headers
+    from userline.settings.settings import Settings
 
 
 class Lane:

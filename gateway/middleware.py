@@ -8,9 +8,6 @@ from urllib.parse import quote
 
 from userline.execution.errors import mask
 from userline.execution.operation import refuse
-from userline.gateway.access_log import ACCESS_LOG
-from userline.gateway.logs import REQUEST_STATE
-from userline.gateway.metrics.recorder import cut
 from userline.gateway.refusals import JSON_TYPE
 from userline.gateway.request_ids import new_request_id, request_id_in
 from userline.telemetry.access_log import ACCESS_LOG

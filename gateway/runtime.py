@@ -15,32 +15,30 @@ from userline.gateway.answering.answering import Answering
 from userline.gateway.answering.meaning import Meanings
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.browsers import BrowserRules
+from userline.gateway.exposition import Exposition
 from userline.gateway.lane import Lane
-from userline.gateway.metrics.exposition import Exposition
-from userline.gateway.metrics.loop import watching_the_loop
-from userline.gateway.metrics.recorder import Metrics
-from userline.gateway.metrics.store import MeasuredStore
 from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import RateLimiter
-from userline.gateway.tracing.setup import make_tracer
 from userline.gateway.websocket.deliveries import Deliveries
 from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo
-from userline.resolvers.refresher import Refresher
-from userline.resolvers.users import Users
 from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 from userline.server.drain import Drain
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
+from userline.telemetry.metrics.loop import watching_the_loop
+from userline.telemetry.metrics.recorder import Metrics
+from userline.telemetry.metrics.store import MeasuredStore
+from userline.telemetry.tracing.setup import make_tracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from userline.gateway.metrics.workers import WorkerMetrics
-    from userline.gateway.settings import Settings
+    from userline.settings.settings import Settings
+    from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
 
 

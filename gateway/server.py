@@ -16,26 +16,26 @@ import uvicorn
 
 from userline.execution.weighed import WeighedCache
 from userline.gateway.app import make_app
-from userline.gateway.logs import configure_logging
-from userline.gateway.metrics.serving import serving_metrics
-from userline.gateway.metrics.workers import WorkerMetrics
+from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings_checks import split_address
 from userline.gateway.websocket.protocol import CloseCode
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
 from userline.server.turns import Turns
 from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.server.workers import follow_parent, run_workers
+from userline.settings.checks import split_address
+from userline.telemetry.logs import configure_logging
+from userline.telemetry.metrics.workers import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
     from userline.gateway.open_connections import OpenConnections
-    from userline.gateway.settings import Settings
     from userline.server.drain import Drain, Leaving
+    from userline.settings.settings import Settings
 
 logger = logging.getLogger("userline")
 

@@ -7,18 +7,18 @@ from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.execution.general import GeneralSubscription
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
-from userline.gateway.metrics.recorder import OK, REFUSED, UNNAMED, code_of
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
 from userline.resolvers.context import Context
-from userline.resolvers.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of
 from userline.users.errors import ErrorCode
 from userline.users.viewer import OPEN_VIEWER
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from userline.directory.allowance import Allowance
+    from userline.directory.fair_queue import Source
+    from userline.directory.users import Users
     from userline.execution.engine import Engine, Execution, Subscription
     from userline.execution.operation import Response, Room
     from userline.execution.pending import Pending
@@ -34,14 +37,11 @@ if TYPE_CHECKING:
     from userline.gateway.answering.known import Known
     from userline.gateway.answering.meaning import Meaning
     from userline.gateway.auth.authenticator import Authenticator
-    from userline.gateway.metrics.recorder import Metrics
     from userline.gateway.rate_limit import RateLimiter
-    from userline.gateway.tracing.tracer import Tracer
     from userline.presence.presence import Presence
-    from userline.resolvers.allowance import Allowance
     from userline.resolvers.context import AppInfo
-    from userline.resolvers.fair_queue import Source
-    from userline.resolvers.users import Users
+    from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.tracing.tracer import Tracer
     from userline.users.viewer import Viewer
 
 

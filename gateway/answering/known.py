@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from userline.execution.engine import Engine
     from userline.execution.plans.plan import Bound
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.metrics.histogram import Histogram
-    from userline.gateway.metrics.recorder import Metrics
+    from userline.telemetry.metrics.histogram import Histogram
+    from userline.telemetry.metrics.recorder import Metrics
 
 _QUERY_BYTES: Final = 4096
 """How large the body of a query may be that is remembered by it: lists of some hundred ids are such."""

@@ -14,8 +14,8 @@ from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from userline.gateway.browsers import BrowserRules
-    from userline.gateway.settings import Settings
     from userline.server.heads import Head, Headers
+    from userline.settings.settings import Settings
 
 _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64

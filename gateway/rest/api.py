@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
+    from userline.directory.users import Users
     from userline.gateway.answering.answering import Answering
     from userline.gateway.auth.authenticator import Authenticator
-    from userline.gateway.settings import Settings
-    from userline.resolvers.users import Users
+    from userline.settings.settings import Settings
     from userline.storage.protocol import WriteResult
     from userline.users.record import UserRecord
     from userline.users.viewer import Viewer

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
+from userline.directory.allowance import Allowance
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
@@ -16,7 +17,6 @@ from userline.execution.request import NumberOverflows, parse_request
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.gateway.websocket.watches import SocketWatches
-from userline.resolvers.allowance import Allowance
 from userline.users.errors import BadUserInput, RateLimited
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.websockets import WebSocketDisconnect
 
+from userline.directory.pacer import SOURCE
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS
 from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.websocket.channel import Channel
 from userline.gateway.websocket.credentials import NO_LONGER_VALID, Credentials
 from userline.gateway.websocket.operations import SocketOperations
 from userline.gateway.websocket.protocol import ClientMessage, CloseCode, Closed, Message, TransportWS
-from userline.resolvers.pacer import SOURCE
 from userline.server.direct import DIRECT
 from userline.users.errors import RateLimited
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from userline.gateway.answering.answering import Answering
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.open_connections import OpenConnections
-    from userline.gateway.settings import Settings
     from userline.gateway.websocket.deliveries import Deliveries
+    from userline.settings.settings import Settings
     from userline.users.viewer import Viewer
 
 logger = logging.getLogger("userline.websocket")

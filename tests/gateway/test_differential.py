@@ -27,9 +27,9 @@ from userline.gateway import runtime as runtime_module
 from userline.gateway.app import make_app
 from userline.gateway.entry import Entry
 from userline.gateway.runtime import Runtime
-from userline.gateway.settings import load_settings
 from userline.server.at_once import Left
 from userline.server.heads import parse_head
+from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
 
