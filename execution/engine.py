@@ -43,9 +43,10 @@ Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 
 
 class KnownOperation(NamedTuple):
-    """An operation that was prepared before, and the text of its document."""
+    """An operation that was prepared before, its name in its document, and the text of that."""
 
     bound: Bound
+    name: str | None
     text: str
 
 
@@ -158,7 +159,9 @@ class Engine:
             if self._refusal(document.counted.get(name), request) is not None:
                 return None  # ``prepare`` says why
         bound = plan.bind(request.variables)
-        return KnownOperation(bound, text) if isinstance(bound, Bound) else None
+        if not isinstance(bound, Bound):
+            return None
+        return KnownOperation(bound, request.operation_name or next(iter(document.operations), None), text)
 
     def _refusal(self, counted: Counted | None, request: GraphQLRequest) -> str | None:
         """Return why an operation with the variables of the request costs too much, or None if it does not."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from graphql import OperationType
+
 from userline.execution.pending import Executing, Lookup
 from userline.execution.plans.selections import NotSimple
 from userline.execution.plans.subscriptions import WatchStep
@@ -12,8 +14,6 @@ from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from graphql import OperationType
 
     from userline.directory.users import Users
     from userline.execution.operation import Response, Room
@@ -56,7 +56,8 @@ class Bound:
 
     def finish(self, begun: Any, context: Context, limit: TimeLimit, room: Room | None = None) -> Pending:
         """Return the response after ``begin``. What goes wrong is in it."""
-        read = self.steps.look_up(self.arguments, context.users) if room is None else None
+        is_alone = room is None and self.type is OperationType.QUERY
+        read = self.steps.look_up(self.arguments, context.users) if is_alone else None
         if read is not None:
             return Lookup(read, context.request_id, limit)
         return Executing(limit.hold(self.steps.finish(begun, self.arguments, context, room)))

@@ -160,7 +160,10 @@ class Answering:
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
             return request_id, _Counted(self, pending, known, viewer, request_id, started)
         seconds = time.perf_counter() - started
-        known.seconds.add(seconds)
+        if known.seconds is not None:
+            known.seconds.add(seconds)
+        else:
+            self._metrics.request(known.name, OK, seconds)
         if self._logs_requests:
             self._log(known, viewer, request_id, seconds)
         return request_id, begun

@@ -34,8 +34,8 @@ class Known(NamedTuple):
 
     bound: Bound
     name: str | None
-    seconds: Histogram
-    """How long it took, each time that it had no errors."""
+    seconds: Histogram | None
+    """How long a query took, each time that it had no errors."""
     text: str
     """The text of its document."""
 
@@ -82,10 +82,11 @@ class KnownBodies:
         operation = self._engine.bind_known(request)
         if operation is None:
             return ReadBody(value, request)
-        bound, text = operation
-        name = self._engine.name_of(request)
+        bound, name, text = operation
+        if bound.type is not OperationType.QUERY:
+            return Known(bound, name, None, text)
         known = Known(bound, name, self._metrics.time_of(name), text)
-        if bound.type is OperationType.QUERY and len(body) <= _QUERY_BYTES:
+        if len(body) <= _QUERY_BYTES:
             self._queries.put(body, known, _KNOWN_BYTES + len(body) + weight_of(bound.arguments))
             if body in self._queries:
                 self._bodies.setdefault(text, set()).add(body)
