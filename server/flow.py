@@ -44,7 +44,7 @@ class Unparsed:
             self.searched = max(self.searched - position, 0)
         self.position = 0
 
-    def take(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """Return the next bytes, and go on behind them."""
         start, self.position = self.position, min(self.position + most, len(self.data))
         return self.data[start : self.position]

@@ -211,7 +211,7 @@ class BoundedHTTPProtocol(HTTPConnection):
             return
         self._is_over = True
         self.server_state.connections.discard(self)
-        what_follows = self._unparsed.take(len(self._unparsed))
+        what_follows = self._unparsed.read(len(self._unparsed))
         self._unparsed.clear()
         self.flow.balance()
         is_paused = self.flow.write_paused

@@ -101,7 +101,7 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
                 self.turns.wait(self._parse)
                 break
             goes_on = True
-            super().data_received(unparsed.take(_SLICE_BYTES))
+            super().data_received(unparsed.read(_SLICE_BYTES))
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._refuse_handshake()
         unparsed.balance()
