@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 import uvicorn
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from userline.gateway.runtime import Runtime
 from userline.gateway.server import make_config
@@ -25,6 +27,7 @@ READERS = {
     ("json_values.py", "decode"): "body",
     ("heads.py", "parse_head"): "head",
     ("request.py", "parse_request"): "request",
+    ("engine.py", "prepare"): "prepared",
 }
 READ = "query Read($id: ID!) { user(id: $id) { id name } }"
 SET = 'mutation Set($input: SetUserInput!) { setUser(id: "ann", input: $input) { created } }'
@@ -78,6 +81,7 @@ class Door:
 
     def __init__(self, runtime: Runtime, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.runtime = runtime
+        self.port: int = writer.get_extra_info("peername")[1]
         self._reader = reader
         self._writer = writer
 
@@ -132,6 +136,7 @@ async def test_what_was_read_is_handed_on(tmp_path: Path, case: str, flags: dict
             with Reading() as read:
                 again = await door.ask(value, number, in_pieces=in_pieces)
             # The third time the bytes of a query with a plan are known, and nothing of them is read.
+            del read["prepared"]
             assert dict(read) == ({"head": 1} if (case, number) == ("a plan", 3) else expected)
             assert door.operations() - before == operations
             assert again == first or case == "a write"
@@ -145,3 +150,44 @@ async def test_a_refused_request_takes_nothing_from_its_bucket(tmp_path: Path) -
         refused = [b"RATE_LIMITED" in answer for answer in answers]
         assert refused == [False] * 5 + [True] * 3
         assert door.runtime.rate_limiter.refusals == 3
+
+
+ON_A_SOCKET: dict[str, tuple[object, str]] = {
+    "a plan": ({"query": READ, "variables": {"id": "ann"}}, "next"),
+    "a write": ({"query": SET, "variables": {"input": {"name": "Ann"}}}, "next"),
+    "no plan": ({"query": "{ __schema { queryType { name } } a: app { id } }"}, "next"),
+    "a bad document": ({"query": "{ nonsense }"}, "error"),
+    "bad variables": ({"query": READ, "variables": {"id": None}}, "error"),
+    "a watch": ({"query": 'subscription { userChanged(id: "ann") { id } }'}, "next"),
+    "a watch without a plan": (
+        {"query": 'subscription { a: userChanged(id: "ann") { id } ... on Subscription { __typename } }'},
+        "error",
+    ),
+    "a bad id": ({"query": 'subscription { userChanged(id: "") { id } }'}, "error"),
+}
+
+
+@pytest.mark.parametrize("case", ON_A_SOCKET)
+@pytest.mark.parametrize("flags", [{}, {"fast_lane": False}], ids=["lane", "no lane"])
+async def test_an_operation_of_a_socket_is_prepared_and_counted_once(
+    tmp_path: Path, case: str, flags: dict[str, Any]
+) -> None:
+    payload, expected = ON_A_SOCKET[case]
+    async with opened(tmp_path, **flags) as door:
+        url = f"ws://127.0.0.1:{door.port}/graphql"
+        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], compression=None) as socket:
+            await socket.send('{"type":"connection_init"}')
+            assert orjson.loads(await socket.recv())["type"] == "connection_ack"
+            for operation_id in ("1", "2"):
+                before = door.operations()
+                with Reading() as read:
+                    await socket.send(
+                        orjson.dumps({"id": operation_id, "type": "subscribe", "payload": payload}).decode()
+                    )
+                    answer = orjson.loads(await socket.recv())
+                    await asyncio.sleep(0.02)
+                assert (answer["id"], answer["type"]) == (operation_id, expected)
+                assert read["prepared"] == 1
+                assert door.operations() - before == 1
+                if case != "a watch" and expected == "next":
+                    assert orjson.loads(await socket.recv())["type"] == "complete"
