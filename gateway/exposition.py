@@ -170,7 +170,7 @@ class Exposition:
                 for (operation, code), count in sorted(metrics.requests.items())
             ],
         )
-        quick = Counter({("POST", 200): measured.lane.requests if measured.lane else 0 + measured.requests_at_once})
+        quick = Counter({("POST", 200): measured.requests_at_once + (measured.lane.requests if measured.lane else 0)})
         yield counter(
             "userline_http_responses",
             "Answers to HTTP requests.",
