@@ -77,7 +77,9 @@ class _Whole:
         self._response.then(self._told)
 
     def _told(self, response: Response | None) -> None:
-        self._tell(None if response is None else _whole(self._before, response))
+        tell = self._tell
+        del self._tell, self._response  # which refer back to this: no collection has to find it
+        tell(None if response is None else _whole(self._before, response))
 
 
 def _whole(before: bytes, response: Response) -> bytes:

@@ -283,11 +283,13 @@ class _Counted:
         return response
 
     def _told(self, response: Response | None) -> None:
+        tell = self._tell
+        del self._tell  # it refers back to this: no collection has to find it
         try:
             if response is not None:
                 self._note(response)
         finally:
-            self._tell(response)
+            tell(response)
 
     def _note(self, response: Response) -> None:
         self._answering.note(self._known, self._viewer, self._request_id, response, self._started)

@@ -45,12 +45,13 @@ class ReadBody(NamedTuple):
 
     value: Any = None
     request: GraphQLRequest | None = None
-    refusal: BodyRefused | None = None
+    refusal: tuple[int, str, str] | None = None
+    """What makes a BodyRefused. The exception itself would hold the frames that it went through."""
 
     def value_or_refusal(self) -> Any:
         """Return the value. Raises BodyRefused."""
         if self.refusal is not None:
-            raise self.refusal
+            raise BodyRefused(*self.refusal)
         return self.value
 
 
@@ -74,7 +75,7 @@ class KnownBodies:
         try:
             value = decode_body(body)
         except BodyRefused as refused:
-            return ReadBody(refusal=refused)
+            return ReadBody(refusal=(refused.status, refused.field, str(refused)))
         try:
             request = parse_request(value)
         except BadUserInput:
