@@ -18,6 +18,7 @@ from userline.execution.plans.compiler import Compiler
 from userline.execution.plans.plan import Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
+from userline.execution.time_limit import TimeLimit
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
@@ -42,9 +43,10 @@ Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 
 
 class KnownOperation(NamedTuple):
-    """An operation that was prepared before, and the text of its document."""
+    """An operation that was prepared before, its name in its document, and the text of that."""
 
     bound: Bound
+    name: str | None
     text: str
 
 
@@ -69,7 +71,7 @@ class Engine:
         max_answer_bytes: int = 8_388_608,
     ) -> None:
         core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
-        self.time_limit = time_limit
+        self.time_limit = TimeLimit(time_limit)
         self._limits = limits or OperationLimits()
         self.documents = DocumentCache(
             core_schema,
@@ -87,7 +89,7 @@ class Engine:
         )
         self.pacer = Pacer()
         self._general = GeneralWay(
-            schema, time_limit=time_limit, most_bytes=max_answer_bytes, hide_suggestions=not introspection
+            schema, limit=self.time_limit, most_bytes=max_answer_bytes, hide_suggestions=not introspection
         )
         self._compiler = Compiler(core_schema, app, max_answer_bytes) if plans else None
         self._schema_answers = SchemaAnswers(max_answer_bytes)
@@ -157,7 +159,9 @@ class Engine:
             if self._refusal(document.counted.get(name), request) is not None:
                 return None  # ``prepare`` says why
         bound = plan.bind(request.variables)
-        return KnownOperation(bound, text) if isinstance(bound, Bound) else None
+        if not isinstance(bound, Bound):
+            return None
+        return KnownOperation(bound, request.operation_name or next(iter(document.operations), None), text)
 
     def _refusal(self, counted: Counted | None, request: GraphQLRequest) -> str | None:
         """Return why an operation with the variables of the request costs too much, or None if it does not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from contextlib import aclosing
@@ -28,9 +27,9 @@ from userline.execution.operation import (
     RequestRefused,
     Room,
     SubscriptionFailed,
-    out_of_time,
     respond,
 )
+from userline.execution.pending import Executing
 from userline.users.errors import BadUserInput, ErrorCode, Problem, UserlineError
 
 if TYPE_CHECKING:
@@ -41,7 +40,9 @@ if TYPE_CHECKING:
 
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
+    from userline.execution.pending import Pending
     from userline.execution.request import GraphQLRequest
+    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
 _FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
@@ -62,11 +63,11 @@ class GeneralExecution:
     type: OperationType
     executor: BoundedExecutor
     context: Context
-    time_limit: float
+    limit: TimeLimit
     on_response: Callable[[Response], None] | None = None
     """Called with the answer, if it was made."""
 
-    def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
+    def begin(self, room: Room | None = None) -> Response | Pending:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
 
         Without ``room`` for its answer there is that of one answer.
@@ -77,14 +78,13 @@ class GeneralExecution:
             result = execute_root_selection_set(self.executor)
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
             return self._failed(error)
-        return self._finish(result) if inspect.isawaitable(result) else self._respond(result)
+        if not inspect.isawaitable(result):
+            return self._respond(result)
+        return Executing(self.limit.hold(self._finish(result)))
 
     async def _finish(self, executing: Awaitable[ExecutionResult]) -> Response:
         try:
-            async with asyncio.timeout(self.time_limit):
-                return self._respond(await executing)
-        except TimeoutError:
-            return out_of_time(self.time_limit)
+            return self._respond(await executing)
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
             return self._failed(error)
 
@@ -136,12 +136,10 @@ def _respond(result: ExecutionResult, context: Context) -> Response:
 class GeneralWay:
     """Prepares operations of one schema for graphql-core."""
 
-    def __init__(
-        self, schema: strawberry.Schema, *, time_limit: float, most_bytes: int, hide_suggestions: bool
-    ) -> None:
+    def __init__(self, schema: strawberry.Schema, *, limit: TimeLimit, most_bytes: int, hide_suggestions: bool) -> None:
         self._most_bytes = most_bytes
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
-        self._time_limit = time_limit
+        self._limit = limit
         self._hide_suggestions = hide_suggestions
 
     def prepare(
@@ -157,7 +155,7 @@ class GeneralWay:
             raise RequestRefused([format_refusal(_TOO_DEEP)]) from None
         if operation.operation is OperationType.SUBSCRIPTION:
             return GeneralSubscription(executor, context)
-        return GeneralExecution(operation.operation, executor, context, self._time_limit)
+        return GeneralExecution(operation.operation, executor, context, self._limit)
 
     def _build(
         self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context

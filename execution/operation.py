@@ -26,7 +26,7 @@ class RequestRefused(Exception):
     @property
     def response(self) -> Response:
         """The response."""
-        return orjson.dumps({"errors": self.errors})
+        return refuse(self.errors)
 
 
 class SubscriptionFailed(Exception):
@@ -80,6 +80,11 @@ class Room:
         self._taken += number
         if self._within is not None:
             self._within._count(number)  # noqa: SLF001 - its own kind
+
+
+def refuse(errors: list[FormattedError]) -> Response:
+    """Return the response to what was not executed."""
+    return orjson.dumps({"errors": errors})
 
 
 def respond(data: Any, errors: list[FormattedError]) -> Response:

@@ -32,7 +32,7 @@ class KnownExecution:
     most: int
     type: OperationType = OperationType.QUERY
 
-    def execute(self, room: Room | None = None) -> Response:
+    def begin(self, room: Room | None = None) -> Response:
         """Return the answer. Without ``room`` for it there is that of one answer."""
         try:
             (room or Room(self.most)).take(len(self.response))

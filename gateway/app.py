@@ -12,14 +12,16 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from userline.gateway.browsers import BrowserMiddleware
+from userline.gateway.entry import Entry
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
-from userline.gateway.lane.shortcut import Shortcut
 from userline.gateway.metrics_listener import metrics_route
 from userline.gateway.middleware import RequestMiddleware
-from userline.gateway.rest.api import RestRoute
-from userline.gateway.websocket.session import serve_websocket
+from userline.gateway.rest.api import RestApi, RestRoute
+from userline.gateway.streaming.stream import Streams
+from userline.gateway.websocket.admission import Admission
+from userline.gateway.websocket.session import SocketParts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
-    from starlette.websockets import WebSocket
 
     from userline.gateway.runtime import Runtime
 
@@ -37,8 +38,15 @@ def make_app(runtime: Runtime) -> ASGIApp:
     settings = runtime.settings
     health = Health(runtime)
 
-    async def websocket(socket: WebSocket) -> None:
-        await serve_websocket(socket, runtime)
+    parts = SocketParts(settings, runtime.answering, runtime.authenticator, runtime.connections, runtime.deliveries)
+    sockets = Admission(parts, runtime.unidentified)
+    streams = Streams(
+        runtime.answering,
+        runtime.authenticator.live,
+        runtime.connections,
+        runtime.drain,
+        ping_seconds=settings.ping_seconds,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
@@ -46,12 +54,12 @@ def make_app(runtime: Runtime) -> ASGIApp:
             yield
 
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLOverHTTP(runtime)),
-        WebSocketRoute("/graphql", websocket),
+        Route("/graphql", GraphQLOverHTTP(settings, runtime.answering, runtime.authenticator, streams)),
+        WebSocketRoute("/graphql", sockets.serve),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         *([] if settings.metrics_address else [metrics_route(runtime.exposition)]),
-        RestRoute(runtime),
+        RestRoute(RestApi(settings, runtime.users, runtime.authenticator, runtime.answering)),
         Route("/", _to_graphql),
     ]
     if settings.graphiql and static_directory().is_dir():
@@ -64,12 +72,14 @@ def make_app(runtime: Runtime) -> ASGIApp:
             Middleware(
                 RequestMiddleware,
                 metrics=runtime.metrics,
-                access_log=settings.access_log and settings.log_level in ("debug", "info"),
+                access_log=runtime.logs_requests,
             ),
             Middleware(BrowserMiddleware, settings=settings),
         ],
     )
-    return Shortcut.before(app, runtime)
+    if not runtime.answers_at_once:
+        return app
+    return Entry(app, runtime.answering, runtime.meanings, runtime.count_at_once)
 
 
 def _tracing(runtime: Runtime) -> list[Middleware]:

@@ -29,8 +29,15 @@ async def read_json(request: Request, most: int) -> Any:
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
     check_content_type(request.headers.get("content-type"))
-    body = await _read(request, most)
-    if has_too_many_containers(body):
+    return decode_body(await _read(request, most))
+
+
+def decode_body(body: bytes) -> Any:
+    """Return the value in a JSON body. Raises BodyRefused (400).
+
+    How many objects and lists might have to be made of it is counted before; those in strings count as well.
+    """
+    if body.count(b"[") + body.count(b"{") > _MOST_CONTAINERS:
         raise BodyRefused(
             400, "body", f"The body has more than {_MOST_CONTAINERS} of '[' and '{{', which is the limit."
         )
@@ -38,11 +45,6 @@ async def read_json(request: Request, most: int) -> Any:
         return decode(body)
     except JSONDecodeError as error:
         raise BodyRefused(400, "body", f"The body is not valid JSON: {error}") from None
-
-
-def has_too_many_containers(body: bytes) -> bool:
-    """Whether more objects and lists might have to be made of a body than may be; those in strings count as well."""
-    return body.count(b"[") + body.count(b"{") > _MOST_CONTAINERS
 
 
 async def _read(request: Request, most: int) -> bytes:

@@ -14,10 +14,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import orjson
 from starlette.middleware.cors import CORSMiddleware
 
-from userline.execution.errors import format_refusal
+from userline.gateway.refusals import JSON_TYPE, body_of
 from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
@@ -131,7 +130,7 @@ async def _refuse(scope: Scope, send: Send, message: str) -> None:
     if kind == "websocket.http.response" and kind not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1000})
         return
-    body = orjson.dumps({"errors": [format_refusal(Forbidden(message))]})
-    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    body = body_of(Forbidden(message))
+    headers = [(b"content-type", JSON_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": f"{kind}.start", "status": 403, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})

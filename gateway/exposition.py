@@ -4,27 +4,64 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
 from userline import __version__
-from userline.gateway.protocols.reaped import REAPED, Reason
+from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from userline.gateway.runtime import Runtime
+    from userline.changes.bus import Bus
+    from userline.changes.hub import Hub
+    from userline.directory.refresher import Refresher
+    from userline.directory.users import Users
+    from userline.execution.engine import Engine
+    from userline.gateway.auth.authenticator import Authenticator
+    from userline.gateway.lane import Lane
+    from userline.gateway.open_connections import OpenConnections
+    from userline.gateway.rate_limit import RateLimiter
+    from userline.gateway.websocket.deliveries import Deliveries
+    from userline.gateway.websocket.unidentified import UnidentifiedSockets
+    from userline.presence.presence import Presence
+    from userline.settings.settings import Settings
+    from userline.telemetry.metrics.recorder import Metrics
 
 _STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
+
+
+class Measured(Protocol):
+    """The parts of a gateway that are measured."""
+
+    settings: Settings
+    users: Users
+    hub: Hub
+    bus: Bus
+    engine: Engine
+    authenticator: Authenticator
+    presence: Presence
+    refresher: Refresher
+    metrics: Metrics
+    rate_limiter: RateLimiter
+    connections: OpenConnections
+    unidentified: UnidentifiedSockets
+    deliveries: Deliveries
+    lane: Lane | None
+    requests_at_once: int
+
+    @property
+    def coherent(self) -> bool:
+        """Whether changes of all gateways are heard, and nothing that was missed is still to be read."""
 
 
 class Exposition:
     """Writes the metrics of one gateway process, in turns that hold nobody up. For one event loop."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -53,9 +90,9 @@ class Exposition:
         yield from self._histograms()
 
     def _counters(self) -> dict[str, tuple[str, float]]:
-        runtime = self._runtime
-        users, hub, bus, documents = runtime.users, runtime.hub, runtime.bus, runtime.engine.documents
-        authenticator, new_sockets = runtime.authenticator, runtime.new_sockets
+        measured = self._measured
+        users, hub, bus, documents = measured.users, measured.hub, measured.bus, measured.engine.documents
+        authenticator, new_sockets = measured.authenticator, measured.unidentified
         keys = authenticator.key_set
         return {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
@@ -67,10 +104,13 @@ class Exposition:
                 "Snapshots that a newer one replaced before their watcher took them.",
                 hub.coalesced,
             ),
-            "userline_direct_deliveries": ("Snapshots written to sockets directly.", runtime.deliveries.delivered),
-            "userline_fast_lane_requests": ("Requests answered in the fast lane.", runtime.lane_requests),
-            "userline_shortcut_requests": ("Requests answered by the shortcut.", runtime.shortcut_requests),
-            "userline_rate_limit_refusals": ("Requests past the rate limit.", runtime.rate_limiter.refusals),
+            "userline_direct_deliveries": ("Snapshots written to sockets directly.", measured.deliveries.delivered),
+            "userline_fast_lane_requests": (
+                "Requests answered in the fast lane.",
+                measured.lane.requests if measured.lane else 0,
+            ),
+            "userline_shortcut_requests": ("Requests answered in front of the application.", measured.requests_at_once),
+            "userline_rate_limit_refusals": ("Requests past the rate limit.", measured.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_tokens_ended": (
                 "Sockets and streams that ended because the key of their token was gone.",
@@ -89,39 +129,39 @@ class Exposition:
             "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
             "userline_bus_foreign": ("Messages of another app on the bus.", bus.foreign),
             "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
-            "userline_reread_ids": ("Watched users read again.", runtime.refresher.ids_read),
+            "userline_reread_ids": ("Watched users read again.", measured.refresher.ids_read),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
         }
 
     def _gauges(self) -> dict[str, tuple[str, float]]:
-        runtime = self._runtime
-        hub, bus, keys = runtime.hub, runtime.bus, runtime.authenticator.key_set
+        measured = self._measured
+        hub, bus, keys = measured.hub, measured.bus, measured.authenticator.key_set
         return {
             "userline_jwks_keys": ("Public keys that tokens are checked with.", keys.count if keys else 0),
             "userline_jwks_age_seconds": ("Time since they were fetched.", keys.age if keys else 0),
             "userline_document_cache_bytes": (
                 "Memory that documents take, parsed and validated, about.",
-                runtime.engine.documents.weight,
+                measured.engine.documents.weight,
             ),
             "userline_cached_users": ("Users held in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
-            "userline_connected_users": ("Users connected at this gateway.", runtime.presence.users_here),
-            "userline_sockets": ("Open WebSockets.", runtime.sockets),
-            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(runtime.streams)),
+            "userline_connected_users": ("Users connected at this gateway.", measured.presence.users_here),
+            "userline_sockets": ("Open WebSockets.", measured.connections.sockets),
+            "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(measured.connections.streams)),
             "userline_new_sockets": (
                 "Open WebSockets that have not said yet who they are.",
-                len(runtime.new_sockets),
+                len(measured.unidentified),
             ),
-            "userline_sockets_limit": ("How many WebSockets and streams may be open.", runtime.settings.max_sockets),
+            "userline_sockets_limit": ("How many WebSockets and streams may be open.", measured.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
-            "userline_coherent": ("1 while nothing that was missed is still to be read.", int(runtime.coherent)),
+            "userline_coherent": ("1 while nothing that was missed is still to be read.", int(measured.coherent)),
         }
 
     def _labelled(self) -> Iterator[str]:
-        runtime = self._runtime
-        metrics = runtime.metrics
+        measured = self._measured
+        metrics = measured.metrics
         yield counter(
             "userline_requests",
             "GraphQL operations by name and first error.",
@@ -130,7 +170,7 @@ class Exposition:
                 for (operation, code), count in sorted(metrics.requests.items())
             ],
         )
-        quick = Counter({("POST", 200): runtime.lane_requests + runtime.shortcut_requests})
+        quick = Counter({("POST", 200): measured.requests_at_once + (measured.lane.requests if measured.lane else 0)})
         yield counter(
             "userline_http_responses",
             "Answers to HTTP requests.",
@@ -147,11 +187,11 @@ class Exposition:
         yield counter(
             "userline_reaped",
             "Clients that were cut off.",
-            [((("reason", reason.value),), REAPED[reason]) for reason in Reason],
+            [((("reason", reason.value),), CUT_OFFS[reason]) for reason in Reason],
         )
 
     def _histograms(self) -> Iterator[str]:
-        metrics = self._runtime.metrics
+        metrics = self._measured.metrics
         yield from histogram("userline_request_seconds", "Time of an operation.", "operation", metrics.request_seconds)
         yield from histogram("userline_store_seconds", "Time of a call of the store.", "call", metrics.store_seconds)
         for name, text, one in (

@@ -8,66 +8,55 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS, SOURCE
-from userline.execution.errors import format_refusal
+from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONDecodeError, decode
-from userline.execution.operation import RequestRefused, Room, out_of_time
+from userline.execution.operation import RequestRefused, Room
 from userline.execution.request import parse_request
+from userline.execution.time_limit import OutOfTime
+from userline.gateway.answering.answering import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
-from userline.gateway.graphiql.page import CONTENT_SECURITY_POLICY, MISSING_PAGE, index_page
-from userline.gateway.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
-from userline.gateway.observation import ObservedSubscription
+from userline.gateway.graphiql.serving import graphiql_page
+from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.rate_limit import address_of, key_of, source_of
+from userline.gateway.refusals import HTTPRefused
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
-from userline.gateway.streaming.stream import UNBUFFERED, Stream
-from userline.telemetry.metrics.recorder import REFUSED, UNNAMED
-from userline.users.errors import BadUserInput, ErrorCode, Problem, RateLimited, StoreUnavailable, Unauthenticated
+from userline.gateway.streaming.stream import UNBUFFERED
+from userline.telemetry.metrics.recorder import UNNAMED
+from userline.users.errors import BadUserInput, RateLimited, StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from userline.execution.operation import Response as Answer
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.observation import ObservedExecution
-    from userline.gateway.runtime import Runtime
-    from userline.users.errors import UserlineError
+    from userline.gateway.answering.answering import Answering
+    from userline.gateway.answering.known import ReadBody
+    from userline.gateway.auth.authenticator import Authenticator
+    from userline.gateway.streaming.stream import Stream, Streams
+    from userline.resolvers.context import Context
+    from userline.settings.settings import Settings
 
 _HOW_TO_SUBSCRIBE = (
     "Subscriptions are served over WebSocket at this address (graphql-transport-ws), and as server-sent events "
     "(Accept: text/event-stream)."
 )
-API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-
-
-class HTTPRefused(Exception):
-    """A request that ends before any operation is looked at."""
-
-    def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.answer = orjson.dumps({"errors": [format_refusal(BadUserInput([Problem(field, message)]))]})
-        self.headers = headers or {}
-
-    @classmethod
-    def of(cls, error: UserlineError, status: int, headers: dict[str, str] | None = None) -> HTTPRefused:
-        """Return the answer to a request that an error of ours ends."""
-        refused = cls(status, "", error.message, headers)
-        refused.answer = orjson.dumps({"errors": [format_refusal(error)]})
-        return refused
 
 
 class GraphQLOverHTTP:
     """The ASGI endpoint for HTTP requests to ``/graphql``."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._settings = runtime.settings
+    def __init__(
+        self, settings: Settings, answering: Answering, authenticator: Authenticator, streams: Streams
+    ) -> None:
+        self._settings = settings
+        self._answering = answering
+        self._authenticator = authenticator
+        self._streams = streams
         self._handlers = {"GET": self._get, "POST": self._post}
         if not self._settings.get_queries:
             del self._handlers["GET"]
@@ -88,7 +77,7 @@ class GraphQLOverHTTP:
             and self._settings.graphiql
             and choose(accept, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         ):
-            return _graphiql()
+            return graphiql_page()
         media_type = choose(accept, (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
         if media_type is None and wants_multipart(accept):
             media_type = JSON  # for what is no subscription
@@ -105,7 +94,7 @@ class GraphQLOverHTTP:
         """Find out who is asking, once for everything that the request asks for."""
         try:
             token = token_of_request(request.scope)
-            viewer = await self._runtime.authenticator.viewer(token, address_of(request.scope))
+            viewer = await self._authenticator.viewer(token, address_of(request.scope))
         except Unauthenticated as error:
             raise HTTPRefused.of(error, 401, challenge(request.scope)) from None
         except RateLimited as error:
@@ -114,15 +103,14 @@ class GraphQLOverHTTP:
             raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
         request.scope["state"]["viewer"] = viewer
         SOURCE.set(source_of(viewer, request.scope))
-        self._take(request)
+        self._charge(request)
 
-    def _take(self, request: Request, operations: int = 1) -> None:
+    def _charge(self, request: Request, operations: int = 1) -> None:
         """Count the operations that the request asks for."""
-        limiter = self._runtime.rate_limiter
-        wait = limiter.take(key_of(request.scope["state"]["viewer"], request.scope), operations)
-        if wait:
-            refusal = limiter.refusal(wait)
-            raise HTTPRefused.of(refusal, 429, {"retry-after": str(refusal.seconds)})
+        try:
+            self._answering.charge(key_of(request.scope["state"]["viewer"], request.scope), operations)
+        except RateLimited as refusal:
+            raise HTTPRefused.of(refusal, 429, {"retry-after": str(refusal.seconds)}) from None
 
     async def _not_acceptable(self) -> Response | Stream:
         raise HTTPRefused(
@@ -148,13 +136,15 @@ class GraphQLOverHTTP:
         return await self._run(_parse(value), request, media_type, queries_only=True)
 
     async def _post(self, request: Request, media_type: str) -> Response | Stream:
+        read: ReadBody | None = request.scope["state"].pop("read_body", None)
         try:
-            value = await read_json(request, self._settings.max_body_bytes)
+            value = await read_json(request, self._settings.max_body_bytes) if read is None else read.value_or_refusal()
         except BodyRefused as refused:
             raise HTTPRefused(refused.status, refused.field, str(refused)) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
-        return await self._run(_parse(value), request, media_type)
+        wanted = read.request if read is not None and read.request is not None else _parse(value)
+        return await self._run(wanted, request, media_type)
 
     async def _batch(self, values: list[Any], request: Request, media_type: str) -> Response:
         if media_type == EVENT_STREAM:
@@ -163,7 +153,7 @@ class GraphQLOverHTTP:
         if not 1 <= len(values) <= most:
             raise HTTPRefused(400, "body", f"A batch has 1 to {most} operations, not {len(values)}.")
         if len(values) > 1:
-            self._take(request, len(values) - 1)
+            self._charge(request, len(values) - 1)
         # Prepared one by one and executed together, so that the lookups of all become one read of the store.
         prepared = [await self._prepare_item(value, request) for value in values]
         most = self._settings.max_answer_bytes
@@ -171,12 +161,12 @@ class GraphQLOverHTTP:
         answers = await asyncio.gather(*(self._execute(each, request, Room(most, within=room)) for each in prepared))
         return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
-    async def _prepare_item(self, value: object, request: Request) -> ObservedExecution | Answer:
+    async def _prepare_item(self, value: object, request: Request) -> Prepared | Answer:
         try:
             prepared = await self._prepare(_parse(value), request)
         except HTTPRefused as refused:
             return refused.answer
-        if isinstance(prepared, ObservedSubscription):
+        if isinstance(prepared, Prepared) and prepared.is_subscription:
             return HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE).answer
         return prepared
 
@@ -185,86 +175,55 @@ class GraphQLOverHTTP:
     ) -> Response | Stream:
         """Execute one operation and return what answers it."""
         prepared = await self._prepare(wanted, request, queries_only=queries_only)
-        if isinstance(prepared, ObservedSubscription):
+        if isinstance(prepared, Prepared) and prepared.is_subscription:
             return self._stream(prepared, request, media_type)
         answer = await self._execute(prepared, request)
         if media_type == EVENT_STREAM:
             return _respond(EventStream().whole(answer), EVENT_STREAM, 200, UNBUFFERED)
         return _respond(answer, media_type, _status(media_type, executed=not isinstance(prepared, bytes)))
 
-    def _stream(self, subscription: ObservedSubscription, request: Request, media_type: str) -> Stream:
+    def _stream(self, subscription: Prepared, request: Request, media_type: str) -> Stream:
         if media_type == EVENT_STREAM:
             framing: EventStream | Multipart = EventStream()
         elif wants_multipart(request.headers.get("accept")):
             framing = Multipart()
         else:
             raise HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE)
-        if self._runtime.drain.begun:
-            stopping = RateLimited("This gateway is being stopped. Connect to another one.")
-            raise HTTPRefused.of(stopping, 503, {"retry-after": "1"})
+        viewer = request.scope["state"]["viewer"]
         try:
-            self._runtime.check_room()
-            seat = self._runtime.seats.take(request.scope["state"]["viewer"], request.scope)
+            return self._streams.open(framing, self._answering.events(subscription), viewer, request.scope)
         except RateLimited as error:
-            raise HTTPRefused.of(error, 429, {"retry-after": "5"}) from None
-        return Stream(framing, subscription, self._runtime, seat, API_HEADERS)
+            status, seconds = (503, "1") if self._streams.are_ending else (429, "5")
+            raise HTTPRefused.of(error, status, {"retry-after": seconds}) from None
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
-    ) -> ObservedExecution | ObservedSubscription | Answer:
+    ) -> Prepared | Answer:
         """Return the operation, or the response if it cannot be executed."""
         state = request.scope["state"]
-        context = self._runtime.context(state["request_id"], state["viewer"])
         try:
-            await self._turn(PREPARING_SECONDS, state)
-        except TimeoutError:
-            self._runtime.metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, self._settings.operation_seconds)
-            return out_of_time(self._settings.operation_seconds)
-        try:
-            operation = self._runtime.operations.prepare(wanted, context)
-        except RequestRefused as refused:
+            prepared = await self._answering.prepare(wanted, _context(request, self._answering), self._until(state))
+        except (RequestRefused, OutOfTime) as refused:
             return refused.response
-        state.setdefault("operations", []).append(operation.name or UNNAMED)
-        if isinstance(operation, ObservedSubscription):
-            return operation
-        if queries_only and operation.type is not OperationType.QUERY:
+        state.setdefault("operations", []).append(prepared.name or UNNAMED)
+        if queries_only and not prepared.is_subscription and prepared.execution.type is not OperationType.QUERY:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
-        return operation
+        return prepared
 
-    async def _execute(
-        self, prepared: ObservedExecution | Answer, request: Request, room: Room | None = None
-    ) -> Answer:
+    async def _execute(self, prepared: Prepared | Answer, request: Request, room: Room | None = None) -> Answer:
         if isinstance(prepared, bytes):
             return prepared
-        if not self._runtime.engine.pacer.has_turn(EXECUTING_SECONDS):
-            return await self._execute_later(prepared, request, room)
-        answer = prepared.execute(room)
-        return answer if isinstance(answer, bytes) else await answer
+        return await self._answering.execute(prepared, self._until(request.scope["state"]), room)
 
-    async def _execute_later(self, prepared: ObservedExecution, request: Request, room: Room | None) -> Answer:
-        """Execute it when it is its turn. What it waits is of the time that it may take."""
-        try:
-            async with asyncio.timeout_at(self._deadline(request.scope["state"])):
-                await self._runtime.engine.pacer.turn(EXECUTING_SECONDS)
-                answer = prepared.execute(room)
-                return answer if isinstance(answer, bytes) else await answer
-        except TimeoutError:
-            return prepared.out_of_time(self._settings.operation_seconds)
+    def _until(self, state: dict[str, Any]) -> float:
+        """Return until when the operations of a request may take: one time for all of them."""
+        until: float = state.setdefault("until", self._answering.time_limit.until())
+        return until
 
-    async def _turn(self, seconds: float, state: dict[str, Any]) -> None:
-        """Wait for a turn. Raises TimeoutError if that takes longer than an operation may."""
-        pacer = self._runtime.engine.pacer
-        deadline = self._deadline(state)
-        if not pacer.has_turn(seconds):
-            async with asyncio.timeout_at(deadline):
-                await pacer.turn(seconds)
 
-    def _deadline(self, state: dict[str, Any]) -> float:
-        """Return until when the operations of a request may take, by the clock of the event loop."""
-        deadline: float = state.setdefault(
-            "deadline", asyncio.get_running_loop().time() + self._settings.operation_seconds
-        )
-        return deadline
+def _context(request: Request, answering: Answering) -> Context:
+    state = request.scope["state"]
+    return answering.context(state["request_id"], state["viewer"])
 
 
 def _parse(value: object) -> GraphQLRequest:
@@ -288,20 +247,4 @@ def _respond(answer: Answer, media_type: str, status: int, headers: dict[str, st
         answer,
         status,
         {**API_HEADERS, **(headers or {}), "content-type": f"{media_type}; charset=utf-8"},
-    )
-
-
-def _graphiql() -> Response:
-    page = index_page()
-    return Response(
-        page or MISSING_PAGE,
-        200 if page else 503,
-        {
-            "cache-control": "no-cache",
-            "content-security-policy": CONTENT_SECURITY_POLICY,
-            "content-type": "text/html; charset=utf-8",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-        },
     )

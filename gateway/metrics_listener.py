@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from userline.gateway.protocols.http import make_http_protocol
+from userline.gateway.refusals import body_of_bad_request
+from userline.server.http import make_http_protocol
 
 if TYPE_CHECKING:
     import socket
@@ -41,7 +42,9 @@ async def serving_metrics(
     if listener is None:
         yield
         return
-    protocol = make_http_protocol(max_header_bytes=_HEADER_BYTES, header_seconds=_HEADER_SECONDS)
+    protocol = make_http_protocol(
+        max_header_bytes=_HEADER_BYTES, header_seconds=_HEADER_SECONDS, refusal_body=body_of_bad_request
+    )
     config = uvicorn.Config(
         Starlette(routes=[metrics_route(exposition)]),
         http=protocol,

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-import orjson
-
 from userline.execution.errors import mask
+from userline.execution.operation import refuse
+from userline.gateway.refusals import JSON_TYPE
 from userline.gateway.request_ids import new_request_id, request_id_in
 from userline.telemetry.access_log import ACCESS_LOG
 from userline.telemetry.logs import REQUEST_STATE
@@ -54,10 +54,10 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            payload = {"errors": [mask(error, request_id)]}
+            body = refuse([mask(error, request_id)])
             if scope["type"] != "http" or status:
                 raise
-            await _send_failure(send_with_id, payload)
+            await _send_failure(send_with_id, body)
         finally:
             method, state = scope.get("method", "WEBSOCKET"), scope["state"]
             if scope["type"] == "http":
@@ -103,7 +103,7 @@ def _shown(path: str) -> str:
     return shown if len(path) <= _LONGEST_PATH else f"{shown}…"
 
 
-async def _send_failure(send: Send, payload: object) -> None:
-    headers = [(b"content-type", b"application/json; charset=utf-8")]
+async def _send_failure(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", JSON_TYPE.encode())]
     await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps(payload)})
+    await send({"type": "http.response.body", "body": body})

@@ -15,6 +15,9 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
 EVENT_STREAM = "text/event-stream"
 
+API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""What every answer of the API says, whatever its media type."""
+
 
 def parse_accept(header: str) -> list[tuple[str, float]]:
     """Return the media ranges of an Accept header with their weights, parameters other than ``q`` dropped."""

@@ -47,6 +47,11 @@ class RateLimiter:
         self.refusals = 0
         """How often somebody was told to wait."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is limited."""
+        return self._per_second > 0
+
     def __len__(self) -> int:
         return len(self._buckets)
 

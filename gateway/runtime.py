@@ -11,37 +11,35 @@ from userline.changes.hub import Hub
 from userline.directory.refresher import Refresher
 from userline.directory.users import Users
 from userline.execution.engine import Engine
+from userline.gateway.answering.answering import Answering
+from userline.gateway.answering.meaning import Meanings
 from userline.gateway.auth.authenticator import Authenticator
-from userline.gateway.drain import Drain
+from userline.gateway.browsers import BrowserRules
 from userline.gateway.exposition import Exposition
-from userline.gateway.lane.answering import Answering
-from userline.gateway.observation import ObservedEngine
+from userline.gateway.lane import Lane
+from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import RateLimiter
-from userline.gateway.seats import Seats
 from userline.gateway.websocket.deliveries import Deliveries
-from userline.gateway.websocket.newcomers import Newcomers
+from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
-from userline.resolvers.context import AppInfo, Context
+from userline.resolvers.context import AppInfo
 from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
+from userline.server.drain import Drain
 from userline.storage.factory import make_store
 from userline.storage.mongo import MongoUserStore
 from userline.telemetry.metrics.loop import watching_the_loop
 from userline.telemetry.metrics.recorder import Metrics
 from userline.telemetry.metrics.store import MeasuredStore
 from userline.telemetry.tracing.setup import make_tracer
-from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from userline.directory.allowance import Allowance
-    from userline.gateway.streaming.stream import Stream
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
-    from userline.users.viewer import Viewer
 
 
 class Runtime:
@@ -81,7 +79,6 @@ class Runtime:
             max_answer_bytes=settings.max_answer_bytes,
         )
         self.engine.pacer.on_wait = self.metrics.turn_wait.add
-        self.operations = ObservedEngine(self.engine, self.metrics, self.tracer)
         self.users = Users(
             store=store,
             hub=self.hub,
@@ -95,24 +92,44 @@ class Runtime:
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
-        self.seats = Seats(settings.max_sockets_per_user)
-        self.new_sockets = Newcomers(settings.max_new_sockets_per_address)
-        self.sockets = 0
-        self.streams: set[Stream] = set()
+        self.connections = OpenConnections(settings.max_sockets, settings.max_sockets_per_user)
+        self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
-        self.lane_requests = 0
         self.drain = Drain(settings.drain_seconds)
-        self.shortcut_requests = 0
-        self.answering = Answering(self)
+        self.answering = Answering(
+            engine=self.engine,
+            users=self.users,
+            app=self._app,
+            presence=self.presence,
+            authenticator=self.authenticator,
+            rate_limiter=self.rate_limiter,
+            metrics=self.metrics,
+            tracer=self.tracer,
+            logs_requests=self.logs_requests,
+        )
+        self.meanings = Meanings(settings, BrowserRules(settings))
+        self.lane: Lane | None = None
+        if self.answers_at_once and Lane.is_wanted(settings):
+            self.lane = Lane(self.answering, self.meanings)
+        self.requests_at_once = 0
+        """How many were answered in front of the application, and not by the lane."""
         self._exposition = Exposition(self)
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
-    def check_room(self) -> None:
-        """Return if one more socket or stream may be open. Raises RateLimited."""
-        most = self.settings.max_sockets
-        if self.sockets + len(self.streams) >= most:
-            raise RateLimited(f"This gateway has {most} sockets and streams open, which is the limit.")
+    def count_at_once(self) -> None:
+        """Count a request that was answered in front of the application."""
+        self.requests_at_once += 1
+
+    @property
+    def logs_requests(self) -> bool:
+        """Whether each request has a line in the log."""
+        return self.settings.access_log and self.settings.log_level in ("debug", "info")
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether requests may be answered without the application, where spans are made."""
+        return self.settings.plans and self.tracer is None
 
     def _measured(self) -> MeasuredStore:
         if self.tracer is None:
@@ -120,10 +137,6 @@ class Runtime:
         from userline.telemetry.tracing.parts import TracedStore  # noqa: PLC0415 - it needs userline[tracing]
 
         return TracedStore(self.store, self.metrics, self.tracer)
-
-    def context(self, request_id: str, viewer: Viewer, allowance: Allowance | None = None) -> Context:
-        """Return the context of one operation."""
-        return Context(self.users, self._app, viewer, self.presence, request_id, allowance)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvicorn
 
+from userline.execution.weighed import WeighedCache
 from userline.gateway.app import make_app
-from userline.gateway.collecting import Collecting
-from userline.gateway.lane.lane import Lane
 from userline.gateway.metrics_listener import serving_metrics
-from userline.gateway.protocols.http import make_http_protocol
-from userline.gateway.protocols.turns import Turns
-from userline.gateway.protocols.websocket import BoundedWebSocketProtocol, make_websocket_protocol
+from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
-from userline.gateway.workers import follow_parent, run_workers
+from userline.gateway.websocket.protocol import CloseCode
+from userline.server.collecting import Collecting
+from userline.server.http import make_http_protocol
+from userline.server.turns import Turns
+from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
+from userline.server.workers import follow_parent, run_workers
 from userline.settings.checks import split_address
 from userline.telemetry.logs import configure_logging
 from userline.telemetry.metrics.workers import WorkerMetrics
@@ -31,13 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from userline.gateway.drain import Leaving
+    from userline.gateway.open_connections import OpenConnections
+    from userline.server.drain import Drain, Leaving
     from userline.settings.settings import Settings
 
 logger = logging.getLogger("userline")
 
 BACKLOG: Final = 2048
 """How many connections may wait to be accepted."""
+
+_HEADS: Final = 1024
+_HEADS_BYTES: Final = 4_194_304
+"""How many heads of requests are remembered, and how much memory they may take, at most."""
 
 _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
@@ -87,7 +94,7 @@ def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | No
     runtime.workers = workers
     config = make_config(runtime)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime), runtime, listeners))
+        runner.run(_serve(_Server(config, runtime.drain, runtime.connections), runtime, listeners))
 
 
 def make_config(runtime: Runtime) -> uvicorn.Config:
@@ -106,11 +113,15 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
         http=make_http_protocol(
             max_header_bytes=settings.max_header_bytes,
             header_seconds=settings.header_seconds,
-            lane=Lane.of(runtime),
+            answerer=runtime.lane.answer if runtime.lane else None,
+            refusal_body=body_of_bad_request,
+            head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
             drain=runtime.drain,
             turns=turns,
         ),
-        ws=make_websocket_protocol(direct=settings.fast_lane, turns=turns),
+        ws=make_websocket_protocol(
+            direct=settings.fast_lane, turns=turns, hurried=frozenset((CloseCode.TOKEN_EXPIRED,))
+        ),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,
@@ -129,7 +140,7 @@ async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners
         logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
         if listeners.metrics is not None:
             logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
-        with Collecting(lambda: runtime.sockets).running():
+        with Collecting(lambda: runtime.connections.sockets).running():
             await server.serve([listeners.api])
     logger.info("Stopped.")
 
@@ -173,10 +184,10 @@ def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> 
 class _Server(uvicorn.Server):
     """Uvicorn's server, which lets its clients go before it ends, and the process end by itself after a signal."""
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, connections: OpenConnections) -> None:
         super().__init__(config)
-        self._runtime = runtime
-        self._drain = runtime.drain
+        self._drain = drain
+        self._connections = connections
         self._leaving: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -214,4 +225,4 @@ class _Server(uvicorn.Server):
             for connection in self.server_state.connections
             if isinstance(connection, BoundedWebSocketProtocol) and not connection.close_sent
         ]
-        return [*sockets, *(stream for stream in self._runtime.streams if not stream.is_leaving)]
+        return [*sockets, *(stream for stream in self._connections.streams if not stream.is_leaving)]

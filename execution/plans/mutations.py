@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.execution.operation import AnswerTooLarge, Room, out_of_time, respond
+from userline.execution.operation import AnswerTooLarge, Room, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 
@@ -74,6 +73,9 @@ class TypenameStep:
         return self.field.key_json + b'"Mutation"'
 
 
+_AROUND_BYTES: Final = len(b'{"data":{}}') - 1
+"""What stands around the members of a response, without a comma that the last of them does not have."""
+
 MutationStep: TypeAlias = WriteStep | TypenameStep
 
 
@@ -96,22 +98,20 @@ class MutationSteps:
     def look_up(self, _: Any, __: Users) -> None:
         """Begin nothing: a mutation is more than a user to be read."""
 
-    async def finish(
-        self, _: Any, arguments: Any, context: Context, time_limit: float, room: Room | None = None
-    ) -> Response:
+    async def finish(self, _: Any, arguments: Any, context: Context, room: Room | None = None) -> Response:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
         members = []
         step = self._steps[0]
-        room = room or Room(self._most)
         try:
-            room.take(len(b'{"data":{}}') - 1, writes=True)
-            async with asyncio.timeout(time_limit):
-                for step, argument in zip(self._steps, arguments, strict=True):
-                    member = await step.write(argument, context)
-                    room.take(len(member) + 1, writes=True)  # with the comma, which the last one does not have
-                    members.append(member)
-        except TimeoutError:
-            return out_of_time(time_limit)
+            if room is not None:
+                room.take(_AROUND_BYTES, writes=True)
+            for step, argument in zip(self._steps, arguments, strict=True):
+                member = await step.write(argument, context)
+                if room is None:
+                    room = Room(self._most)
+                    room.take(_AROUND_BYTES, writes=True)
+                room.take(len(member) + 1, writes=True)  # with the comma, which the last one does not have
+                members.append(member)
         except AnswerTooLarge as refusal:
             return refusal.response
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport

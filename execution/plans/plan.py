@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.execution.operation import AnswerTooLarge
+from graphql import OperationType
+
+from userline.execution.pending import Executing, Lookup
 from userline.execution.plans.selections import NotSimple
 from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from graphql import OperationType
+    from collections.abc import Callable
 
     from userline.directory.users import Users
     from userline.execution.operation import Response, Room
+    from userline.execution.pending import Pending
     from userline.execution.plans.mutations import MutationSteps
-    from userline.execution.plans.queries import QuerySteps, UserRead
+    from userline.execution.plans.queries import QuerySteps
     from userline.execution.plans.values import Reader, Values
+    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
     Steps: TypeAlias = QuerySteps | MutationSteps | WatchStep
@@ -46,27 +48,19 @@ class Bound:
     arguments: Any
 
     def begin(self, users: Users, room: Room | None = None) -> Response | Any:
-        """Return the response if nothing has to be waited for, else what ``finish`` begins with.
+        """Return the response if nothing has to be waited for, else what ``finish`` goes on with.
 
         Without ``room`` there is that of one answer. Raises AnswerTooLarge.
         """
         return self.steps.begin(self.arguments, users, room)
 
-    def finish(self, begun: Any, context: Context, time_limit: float, room: Room | None = None) -> Awaitable[Response]:
-        """Return what is left to be waited for. What goes wrong is in the response."""
-        return self.steps.finish(begun, self.arguments, context, time_limit, room)
-
-    def look_up(self, users: Users) -> UserRead | None:
-        """Begin what is left to be waited for, if it is one user, in place of ``finish``; else return None."""
-        return self.steps.look_up(self.arguments, users)
-
-    def execute(self, context: Context, time_limit: float, room: Room | None = None) -> Response | Awaitable[Response]:
-        """Do ``begin`` and ``finish``. What goes wrong is in the response."""
-        try:
-            begun = self.begin(context.users, room)
-        except AnswerTooLarge as refusal:
-            return refusal.response
-        return begun if isinstance(begun, bytes) else self.finish(begun, context, time_limit, room)
+    def finish(self, begun: Any, context: Context, limit: TimeLimit, room: Room | None = None) -> Pending:
+        """Return the response after ``begin``. What goes wrong is in it."""
+        is_alone = room is None and self.type is OperationType.QUERY
+        read = self.steps.look_up(self.arguments, context.users) if is_alone else None
+        if read is not None:
+            return Lookup(read, context.request_id, limit)
+        return Executing(limit.hold(self.steps.finish(begun, self.arguments, context, room)))
 
 
 @dataclass(frozen=True, slots=True)

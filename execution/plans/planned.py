@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from userline.execution.errors import format_refusal, mask
-from userline.execution.operation import SubscriptionFailed
+from userline.execution.operation import AnswerTooLarge, SubscriptionFailed
 from userline.users.errors import UserlineError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator
 
     from graphql import OperationType
 
     from userline.execution.operation import Response, Room
+    from userline.execution.pending import Pending
     from userline.execution.plans.plan import Bound, BoundSubscription
+    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
 
@@ -27,19 +29,23 @@ class PlannedExecution:
 
     bound: Bound
     context: Context
-    time_limit: float
+    limit: TimeLimit
 
     @property
     def type(self) -> OperationType:
         """Whether it is a query or a mutation."""
         return self.bound.type
 
-    def execute(self, room: Room | None = None) -> Response | Awaitable[Response]:
+    def begin(self, room: Room | None = None) -> Response | Pending:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
 
         Without ``room`` for its answer there is that of one answer.
         """
-        return self.bound.execute(self.context, self.time_limit, room)
+        try:
+            begun = self.bound.begin(self.context.users, room)
+        except AnswerTooLarge as refusal:
+            return refusal.response
+        return begun if isinstance(begun, bytes) else self.bound.finish(begun, self.context, self.limit, room)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 import orjson
 
 from userline.changes.hub import Miss
-from userline.execution.operation import AnswerTooLarge, Room, out_of_time, respond
+from userline.execution.operation import AnswerTooLarge, Room, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 from userline.users.errors import BadUserInput
@@ -175,7 +175,6 @@ class QuerySteps:
         parts: list[bytes | None],
         arguments: Any,
         context: Context,
-        time_limit: float,
         given_room: Room | None = None,
     ) -> Response:
         """Load what was not held when it was begun. What goes wrong is in the response."""
@@ -198,13 +197,10 @@ class QuerySteps:
 
         missing = [number for number, part in enumerate(parts) if part is None]
         try:
-            async with asyncio.timeout(time_limit):
-                if len(missing) == 1:
-                    await load(missing[0])
-                else:
-                    await _together([load(number) for number in missing])
-        except TimeoutError:
-            return out_of_time(time_limit)
+            if len(missing) == 1:
+                await load(missing[0])
+            else:
+                await _together([load(number) for number in missing])
         except _NoData as failure:
             return respond(None, [*errors, format_failure(failure.field, failure.error, context.request_id)])
         except AnswerTooLarge as refusal:

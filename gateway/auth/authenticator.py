@@ -115,10 +115,10 @@ class Authenticator:
         self._viewers.put(digest, viewer, _VIEWER_BYTES + weight_of(viewer.user_id))
         return viewer
 
-    def known(self, digest: bytes) -> Viewer | None:
+    def known(self, digest: bytes | None) -> Viewer | None:
         """Return who shows the token with this digest, if it was checked before and still is good."""
-        known = self._viewers.get(digest)
-        if known is None:
+        known = None if digest is None else self._viewers.get(digest)
+        if known is None or digest is None:
             return None
         if known.expires_at is None or time.time() < known.expires_at + LEEWAY_SECONDS:
             self._viewers.touch(digest)

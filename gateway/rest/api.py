@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,11 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
 
+from userline.execution.time_limit import OutOfTime
 from userline.gateway.auth.bearer import challenge
 from userline.gateway.body import BodyRefused, read_json
-from userline.gateway.rest.access import authenticate, take
+from userline.gateway.rate_limit import key_of
+from userline.gateway.rest.access import authenticate
 from userline.gateway.rest.answers import NOT_FOUND, answer, fail, refuse, refuse_body, refuse_error
 from userline.gateway.rest.openapi import describe
 from userline.gateway.rest.path import PREFIX, Collection, Description, Item, parse_path
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    from userline.gateway.runtime import Runtime
+    from userline.directory.users import Users
+    from userline.gateway.answering.answering import Answering
+    from userline.gateway.auth.authenticator import Authenticator
+    from userline.settings.settings import Settings
     from userline.storage.protocol import WriteResult
     from userline.users.record import UserRecord
     from userline.users.viewer import Viewer
@@ -40,8 +44,8 @@ if TYPE_CHECKING:
 class RestRoute(BaseRoute):
     """Everything under ``/v1``. Starlette's own routes match decoded paths, which hide where an id ends."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._api = RestApi(runtime)
+    def __init__(self, api: RestApi) -> None:
+        self._api = api
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Take HTTP requests under the prefix, whatever their method."""
@@ -65,9 +69,11 @@ class RestRoute(BaseRoute):
 class RestApi:
     """Whole users over HTTP."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._settings = runtime.settings
+    def __init__(self, settings: Settings, users: Users, authenticator: Authenticator, answering: Answering) -> None:
+        self._settings = settings
+        self._users = users
+        self._authenticator = authenticator
+        self._answering = answering
 
     async def answer(self, request: Request) -> Response:
         """Return the answer to one request. Raises Starlette's ClientDisconnect alone."""
@@ -103,22 +109,22 @@ class RestApi:
 
     async def _describe(self, request: Request) -> Response:
         no_parameters(request)
-        return answer(describe(self._settings, with_tokens=not self._runtime.authenticator.is_open))
+        return answer(describe(self._settings, with_tokens=not self._authenticator.is_open))
 
     async def _get(self, request: Request, item: Item) -> Response:
-        viewer = await authenticate(request, self._runtime)
+        viewer = await self._authenticate(request)
         no_parameters(request)
         user_id = item.user_id()
         _audit(request, viewer, "read", [user_id])
-        (record,) = await self._in_time(self._runtime.users.records([user_id]))
+        (record,) = await self._in_time(self._users.records([user_id]))
         if record is None:
             return refuse(404, NOT_FOUND, "There is no user with this id.")
         return answer(record_to_json(record))
 
     async def _list(self, request: Request) -> Response:
-        viewer = await authenticate(request, self._runtime)
+        viewer = await self._authenticate(request)
         limit, after = page_of(request)
-        records, has_more = await self._in_time(self._runtime.users.page(limit=limit, after=after))
+        records, has_more = await self._in_time(self._users.page(limit=limit, after=after))
         _audit(request, viewer, "read", [record.snapshot.id for record in records])
         told = self._as_many_as_fit(records)
         return answer({"data": told, "hasMore": has_more or len(told) < len(records)})
@@ -136,22 +142,22 @@ class RestApi:
         return told
 
     async def _put(self, request: Request, item: Item) -> Response:
-        viewer = await authenticate(request, self._runtime)
+        viewer = await self._authenticate(request)
         no_parameters(request)
         user_id = item.user_id()
         patch = await self._object(request, "The body must be an object with the fields to set.")
         _audit(request, viewer, "write", [user_id])
-        _, result = await self._in_time(self._runtime.users.set(user_id, patch, viewer=viewer))
+        _, result = await self._in_time(self._users.set(user_id, patch, viewer=viewer))
         return answer(_written(result))
 
     async def _put_many(self, request: Request) -> Response:
-        viewer = await authenticate(request, self._runtime)
+        viewer = await self._authenticate(request)
         no_parameters(request)
         patches = await self._object(request, "The body must be an object of user ids and the fields to set of each.")
         if len(patches) > 1:
-            take(request, self._runtime, viewer, len(patches) - 1)
+            self._answering.charge(key_of(viewer, request.scope), len(patches) - 1)
         _audit(request, viewer, "write", patches)
-        results = await self._in_time(self._runtime.users.set_many(patches))
+        results = await self._in_time(self._users.set_many(patches))
         return answer({user_id: _written(result) for user_id, result in results.items()})
 
     async def _object(self, request: Request, otherwise: str) -> dict[str, Any]:
@@ -160,12 +166,14 @@ class RestApi:
             raise BadUserInput([Problem("body", otherwise)])
         return value
 
+    async def _authenticate(self, request: Request) -> Viewer:
+        return await authenticate(request, self._authenticator, self._answering)
+
     async def _in_time(self, work: Awaitable[Any]) -> Any:
         """Wait for the store no longer than for a GraphQL operation; a write goes on to its end all the same."""
         try:
-            async with asyncio.timeout(self._settings.operation_seconds):
-                return await work
-        except TimeoutError:
+            return await self._answering.time_limit.wait(work)
+        except OutOfTime:
             raise StoreUnavailable from None
 
 

@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 from userline.execution.errors import format_refusal
 from userline.execution.operation import SubscriptionFailed
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS, ends_at
-from userline.users.errors import Unauthenticated
+from userline.gateway.negotiation import API_HEADERS
+from userline.users.errors import RateLimited, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from userline.gateway.observation import ObservedSubscription
-    from userline.gateway.runtime import Runtime
+    from userline.execution.operation import Response
+    from userline.gateway.answering.answering import Answering
+    from userline.gateway.auth.live import LiveTokens
+    from userline.gateway.open_connections import OpenConnections
     from userline.gateway.streaming.framing import Framing
+    from userline.server.drain import Drain
     from userline.users.viewer import Viewer
 
 UNBUFFERED: Final = {"x-accel-buffering": "no"}
@@ -29,22 +33,48 @@ _LAST_WORD_SECONDS: Final = 0.5
 """How long a client may take to read that its token has expired, before the connection is cut."""
 
 
-class Stream:
-    """An ASGI response of the events of a subscription. It has a seat as a socket does, and gives it back."""
+class Streams:
+    """Opens the streams of one gateway."""
 
     def __init__(
         self,
-        framing: Framing,
-        source: ObservedSubscription,
-        runtime: Runtime,
-        seat: str | None,
-        headers: dict[str, str],
+        answering: Answering,
+        live: LiveTokens,
+        connections: OpenConnections,
+        drain: Drain,
+        *,
+        ping_seconds: float,
+    ) -> None:
+        self.answering = answering
+        self.live = live
+        self.connections = connections
+        self.ping_seconds = ping_seconds
+        self._drain = drain
+
+    @property
+    def are_ending(self) -> bool:
+        """Whether the gateway stops, so that none is opened any more."""
+        return self._drain.begun
+
+    def open(self, framing: Framing, events: AsyncGenerator[Response, None], viewer: Viewer, scope: Scope) -> Stream:
+        """Return the response that a subscription has. Raises RateLimited."""
+        if self.are_ending:
+            raise RateLimited("This gateway is being stopped. Connect to another one.")
+        self.connections.check_room()
+        return Stream(framing, events, self, self.connections.count_user(viewer, scope))
+
+
+class Stream:
+    """An ASGI response of the events of a subscription. It is counted as a socket is, under the key of its user."""
+
+    def __init__(
+        self, framing: Framing, events: AsyncGenerator[Response, None], streams: Streams, user_key: str | None
     ) -> None:
         self._framing = framing
-        self._source = source
-        self._runtime = runtime
-        self._seat = seat
-        self._headers = {**headers, "content-type": framing.content_type, **UNBUFFERED}
+        self._events = events
+        self._streams = streams
+        self._user_key = user_key
+        self._headers = {**API_HEADERS, "content-type": framing.content_type, **UNBUFFERED}
         self._leaving = asyncio.Event()
         self._retry_after = 0.0
         self._ends_at: float | None = None
@@ -78,18 +108,19 @@ class Stream:
         viewer: Viewer = scope["state"]["viewer"]
         self._viewer, self._ends_at = viewer, ends_at(viewer, time.time())
         self._cut_off = scope["state"].get("cut_off")
-        self._runtime.streams.add(self)
-        self._runtime.authenticator.live.enter(self)
-        self._runtime.presence.enter(viewer.user_id)
+        streams = self._streams
+        streams.connections.streams.add(self)
+        streams.live.enter(self)
+        leave = streams.answering.enter(viewer)
         try:
             headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._stream(receive, send)
         finally:
-            self._runtime.streams.discard(self)
-            self._runtime.authenticator.live.leave(self)
-            self._runtime.presence.leave(viewer.user_id)
-            self._runtime.seats.give_back(self._seat)
+            streams.connections.streams.discard(self)
+            streams.live.leave(self)
+            leave()
+            streams.connections.discount_user(self._user_key)
 
     async def _stream(self, receive: Receive, send: Send) -> None:
         async def write(data: bytes) -> None:
@@ -131,7 +162,7 @@ class Stream:
 
     async def _wait(self, tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
         """Wait until something happens, the token is over, or it is time for a beat (then nothing is returned)."""
-        beat_at = time.monotonic() + (self._runtime.settings.ping_seconds or float("inf"))
+        beat_at = time.monotonic() + (self._streams.ping_seconds or float("inf"))
         while True:
             seconds = min(beat_at - time.monotonic(), self._seconds_left(), LONGEST_SLEEP_SECONDS)
             done, _ = await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
@@ -139,7 +170,7 @@ class Stream:
                 return done
 
     def _cut_off_unless_over(self) -> None:
-        if self._cut_off is not None and self in self._runtime.streams:
+        if self._cut_off is not None and self in self._streams.connections.streams:
             self._cut_off()
 
     async def _when_overdue(self) -> None:
@@ -157,7 +188,7 @@ class Stream:
 
     async def _frames(self) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(self._source.events()) as events:
+            async with aclosing(self._events) as events:
                 async for response in events:
                     yield self._framing.next(response)
             yield self._framing.complete()

@@ -10,18 +10,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from userline.execution.operation import AnswerTooLarge
-from userline.gateway.protocols.direct import text_frame
+from userline.server.direct import text_frame
 
 if TYPE_CHECKING:
     from userline.execution.plans.subscriptions import WatchStep
-    from userline.gateway.websocket.watches import SocketWatches
+    from userline.server.direct import DirectSocket
+    from userline.users.errors import UserlineError
     from userline.users.record import UserSnapshot
 
 _TURN_SECONDS: Final = 0.005
 _LOOKS_AT_CLOCK_EVERY: Final = 32
+
+
+class Watches(Protocol):
+    """What one socket watches, as its slots see it."""
+
+    socket: DirectSocket
+    deliveries: Deliveries
+    waiting: list[Slot]
+    """Slots that are to be emptied when the client has read what was sent to it."""
+
+    def refuse(self, slot: Slot, error: UserlineError) -> None:
+        """End the watch of a slot whose event cannot be sent."""
 
 
 class Slot:
@@ -29,12 +42,12 @@ class Slot:
 
     __slots__ = ("_latest", "_prefix", "_socket", "_watches", "is_marked", "is_new", "step", "user_id")
 
-    def __init__(self, watches: SocketWatches, user_id: str, step: WatchStep, prefix: bytes) -> None:
+    def __init__(self, watches: Watches, user_id: str, step: WatchStep, prefix: bytes) -> None:
         self.user_id = user_id
         self.step = step
         self.is_new = True
         self.is_marked = False
-        self._watches: SocketWatches | None = watches
+        self._watches: Watches | None = watches
         self._socket = watches.socket
         self._latest: UserSnapshot | None = None
         self._prefix = prefix
@@ -86,7 +99,7 @@ class MemberSlot(Slot):
 
     __slots__ = ("is_held",)
 
-    def __init__(self, watches: SocketWatches, user_id: str, step: WatchStep, prefix: bytes) -> None:
+    def __init__(self, watches: Watches, user_id: str, step: WatchStep, prefix: bytes) -> None:
         super().__init__(watches, user_id, step, prefix)
         self.is_held = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from userline.directory.users import distinct_ids
 from userline.execution.errors import format_refusal, mask
@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 
     from userline.execution.errors import FormattedError
     from userline.execution.plans.planned import PlannedSubscription
-    from userline.gateway.protocols.direct import DirectSocket
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.resolvers.context import Context
-
-DIRECT: Final = "userline.direct"
-"""Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
+    from userline.server.direct import DirectSocket
+    from userline.users.viewer import Viewer
 
 
 class Watch:
     """What one operation watches: a slot for each user."""
 
-    __slots__ = ("_context", "_slots")
+    __slots__ = ("_context", "_leave", "_slots")
 
-    def __init__(self, context: Context, slots: Sequence[Slot]) -> None:
+    def __init__(self, context: Context, slots: Sequence[Slot], leave: Callable[[], None]) -> None:
         self._context = context
         self._slots = slots
-        context.presence.enter(context.viewer.user_id)
+        self._leave = leave
 
     def begin(self) -> None:
         """Deliver what the slots have, now that all of them were offered what there is."""
@@ -46,7 +44,7 @@ class Watch:
         """Deliver nothing more."""
         context = self._context
         context.users.detach_many([slot.user_id for slot in self._slots], self._slots, context.allowance)
-        context.presence.leave(context.viewer.user_id)
+        self._leave()
         for slot in self._slots:
             slot.close()
 
@@ -54,19 +52,21 @@ class Watch:
 class SocketWatches:
     """What one socket watches, by the ids of its operations."""
 
-    __slots__ = ("_fail", "_watches", "deliveries", "socket", "waiting")
+    __slots__ = ("_enter", "_fail", "_watches", "deliveries", "socket", "waiting")
 
     def __init__(
         self,
         socket: DirectSocket,
         deliveries: Deliveries,
         fail: Callable[[str, list[FormattedError]], None],
+        enter: Callable[[Viewer], Callable[[], None]],
     ) -> None:
         self.socket = socket
         self.deliveries = deliveries
         self.waiting: list[Slot] = []
         """Slots that are to be emptied when the client has read what was sent to it."""
         self._fail = fail
+        self._enter = enter
         self._watches: dict[str, Watch] = {}
         socket.on_writable = self._go_on
 
@@ -118,7 +118,7 @@ class SocketWatches:
         bound, context = subscription.bound, subscription.context
         slot = Slot(self, bound.argument, bound.step, prefix)
         loading = context.users.attach(slot.user_id, slot)
-        return Watch(context, [slot]), loading
+        return Watch(context, [slot], self._enter(context.viewer)), loading
 
     def _watch_many(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
         """Watch several users. Raises BadUserInput and RateLimited."""
@@ -126,7 +126,7 @@ class SocketWatches:
         user_ids = distinct_ids(bound.argument)
         slots = [MemberSlot(self, user_id, bound.step, prefix) for user_id in user_ids]
         loading = context.users.attach_many(user_ids, slots, context.allowance)
-        return Watch(context, slots), loading
+        return Watch(context, slots, self._enter(context.viewer)), loading
 
     def _loaded(self, operation_id: str, watch: Watch, request_id: str, loading: asyncio.Future[Any]) -> None:
         """The store has answered: the hub has offered the slots what there is, unless it failed."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from userline.gateway import collecting
-from userline.gateway.collecting import Collecting
+from userline.server import collecting
+from userline.server.collecting import Collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

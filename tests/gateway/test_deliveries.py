@@ -13,10 +13,10 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from userline.changes.hub import Hub
-from userline.gateway.protocols.direct import DirectSocket, text_frame
 from userline.gateway.websocket.deliveries import Deliveries, Frames, Slot
 from userline.gateway.websocket.protocol import LegacyWS, TransportWS
 from userline.gateway.websocket.watches import SocketWatches
+from userline.server.direct import DirectSocket, text_frame
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Sockets:
             socket = DirectSocket()
             socket.transport = cast("asyncio.Transport", Transport(self.written, number))
             socket.handshake_complete = True
-            watches = SocketWatches(socket, self.deliveries, _fail)
+            watches = SocketWatches(socket, self.deliveries, _fail, lambda _: lambda: None)
             self.hub.watch("alice", Slot(watches, "alice", self.step, TransportWS().next_prefix("1")))
             self.sockets.append(socket)
             self.watches.append(watches)

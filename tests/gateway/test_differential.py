@@ -25,10 +25,10 @@ from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway import runtime as runtime_module
 from userline.gateway.app import make_app
-from userline.gateway.lane.lane import Lane
-from userline.gateway.lane.lookups import Lookup
-from userline.gateway.lane.shortcut import Shortcut
+from userline.gateway.entry import Entry
 from userline.gateway.runtime import Runtime
+from userline.server.at_once import Left
+from userline.server.heads import parse_head
 from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
@@ -61,9 +61,9 @@ class Way:
         )
         app = make_app(self.runtime)
         self._app: ASGIApp = app
-        if name != "shortcut" and isinstance(app, Shortcut):
-            self._app = app._app
-        self._lane = Lane.of(self.runtime) if name == "lane" else None
+        if name != "shortcut" and isinstance(app, Entry):
+            self._app = app.app
+        self._lane = self.runtime.lane if name == "lane" else None
 
     @property
     def store(self) -> Any:
@@ -76,14 +76,14 @@ class Way:
                 b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"x-request-id: same-for-all\r\ncontent-length: %d\r\n\r\n" % len(body)
             )
-            taken = self._lane.take(head + body, 0, ("127.0.0.1", 1), [])
-            if taken is not None:
-                answer = taken[0]
-                if isinstance(answer, bytes):
-                    return answer.partition(b"\r\n\r\n")[2]
-                if isinstance(answer, Lookup):
-                    return await answer
-                return (await answer).partition(b"\r\n\r\n")[2]
+            answer = self._lane.answer(parse_head(head), body, ("127.0.0.1", 1), [])
+            if answer is not None and not isinstance(answer, Left):
+                if not isinstance(answer, bytes):
+                    told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+                    answer.then(told.set_result)
+                    answer = await told
+                    assert answer is not None
+                return answer.partition(b"\r\n\r\n")[2]
         return await self._over_asgi(body)
 
     async def _over_asgi(self, body: bytes) -> bytes:
@@ -122,7 +122,7 @@ class Way:
     async def first_event(self, value: dict[str, Any]) -> bytes:
         """Return the first event of a subscription, or what there is in its place."""
         try:
-            context = self.runtime.context("same-for-all", OPEN_VIEWER)
+            context = self.runtime.answering.context("same-for-all", OPEN_VIEWER)
             operation = self.runtime.engine.prepare(parse_request(value), context)
             assert isinstance(operation, PlannedSubscription | GeneralSubscription)
             async with aclosing(operation.events()) as events:
@@ -159,8 +159,8 @@ async def compare(operations: int, seed: int, *, federation: bool) -> Counter[st
             if number % USES == 0:
                 operation = maker.operation()
             await _compare_one(ways, operation, maker.variables(operation), chance, seen)
-        seen["by the lane"] = ways[3].runtime.lane_requests
-        seen["by the shortcut"] = ways[2].runtime.shortcut_requests
+        seen["by the lane"] = ways[3]._lane.requests if ways[3]._lane else 0
+        seen["by the shortcut"] = ways[2].runtime.requests_at_once
     return seen
 
 

@@ -13,6 +13,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.vitals import Vitals
 
 from userline.execution.request import GraphQLRequest
+from userline.gateway.answering.known import Known
 from userline.gateway.runtime import Runtime
 from userline.settings.settings import load_settings
 from userline.users.viewer import OPEN_VIEWER
@@ -54,17 +55,17 @@ def test_different_documents_of_every_size(tmp_path: Path, flags: tuple[str, ...
 async def test_what_is_remembered_of_a_document_goes_with_it(tmp_path: Path) -> None:
     flags = {"store_url": f"sqlite:///{tmp_path}/users.db", "access_log": False, "document_cache": 2}
     runtime = Runtime(load_settings(flags))
-    context = runtime.context("id", OPEN_VIEWER)
-    answering = runtime.answering
+    context = runtime.answering.context("id", OPEN_VIEWER)
+    bodies = runtime.answering._bodies
     for number in range(5):
         text = f"query Q{number}($id: ID!) {{ user(id: $id) {{ id }} }}"
         runtime.engine.prepare(GraphQLRequest(text, None, {"id": "a"}), context)
         for other in range(3):
             body = b'{"query":"%b","variables":{"id":"u%d"}}' % (text.encode(), other)
-            assert answering._bind(body) is not None
-        assert len(answering._queries) == 3 * min(number + 1, 2)
-        assert len(answering._bodies) == min(number + 1, 2)
-    for body in list(answering._queries):
-        answering._queries.drop(body)
-    assert not answering._bodies
-    assert answering._queries.weight == 0
+            assert isinstance(bodies.read(body), Known)
+        assert len(bodies._queries) == 3 * min(number + 1, 2)
+        assert len(bodies._bodies) == min(number + 1, 2)
+    for body in list(bodies._queries):
+        bodies._queries.drop(body)
+    assert not bodies._bodies
+    assert bodies._queries.weight == 0

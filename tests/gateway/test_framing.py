@@ -9,17 +9,18 @@ from typing import Any
 import httptools
 import pytest
 
-from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import (
+from userline.execution.weighed import WeighedCache
+from userline.server.flow import Unparsed
+from userline.server.framing import Chunked, Sized
+from userline.server.heads import (
     Head,
     Headers,
     KnownHeads,
     check_beginning,
     parse_head,
 )
-from userline.gateway.protocols.inflow import Unparsed
-from userline.gateway.protocols.reading import RequestReader
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.reading import RequestReader
+from userline.server.refusals import Malformed
 
 ROUNDS = 200_000 if os.environ.get("USERLINE_TEST_LONG") == "1" else 10_000
 
@@ -329,7 +330,7 @@ def test_an_upgrade_to_something_else_changes_nothing(protocol: bytes) -> None:
 
 
 def test_heads_are_read_once_but_those_of_one_request() -> None:
-    heads = KnownHeads(1000)
+    heads = KnownHeads(1000, WeighedCache(1_000_000))
     raw = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     assert heads.of_bytes(raw) is heads.of_bytes(bytes(bytearray(raw)))
     for other in (b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\n\r\n", raw[:-2] + b"A: %b\r\n\r\n" % (b"a" * 1000)):
@@ -393,7 +394,7 @@ def test_a_connection_of_which_much_waits_is_not_read_from() -> None:
     unparsed.append(b"a")
     unparsed.balance()
     assert transport.is_paused
-    assert unparsed.take(60_000) == b"a" * 60_000
+    assert unparsed.read(60_000) == b"a" * 60_000
     unparsed.balance()
     assert not transport.is_paused
     unparsed.balance(True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
+from userline.execution.pending import Lookup
 from userline.execution.request import GraphQLRequest
-from userline.gateway.lane.heads import Head
-from userline.gateway.lane.lookups import Lookup
+from userline.gateway.answering.known import ReadBody
+from userline.gateway.answering.meaning import Meaning
 from userline.gateway.runtime import Runtime
 from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from userline.execution.pending import Pending
     from userline.execution.plans.plan import Bound
     from userline.users.record import UserSnapshot
 
 QUERY = "query Read($id: ID!) { app { id } person: user(id: $id) { id name } }"
-HEAD = Head(0, None, "the request", [], b"")
+HEAD = Meaning(is_understood=True, request_id="the request")
 
 
 class Asker:
@@ -34,26 +37,29 @@ class Asker:
     def __init__(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runtime = runtime
         self.reads: list[asyncio.Future[UserSnapshot | None]] = []
-        runtime.engine.prepare(GraphQLRequest(QUERY, None, {"id": "a"}), runtime.context("", OPEN_VIEWER))
+        runtime.engine.prepare(GraphQLRequest(QUERY, None, {"id": "a"}), runtime.answering.context("", OPEN_VIEWER))
         monkeypatch.setattr(type(runtime.users), "load", lambda _, __: self._read())
 
     def _read(self) -> asyncio.Future[UserSnapshot | None]:
         self.reads.append(asyncio.get_running_loop().create_future())
         return self.reads[-1]
 
-    def ask(self, user_id: str = "nobody") -> Lookup:
-        taken = self.runtime.answering.take(HEAD, OPEN_VIEWER, self._body(user_id), {"client": ("127.0.0.1", 1)})
-        assert taken is not None
-        assert isinstance(taken.response, Lookup)
-        return taken.response
+    def ask(self, user_id: str = "nobody") -> Pending:
+        begun = self.runtime.answering.begin(HEAD, OPEN_VIEWER, self._body(user_id), {"client": ("127.0.0.1", 1)})
+        assert begun is not None
+        assert not isinstance(begun, ReadBody)
+        assert not isinstance(begun[1], bytes)
+        assert isinstance(begun[1]._pending, Lookup)  # type: ignore[attr-defined]
+        return begun[1]
 
     def ordinary(self) -> asyncio.Task[bytes]:
         """Return the response that is made without a lookup."""
-        bound: Bound = self.runtime.answering._queries[self._body("nobody")].bound
+        bound: Bound = self.runtime.answering._bodies._queries[self._body("nobody")].bound
+        context = self.runtime.answering.context("the request", OPEN_VIEWER)
 
         async def respond() -> bytes:
-            executing = bound.execute(self.runtime.context("the request", OPEN_VIEWER), 60)
-            return executing if isinstance(executing, bytes) else await executing
+            begun = bound.begin(context.users)
+            return begun if isinstance(begun, bytes) else await bound.steps.finish(begun, bound.arguments, context)
 
         return asyncio.ensure_future(respond())
 
@@ -72,12 +78,17 @@ async def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **settings: An
         yield Asker(runtime, monkeypatch)
 
 
-def told_of(*lookups: Lookup) -> list[tuple[Lookup, Any]]:
+def told_of(*lookups: Pending) -> list[tuple[Pending, Any]]:
     """Return a list to which every answer is added."""
-    told: list[tuple[Lookup, Any]] = []
+    told: list[tuple[Pending, Any]] = []
     for lookup in lookups:
-        lookup.then(lambda lookup, response: told.append((lookup, orjson.loads(response))))
+        lookup.then(partial(_tell, told, lookup))
     return told
+
+
+def _tell(told: list[tuple[Pending, Any]], lookup: Pending, response: bytes | None) -> None:
+    assert response is not None
+    told.append((lookup, orjson.loads(response)))
 
 
 async def test_the_user_who_was_read_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,14 +124,16 @@ async def test_a_failed_read_is_told_as_the_ordinary_way_tells_it(
         assert asker.counted() == {told["extensions"]["code"]: 1}
 
 
-async def _response_of(lookup: Lookup) -> bytes:
+async def _response_of(lookup: Pending) -> bytes:
     return await lookup
 
 
-async def _told_by(lookup: Lookup) -> bytes:
-    told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    lookup.then(lambda _, response: told.set_result(response))
-    return await told
+async def _told_by(lookup: Pending) -> bytes:
+    told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    lookup.then(told.set_result)
+    response = await told
+    assert response is not None
+    return response
 
 
 async def test_who_waits_too_long_is_told_so_and_the_read_given_up(

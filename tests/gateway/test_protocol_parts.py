@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.asgi_server import connected
 
-from userline.gateway.protocols.deadline import Deadline
+from userline.server.deadline import Deadline
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from userline.gateway.protocols.stuck import STUCK_SECONDS
+from userline.server.stuck import STUCK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from userline.gateway.protocols.stuck import STUCK_SECONDS, StuckWatch
+from userline.server.stuck import STUCK_SECONDS, StuckWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -52,7 +52,7 @@ class Api:
         except RequestRefused as refused:
             return refused.response
         assert not isinstance(operation, PlannedSubscription | GeneralSubscription)
-        response = operation.execute()
+        response = operation.begin()
         return response if isinstance(response, bytes) else await response
 
     async def execute(self, query: str, **variables: object) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from userline.gateway.protocols.http import make_http_protocol
+from userline.gateway.refusals import body_of_bad_request
+from userline.server.http import make_http_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def our_protocol() -> type[asyncio.Protocol]:
     """Return the gateway's class, without a lane."""
-    return make_http_protocol(max_header_bytes=1000, header_seconds=5)
+    return make_http_protocol(max_header_bytes=1000, header_seconds=5, refusal_body=body_of_bad_request)
 
 
 @asynccontextmanager

@@ -109,13 +109,13 @@ def _signals() -> Iterator[tuple[threading.Event, threading.Event]]:
     """Yield an event that the first of SIGINT and SIGTERM sets, and one that SIGINT and every later one sets."""
     stop, hurry = threading.Event(), threading.Event()
 
-    def take(number: int, _: object) -> None:
+    def on_signal(number: int, _: object) -> None:
         if number == signal.SIGINT or stop.is_set():
             hurry.set()
         stop.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, take) for number in numbers}
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield stop, hurry
     finally:

@@ -22,5 +22,5 @@ class Reason(StrEnum):
     """What was sent to it was not read."""
 
 
-REAPED: Counter[Reason] = Counter()
+CUT_OFFS: Counter[Reason] = Counter()
 """Added to where it happens; read by the metrics."""

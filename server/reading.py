@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userline.gateway.protocols.framing import Chunked, Sized
-from userline.gateway.protocols.heads import HEAD_END, check_beginning
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.framing import Chunked, Sized
+from userline.server.heads import HEAD_END, check_beginning
+from userline.server.refusals import Malformed
 
 if TYPE_CHECKING:
-    from userline.gateway.protocols.heads import Head, KnownHeads
-    from userline.gateway.protocols.inflow import Unparsed
+    from userline.server.flow import Unparsed
+    from userline.server.heads import Head, KnownHeads
 
 _UNWANTED_BYTES: Final = 1_048_576
 """How much of a body is read on after its request was answered, so that the connection can be kept."""
+
+_END_BYTES: Final = len(HEAD_END)
 
 _EMPTY_LINES: Final = 8
 """How many may stand before a request: there are clients that put one behind a body."""
@@ -22,11 +24,12 @@ _EMPTY_LINES: Final = 8
 class RequestReader:
     """Takes heads and bodies in turn from what is unparsed: call :meth:`decode` while there is a body."""
 
-    __slots__ = ("_body", "_empty_lines", "_heads", "_most_head_bytes", "_unparsed", "_unwanted")
+    __slots__ = ("_body", "_empty_lines", "_heads", "_known", "_most_head_bytes", "_unparsed", "_unwanted")
 
     def __init__(self, unparsed: Unparsed, heads: KnownHeads, most_head_bytes: int) -> None:
         self._unparsed = unparsed
         self._heads = heads
+        self._known = heads.get
         self._most_head_bytes = most_head_bytes
         self._body: Sized | Chunked | None = None
         self._unwanted = 0
@@ -46,15 +49,17 @@ class RequestReader:
             if self._empty_lines > _EMPTY_LINES:
                 raise Malformed("request", "Too many empty lines stand before the request.")
             unparsed.position = start = start + 2
-        found = data.find(HEAD_END, max(start, unparsed.searched - len(HEAD_END)), start + most)
+        searched = unparsed.searched - _END_BYTES
+        found = data.find(HEAD_END, max(searched, start), start + most)
         if found < 0:
             if len(data) - start >= most:
                 raise Malformed("headers", f"The headers are larger than {most} bytes, which is the limit.", 431)
             check_beginning(data, start)
             unparsed.searched = len(data)
             return None
-        end = found + len(HEAD_END)
-        head = self._heads.of_bytes(data[start:end])
+        end = found + _END_BYTES
+        raw = data[start:end]
+        head = self._known(raw) or self._heads.of_bytes(raw)
         unparsed.position = end
         self._empty_lines = 0
         return head

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from userline.gateway.protocols.nobody import nobody
+from userline.server.nobody import nobody
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -19,7 +19,7 @@ _MOST_BYTES: Final = 65_536
 class Unparsed:
     """Bytes in the order in which they came. While they are many, the transport is not read from."""
 
-    __slots__ = ("_is_paused", "_transport", "data", "position", "searched")
+    __slots__ = ("_transport", "data", "is_paused", "position", "searched")
 
     def __init__(self, transport: Transport) -> None:
         self.data = b""
@@ -28,7 +28,8 @@ class Unparsed:
         self.searched = 0
         """How much of ``data`` is known not to hold what was looked for."""
         self._transport = transport
-        self._is_paused = False
+        self.is_paused = False
+        """Whether the transport is not read from."""
 
     def __len__(self) -> int:
         return len(self.data) - self.position
@@ -43,7 +44,7 @@ class Unparsed:
             self.searched = max(self.searched - position, 0)
         self.position = 0
 
-    def take(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes:
         """Return the next bytes, and go on behind them."""
         start, self.position = self.position, min(self.position + most, len(self.data))
         return self.data[start : self.position]
@@ -55,15 +56,15 @@ class Unparsed:
     def balance(self, paused: bool = False) -> None:
         """Read on, or stop to read: if ``paused``, and by how much waits."""
         paused = paused or len(self.data) - self.position > _MOST_BYTES
-        if paused is not self._is_paused and not self._transport.is_closing():
-            self._is_paused = paused
+        if paused is not self.is_paused and not self._transport.is_closing():
+            self.is_paused = paused
             if paused:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
 
 
-class Inflow(FlowControl):
+class ReadFlow(FlowControl):
     """Flow control that pauses parsing, and with it reading."""
 
     def __init__(self, transport: Transport, unparsed: Unparsed, parse: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.refusals import Malformed
 
 _PIECE_BYTES: Final = 65_536
 """How much is decoded at once."""

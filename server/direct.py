@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import Callable
 
+DIRECT: Final = "server.direct"
+"""Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
+
 _TEXT: Final = 0x81
 _TEXT_2: Final = b"\x81\x7e"
 _TEXT_8: Final = b"\x81\x7f"

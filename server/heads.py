@@ -7,11 +7,12 @@ lines that end by LF alone, folded lines, a space before the colon, two lengths,
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple, TypeAlias
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote
 
-from userline.execution.weighed import WeighedCache, weight_of
-from userline.gateway.protocols.refusals import Malformed
+from userline.server.refusals import Malformed
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""
@@ -19,10 +20,12 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 HEAD_END: Final = b"\r\n\r\n"
 
 _MOST_BYTES: Final = 4096
-_CAPACITY: Final = 512
-_CAPACITY_BYTES: Final = 2_097_152
-_HEAD_BYTES: Final = 500
+_HEAD_BYTES: Final = 700
 """What a head weighs in memory beside its bytes and headers."""
+_HEADER_BYTES: Final = 56
+"""What a header weighs beside its name and value."""
+_MEANING_BYTES: Final = 2500
+"""What is made of a head by who answers weighs hardly more."""
 
 _MOST_HEADERS: Final = 128
 _LENGTH_DIGITS: Final = 18
@@ -47,15 +50,13 @@ _READ_HERE: Final = frozenset((b"host", b"connection", b"content-length", b"tran
 """Headers of which follows how the connection goes on."""
 _ONCE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 
-NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
-"""Headers that ask more of the server than to read as many bytes as are said."""
-
 OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate"))
 """Headers that differ from request to request, so that there is nothing to remember."""
 
 
-class Head(NamedTuple):
-    """What the head of a request says."""
+@dataclass(slots=True)
+class Head:
+    """What the head of a request says. It is read once, and handed on."""
 
     method: str
     path: str
@@ -70,24 +71,51 @@ class Head(NamedTuple):
     """Whether the client waits for a word before it sends the body."""
     is_handshake: bool
     """Whether the connection is to become a WebSocket."""
+    meaning: Any = field(default=None, compare=False)
+    """What it means to who answers, who sets it once."""
+
+
+class HeadCache(Protocol):
+    """Heads by their bytes, as many as there is room for. A weight is in bytes of memory."""
+
+    def get(self, raw: bytes, /) -> Head | None:
+        """Return the head that was put in, or None."""
+
+    def put(self, raw: bytes, head: Head, weight: int, /) -> None:
+        """Keep a head."""
 
 
 class KnownHeads:
-    """The heads that were seen last."""
+    """The heads that were seen last. Without a cache each is read anew."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, cache: HeadCache | None = None) -> None:
         self._most_bytes = min(_MOST_BYTES, most_bytes)
-        self._known: WeighedCache[bytes, Head] = WeighedCache(_CAPACITY_BYTES, most=_CAPACITY)
+        self._known = cache
+        self.get = _none if cache is None else cache.get
+        """Returns the head with these bytes if it is known, or None: the cache's own method, for speed."""
 
     def of_bytes(self, raw: bytes) -> Head:
         """Return what a head says, from its request line to its empty line. Raises Malformed."""
-        head = self._known.get(raw)
+        head = self.get(raw)
         if head is None:
             head = parse_head(raw)
-            names = {name for name, _ in head.headers}
-            if len(raw) <= self._most_bytes and not head.is_handshake and OF_ONE_REQUEST.isdisjoint(names):
-                self._known.put(raw, head, weight_of(raw) + weight_of(head.headers) + _HEAD_BYTES)
+            if self._known is not None and len(raw) <= self._most_bytes and _comes_again(head):
+                self._known.put(raw, head, _weight(raw, head.headers))
         return head
+
+
+def _comes_again(head: Head) -> bool:
+    return not head.is_handshake and OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers)
+
+
+def _none(_: bytes) -> None:
+    """Know nothing."""
+
+
+def _weight(raw: bytes, headers: Headers) -> int:
+    """Return how much memory a head takes, about."""
+    of_headers = sum(sys.getsizeof(name) + sys.getsizeof(value) + _HEADER_BYTES + 8 for name, value in headers)
+    return sys.getsizeof(raw) + of_headers + _HEAD_BYTES + _MEANING_BYTES
 
 
 def check_beginning(data: bytes, start: int) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import orjson
-
-from userline.execution.errors import format_refusal
-from userline.users.errors import BadUserInput, Problem
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STOPPING: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 55\r\n"
     b"retry-after: 1\r\nconnection: close\r\n\r\nThis gateway is being stopped. Connect to another one.\n"
 )
 """To a handshake of a gateway that is about to end."""
+
+
+RefusalBody: TypeAlias = "Callable[[str, str], tuple[str, bytes]]"
+"""Returns the media type and the body that tell of a refusal: given the part of the request that is wrong, and why."""
 
 
 class Malformed(Exception):
@@ -29,11 +31,15 @@ class Malformed(Exception):
         self.status = status
 
 
-def refusal(status: int, field: str, message: str) -> bytes:
-    """Return a whole answer after which the connection is closed: an error in the form of GraphQL's."""
-    body = orjson.dumps({"errors": [format_refusal(BadUserInput([Problem(field, message)]))]})
+def plain_body(field: str, message: str) -> tuple[str, bytes]:
+    """Return the body of a refusal in words."""
+    return "text/plain; charset=utf-8", f"{field}: {message}\n".encode()
+
+
+def refusal(status: int, media_type: str, body: bytes) -> bytes:
+    """Return a whole answer after which the connection is closed."""
     head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json; charset=utf-8\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {media_type}\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userline.gateway.protocols.nobody import nobody
+from userline.server.nobody import nobody
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Deadline:
     """Calls ``expire`` when it has passed. A timer that was started stays, and looks what is set when it is due."""
 
-    __slots__ = ("_at", "_expire", "_looks_at", "_loop", "_timer", "_what")
+    __slots__ = ("_expire", "_looks_at", "_loop", "_timer", "_what", "at")
 
     def __init__(self, loop: AbstractEventLoop, expire: Callable[[str], None]) -> None:
         self._loop = loop
         self._expire = expire
-        self._at: float | None = None
+        self.at: float | None = None
+        """When it passes, by the clock of the event loop, or None if there is none."""
         self._what = ""
         self._timer: TimerHandle | None = None
         self._looks_at = 0.0
@@ -27,22 +28,22 @@ class Deadline:
     @property
     def is_set(self) -> bool:
         """Whether there is one."""
-        return self._at is not None
+        return self.at is not None
 
     def set(self, seconds: float, what: str) -> None:
         """Set it so far from now, in place of another; ``what`` is what ``expire`` is told."""
-        self._at = at = self._loop.time() + seconds
+        self.at = at = self._loop.time() + seconds
         self._what = what
         if self._timer is None or at < self._looks_at:
             self._look_in(seconds)
 
     def clear(self) -> None:
         """There is no deadline any more."""
-        self._at = None
+        self.at = None
 
     def stop(self) -> None:
         """There will never be one again; what was to be called is let go of."""
-        self._at = None
+        self.at = None
         self._expire = nobody
         if self._timer is not None:
             self._timer.cancel()
@@ -56,11 +57,11 @@ class Deadline:
 
     def _look(self) -> None:
         self._timer = None
-        if self._at is None:
+        if self.at is None:
             return
-        left = self._at - self._loop.time()
+        left = self.at - self._loop.time()
         if left > 0:
             self._look_in(left)
         else:
-            self._at = None
+            self.at = None
             self._expire(self._what)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userline.gateway.protocols.nobody import nobody
-from userline.gateway.protocols.reaped import REAPED, Reason
+from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.server.nobody import nobody
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle, Transport
@@ -56,5 +56,5 @@ class StuckWatch:
         if now - self._read_at < STUCK_SECONDS:
             self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
         else:
-            REAPED[Reason.STUCK] += 1
+            CUT_OFFS[Reason.STUCK] += 1
             self._cut_off()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Newcomers:
+class UnidentifiedSockets:
     """Counts new sockets by address; ``most`` of one are let in, or any number if it is 0."""
 
     def __init__(self, most: int) -> None:

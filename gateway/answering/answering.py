@@ -1,0 +1,295 @@
+"""What happens around every operation, once for all that bring them: HTTP, batches, sockets, streams, the fast lane."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.execution.general import GeneralSubscription
+from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
+from userline.execution.pending import Executing
+from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.time_limit import OutOfTime
+from userline.gateway.answering.known import KnownBodies, ReadBody
+from userline.gateway.middleware import Asked, log_access
+from userline.gateway.rate_limit import key_of, source_of
+from userline.gateway.request_ids import new_request_id
+from userline.resolvers.context import Context
+from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of
+from userline.users.errors import ErrorCode
+from userline.users.viewer import OPEN_VIEWER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from starlette.types import Scope
+
+    from userline.directory.allowance import Allowance
+    from userline.directory.fair_queue import Source
+    from userline.directory.users import Users
+    from userline.execution.engine import Engine, Execution, Subscription
+    from userline.execution.operation import Response, Room
+    from userline.execution.pending import Pending
+    from userline.execution.request import GraphQLRequest
+    from userline.gateway.answering.known import Known
+    from userline.gateway.answering.meaning import Meaning
+    from userline.gateway.auth.authenticator import Authenticator
+    from userline.gateway.rate_limit import RateLimiter
+    from userline.presence.presence import Presence
+    from userline.resolvers.context import AppInfo
+    from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.tracing.tracer import Tracer
+    from userline.users.viewer import Viewer
+
+
+Begun: TypeAlias = "tuple[str, Response | Pending]"
+"""The id of a request, and its response."""
+
+
+class Prepared(NamedTuple):
+    """An operation that is ready to be executed or watched, once. ``started`` is a time of ``time.perf_counter``."""
+
+    operation: Execution | Subscription
+    name: str | None
+    """Its name in the document."""
+    started: float
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is watched and not executed."""
+        return isinstance(self.operation, PlannedSubscription | GeneralSubscription)
+
+    @property
+    def execution(self) -> Execution:
+        """The query or mutation that it is."""
+        assert not isinstance(self.operation, PlannedSubscription | GeneralSubscription)  # noqa: S101 - who asks knows
+        return self.operation
+
+    @property
+    def subscription(self) -> Subscription:
+        """The subscription that it is."""
+        assert isinstance(self.operation, PlannedSubscription | GeneralSubscription)  # noqa: S101 - who asks knows
+        return self.operation
+
+
+class Answering:
+    """Answers operations of one gateway. For one event loop.
+
+    ``begin`` is for a whole request whose operation is known; all others are prepared and then executed or watched.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a part of the gateway
+        self,
+        *,
+        engine: Engine,
+        users: Users,
+        app: AppInfo,
+        presence: Presence,
+        authenticator: Authenticator,
+        rate_limiter: RateLimiter,
+        metrics: Metrics,
+        tracer: Tracer | None,
+        logs_requests: bool,
+    ) -> None:
+        self._engine = engine
+        self._users = users
+        self._app = app
+        self._presence = presence
+        self._authenticator = authenticator
+        self._is_open = authenticator.is_open
+        self._bodies = KnownBodies(engine, metrics)
+        self._rate_limiter = rate_limiter
+        self._has_rate_limit = rate_limiter.is_on
+        self._metrics = metrics
+        self._tracer = tracer
+        self._logs_requests = logs_requests
+        self._pacer = engine.pacer
+        self.time_limit = engine.time_limit
+
+    def context(self, request_id: str, viewer: Viewer, allowance: Allowance | None = None) -> Context:
+        """Return the context of one operation."""
+        return Context(self._users, self._app, viewer, self._presence, request_id, allowance)
+
+    # Who asks, and how often.
+
+    def charge(self, key: str | None, requests: int = 1) -> None:
+        """Count what is asked for under a key of ``key_of``. Raises RateLimited."""
+        wait = self._rate_limiter.take(key, requests)
+        if wait:
+            raise self._rate_limiter.refusal(wait)
+
+    def enter(self, viewer: Viewer) -> Callable[[], None]:
+        """Note that the viewer is connected, until what is returned is called."""
+        self._presence.enter(viewer.user_id)
+        return partial(self._presence.leave, viewer.user_id)
+
+    # A request whose operation is known, answered at once where nothing has to be waited for.
+
+    def viewer(self, meaning: Meaning) -> Viewer | None:
+        """Return who asks, or None if that is still to be found out."""
+        return OPEN_VIEWER if self._is_open else self._authenticator.known(meaning.token_digest)
+
+    def begin(self, meaning: Meaning, viewer: Viewer, body: bytes, scope: Scope) -> Begun | ReadBody | None:
+        """Answer a request whose head is understood, or begin to, if its operation is known.
+
+        It is counted and logged with its answer. Else return what its body says if it was read, or None: then the
+        application is to look at it. ``scope`` needs no more than the address of the client.
+        """
+        known = self._bodies.get(body) or self._bodies.read(body)
+        if isinstance(known, ReadBody):
+            return known
+        if self._has_rate_limit and self._rate_limiter.take(key_of(viewer, scope)):
+            return None  # nothing is taken: who says so is the one that asks again
+        started = time.perf_counter()
+        request_id = meaning.request_id or new_request_id()
+        if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
+            late = Executing(
+                self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
+            )
+            return request_id, _Counted(self, late, known, viewer, request_id, started)
+        bound = known.bound
+        try:
+            begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
+        except AnswerTooLarge as refusal:
+            self.note(known, viewer, request_id, refusal.response, started)
+            return request_id, refusal.response
+        if not isinstance(begun, bytes):
+            pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
+            return request_id, _Counted(self, pending, known, viewer, request_id, started)
+        seconds = time.perf_counter() - started
+        if known.seconds is not None:
+            known.seconds.add(seconds)
+        else:
+            self._metrics.request(known.name, OK, seconds)
+        if self._logs_requests:
+            self._log(known, viewer, request_id, seconds)
+        return request_id, begun
+
+    async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
+        """Answer when it is its turn."""
+        await self._pacer.turn(EXECUTING_SECONDS, source)
+        begun = PlannedExecution(known.bound, self.context(request_id, viewer), self.time_limit).begin()
+        return begun if isinstance(begun, bytes) else await begun
+
+    def note(self, known: Known, viewer: Viewer, request_id: str, response: Response, started: float) -> None:
+        """Count and log the response to a known operation that was not answered at once."""
+        seconds = time.perf_counter() - started
+        self._metrics.request(known.name, code_of(response), seconds)
+        if self._logs_requests:
+            self._log(known, viewer, request_id, seconds)
+
+    def _log(self, known: Known, viewer: Viewer, request_id: str, seconds: float) -> None:
+        log_access("POST", "/graphql", 200, seconds, Asked(request_id, viewer, (known.name or UNNAMED,)))
+
+    # Any other operation: prepared, and then executed or watched.
+
+    async def prepare(self, request: GraphQLRequest, context: Context, until: float | None = None) -> Prepared:
+        """Return the operation that is asked for when it is its turn. Raises RequestRefused and OutOfTime."""
+        if not self._pacer.has_turn(PREPARING_SECONDS):
+            try:
+                await self.time_limit.wait(self._pacer.turn(PREPARING_SECONDS), until)
+            except OutOfTime as refusal:
+                self._metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, refusal.seconds)
+                raise
+        return self._prepare(request, context)
+
+    def prepare_now(self, request: GraphQLRequest, context: Context) -> Prepared | None:
+        """Return the operation that is asked for if it is its turn. Raises RequestRefused."""
+        return self._prepare(request, context) if self._pacer.has_turn(PREPARING_SECONDS) else None
+
+    def _prepare(self, request: GraphQLRequest, context: Context) -> Prepared:
+        started = time.perf_counter()
+        try:
+            operation = self._engine.prepare(request, context)
+        except RequestRefused as refused:
+            self._metrics.request(REFUSED, refused.errors[0]["extensions"]["code"], time.perf_counter() - started)
+            raise
+        return Prepared(operation, self._engine.name_of(request), started)
+
+    async def execute(self, prepared: Prepared, until: float | None = None, room: Room | None = None) -> Response:
+        """Execute a query or mutation when it is its turn. What goes wrong is in the response.
+
+        Without ``room`` for its answer there is that of one answer.
+        """
+        execution = prepared.execution
+        span = nullcontext() if self._tracer is None else self._tracer.operation(execution.type.value, prepared.name)
+        with span:
+            if self._pacer.has_turn(EXECUTING_SECONDS):
+                begun = execution.begin(room)
+                response = begun if isinstance(begun, bytes) else await begun
+            else:
+                response = await self.time_limit.hold(self._execute_later(execution, room), until)
+        self.count(prepared, code_of(response))
+        return response
+
+    async def _execute_later(self, execution: Execution, room: Room | None) -> Response:
+        await self._pacer.turn(EXECUTING_SECONDS)
+        begun = execution.begin(room)
+        return begun if isinstance(begun, bytes) else await begun
+
+    async def events(self, prepared: Prepared) -> AsyncGenerator[Response, None]:
+        """Yield the events of a subscription until closed. Raises SubscriptionFailed.
+
+        It is counted when it has begun, or failed to.
+        """
+        begun = False
+        try:
+            async with aclosing(prepared.subscription.events()) as events:
+                async for response in events:
+                    if not begun:
+                        begun = True
+                        self.count(prepared, code_of(response))
+                    yield response
+        except SubscriptionFailed as failure:
+            if not begun:
+                self.count(prepared, failure.errors[0]["extensions"]["code"])
+            raise
+
+    def count(self, prepared: Prepared, code: str = OK) -> None:
+        """Count an operation that has ended, or a subscription that has begun."""
+        self._metrics.request(prepared.name, code, time.perf_counter() - prepared.started)
+
+    def count_failure(self, code: str) -> None:
+        """Count a subscription that was counted when it began, and cannot go on."""
+        self._metrics.request(REFUSED, code, 0.0)
+
+
+class _Counted:
+    """The pending response to a known operation, which is counted and logged when it is there."""
+
+    __slots__ = ("_answering", "_known", "_pending", "_request_id", "_started", "_tell", "_viewer")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what is to be logged
+        self, answering: Answering, pending: Pending, known: Known, viewer: Viewer, request_id: str, started: float
+    ) -> None:
+        self._answering = answering
+        self._pending = pending
+        self._known = known
+        self._viewer = viewer
+        self._request_id = request_id
+        self._started = started
+
+    def then(self, tell: Callable[[Response | None], None]) -> None:
+        """Have the response told."""
+        self._tell = tell
+        self._pending.then(self._told)
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        response = yield from self._pending.__await__()
+        self._note(response)
+        return response
+
+    def _told(self, response: Response | None) -> None:
+        tell = self._tell
+        del self._tell  # it refers back to this: no collection has to find it
+        try:
+            if response is not None:
+                self._note(response)
+        finally:
+            tell(response)
+
+    def _note(self, response: Response) -> None:
+        self._answering.note(self._known, self._viewer, self._request_id, response, self._started)

@@ -1,0 +1,59 @@
+"""The sockets and streams that are open: so many at this gateway, and so many of one user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from userline.gateway.rate_limit import key_of
+from userline.users.errors import RateLimited
+from userline.users.viewer import ViewerKind
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from userline.users.viewer import Viewer
+
+
+class OpenStream(Protocol):
+    """A stream over HTTP."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has been asked to end."""
+
+    def leave(self, *, retry_after: float) -> None:
+        """End, and ask the client to come back after so many seconds."""
+
+
+class OpenConnections:
+    """Counts what is open: at most ``most``, and ``most_of_user`` of one user, or any number of one if that is 0."""
+
+    def __init__(self, most: int, most_of_user: int) -> None:
+        self._most = most
+        self._most_of_user = most_of_user
+        self._of_users: Counter[str] = Counter()
+        self.sockets = 0
+        self.streams: set[OpenStream] = set()
+
+    def check_room(self) -> None:
+        """Return if one more socket or stream may be open. Raises RateLimited."""
+        if self.sockets + len(self.streams) >= self._most:
+            raise RateLimited(f"This gateway has {self._most} sockets and streams open, which is the limit.")
+
+    def count_user(self, viewer: Viewer, scope: Scope) -> str | None:
+        """Count one more of a user, and return what to discount; None for who is not limited. Raises RateLimited."""
+        key = key_of(viewer, scope) if viewer.kind is ViewerKind.USER and self._most_of_user else None
+        if key is None:
+            return None
+        if self._of_users[key] >= self._most_of_user:
+            raise RateLimited(f"This user has {self._most_of_user} sockets and streams open, which is the limit.")
+        self._of_users[key] += 1
+        return key
+
+    def discount_user(self, key: str | None) -> None:
+        """Count one less."""
+        if key is not None:
+            self._of_users[key] -= 1
+            if not self._of_users[key]:
+                del self._of_users[key]

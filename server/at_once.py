@@ -1,0 +1,30 @@
+"""Requests that are answered in the protocol class, without an application: at once, or when the answer is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from userline.server.heads import Head, Headers
+
+
+class Awaited(Protocol):
+    """An answer that is still to come."""
+
+    def then(self, tell: Callable[[bytes | None], None], /) -> None:
+        """Have the whole answer told when it is there, or None if it will never be."""
+
+
+class Left(NamedTuple):
+    """A request that is left to the application, which finds in its scope's state what was read of it already."""
+
+    state: dict[str, Any]
+
+
+Answerer: TypeAlias = "Callable[[Head, bytes, tuple[str, int] | None, Headers], bytes | Awaited | Left | None]"
+"""Answers a request that is there whole, given head, body, the client's address, and the headers of every answer.
+
+It returns the answer as it is sent, or one that is to come, or leaves the request to the application.
+"""
