@@ -2,14 +2,14 @@
 
 Every gateway of a deployment listens to the same channels from its start to its end, whoever is watched; docs/adr/0004
 says why. A message is JSON, ``{"app": "…the app's id…", "body": …}``, and the body of one about changes is a list of
-them: ``[{"version": 7, "user": {…the snapshot…}}, …]``.
+them: ``[{"version": 7, "user": {…the snapshot…}}, …]``. A gateway of another version of userline may know more fields,
+or fewer; what is not known is passed over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
 import time
 from collections import OrderedDict
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from broadcaster import Broadcast
 
-from userline.changes.backends import make_backend
 from userline.changes.channels import (
     DEFAULT_PREFIX,
     BusMessageError,
@@ -27,13 +26,17 @@ from userline.changes.channels import (
     decode_message,
     encode_message,
 )
+from userline.changes.explanations import explain
+from userline.changes.factory import make_backend
 from userline.changes.outbox import Outbox
-from userline.changes.redis_answers import explain
-from userline.users.codec import snapshot_from_json, snapshot_to_json
+from userline.changes.rejoining import Rejoining
+from userline.common.backoff import Backoff
+from userline.users.codec import is_whole_snapshot, snapshot_from_json, snapshot_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from userline.changes.protocol import Explanation
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.changes")
@@ -42,10 +45,13 @@ CHANGES: Final = "changes"
 """The topic of what was written."""
 
 MOST_CHANGES_A_MESSAGE: Final = 100
+MOST_BYTES_A_MESSAGE: Final = 1024 * 1024
+"""A change that is larger has a message to itself."""
+
 MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 _MESSAGES_TIMED: Final = 16
 """How many messages of our own may be on their way at once to have their time taken."""
 
@@ -75,16 +81,17 @@ class Bus:
     """
 
     def __init__(self, url: str, *, app_id: str = "userline", prefix: str = DEFAULT_PREFIX) -> None:
-        self._url = url
+        self._backend = make_backend(url)
         self._app_id = app_id
         self._prefix = prefix
         echo = self.channel_of("echo-" + secrets.token_hex(8))
-        self._broadcast = Broadcast(backend=make_backend(url, self, echo))
+        self._broadcast = Broadcast(backend=Rejoining(self._backend, self, echo))
         self._outbox = Outbox(MOST_CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
         self._idle = asyncio.Event()
         self._hear: Callable[[UserSnapshot], None] = lambda _: None
+        self._hear_in_part: Callable[[UserSnapshot], None] = lambda _: None
         self._on_lost: Callable[[], None] = lambda: None
         self._on_joined: Callable[[], None] = lambda: None
         self.published = 0
@@ -101,7 +108,7 @@ class Bus:
     @property
     def is_shared(self) -> bool:
         """Whether there may be other gateways on it."""
-        return self._url != "memory://"
+        return self._backend.is_shared
 
     @property
     def connected(self) -> bool:
@@ -117,6 +124,10 @@ class Bus:
     def dropped(self) -> int:
         """How many changes were given up because too many waited."""
         return self._outbox.dropped
+
+    def explain(self, error: BaseException) -> Explanation:
+        """Say what it means that ``send`` has raised this."""
+        return explain(self._backend, error)
 
     def channel_of(self, topic: str) -> str:
         """Return the name that a topic's channel has in this deployment."""
@@ -138,15 +149,20 @@ class Bus:
         self,
         hear: Callable[[UserSnapshot], None],
         *,
+        hear_in_part: Callable[[UserSnapshot], None] | None = None,
         on_lost: Callable[[], None] = lambda: None,
         on_joined: Callable[[], None] = lambda: None,
     ) -> None:
         """Connect, and call ``hear`` with every change from now on.
 
+        What a userline tells that knows fewer fields goes to ``hear_in_part``, if that is given: the fields that it
+        does not know have their defaults there, and may have others in the store.
+
         ``on_lost`` is called when changes may be missed, ``on_joined`` each time they are heard (again). Returns when
         they are heard, or after two seconds: a bus that is away at the start is joined when it comes.
         """
         self._hear, self._on_lost, self._on_joined = hear, on_lost, on_joined
+        self._hear_in_part = hear_in_part or hear
         await self._broadcast.connect()
         self._tasks = [
             *(
@@ -225,7 +241,7 @@ class Bus:
                 continue
             self.heard += 1
             try:
-                self._hear(snapshot)
+                (self._hear if is_whole_snapshot(change["user"]) else self._hear_in_part)(snapshot)
             except Exception:
                 logger.exception("Taking a change from the bus failed.")
 
@@ -238,7 +254,7 @@ class Bus:
         if self.foreign == 1:
             logger.warning(
                 "Dropped a message of another app (%.100r) on a channel of this one; more of them are only counted. "
-                "Give each deployment on a Redis an app id or a USERLINE_BUS_PREFIX of its own.",
+                "Give each deployment on one bus an app id or a USERLINE_BUS_PREFIX of its own.",
                 str(error),
             )
 
@@ -251,28 +267,39 @@ class Bus:
             async with asyncio.timeout(seconds):
                 await self._joined.wait()
 
+    def _message_of(self, changes: list[UserSnapshot]) -> tuple[bytes, list[UserSnapshot]]:
+        """Return a message of the first changes that is not too large, and the changes that are not in it."""
+        most = len(changes)
+        while True:
+            message = encode_message(self._app_id, encode_changes(changes[:most]))
+            if len(message) <= MOST_BYTES_A_MESSAGE or most == 1:
+                return message, changes[most:]
+            most //= 2
+
     async def _publish_waiting(self) -> None:
-        pause = 0.0
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         channel = self.channel_of(CHANGES)
         while True:
             if not self._outbox:
                 self._idle.set()
             changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
-            message = encode_message(self._app_id, encode_changes(changes))
+            message, left = self._message_of(changes)
+            if left:
+                changes = changes[: -len(left)]
+                self._outbox.put_back(left)
             self._sent[message] = time.perf_counter()
             if len(self._sent) > _MESSAGES_TIMED:
                 self._sent.popitem(last=False)
             try:
                 await self._broadcast.publish(channel, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
-                if not pause:
+                if not backoff.pauses:
                     logger.warning(
-                        "Changes cannot be published (%s); they wait until the bus is back.", explain(error).text
+                        "Changes cannot be published (%s); they wait until the bus is back.", self.explain(error).text
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
-                pause = min(max(pause * 2, 0.02), _LONGEST_PAUSE_SECONDS)
-                await self._until_joined(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
+                await self._until_joined(backoff.next())
             else:
-                pause = 0.0
+                backoff.reset()
                 self.published += len(changes)

@@ -1,7 +1,7 @@
 """What the channels of a deployment are named, and what is written on every message.
 
-Redis may be shared, and its numbered databases keep no publications apart. So each channel has the deployment's prefix
-and the app's id in its name, and each message has the app's id.
+A server may be shared, and Redis's numbered databases keep no publications apart. So each channel has the deployment's
+prefix and the app's id in its name, and each message has the app's id.
 """
 
 from __future__ import annotations

@@ -42,13 +42,15 @@ MISS: Final = Miss()
 
 
 class _Entry:
-    __slots__ = ("confirmed_at", "pins", "snapshot", "used", "version", "watchers")
+    __slots__ = ("confirmed_at", "doubted", "pins", "snapshot", "used", "version", "watchers")
 
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
         self.confirmed_at = _NEVER
         self.pins = 0
+        # Whether it is in doubt since a store call began that is still under way, which then confirms nothing.
+        self.doubted = False
         self.used = False
         # In the order in which they came, which is about that of their sockets: a system that writes to sockets in the
         # order in which it has opened them finds what it knows of them in its caches.
@@ -127,6 +129,8 @@ class Hub:
         finally:
             for user_id, entry in entries.items():
                 entry.pins -= 1
+                if not entry.pins:
+                    entry.doubted = False
                 self._release(user_id, entry)
 
     def hear(self, snapshot: UserSnapshot) -> None:
@@ -134,6 +138,14 @@ class Hub:
         entry = self._entries.get(snapshot.id)
         if entry is not None:
             self._take(entry, snapshot)
+
+    def hear_of(self, user_id: str, version: int) -> bool:
+        """Take note that there is a version of which nobody has said all; return whether somebody watches the user.
+
+        Unless the version is known, the user is in doubt.
+        """
+        entry = self._entries.get(user_id)
+        return entry is not None and version > entry.version and self.doubt(user_id)
 
     def watch(self, user_id: str, watcher: HubWatcher) -> None:
         """Watch a user: the watcher is offered the current snapshot if it is held, and then every newer one.
@@ -187,6 +199,7 @@ class Hub:
         if entry is None:
             return False
         entry.confirmed_at = _NEVER
+        entry.doubted = entry.pins > 0
         if entry.watchers:
             self._watched.move_to_end(user_id, last=False)
             return True
@@ -228,7 +241,7 @@ class Hub:
     def _confirm(
         self, user_id: str, entry: _Entry, snapshot: UserSnapshot | None, known: int, epoch: int
     ) -> UserSnapshot | None:
-        if epoch == self._epoch:
+        if epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LATER_SECONDS: Final = 5.0
 MOST_WAITING: Final = 10_000
 """How many users are remembered; of those beyond, watchers hear by the slow re-read."""
 
-_LONGEST_PAUSE_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class Aftermath:
@@ -64,7 +64,7 @@ class Aftermath:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        pause = 0.05
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         seen: dict[str, int] = {}
         while self._waiting or seen:
             if not self._waiting and await self._more_within(LATER_SECONDS):
@@ -75,10 +75,9 @@ class Aftermath:
                 versions = await self._tell(ids, seen)
             except Exception as error:  # noqa: BLE001 - it is tried until the store answers
                 logger.debug("Users whose write had no outcome cannot be read yet: %s", error)
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                await backoff.wait()
                 continue
-            pause = 0.05
+            backoff.reset()
             for user_id in ids:
                 (seen if again else self._waiting).pop(user_id, None)
             if not again:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.users")
 
-_LONGEST_PAUSE_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class Refresher:
@@ -75,18 +75,17 @@ class Refresher:
         self._in_doubt.set()
 
     async def _close_gaps(self) -> None:
-        pause = 0.05
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             await self._in_doubt.wait()
             self._in_doubt.clear()
             while ids := self._hub.overdue(math.inf, MAX_BATCH):
                 try:
                     await self._read(ids)
-                    pause = 0.05
+                    backoff.reset()
                 except Exception as error:  # noqa: BLE001 - a refresher that has ended would leave gaps open for ever
                     _complain(error)
-                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, not a secret
-                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    await backoff.wait()
             if not self._in_doubt.is_set() and not self._is_gap:
                 self._gap_closed.set()
 

@@ -120,11 +120,7 @@ class Users:
             raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
         for user_id in user_ids:
             parse_id(user_id)
-        with self._hub.reading(user_ids) as reading:
-            found = await self._store.get_many(user_ids)
-            for user_id, record in zip(user_ids, found, strict=True):
-                reading.confirm(user_id, record.snapshot if record else None)
-        return found
+        return await asyncio.gather(*map(self.batcher.load_record, user_ids))
 
     async def page(self, *, limit: int, after: str | None = None) -> tuple[list[UserRecord], bool]:
         """Return up to ``limit`` whole users whose ids come after ``after``, and whether there are more.

@@ -150,7 +150,9 @@ class Runtime:
             if self.settings.change_stream and isinstance(self.store, MongoUserStore):
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             hear = self._hear_of_a_change if isinstance(self.store, MongoUserStore) else self.hub.hear
-            await self.bus.start(hear, on_lost=self._lose_touch, on_joined=self._regain_touch)
+            await self.bus.start(
+                hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
+            )
             self.presence.start()
             try:
                 self.authenticator.start()
@@ -196,6 +198,13 @@ class Runtime:
         self.hub.hear(snapshot)
         if isinstance(self.store, MongoUserStore):
             self.store.hear(snapshot)
+
+    def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
+        """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
+        if isinstance(self.store, MongoUserStore):
+            self.store.hear(snapshot)
+        if self.hub.hear_of(snapshot.id, snapshot.version):
+            self.refresher.hasten()
 
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from userline.common.backoff import Backoff
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 async def patiently(call: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
     """Return what the call returns, trying again while the store is away. Raises StoreUnavailable after ``seconds``."""
     deadline = time.monotonic() + seconds
-    pause = 0.1
+    backoff = Backoff(0.1, _LONGEST_PAUSE_SECONDS, least=0.5)
     while True:
         try:
             return await call()
         except StoreUnavailable:
+            pause = backoff.next()
             if time.monotonic() + pause > deadline:
                 raise
-        await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(pause)

@@ -15,7 +15,6 @@ from collections import Counter, OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from userline.changes.redis_answers import explain
 from userline.presence.reports import MOST_USERS_A_REPORT, PRESENCE, Report, decode_report
 
 if TYPE_CHECKING:
@@ -217,7 +216,9 @@ class Presence:
                 await self._bus.send(PRESENCE, report)
             except Exception as error:  # noqa: BLE001 - whatever it is, all is told again before long
                 if not is_failing:
-                    logger.warning("The other gateways cannot be told who is connected (%s).", explain(error).text)
+                    logger.warning(
+                        "The other gateways cannot be told who is connected (%s).", self._bus.explain(error).text
+                    )
                 is_failing = True
                 self._news.clear()
             else:

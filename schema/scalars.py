@@ -12,6 +12,8 @@ from graphql import GraphQLError, GraphQLID, Undefined, ValueNode
 from graphql.pyutils import inspect
 from graphql.utilities import value_from_ast_untyped
 
+from userline.users.kinds import TO_JSON, Kind
+
 Custom = NewType("Custom", dict[str, Any])
 PushTokens = NewType("PushTokens", dict[str, Any])
 RoleSettings = NewType("RoleSettings", dict[str, Any])
@@ -77,7 +79,7 @@ SCALARS: dict[object, Any] = {
             "token, null unregisters it, tokens left out stay as they are, and null in place of the whole map "
             "unregisters all. Push tokens are private: they are never part of an output."
         ),
-        serialize=_serialize,
+        serialize=TO_JSON[Kind.KEYS],
         parse_value=_parse_value,
         parse_literal=_parse_literal,
     ),

@@ -6,7 +6,8 @@ import strawberry
 from strawberry.types import Info
 
 from userline.resolvers.context import Context
-from userline.schema.scalars import Custom, RoleSettings
+from userline.schema.fields import with_public_fields
+from userline.schema.scalars import RoleSettings
 from userline.users.record import UserSnapshot
 
 
@@ -17,22 +18,9 @@ from userline.users.record import UserSnapshot
         "part of it."
     )
 )
+@with_public_fields
 class User:
-    """The public half of a user. Its resolvers are the attributes of a UserSnapshot."""
-
-    id: strawberry.ID = strawberry.field(
-        description="Identifies the user: given by whoever created it, never changes. At most 255 characters."
-    )
-    name: str = strawberry.field(description="The name to show. Never blank, at most 255 characters.")
-    custom: Custom = strawberry.field(description="Attributes of your own: a map of strings to strings.")
-    locale: str | None = strawberry.field(
-        description="The user's language as an IETF language tag (BCP 47), or null for the app's default locale."
-    )
-    photo_url: str | None = strawberry.field(description="An http or https URL of a picture of the user.")
-    role: str = strawberry.field(description='The user\'s role, "default" unless it was set. See `App.roles`.')
-    welcome_message: str | None = strawberry.field(
-        description="The first message that others see when they start a conversation with the user."
-    )
+    """The public half of a user: the table of fields. Its resolvers are the attributes of a UserSnapshot."""
 
     @classmethod
     def is_type_of(cls, value: object, info: object) -> bool:  # noqa: ARG003 - Strawberry's signature

@@ -8,6 +8,8 @@ import math
 import random
 from typing import TYPE_CHECKING, Final, Protocol
 
+from userline.common.backoff import spread
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -63,11 +65,11 @@ class Drain:
             waiting = list(sockets())
             groups_left = max((started + self._seconds * _SHARE - loop.time()) / _GROUP_SECONDS, 1.0)
             for socket in random.sample(waiting, min(len(waiting), math.ceil(len(waiting) / groups_left))):
-                socket.leave(retry_after=random.uniform(0, _HINT_SECONDS))  # noqa: S311 - spreads load, hides nothing
+                socket.leave(retry_after=spread(_HINT_SECONDS))
             try:
                 async with asyncio.timeout(min(_GROUP_SECONDS, max(ends - loop.time(), 0))):
                     await self._hurry.wait()
             except TimeoutError:
                 pass
         for socket in list(sockets()):
-            socket.leave(retry_after=random.uniform(0, max(self._seconds, _HINT_SECONDS)))  # noqa: S311
+            socket.leave(retry_after=spread(max(self._seconds, _HINT_SECONDS)))

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from userline.changes import backends, channels
+from userline.changes import channels
+from userline.changes import factory as buses
 from userline.storage import factory
 from userline.users import validation
 
@@ -93,7 +94,7 @@ def check_store_url(value: str) -> str:
 
 def check_bus_url(value: str) -> str:
     """The URL of a bus that this version has."""
-    backends.check_bus_url(value)
+    buses.check_bus_url(value)
     return value
 
 

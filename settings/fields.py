@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, SecretStr
 
+from userline.changes.factory import SHARED_EXAMPLES
 from userline.settings.checks import (
     check_address,
     check_app_id,
@@ -163,12 +164,12 @@ class Storage(BaseModel):
     bus_url: Annotated[str, AfterValidator(check_bus_url)] = setting(
         "Store and bus",
         "memory://",
-        "How gateways hear of each other's changes: memory:// for one process, redis://HOST:PORT for any number.",
+        f"How gateways hear of each other's changes: memory:// for one process, {SHARED_EXAMPLES} for any number.",
     )
     bus_prefix: Annotated[str, AfterValidator(check_bus_prefix)] = setting(
         "Store and bus",
         "userline",
-        "What the names of Redis channels begin with. Gateways hear each other if it and the app's id are the same.",
+        "What names of channels on the bus begin with. Gateways hear each other if it and the app's id are the same.",
     )
     bus_url_file: Path | None = setting(
         "Store and bus", None, "A file with that URL, for one that has a password in it."

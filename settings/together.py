@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
+from userline.changes import factory as buses
 from userline.settings.checks import is_loopback
 from userline.settings.origins import SECRETS, describe, variable_of
 
@@ -54,10 +55,10 @@ def check_together(
             f"{describe('change_stream', fields.change_stream, origins)} Only MongoDB has a change stream: set "
             "USERLINE_STORE_URL=mongodb://…, or leave USERLINE_CHANGE_STREAM out."
         )
-    if not bad & {"workers", "bus_url"} and fields.workers > 1 and fields.bus_url == "memory://":
+    if not bad & {"workers", "bus_url"} and fields.workers > 1 and not buses.kind_of(fields.bus_url).is_shared:
         problems.append(
             f"{describe('workers', fields.workers, origins)} More than one process needs a bus that they share, and "
-            "the memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
+            f"the memory:// bus is for one: set USERLINE_BUS_URL={buses.SHARED_EXAMPLES}, or USERLINE_WORKERS=1."
         )
     if fields.tracing and "tracing" not in bad and not tracing_is_installed():
         problems.append(

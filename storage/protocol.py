@@ -93,6 +93,13 @@ class UserStore(Protocol):
     async def ping(self) -> None:
         """Return if the store answers; raises StoreUnavailable if it does not."""
 
+    @property
+    def most_reads(self) -> int:
+        """How many calls of ``get_many`` are worth having under way at once: more, the farther away the store is.
+
+        More of them are allowed, and would wait for each other; who gathers ids meanwhile has them read together.
+        """
+
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing.
 

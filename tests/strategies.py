@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from userline.users.fields import GIVEN
+from userline.users.kinds import Kind
 from userline.users.patch import UserPatch, parse_new_user, parse_patch
 from userline.users.rules import Rules
 
@@ -47,7 +49,15 @@ _push_tokens = st.sampled_from(["fcm:a", "fcm:A", "apns:a"]) | texts.map(lambda 
 _emails = st.sampled_from(["alice@example.com", "ALICE@example.com", '"a b"@example.com', "δοκιμή@παράδειγμα.δοκιμή"])
 _phones = st.sampled_from(["+14155552671", "+31 20 123 4567", "+442071838750"])
 
-_values = {
+_SHORT_TEXTS: dict[Kind, st.SearchStrategy[object]] = {
+    Kind.TEXT: texts,
+    Kind.LIST: st.lists(texts, max_size=3),
+    Kind.MAP: st.dictionaries(_custom_keys, st.none() | texts, max_size=4),
+    Kind.KEYS: st.dictionaries(texts, st.sampled_from([True, None]), max_size=4),
+}
+_values: dict[str, st.SearchStrategy[object]] = {
+    field.name: _SHORT_TEXTS[field.kind] for field in GIVEN if not field.is_required
+} | {
     "custom": st.dictionaries(_custom_keys, st.none() | texts, max_size=4),
     "locale": st.sampled_from(["en", "en-us", "pt-BR", "zh-Hant-TW", "de-CH-1996"]),
     "photoUrl": st.sampled_from(

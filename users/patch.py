@@ -6,66 +6,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from userline.users import validation
 from userline.users.codec import encoded_size
 from userline.users.errors import BadUserInput, NameRequired, Problem
+from userline.users.fields import BY_ATTRIBUTE, GIVEN
+from userline.users.kinds import PATCHED, Kind
 from userline.users.record import UserRecord, UserSnapshot
-from userline.users.rules import DEFAULT_ROLE, Rules
 from userline.users.versions import next_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from userline.users.fields import Field
+    from userline.users.rules import Rules
 
 
-class _Unset(Enum):
-    UNSET = "left out"
-
-    def __bool__(self) -> Literal[False]:
-        return False
-
-
-UNSET: Final = _Unset.UNSET
-"""A field that the caller left out: it stays as it is."""
-
-Unset: TypeAlias = Literal[_Unset.UNSET]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, init=False)
 class UserPatch:
-    """A valid patch. ``UNSET`` = unchanged, ``None`` = back to the default, a value = set.
+    """A valid patch, by the attributes of the fields. What is not in it is unchanged; ``None`` = back to the default.
 
-    ``custom`` and ``push_tokens`` are patches themselves: a key's ``None`` removes it. Made by :func:`parse_patch`.
+    The value of a map or of a set of keys is a patch itself: a key's ``None`` removes it. Made by :func:`parse_patch`.
     """
 
-    name: str | Unset = UNSET
-    custom: Mapping[str, str | None] | Unset | None = UNSET
-    locale: str | Unset | None = UNSET
-    photo_url: str | Unset | None = UNSET
-    role: str | Unset | None = UNSET
-    welcome_message: str | Unset | None = UNSET
-    email: tuple[str, ...] | Unset | None = UNSET
-    phone: tuple[str, ...] | Unset | None = UNSET
-    push_tokens: Mapping[str, bool | None] | Unset | None = UNSET
+    given: Mapping[str, Any]
+
+    def __init__(self, **given: Any) -> None:
+        object.__setattr__(self, "given", given)
 
 
-# The contract's name of each field, in the contract's order, with the patch's name and the check of a value.
-_FIELDS: dict[str, tuple[str, Callable[[object, Rules], Any]]] = {
-    "name": ("name", lambda value, _: validation.check_name(value)),
-    "custom": ("custom", lambda value, r: validation.check_custom(value, r.limits.custom_keys)),
-    "locale": ("locale", lambda value, _: validation.check_locale(value)),
-    "photoUrl": ("photo_url", lambda value, _: validation.check_photo_url(value)),
-    "role": ("role", validation.check_role),
-    "welcomeMessage": ("welcome_message", lambda value, _: validation.check_text(value)),
-    "email": ("email", lambda value, r: validation.check_list(value, validation.check_email, r.limits.emails)),
-    "phone": ("phone", lambda value, r: validation.check_list(value, validation.check_phone, r.limits.phones)),
-    "pushTokens": ("push_tokens", lambda value, r: validation.check_push_tokens(value, r.limits.push_tokens)),
-}
+# What is needed for each write is looked up in the table of fields once, here.
+_CHECKS: Final = tuple((field.name, field.attribute, field.check, field.is_required) for field in GIVEN)
+_NAMES: Final = frozenset(field.name for field in GIVEN)
+_PATCHED: Final = {field.attribute: (PATCHED[field.kind], field.default, field.is_of_snapshot) for field in GIVEN}
+_BLANK_SNAPSHOT: Final = {field.attribute: field.default for field in GIVEN if field.is_of_snapshot}
+_BLANK_RECORD: Final = {field.attribute: field.default for field in GIVEN if not field.is_of_snapshot}
+_COUNTED: Final = tuple(field for field in GIVEN if field.kind in (Kind.MAP, Kind.KEYS) and field.limit is not None)
 
 
 _MOST_UNKNOWN = 50
@@ -87,13 +66,13 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
     """
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
-    for name, (attribute, check) in _FIELDS.items():
+    for name, attribute, check, is_required in _CHECKS:
         if name not in given:
             continue
         value = given[name]
         if value is None:
-            if name == "name":
-                problems.append(Problem(name, "name is required and cannot be null."))
+            if is_required:
+                problems.append(Problem(name, f"{name} is required and cannot be null."))
             values[attribute] = None
             continue
         try:
@@ -107,7 +86,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
 
 def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
     """Return what is wrong with names that no field has: the first ones, and how many more there are."""
-    unknown = [name for name in given if name not in _FIELDS]
+    unknown = [name for name in given if name not in _NAMES]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in unknown[:_MOST_UNKNOWN]]
     problems = [Problem(name, f"{name} is not a field of a user.") for name in shown]
     if len(unknown) > len(shown):
@@ -131,93 +110,41 @@ def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int
     ``now`` is in Unix milliseconds. Raises NameRequired if the user would be created without a name, and BadUserInput
     if the outcome is past a limit; a record that is past one already may still shrink.
     """
+    public: dict[str, Any] = {}
+    private: dict[str, Any] = {}
+    for attribute, given in patch.given.items():
+        patched, default, is_of_snapshot = _PATCHED[attribute]
+        current = default if before is None else getattr(before.snapshot if is_of_snapshot else before, attribute)
+        after = default if given is None else patched(given, current)
+        if before is None or after != current:
+            (public if is_of_snapshot else private)[attribute] = after
     if before is None:
-        if patch.name is UNSET:
-            raise NameRequired
-        start = _blank(user_id, patch.name, now)
+        record = _new_record(user_id, public, private, now)
+    elif public or private:
+        snapshot = replace(before.snapshot, version=next_version(before.snapshot.version, now), **public)
+        record = replace(before, snapshot=snapshot, updated_at=max(now, before.updated_at), **private)
     else:
-        start = before
-    snapshot = start.snapshot
-    after = replace(
-        start,
-        snapshot=replace(
-            snapshot,
-            name=_value(patch.name, snapshot.name, snapshot.name),
-            custom=_patched_custom(patch.custom, snapshot.custom),
-            locale=_value(patch.locale, snapshot.locale, None),
-            photo_url=_value(patch.photo_url, snapshot.photo_url, None),
-            role=_value(patch.role, snapshot.role, DEFAULT_ROLE),
-            welcome_message=_value(patch.welcome_message, snapshot.welcome_message, None),
-        ),
-        email=_value(patch.email, start.email, ()),
-        phone=_value(patch.phone, start.phone, ()),
-        push_tokens=_patched_tokens(patch.push_tokens, start.push_tokens),
-    )
-    if before is not None:
-        if after == before:
-            return before
-        after = replace(
-            after,
-            snapshot=replace(after.snapshot, version=next_version(snapshot.version, now)),
-            updated_at=max(now, before.updated_at),
-        )
-    _check_limits(patch, before, after, rules)
-    return after
+        return before
+    _check_limits(patch, before, record, rules)
+    return record
 
 
-def _blank(user_id: str, name: str, now: int) -> UserRecord:
-    return UserRecord(
-        snapshot=UserSnapshot(
-            id=user_id,
-            version=next_version(0, now),
-            name=name,
-            custom=MappingProxyType({}),
-            locale=None,
-            photo_url=None,
-            role=DEFAULT_ROLE,
-            welcome_message=None,
-        ),
-        email=(),
-        phone=(),
-        push_tokens=frozenset(),
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _value(given: Any, current: Any, default: Any) -> Any:
-    if given is UNSET:
-        return current
-    return default if given is None else given
-
-
-def _patched_custom(patch: Mapping[str, str | None] | Unset | None, current: Mapping[str, str]) -> Mapping[str, str]:
-    if patch is UNSET:
-        return current
-    if patch is None:
-        return MappingProxyType({})
-    merged = {**current, **patch}
-    return MappingProxyType({key: value for key, value in merged.items() if value is not None})
-
-
-def _patched_tokens(patch: Mapping[str, bool | None] | Unset | None, current: frozenset[str]) -> frozenset[str]:
-    if patch is UNSET:
-        return current
-    if patch is None:
-        return frozenset()
-    added = {token for token, registered in patch.items() if registered}
-    return current.difference(patch) | added
+def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], now: int) -> UserRecord:
+    if "name" not in public:
+        raise NameRequired
+    snapshot = UserSnapshot(id=user_id, version=next_version(0, now), **(_BLANK_SNAPSHOT | public))
+    return UserRecord(snapshot=snapshot, created_at=now, updated_at=now, **(_BLANK_RECORD | private))
 
 
 def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord, rules: Rules) -> None:
     limits = rules.limits
     problems = []
-    had_keys = len(before.snapshot.custom) if before else 0
-    if len(after.snapshot.custom) > max(limits.custom_keys, had_keys):
-        problems.append(_too_many("custom", "keys", len(after.snapshot.custom), limits.custom_keys))
-    had_tokens = len(before.push_tokens) if before else 0
-    if len(after.push_tokens) > max(limits.push_tokens, had_tokens):
-        problems.append(_too_many("pushTokens", "tokens", len(after.push_tokens), limits.push_tokens))
+    for field in _COUNTED:
+        if field.attribute not in patch.given:
+            continue
+        count, most = _count(field, after), field.most_entries(rules)
+        if most is not None and count > max(most, _count(field, before) if before else 0):
+            problems.append(_too_many(field.name, field.entries, count, most))
     size = encoded_size(after)
     if size > limits.record_bytes and not (before and size <= encoded_size(before)):
         name = _largest_field(patch)
@@ -228,12 +155,15 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
         raise BadUserInput(problems)
 
 
+def _count(field: Field, record: UserRecord) -> int:
+    return len(getattr(record.snapshot if field.is_of_snapshot else record, field.attribute))
+
+
 def _too_many(name: str, what: str, count: int, most: int) -> Problem:
     return Problem(name, f"{name} would have {count} {what}; the limit is {most}.")
 
 
 def _largest_field(patch: UserPatch) -> str:
     """Return the contract's name of the field that brings the most bytes."""
-    given = {name: getattr(patch, attribute) for name, (attribute, _) in _FIELDS.items()}
-    sizes = {name: len(orjson.dumps(value)) for name, value in given.items() if value is not UNSET}
+    sizes = {BY_ATTRIBUTE[attribute].name: len(orjson.dumps(value)) for attribute, value in patch.given.items()}
     return max(sizes, key=lambda name: sizes[name])

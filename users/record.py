@@ -1,12 +1,19 @@
-"""The stored user and its immutable public half."""
+"""The stored user and its immutable public half: an attribute for each field of ``fields.py``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from userline.users.fields import LOOKS
+from userline.users.written_out import make_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_looks_alike: Final = make_function(
+    "one, other", " and ".join(f"one.{field.attribute} == other.{field.attribute}" for field in LOOKS)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +37,8 @@ class UserSnapshot:
 
     def looks_like(self, other: UserSnapshot) -> bool:
         """Whether everybody would see the same in both, whatever their versions."""
-        return (
-            self.name == other.name
-            and self.custom == other.custom
-            and self.locale == other.locale
-            and self.photo_url == other.photo_url
-            and self.role == other.role
-            and self.welcome_message == other.welcome_message
-        )
+        is_same: bool = _looks_alike(self, other)
+        return is_same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

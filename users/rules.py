@@ -18,6 +18,9 @@ MAX_EMAIL_CHARACTERS = 254
 MAX_PHONE_CHARACTERS = 250
 """No number is longer, however it is written; libphonenumber reads no longer one."""
 
+MAX_LIST_ENTRIES = 100
+"""The most entries of a list that has no limit of its own."""
+
 MAX_PATCH_KEYS = 1000
 """The most keys of one patch of a map, or twice as many as a user may have where that is more: a patch also removes."""
 

@@ -169,11 +169,16 @@ def check_push_tokens(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, bo
 
     ``most`` is how many a user may have.
     """
-    tokens = _check_map(value, _check_push_value, most, keys_are_private=True)
+    tokens = check_keys(value, most)
     for token in tokens:
         if not _PUSH_TOKEN.fullmatch(token):
             raise ValueError('keys must look like "fcm:TOKEN" or "apns:TOKEN".')
     return tokens
+
+
+def check_keys(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, bool | None]:
+    """Return a patch of a set of keys, with true (add) or null (remove). ``most`` is how many a user may have."""
+    return _check_map(value, _check_push_value, most, keys_are_private=True)
 
 
 def _check_custom_value(value: object) -> str | None:

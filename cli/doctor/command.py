@@ -22,8 +22,8 @@ def doctor(env_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Look at the settings, the store, the bus, clocks, tokens and this machine; say what is wrong and what to do.
 
     Takes the flags of "userline serve", to look at what it would do. Safe beside running gateways: of MongoDB it writes
-    one document of its own and deletes it, through Redis it sends one message to itself. Ends with exit code 1 if there
-    is a problem; advice alone is exit code 0.
+    one document of its own and deletes it, on the bus it sends one message to itself. Ends with exit code 1 if there is
+    a problem; advice alone is exit code 0.
     """
     from userline.cli.doctor.examination import examine  # noqa: PLC0415 - the other commands need none of it
     from userline.cli.doctor.findings import is_healthy, to_json, to_text  # noqa: PLC0415 - as above

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from userline.cli.doctor.clock import compare
+from userline.cli.doctor.distance import judge_distance, usable_cores
 from userline.cli.doctor.findings import advice, ok, problem
 from userline.storage.mongo import MongoUserStore
 from userline.storage.protocol import StoreFormatError, StoreMissing, StoreRefused
@@ -58,15 +59,15 @@ async def _examine_open(settings: Settings, store: UserStore, started: float) ->
         await store.ping()
         answered = time.perf_counter()
         yield ok(_PART, f"It opened in {(opened - started) * 1000:.0f} ms and can be read and written.")
-        if answered - opened > _SLOW_SECONDS:
+        if isinstance(store, MongoUserStore):
+            for finding in await _examine_mongo(settings, store):
+                yield finding
+        elif answered - opened > _SLOW_SECONDS:
             yield advice(
                 _PART,
                 f"A ping took {(answered - opened) * 1000:.0f} ms, which every read of a user who is not held waits.",
-                "Run the gateways nearer to the store.",
+                "Move the file to a disk that is nearer or has less to do.",
             )
-        if isinstance(store, MongoUserStore):
-            for finding in _judge_deployment(settings, await store.examine()):
-                yield finding
     except StoreRefused as error:
         text, _, what_to_do = error.args[0].partition(". ")
         yield problem(_PART, f"{text}.", what_to_do)
@@ -92,7 +93,7 @@ async def _examine_nothing(settings: Settings, store: UserStore) -> AsyncIterato
             "If there should be users, correct USERLINE_STORE_URL, which names the database.",
         )
         try:
-            for finding in _judge_deployment(settings, await store.examine()):
+            for finding in await _examine_mongo(settings, store):
                 yield finding
         except StoreUnavailable:
             yield problem(_PART, "It answered, and then did not.", "The log above has the reason.")
@@ -174,6 +175,11 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
             )
         )
     return findings
+
+
+async def _examine_mongo(settings: Settings, store: MongoUserStore) -> list[Finding]:
+    distance = await store.measure()
+    return _judge_deployment(settings, await store.examine()) + judge_distance(store.driver, distance, usable_cores())
 
 
 def _judge_deployment(settings: Settings, facts: DeploymentFacts) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
@@ -9,11 +10,14 @@ import orjson
 from userline.execution.operation import AnswerTooLarge
 from userline.execution.plans.selections import NotSimple, collect_fields
 from userline.execution.weighed import WeighedCache, weight_of
+from userline.users.fields import PUBLIC
+from userline.users.kinds import TO_JSON, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.users.fields import Field as UserField
     from userline.users.record import UserSnapshot
 
 Shape: TypeAlias = tuple[tuple[str, str], ...]
@@ -33,14 +37,16 @@ _LARGEST_BYTES: Final = 65_536
 _PROJECTIONS: Final = 1000
 _PROJECTIONS_BYTES: Final = 4_194_304
 
+
+def _reader_of(field: UserField) -> Callable[[UserSnapshot], Any]:
+    """Return what reads a field of a snapshot as JSON."""
+    read = attrgetter(field.attribute)
+    convert = str if field.kind is Kind.VERSION else TO_JSON.get(field.kind)
+    return read if convert is None else lambda snapshot: convert(read(snapshot))
+
+
 _ATTRIBUTES: Final[dict[str, Callable[[UserSnapshot], Any]]] = {
-    "id": lambda snapshot: snapshot.id,
-    "name": lambda snapshot: snapshot.name,
-    "custom": lambda snapshot: dict(snapshot.custom),
-    "locale": lambda snapshot: snapshot.locale,
-    "photoUrl": lambda snapshot: snapshot.photo_url,
-    "role": lambda snapshot: snapshot.role,
-    "welcomeMessage": lambda snapshot: snapshot.welcome_message,
+    **{field.name: _reader_of(field) for field in PUBLIC},
     "__typename": lambda _: "User",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
 
+from userline.common.backoff import Backoff, spread
 from userline.gateway.auth.keys import Key
 from userline.gateway.auth.outgoing import way_to, without_password
 from userline.gateway.auth.tokens import TokenRefused
@@ -128,15 +128,15 @@ class KeySet:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self) -> None:
-        retry = first = max(self._age_limit * _FIRST_RETRY, 0.1)
+        first = max(self._age_limit * _FIRST_RETRY, 0.1)
+        backoff = Backoff(first, self._age_limit, least=_SOONEST, most=_LATEST)
         while True:
             await asyncio.shield(self._start())
-            share = random.uniform(_SOONEST, _LATEST)  # noqa: S311 - spreads load, hides nothing
             if self._failed:
-                wait, retry = min(retry, self._age_limit) * share, retry * 2
+                await backoff.wait()
             else:
-                wait, retry = self._age_limit * share, first
-            await asyncio.sleep(wait)
+                backoff.reset()
+                await asyncio.sleep(spread(self._age_limit, _SOONEST, _LATEST))
 
     def _start(self) -> asyncio.Task[None]:
         if self._fetch is None:

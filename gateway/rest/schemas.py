@@ -1,105 +1,93 @@
-"""A user and a patch as JSON Schema (2020-12), for the description of the REST API."""
+"""A user and a patch as JSON Schema (2020-12), for the description of the REST API: made from the table of fields."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.users.rules import MAX_LOCALE_CHARACTERS, MAX_NAME_CHARACTERS, MAX_ROLE_CHARACTERS, MAX_URL_CHARACTERS
+from userline.users.fields import FIELDS, GIVEN, Audience, Field
+from userline.users.kinds import Kind
+from userline.users.rules import MAX_LIST_ENTRIES
 
 if TYPE_CHECKING:
     from userline.settings.settings import Settings
+    from userline.users.rules import Rules
 
 Json: TypeAlias = dict[str, Any]
 
-_NULLABLE: Final = ["string", "null"]
-_STRINGS: Final[Json] = {"type": "array", "items": {"type": "string"}}
-_TOKEN: Final = r"^(fcm|apns):[\s\S]+$"  # noqa: S105 - a pattern
+_STRING: Final = "string"
+_NULLABLE: Final = [_STRING, "null"]
 
-_FIELDS: Final[Json] = {
-    "id": {"type": "string"},
-    "name": {"type": "string"},
-    "custom": {"type": "object", "additionalProperties": {"type": "string"}},
-    "locale": {"type": _NULLABLE, "description": "A language tag; null means the app's default locale."},
-    "photoUrl": {"type": _NULLABLE},
-    "role": {"type": "string"},
-    "welcomeMessage": {"type": _NULLABLE},
-    "email": _STRINGS,
-    "phone": _STRINGS,
-    "pushTokens": {"type": "object", "propertyNames": {"pattern": _TOKEN}, "additionalProperties": {"const": True}},
-    "createdAt": {"type": "integer", "description": "Unix milliseconds."},
-    "updatedAt": {"type": "integer", "description": "Unix milliseconds of the last write that changed something."},
-}
+
+def _output(field: Field) -> Json:
+    match field.kind:
+        case Kind.TEXT:
+            described: Json = {"type": _NULLABLE if field.is_nullable else _STRING}
+        case Kind.LIST:
+            described = {"type": "array", "items": {"type": _STRING}}
+        case Kind.MAP:
+            described = {"type": "object", "additionalProperties": {"type": _STRING}}
+        case Kind.KEYS:
+            described = {"type": "object", **_keys(field), "additionalProperties": {"const": True}}
+        case Kind.TIME:
+            described = {"type": "integer"}
+        case _:
+            described = {"type": _STRING}
+    return described | {"description": field.output}
+
+
+def _keys(field: Field) -> Json:
+    return {"propertyNames": {"pattern": field.key_pattern}} if field.key_pattern else {}
+
+
+_SEEN: Final = tuple(field for field in FIELDS if field.seen_by >= Audience.SERVERS)
 
 USER: Final[Json] = {
     "type": "object",
     "description": "A whole user.",
-    "properties": _FIELDS,
-    "required": list(_FIELDS),
+    "properties": {field.name: _output(field) for field in _SEEN},
+    "required": [field.name for field in _SEEN],
     "additionalProperties": False,
 }
 
 
 def patch_schema(settings: Settings) -> Json:
     """Return the schema of a patch, under the limits and roles of these settings."""
+    rules = settings.rules
     return {
         "type": "object",
         "description": "The fields to set. Left out = unchanged; null = back to the default; a value = set. "
         f"A user as a whole is at most {settings.max_record_bytes} bytes large as JSON.",
-        "properties": {
-            "name": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": MAX_NAME_CHARACTERS,
-                "pattern": r"\S",
-                "description": "Not blank. Required where the user does not exist yet.",
-            },
-            "custom": {
-                "type": ["object", "null"],
-                "additionalProperties": {"type": _NULLABLE},
-                "description": "A patch itself: a string sets a key, null removes it. "
-                f"A user has at most {settings.max_custom_keys} keys.",
-            },
-            "locale": {
-                "type": _NULLABLE,
-                "format": "language-tag",
-                "maxLength": MAX_LOCALE_CHARACTERS,
-                "description": "An IETF language tag (BCP 47).",
-            },
-            "photoUrl": {
-                "type": _NULLABLE,
-                "format": "uri",
-                "maxLength": MAX_URL_CHARACTERS,
-                "description": "An http or https URL.",
-            },
-            "role": _role(settings),
-            "welcomeMessage": {"type": _NULLABLE},
-            "email": _list("email", settings.max_emails, "E-mail addresses, which replace those that are there."),
-            "phone": _list(
-                "phone",
-                settings.max_phones,
-                "Phone numbers in international form, which replace those that are there.",
-            ),
-            "pushTokens": {
-                "type": ["object", "null"],
-                "propertyNames": {"pattern": _TOKEN},
-                "additionalProperties": {"enum": [True, None]},
-                "description": "A patch itself: true registers a token, null unregisters it. "
-                f"A user has at most {settings.max_push_tokens} tokens.",
-            },
-        },
+        "properties": {field.name: _input(field, rules) for field in GIVEN},
         "additionalProperties": False,
     }
 
 
-def _role(settings: Settings) -> Json:
-    if settings.roles:
-        return {"enum": [*sorted(settings.app_roles), None], "description": "One of the app's roles."}
-    return {"type": _NULLABLE, "minLength": 1, "maxLength": MAX_ROLE_CHARACTERS, "pattern": r"\S"}
+def _input(field: Field, rules: Rules) -> Json:
+    description = field.patch_input or field.input
+    if field.kind is Kind.TEXT:
+        return _text(field, rules) | {"description": description}
+    most = field.most_entries(rules)
+    if field.kind is Kind.LIST:
+        item: Json = {"type": _STRING} | ({"format": field.format} if field.format else {})
+        if field.most_characters is not None:
+            item["maxLength"] = field.most_characters
+        items = {"type": "array", "items": item, "maxItems": MAX_LIST_ENTRIES if most is None else most}
+        return {"description": description, "anyOf": [item, items, {"type": "null"}]}
+    if most is not None:
+        description += f" A user has at most {most} {field.entries}."
+    values = {"type": _NULLABLE} if field.kind is Kind.MAP else {"enum": [True, None]}
+    return {"type": ["object", "null"], **_keys(field), "additionalProperties": values, "description": description}
 
 
-def _list(item_format: str, most: int, description: str) -> Json:
-    item = {"type": "string", "format": item_format}
-    return {
-        "description": f"{description} A single string means a list of one.",
-        "anyOf": [item, {"type": "array", "items": item, "maxItems": most}, {"type": "null"}],
-    }
+def _text(field: Field, rules: Rules) -> Json:
+    choices = field.choices(rules)
+    if choices is not None:
+        return {"enum": [*sorted(choices), *([] if field.is_required else [None])]}
+    described: Json = {"type": _STRING if field.is_required else _NULLABLE}
+    if field.format:
+        described["format"] = field.format
+    if field.most_characters is not None:
+        described["maxLength"] = field.most_characters
+    if not field.is_blank_allowed:
+        described |= {"minLength": 1, "pattern": r"\S"}
+    return described

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pymongo
 from pymongo.errors import AutoReconnect, NetworkTimeout, PyMongoError
 
+from userline.common.backoff import Backoff, spread
 from userline.storage.mongo.documents import DocumentError, decode_user
 from userline.storage.mongo.failures import code_of, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from userline.storage.mongo.cursors import Stream
     from userline.storage.mongo.documents import Document
-    from userline.storage.mongo.driver import Stream
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.storage")
@@ -93,7 +93,8 @@ class ChangeFollower:
         self._on_gap = on_gap
         self._token: Mapping[str, Any] | None = None
         self._gap = False
-        self._pause = _FIRST_PAUSE_SECONDS
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, least=0.5)
+        self._has_streams = True
         self._refusals = 0
         self._silent_since: float | None = None
         self._is_away = False
@@ -123,9 +124,15 @@ class ChangeFollower:
                 logger.exception("Following MongoDB's change stream failed; it begins anew.")
                 self._begin_anew()
             with suppress(TimeoutError):
-                async with asyncio.timeout(random.uniform(0.5, 1) * self._pause):  # noqa: S311 - no secret
+                async with asyncio.timeout(self._pause()):
                     await self._stopping.wait()
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+    def _pause(self) -> float:
+        """Return after how many seconds to try again."""
+        if self._has_streams:
+            return self._backoff.next()
+        self._has_streams = True
+        return spread(_PAUSE_WITHOUT_STREAMS_SECONDS, 0.5)
 
     async def _follow_one_stream(self) -> None:
         """Follow one stream until it ends or this follower is stopped."""
@@ -172,7 +179,7 @@ class ChangeFollower:
         self._on_change(snapshot)
 
     def _is_well(self) -> None:
-        self._pause = _FIRST_PAUSE_SECONDS
+        self._backoff.reset()
         if self._is_away:
             self._is_away = False
             logger.info("MongoDB's change stream is followed again.")
@@ -188,8 +195,7 @@ class ChangeFollower:
 
     def _lost(self, error: Exception) -> None:
         code = code_of(error)
-        if code in _NO_STREAMS:
-            self._pause = _PAUSE_WITHOUT_STREAMS_SECONDS
+        self._has_streams = code not in _NO_STREAMS
         if not self._is_away:
             self._is_away = True
             what = failure(error)

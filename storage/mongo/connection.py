@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
+from userline.storage.gathering import FEWEST_BATCHES
+from userline.storage.mongo.distance import batches_for
 from userline.storage.mongo.failures import Kind, failure
 from userline.storage.protocol import StoreRefused
 from userline.users.errors import StoreUnavailable
@@ -30,6 +32,7 @@ GRACE_SECONDS: Final = 0.25
 """How long after its deadline a command that the driver does not end is given up."""
 
 _QUIET_SECONDS: Final = 60.0
+_MEASURED_SECONDS: Final = 1.0
 FAILURES: Final = (PyMongoError, OSError, TimeoutError)
 """What a command that got no answer raises."""
 
@@ -56,11 +59,29 @@ class Connection:
         self._nobody_asks.set()
         self._is_away = False
         self._told_at: dict[str, float] = {}
+        self.quickest = math.inf
+        """How many seconds the quickest command took."""
+        self._most_batches = FEWEST_BATCHES
+        self._measured_at = -math.inf
 
     @property
     def deadline(self) -> float:
         """When a call that starts now must have an answer, by the event loop's clock."""
         return self._loop.time() + self._url.seconds
+
+    @property
+    def round_trip(self) -> float:
+        """How many seconds away the servers are, there and back, as the driver or else the commands have seen it."""
+        return self.driver.round_trip or (self.quickest if self.quickest < math.inf else 0.0)
+
+    @property
+    def most_batches(self) -> int:
+        """How many commands of a kind are worth having under way."""
+        now = self._loop.time()
+        if now - self._measured_at > _MEASURED_SECONDS:
+            self._measured_at = now
+            self._most_batches = min(batches_for(self.round_trip), self.driver.most_commands)
+        return self._most_batches
 
     async def run(self, command: Callable[[Driver], Awaitable[Answer]], deadline: float) -> Answer:
         """Return the command's answer. Raises StoreUnavailable if there is none by the deadline, and StoreRefused."""
@@ -87,8 +108,11 @@ class Connection:
         seconds = deadline - self._loop.time()
         if seconds <= 0:
             raise TimeoutError
+        started = self._loop.time()
         with pymongo.timeout(seconds):
-            return await command(self.driver)
+            answer = await command(self.driver)
+        self.quickest = min(self.quickest, self._loop.time() - started)
+        return answer
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._places.release()

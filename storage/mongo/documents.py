@@ -8,19 +8,23 @@ caller's value is always a string, never a document.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bson.int64 import Int64
 
 from userline.storage.mongo import write_ids
+from userline.users.fields import FIELDS
+from userline.users.kinds import Kind
 from userline.users.record import UserRecord, UserSnapshot
-from userline.users.rules import DEFAULT_ROLE
 from userline.users.versions import LARGEST_VERSION
+from userline.users.written_out import make_function, written_call, written_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from userline.users.fields import Field
 
 Document: TypeAlias = dict[str, Any]
 
@@ -43,6 +47,8 @@ class StoredUser:
     """The query that finds the document as long as nobody has written the user since."""
     write_ids: str
     """Its ``write_ids``. Without any, as another program or an older userline leaves it, the guard is none."""
+    others: Document = field(default_factory=dict)
+    """What else is in the document, which a write leaves there: fields of other programs, or of a newer userline."""
 
 
 class DocumentError(ValueError):
@@ -61,11 +67,13 @@ def decode_key(name: str) -> str:
     return "" if name == _EMPTY_KEY else _TO_RESTORE.sub(lambda match: _ESCAPED[match[0]], name)
 
 
-def written_user(record: UserRecord, ids: str) -> tuple[StoredUser, Document]:
-    """Return the user as a write leaves it that makes its ids ``ids``, and the document to write."""
+def written_user(record: UserRecord, ids: str, before: StoredUser | None = None) -> tuple[StoredUser, Document]:
+    """Return the user as a write leaves it over ``before`` that makes its ids ``ids``, and the document to write."""
+    others = before.others if before is not None else {}
     document = encode_user(record)
     document[write_ids.FIELD] = ids
-    return StoredUser(record, _guard(document), ids), document
+    document.update(others)
+    return StoredUser(record, _guard(document), ids, others), document
 
 
 def read_user(document: Document) -> StoredUser:
@@ -74,7 +82,10 @@ def read_user(document: Document) -> StoredUser:
     ids = document.get(write_ids.FIELD)
     if ids is not None and not (isinstance(ids, str) and ids):
         raise DocumentError(f"The document {record.snapshot.id!r} has {write_ids.FIELD} that are none.")
-    return StoredUser(record, _guard(document), ids or "")
+    others = {}
+    if not FIELD_NAMES.issuperset(document):
+        others = {name: value for name, value in document.items() if name not in FIELD_NAMES}
+    return StoredUser(record, _guard(document), ids or "", others)
 
 
 def _guard(document: Document) -> Document:
@@ -84,50 +95,22 @@ def _guard(document: Document) -> Document:
 
 def encode_user(record: UserRecord) -> Document:
     """Return the document that keeps ``record``. Times and the version are 64-bit integers, whatever their size."""
-    snapshot = record.snapshot
-    return {
-        "_id": snapshot.id,
-        "version": Int64(snapshot.version),
-        "name": snapshot.name,
-        "custom": {encode_key(key): value for key, value in snapshot.custom.items()},
-        "locale": snapshot.locale,
-        "photoUrl": snapshot.photo_url,
-        "role": snapshot.role,
-        "welcomeMessage": snapshot.welcome_message,
-        "email": list(record.email),
-        "phone": list(record.phone),
-        "pushTokens": {encode_key(token): True for token in sorted(record.push_tokens)},
-        "createdAt": Int64(record.created_at),
-        "updatedAt": Int64(record.updated_at),
-    }
+    document: Document = _to_document(record)
+    return document
 
 
 def decode_user(document: Mapping[str, Any]) -> UserRecord:
     """Return the user that ``document`` keeps. Raises DocumentError.
 
-    What has a default may be missing, and fields that no user has are left alone: other programs may write here too.
-    Who has no version has that of the last change that is known.
+    What has a default may be missing, and fields that no user has are left alone: other programs may write here too,
+    and userlines that know more fields. Who has no version has that of the last change that is known.
     """
     fields = _Fields(document)
     created_at = fields.integer("createdAt", 0)
     updated_at = fields.integer("updatedAt", created_at)
-    return UserRecord(
-        snapshot=UserSnapshot(
-            id=fields.text("_id"),
-            version=min(max(1, fields.integer("version", updated_at)), LARGEST_VERSION),
-            name=fields.text("name"),
-            custom=MappingProxyType(fields.mapping("custom", str)),
-            locale=fields.optional_text("locale"),
-            photo_url=fields.optional_text("photoUrl"),
-            role=fields.optional_text("role") or DEFAULT_ROLE,
-            welcome_message=fields.optional_text("welcomeMessage"),
-        ),
-        email=fields.texts("email"),
-        phone=fields.texts("phone"),
-        push_tokens=frozenset(fields.mapping("pushTokens", bool)),
-        created_at=created_at,
-        updated_at=updated_at,
-    )
+    version = min(max(1, fields.integer("version", updated_at)), LARGEST_VERSION)
+    user: UserRecord = _to_user(fields, fields.text("_id"), version, created_at, updated_at)
+    return user
 
 
 class _Fields:
@@ -173,3 +156,64 @@ class _Fields:
 
     def _error(self, name: str, kind: str) -> DocumentError:
         return DocumentError(f"The document {self._document.get('_id')!r} is not a user: {name} is not {kind}.")
+
+
+def _encode_keys(value: Iterable[str]) -> dict[str, bool]:
+    return {encode_key(key): True for key in sorted(value)}
+
+
+def _encode_map(value: Mapping[str, str]) -> dict[str, str]:
+    return {encode_key(key): item for key, item in value.items()}
+
+
+def _written(field: Field) -> tuple[str, str]:
+    """Return what a field is called in a document, and the expression of its value there."""
+    value = f"record.{'snapshot.' if field.is_of_snapshot else ''}{field.attribute}"
+    return _name_of(field), f"{field.kind.name}({value})" if field.kind in _ENCODE else value
+
+
+def _read(field: Field) -> tuple[str, str]:
+    """Return the attribute of a field, and the expression that reads it from a document."""
+    match field.kind:
+        case Kind.LIST:
+            read = f"fields.texts({field.name!r})"
+        case Kind.MAP:
+            read = f"MappingProxyType(fields.mapping({field.name!r}, str))"
+        case Kind.KEYS:
+            read = f"frozenset(fields.mapping({field.name!r}, bool))"
+        case Kind.TEXT if field.is_required:
+            read = f"fields.text({field.name!r})"
+        case Kind.TEXT:
+            read = f"fields.optional_text({field.name!r})"
+            read += f" or {field.default!r}" if field.default is not None else ""
+        case _:
+            read = field.attribute  # given by the caller
+    return field.attribute, read
+
+
+def _name_of(field: Field) -> str:
+    return "_id" if field.kind is Kind.ID else field.name
+
+
+_ENCODE: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.LIST: list,
+    Kind.MAP: _encode_map,
+    Kind.KEYS: _encode_keys,
+    Kind.TIME: Int64,
+    Kind.VERSION: Int64,
+}
+_to_document: Final = make_function(
+    "record", written_dict(map(_written, FIELDS)), **{kind.name: encode for kind, encode in _ENCODE.items()}
+)
+_SNAPSHOT: Final = written_call("UserSnapshot", [_read(field) for field in FIELDS if field.is_of_snapshot])
+_RECORD: Final = [_read(field) for field in FIELDS if not field.is_of_snapshot]
+_to_user: Final = make_function(
+    "fields, id, version, created_at, updated_at",
+    written_call("UserRecord", [("snapshot", _SNAPSHOT), *_RECORD]),
+    MappingProxyType=MappingProxyType,
+    UserRecord=UserRecord,
+    UserSnapshot=UserSnapshot,
+)
+
+FIELD_NAMES: Final = frozenset((*map(_name_of, FIELDS), write_ids.FIELD))
+"""What the fields of a document are called. All others are somebody else's, and are kept."""

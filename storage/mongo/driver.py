@@ -3,14 +3,17 @@
 Their collections have the same methods. They differ in how they are made and closed, in how a change stream is
 opened, and in this: Motor runs each command on one of a few threads, which it shares among all clients of the process.
 A command beyond that number waits in the queue of the thread pool, where neither a time-out nor a cancellation reaches
-it; so no more than ``most_commands`` may be under way.
+it; so no more than ``most_commands`` may be under way. Nor more than there are connections: a driver's pool has whoever
+comes take one that is free before whoever waits for one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidBSON
 from motor.frameworks import asyncio as motor_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
@@ -18,6 +21,8 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from userline.storage.mongo import write_ids
+from userline.storage.mongo.client_options import client_options
+from userline.storage.mongo.distance import NEAR
 from userline.storage.mongo.failures import failed_writes, is_own_id_taken, is_taken, refusal
 from userline.storage.mongo.pool import TidyPool
 from userline.storage.protocol import MAX_BATCH
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
     from pymongo.collection import Collection
 
+    from userline.storage.mongo.cursors import Cursor, Stream
+    from userline.storage.mongo.distance import Sizes
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.url import MongoURL
 
@@ -35,37 +42,10 @@ DriverName: TypeAlias = Literal["motor", "pymongo"]
 
 USERS: Final = "users"
 
-_HEARTBEAT_MILLISECONDS: Final = 2000
-_POOL_SIZE: Final = 100
+# Other programs may write times that Python's datetime does not reach.
+_CODEC: Final[CodecOptions[Document]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+
 _IDS_A_BATCH: Final = 100
-
-
-class Stream(Protocol):
-    """A change stream of either driver."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it may still bring changes."""
-
-    @property
-    def resume_token(self) -> Mapping[str, Any] | None:
-        """What a new stream goes on from."""
-
-    async def try_next(self) -> Mapping[str, Any] | None:
-        """Return the next change, or None if there was none for a while."""
-
-    async def close(self) -> None:
-        """Let go of the server's cursor."""
-
-
-class Cursor(Protocol):
-    """A cursor of either driver."""
-
-    async def to_list(self, length: int) -> list[Document]:
-        """Return the next documents; none at the end."""
-
-    async def close(self) -> None:
-        """Let go of the server's cursor."""
 
 
 class Driver:
@@ -75,22 +55,44 @@ class Driver:
 
     _client: Any
 
-    def __init__(self, url: MongoURL) -> None:
+    def __init__(self, url: MongoURL, sizes: Sizes) -> None:
+        # A change stream keeps one connection, and one of Motor's threads, busy.
+        self.most_commands = max(1, (url.most_connections or sizes.pool) - 1)
         self._database = self._client.get_database(
             url.database,
+            codec_options=_CODEC,
             write_concern=WriteConcern("majority", j=True),
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
         self._users = self._database[USERS]
 
+    @property
+    def round_trip(self) -> float:
+        """How many seconds the nearest server that may be written is away, there and back; 0 if that is not known.
+
+        It is the least of the last heartbeats, which hardly wait for what the server has to do.
+        """
+        servers = self._client.topology_description.server_descriptions().values()
+        seen = (server.min_round_trip_time or server.round_trip_time for server in servers if server.is_writable)
+        return min(filter(None, seen), default=0.0)
+
     async def ping(self) -> None:
         """Return if the primary answers."""
         await self._database.command("ping")
 
     async def find(self, ids: Sequence[str]) -> list[Document]:
-        """Return the documents with these ids, of which none is there twice, in any order; by one command."""
-        return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
+        """Return the documents with these ids, of which none is there twice, in any order; by one command.
+
+        Of one that is no BSON that can be read, such as a text that is not UTF-8, there is no more than the id.
+        """
+        try:
+            return await self._find({"_id": {"$in": ids}}, len(ids) + 1)
+        except InvalidBSON:
+            if len(ids) == 1:
+                return [{"_id": ids[0]}]
+            middle = len(ids) // 2
+            return await self.find(ids[:middle]) + await self.find(ids[middle:])
 
     async def _find(self, query: Document, batch_size: int, fields: Document | None = None) -> list[Document]:
         documents: list[Document] = await self._users.find(query, fields, batch_size=batch_size).to_list(None)
@@ -232,13 +234,11 @@ class Driver:
 class MotorDriver(Driver):
     """Motor: PyMongo's blocking client on a pool of threads."""
 
-    # One thread is left for a change stream, which keeps it busy.
-    most_commands = max(1, motor_asyncio.max_workers - 1)
-
-    def __init__(self, url: MongoURL) -> None:
+    def __init__(self, url: MongoURL, sizes: Sizes = NEAR) -> None:
         self._loop = asyncio.get_running_loop()
-        self._client = AsyncIOMotorClient(url.url, io_loop=self._loop, **_options(url))
-        super().__init__(url)
+        self._client = AsyncIOMotorClient(url.url, io_loop=self._loop, **client_options(url, sizes))
+        super().__init__(url, sizes)
+        self.most_commands = max(1, min(self.most_commands, motor_asyncio.max_workers - 1))
 
     async def _find(self, query: Document, batch_size: int, fields: Document | None = None) -> list[Document]:
         # One visit to a thread: Motor's cursors make one for each step of theirs, with more around it.
@@ -264,11 +264,9 @@ class MotorDriver(Driver):
 class PyMongoDriver(Driver):
     """PyMongo's own async client."""
 
-    most_commands = _POOL_SIZE
-
-    def __init__(self, url: MongoURL) -> None:
-        self._client = AsyncMongoClient(url.url, _pool_class=TidyPool, **_options(url))
-        super().__init__(url)
+    def __init__(self, url: MongoURL, sizes: Sizes = NEAR) -> None:
+        self._client = AsyncMongoClient(url.url, _pool_class=TidyPool, **client_options(url, sizes))
+        super().__init__(url, sizes)
 
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
         """Open a stream and return it."""
@@ -281,19 +279,3 @@ class PyMongoDriver(Driver):
 
 
 DRIVERS: Final[dict[DriverName, type[MotorDriver | PyMongoDriver]]] = {"motor": MotorDriver, "pymongo": PyMongoDriver}
-
-
-def _options(url: MongoURL) -> dict[str, Any]:
-    """Return what the drivers would otherwise wait too long for, or for ever, except where the URL says it."""
-    milliseconds = int(url.seconds * 1000)
-    defaults = {
-        "appName": "userline",
-        "timeoutMS": milliseconds,
-        "serverSelectionTimeoutMS": milliseconds,
-        "connectTimeoutMS": milliseconds,
-        "socketTimeoutMS": milliseconds,
-        "waitQueueTimeoutMS": milliseconds,
-        "heartbeatFrequencyMS": _HEARTBEAT_MILLISECONDS,
-        "maxPoolSize": _POOL_SIZE,
-    }
-    return {name: value for name, value in defaults.items() if name.lower() not in url.options}

@@ -22,19 +22,14 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
+from userline.storage.mongo.documents import FIELD_NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DUPLICATE_KEY: Final = 11000
 
 _LONGEST_TEXT: Final = 200
-_USER_FIELDS: Final = frozenset(
-    {
-        *("_id", "version", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage"),
-        *("email", "phone", "pushTokens", "createdAt", "updatedAt", "writeIds"),
-    }
-)
-"""What may be said of an index: other names may be keys that somebody gave to a user."""
 
 
 class Kind(Enum):
@@ -228,7 +223,8 @@ def _of_server(error: OperationFailure | NotPrimaryError) -> Failure:
 
 
 def _of_index(pattern: Mapping[str, Any]) -> Failure:
-    names = [name for name in pattern if name in _USER_FIELDS]
+    # Other names may be keys that somebody gave to a user.
+    names = [name for name in pattern if name in FIELD_NAMES]
     which = f"the unique index on {', '.join(names)}" if names else "a unique index beside the one on _id"
     return Failure(
         Kind.REFUSED,

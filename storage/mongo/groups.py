@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from userline.storage.gathering import Gathering
+from userline.storage.gathering import Gathering, own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_HOPELESS_SECONDS: Final = 0.01
+"""What has less time left is not sent any more. A driver ends a command that is not answered a little early, and who
+waited for it as long as it did would be sent next, for nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,20 +28,23 @@ class _Asked(Generic[Item, Result]):
 
 
 class Groups(Generic[Item, Result]):
-    """Gathers items and serves up to ``most`` at a time.
+    """Gathers items and serves up to ``most`` at a time, those first that came first.
 
     ``serve`` gets the items and the latest of their deadlines, and returns for each its result or what it fails with;
-    if it raises, all of them fail so.
+    if it raises, all of them fail so. ``most_groups`` says how many groups may be under way.
     """
 
     def __init__(
-        self, serve: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | Exception]]], most: int
+        self,
+        serve: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | Exception]]],
+        most: int,
+        most_groups: Callable[[], int],
     ) -> None:
         self._serve = serve
         self._most = most
         self._asked: list[_Asked[Item, Result]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gathering = Gathering(self._begin)
+        self._gathering = Gathering(self._begin, most_groups)
 
     def ask(self, item: Item, deadline: float) -> asyncio.Future[Result]:
         """Return a future of what comes of the item. The deadline is by the event loop's clock."""
@@ -47,21 +54,28 @@ class Groups(Generic[Item, Result]):
         self._asked.append(asked)
         return asked.future
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Serve those who have waited longest; return whether there are more."""
+        soon = asyncio.get_running_loop().time() + _HOPELESS_SECONDS
         asked, self._asked = self._asked, []
-        for start in range(0, len(asked), self._most):
-            task = asyncio.create_task(self._serve_group(asked[start : start + self._most]))
+        for late in [each for each in asked if each.deadline <= soon]:
+            if not late.future.done():
+                late.future.set_exception(TimeoutError())
+        asked = [each for each in asked if not each.future.done()]
+        if asked:
+            self._asked = asked[self._most :]
+            task = asyncio.create_task(self._serve_group(asked[: self._most]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self._gathering.has_begun()
+        return bool(self._asked)
 
     async def _serve_group(self, group: Sequence[_Asked[Item, Result]]) -> None:
         results: Sequence[Result | Exception]
         try:
             results = await self._serve([asked.item for asked in group], max(asked.deadline for asked in group))
         except Exception as error:  # noqa: BLE001 - raised where the items are awaited
-            # Each has one of its own, because what awaits it adds to its traceback.
-            results = [copy(error) for _ in group]
+            results = own_errors(error, len(group))
         finally:
             self._gathering.is_answered()
         for asked, result in zip(group, results, strict=True):

@@ -7,15 +7,26 @@ what is read. So a guess that is wrong costs a command, and one that is right sa
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from operator import attrgetter
 from sys import getsizeof
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import bson
+
+from userline.users.fields import GIVEN, PUBLIC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from userline.storage.mongo.documents import StoredUser
-    from userline.users.record import UserRecord, UserSnapshot
+    from userline.users.record import UserSnapshot
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """How large all guesses may be together, about."""
+
+_snapshot_values: Final = attrgetter(*(field.attribute for field in PUBLIC))
+_record_values: Final = attrgetter(*(field.attribute for field in GIVEN if not field.is_public))
 
 _OBJECTS_BYTES: Final = 2_000
 _COPIES: Final = 3
@@ -74,7 +85,7 @@ class Guesses:
         self.forget(user_id)
         if stored is None or not stored.write_ids:
             return
-        size = _size(stored.record)
+        size = _size(stored)
         if size > self._most_bytes:
             return
         self._kept[user_id] = (stored, size)
@@ -102,13 +113,20 @@ class Guesses:
         self.bytes = 0
 
 
-def _size(record: UserRecord) -> int:
-    snapshot = record.snapshot
-    texts = (snapshot.id, snapshot.name, snapshot.locale, snapshot.photo_url, snapshot.welcome_message)
-    size = (
-        sum(map(getsizeof, texts))
-        + sum(map(getsizeof, snapshot.custom))
-        + sum(map(getsizeof, snapshot.custom.values()))
-    )
-    private = sum(map(getsizeof, record.email)) + sum(map(getsizeof, record.phone))
-    return _OBJECTS_BYTES + _COPIES * size + private + sum(map(getsizeof, record.push_tokens))
+def _size(stored: StoredUser) -> int:
+    size = _OBJECTS_BYTES + _COPIES * _weight(_snapshot_values(stored.record.snapshot))
+    size += _weight(_record_values(stored.record))
+    return size + len(bson.encode(stored.others)) if stored.others else size
+
+
+def _weight(values: Iterable[Any]) -> int:
+    """Return how large what the values consist of is."""
+    size = 0
+    for value in values:
+        if isinstance(value, Mapping):
+            size += sum(map(getsizeof, value)) + sum(map(getsizeof, value.values()))
+        elif isinstance(value, tuple | frozenset):
+            size += sum(map(getsizeof, value))
+        else:
+            size += getsizeof(value)
+    return size

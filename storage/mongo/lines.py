@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from userline.storage.gathering import own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -74,8 +75,7 @@ class Lines:
         try:
             return await self._serve(user_id, turn, known)
         except Exception as error:  # noqa: BLE001 - raised where the writes are awaited
-            for write in turn:
+            for write, each in zip(turn, own_errors(error, len(turn)), strict=True):
                 if not write.future.done():
-                    # Each has one of its own, because what awaits it adds to its traceback.
-                    write.future.set_exception(copy(error))
+                    write.future.set_exception(each)
             return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from userline.common.backoff import spread
 from userline.storage.mongo.documents import DocumentError, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.write_ids import FIELD, WriteIds, has_seen
@@ -67,7 +67,7 @@ class _Putting:
     def attempt(self, stored: StoredUser | None) -> Document:
         """Return what to write where ``stored`` is; ``what`` says what that does."""
         self.what, after = put(self.record, stored.record if stored else None, now=self.now, overwrite=self.overwrite)
-        _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""))
+        _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""), stored)
         return self.document
 
     async def over(self, stored: StoredUser | None) -> Put:
@@ -80,7 +80,7 @@ class _Putting:
             if self.what in (Put.SAME, Put.KEPT) or await self._written(stored, document):
                 return self.what
             # Somebody else has written or deleted the user since it was read.
-            await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - no secret
+            await asyncio.sleep(spread(_LONGEST_PAUSE_SECONDS))
             user_id = self.record.snapshot.id
             stored = (await _read(self.connection, [user_id])).get(user_id)
 

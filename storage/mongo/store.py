@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from userline.storage.gathering import FEWEST_BATCHES
 from userline.storage.mongo.change_stream import ChangeFollower
-from userline.storage.mongo.collection import check_collection
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.failures import failure
-from userline.storage.mongo.format import check_format
+from userline.storage.mongo.opening import measure, open_connection
 from userline.storage.mongo.puts import put_records
 from userline.storage.mongo.url import parse_mongo_url
 from userline.storage.mongo.walking import readable, walk_users
@@ -25,8 +25,9 @@ from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
 from userline.users.patch import apply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from userline.storage.mongo.distance import Distance
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
     from userline.storage.protocol import Unreadable
@@ -39,6 +40,8 @@ logger = logging.getLogger("userline.storage")
 
 LARGEST_RECORD_BYTES: Final = 4 * 1024 * 1024
 """MongoDB keeps documents of up to 16 MiB, and encoded keys are up to three times as long as what they stand for."""
+
+_EXAMINATION_CALLS: Final = 5
 
 _CHECK: Final = "Start it, or correct the URL of the user store."
 
@@ -83,14 +86,7 @@ class MongoUserStore:
         if self._is_open:
             return
         try:
-            opened = Connection(DRIVERS[self.driver](self.url), self.url)
-            try:
-                database = self.url.database
-                await opened.ask(partial(check_collection, database=database), opened.deadline)
-                await opened.ask(partial(check_format, database=database, create=create), opened.deadline)
-            except BaseException:
-                await opened.close()
-                raise
+            opened = await open_connection(self.driver, self.url, create=create)
         except FAILURES as error:
             what = failure(error)
             raise StoreUnavailable(
@@ -112,6 +108,11 @@ class MongoUserStore:
         """Return if the primary answers; raises StoreUnavailable if it does not."""
         connection = self._opened()
         await connection.run(lambda driver: driver.ping(), connection.deadline)
+
+    @property
+    def most_reads(self) -> int:
+        """How many reads are worth having under way, by the distance of the servers."""
+        return self._connection.most_batches if self._connection is not None else FEWEST_BATCHES
 
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing.
@@ -168,7 +169,11 @@ class MongoUserStore:
         """
         if len(patches) > MAX_WRITES:
             raise ValueError(f"patch_many takes at most {MAX_WRITES} users, not {len(patches)}.")
-        found = dict(zip(patches, await self.get_many(list(patches)), strict=True))
+        connection = self._opened()
+        with connection.outages():
+            async with asyncio.timeout_at(connection.deadline + GRACE_SECONDS):
+                read = await self._writing.read_many(list(patches), connection.deadline)
+        found = dict(zip(patches, read, strict=True))
         refused: dict[str, BadUserInput] = {}
         for user_id, patch in patches.items():
             try:
@@ -225,12 +230,25 @@ class MongoUserStore:
 
         Where the store is not open, because there is none yet, nothing is written.
         """
+        async with self._any_connection() as connection:
+            # These are many commands one after the other, which may have a long way.
+            deadline = connection.deadline + _EXAMINATION_CALLS * self.url.seconds
+            return await connection.run(partial(examine_deployment, probe=self._is_open), deadline)
+
+    async def measure(self) -> Distance:
+        """Return how far away the servers are. Raises StoreUnavailable."""
+        async with self._any_connection() as connection:
+            return await measure(connection)
+
+    @asynccontextmanager
+    async def _any_connection(self) -> AsyncIterator[Connection]:
+        """Give the connection, or one for this purpose where the store is not open."""
         if self._is_open:
-            connection = self._opened()
-            return await connection.run(partial(examine_deployment, probe=True), connection.deadline)
+            yield self._opened()
+            return
         connection = Connection(DRIVERS[self.driver](self.url), self.url)
         try:
-            return await connection.run(partial(examine_deployment, probe=False), connection.deadline)
+            yield connection
         finally:
             await connection.close()
 

@@ -40,6 +40,10 @@ class MongoURL:
     database: str
     seconds: float
     """How long one call may take: the URL's ``timeoutMS``."""
+    most_connections: int
+    """Its ``maxPoolSize``; 0 if it has none, or sets no bound."""
+    fewest_connections: int
+    """Its ``minPoolSize``."""
     options: frozenset[str]
     """The lower-case names of the options that the URL has."""
 
@@ -80,6 +84,8 @@ def parse_mongo_url(url: str) -> MongoURL:
         hosts=hosts,
         database=known["database"] or DEFAULT_DATABASE,
         seconds=seconds,
+        most_connections=options.get("maxpoolsize") or 0,
+        fewest_connections=options.get("minpoolsize") or 0,
         options=frozenset(options),
     )
 

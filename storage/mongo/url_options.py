@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -49,6 +50,12 @@ def check_options(options: Mapping[str, Any], *, is_srv: bool) -> None:
     for name, least in _TIMES.items():
         if name.lower() in options:
             _check_time(name, options[name.lower()], least)
+    least, most = options.get("minpoolsize") or 0, options.get("maxpoolsize") or math.inf
+    if least > most:
+        raise ValueError(
+            f"The URL of a MongoDB user store cannot have minPoolSize={least} and maxPoolSize={most}: the first is how "
+            "many connections are kept open, the second how many there may be."
+        )
     mechanism = options.get("authmechanism")
     if mechanism in _MECHANISMS:
         _check_installed(f"authMechanism={mechanism}", *_MECHANISMS[mechanism])

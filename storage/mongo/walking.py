@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from userline.storage.mongo.connection import Connection
+    from userline.storage.mongo.cursors import Cursor
     from userline.storage.mongo.documents import Document
-    from userline.storage.mongo.driver import Cursor, Driver
+    from userline.storage.mongo.driver import Driver
     from userline.users.record import UserRecord
 
 logger = logging.getLogger("userline.storage")

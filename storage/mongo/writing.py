@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userline.common.backoff import Backoff
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
@@ -48,18 +48,28 @@ class Writing:
         self._ids = WriteIds()
         self.guesses = Guesses()
         self._lines = Lines(self._write_together)
-        self._reads = Groups(self._read_group, MAX_BATCH)
-        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND)
+        self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups)
+        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups)
         most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
-        self._puts = Groups(self._put_group, max(1, most))
+        self._puts = Groups(self._put_group, max(1, most), self._most_groups)
 
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
         return self._lines.join(user_id, patch, leave_existing=leave_existing)
 
+    async def read_many(self, ids: Sequence[str], deadline: float) -> list[UserRecord | None]:
+        """Return users who are about to be written, and remember them for that."""
+        found = await asyncio.gather(*(self._reads.ask(user_id, deadline) for user_id in ids))
+        for user_id, stored in zip(ids, found, strict=True):
+            self.guesses.keep(user_id, stored)
+        return [stored.record if stored is not None else None for stored in found]
+
     async def finish(self) -> None:
         """Wait until all writes have come to their end."""
         await self._lines.finish()
+
+    def _most_groups(self) -> int:
+        return self._connection().most_batches
 
     async def _write_together(
         self, user_id: str, writes: Sequence[Write], left: StoredUser | None
@@ -71,7 +81,7 @@ class Writing:
         from what was read for it.
         """
         deadline = self._connection().deadline
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         remembered = None if left is not None else self.guesses.guess(user_id)
         stored = left or remembered
         is_guess = stored is not None
@@ -91,7 +101,7 @@ class Writing:
                     await self._marks.ask(user_id, deadline)
                     attempt, is_guess = None, False
                     continue
-                attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""))
+                attempt, document = written_user(after, self._ids.follow(stored.write_ids if stored else ""), stored)
                 held = await self._puts.ask((stored.guard if stored else None, document), deadline)
                 if is_guess and remembered is not None:
                     self.guesses.judge(user_id, held=held)
@@ -100,8 +110,7 @@ class Writing:
                     break
                 if not is_guess:
                     # Somebody else has written the user since it was read.
-                    await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
-                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                    await backoff.wait()
             elif not is_guess:
                 break
             is_guess = False

@@ -39,10 +39,30 @@ MIGRATIONS: Final = (
     ) STRICT
     """,
 )
-"""The statement that brings a file from format ``n`` to ``n + 1`` stands at ``n``; an empty file has format 0."""
+"""The statement that brings a file from format ``n`` to ``n + 1`` stands at ``n``; an empty file has format 0.
+
+A format is what a userline must know to use the file at all: one that knows only older ones refuses it. So a field that
+is added is no new format. It is in ``ADDED_COLUMNS``.
+"""
 
 FORMAT: Final = len(MIGRATIONS)
 """The format that this version reads and writes (``PRAGMA user_version``)."""
+
+ADDED_COLUMNS: Final[dict[str, str]] = {}
+"""The columns of fields that were added since format 1, with their types: TEXT. NULL stands for the default.
+
+They are in a table of their own, ``added``, and are made where they are not there yet. A userline that does not know
+one of them leaves it as it is, whether its writes replace the rows of ``users``, as the first versions did, or not.
+"""
+
+_ADDED_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS added (id TEXT NOT NULL PRIMARY KEY) STRICT",
+    # Also where a userline deletes that does not know of the table. What replaces a row does not come here.
+    """
+    CREATE TRIGGER IF NOT EXISTS added_ends_with_user AFTER DELETE ON users
+    BEGIN DELETE FROM added WHERE id = old.id; END
+    """,
+)
 
 OLDEST_SQLITE: Final = (3, 38, 0)
 """The first SQLite that has both STRICT tables and, always, the JSON functions."""
@@ -107,7 +127,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
     """
     with _opened_existing(path) as (connection, version):
         _use_write_ahead_log(connection, path)
-        if version < FORMAT:
+        if version < FORMAT or _missing_columns(connection):
             _migrate(connection, path)
     return connection
 
@@ -187,6 +207,14 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    """Return which of the added columns are not there yet. (A table that is not there has none.)"""
+    if not ADDED_COLUMNS:
+        return []
+    there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('added')")}
+    return [name for name in ADDED_COLUMNS if name not in there]
+
+
 def _use_write_ahead_log(connection: sqlite3.Connection, path: Path, *, is_new: bool = False) -> None:
     """Turn on WAL, which the file then keeps."""
     give_up = time.monotonic() + BUSY_SECONDS
@@ -213,6 +241,12 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in MIGRATIONS[_check_format(connection, path) :]:
         connection.execute(statement)
+    missing = _missing_columns(connection)
+    if missing:
+        for statement in _ADDED_TABLE:
+            connection.execute(statement)
+        for name in missing:
+            connection.execute(f"ALTER TABLE added ADD COLUMN {name} {ADDED_COLUMNS[name]}")
     # Written even where nothing is new: SQLite opens a file that cannot be written without a word.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline.storage.files import PRIVATE
+from userline.storage.gathering import FEWEST_BATCHES
 from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts, sift
 from userline.storage.sqlite.database import FORMAT, open_existing, open_reader, open_writer
 from userline.storage.sqlite.file import set_mode
@@ -130,6 +131,11 @@ class SQLiteUserStore:
         """Return if a read is answered and users can be written; raises StoreUnavailable if not."""
         await self._ask_reader(())
         await self._ask_writer(_Write({}))
+
+    @property
+    def most_reads(self) -> int:
+        """One is read while the next waits for it."""
+        return FEWEST_BATCHES
 
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Return the users with these ids, in the order of ``ids`` and as many, None for the missing."""

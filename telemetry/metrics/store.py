@@ -38,6 +38,11 @@ class MeasuredStore:
         """Ping the store."""
         await self._measured("ping", self._store.ping())
 
+    @property
+    def most_reads(self) -> int:
+        """How many reads are worth having under way."""
+        return self._store.most_reads
+
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
         """Read users."""
         self._metrics.store_batch_ids.add(len(ids))

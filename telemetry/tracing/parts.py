@@ -40,15 +40,25 @@ class TracedBatcher(Batcher):
 
     def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
         """Return a future of the user's newest snapshot."""
+        self._note()
+        return super().load(user_id)
+
+    def load_record(self, user_id: str) -> asyncio.Future[UserRecord | None]:
+        """Return a future of the whole user."""
+        self._note()
+        return super().load_record(user_id)
+
+    def _note(self) -> None:
         asker = current_span()
         if asker is not None:
             self._askers[asker.span_id] = asker
-        return super().load(user_id)
 
-    def _dispatch(self) -> None:
-        askers, self._askers = tuple(self._askers.values()), {}
-        _ASKERS.set(askers)  # in the context of this dispatch alone
-        super()._dispatch()
+    def _dispatch(self) -> bool:
+        _ASKERS.set(tuple(self._askers.values()))  # for the task of this read, which has a context of its own
+        is_more = super()._dispatch()
+        if not is_more:
+            self._askers.clear()
+        return is_more
 
 
 class TracedStore(MeasuredStore):

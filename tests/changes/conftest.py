@@ -1,4 +1,4 @@
-"""Redis servers and gateways' ends of a bus, which end with the test."""
+"""Servers that carry a bus, and gateways' ends of one, which end with the test."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TypeAlias
 import pytest
 
 from tests.changes.listening import Listener
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 
 Serve: TypeAlias = Callable[..., RedisServer]
+ServePostgres: TypeAlias = Callable[..., PostgresServer]
 Listen: TypeAlias = Callable[..., Listener]
+SharedServer: TypeAlias = RedisServer | PostgresServer
 
 
 @pytest.fixture
@@ -25,13 +28,40 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     yield serve
     for server in servers:
-        server.kill()
+        server.remove()
 
 
 @pytest.fixture
 def server(serve: Serve) -> RedisServer:
     """A Redis as it comes."""
     return serve()
+
+
+@pytest.fixture
+def serve_postgres() -> Iterator[ServePostgres]:
+    """Start a PostgreSQL with the options given."""
+    servers: list[PostgresServer] = []
+
+    def serve(*options: str, encoding: str = "UTF8") -> PostgresServer:
+        servers.append(PostgresServer(*options, encoding=encoding))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.remove()
+
+
+@pytest.fixture
+def postgres(serve_postgres: ServePostgres) -> PostgresServer:
+    """A PostgreSQL as it comes."""
+    return serve_postgres()
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def shared(request: pytest.FixtureRequest) -> SharedServer:
+    """A server of each kind that several gateways can share as a bus."""
+    server: SharedServer = request.getfixturevalue({"redis": "server", "postgres": "postgres"}[request.param])
+    return server
 
 
 @pytest.fixture

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
-from userline.changes.backends import check_bus_url
-from userline.changes.bus import CHANGES, Bus, decode_change, encode_changes
+from userline.changes.bus import CHANGES, MOST_BYTES_A_MESSAGE, Bus, decode_change, encode_changes
 from userline.changes.channels import BusMessageError, decode_message, encode_message
+from userline.changes.factory import check_bus_url
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
@@ -65,6 +66,30 @@ async def test_changes_that_come_faster_than_they_are_sent_share_messages(
         bus.publish(snapshot(1, f"user {number}"))
     assert [(await queue.get()).id for _ in range(250)] == [f"user {number}" for number in range(250)]
     assert len(messages) == 3
+
+
+async def test_large_changes_share_messages_of_a_megabyte_at_the_most(
+    heard: tuple[Bus, asyncio.Queue[UserSnapshot]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, queue = heard
+    messages: list[bytes] = []
+    publish = bus._broadcast.publish
+
+    async def count(channel: str, message: bytes) -> None:
+        messages.append(message)
+        await publish(channel, message)
+
+    monkeypatch.setattr(bus._broadcast, "publish", count)
+    sizes = [60_000] * 40 + [3_000_000] + [10] * 30 + [600_000] * 3
+    for number, size in enumerate(sizes):
+        bus.publish(replace(snapshot(1, f"user {number}"), name="x" * size))
+    heard_now = [await queue.get() for _ in sizes]
+    assert [item.id for item in heard_now] == [f"user {number}" for number in range(len(sizes))]
+    assert [len(item.name) for item in heard_now] == sizes
+    large = [len(message) for message in messages if len(message) > MOST_BYTES_A_MESSAGE]
+    assert len(large) == 1, "the change that is larger by itself"
+    assert 5 <= len(messages) < 20
+    assert (bus.published, bus.dropped, bus.waiting) == (len(sizes), 0, 0)
 
 
 async def test_of_changes_that_wait_the_newest_of_each_user_is_sent(
@@ -199,3 +224,20 @@ def test_urls_of_no_bus(url: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as refused:
         check_bus_url(url)
     assert "hunter2" not in str(refused.value)
+
+
+async def test_what_a_userline_tells_that_knows_fewer_fields_is_heard_in_part() -> None:
+    whole: asyncio.Queue[UserSnapshot] = asyncio.Queue()
+    part: asyncio.Queue[UserSnapshot] = asyncio.Queue()
+    bus = Bus("memory://")
+    await bus.start(whole.put_nowait, hear_in_part=part.put_nowait)
+    (change,) = encode_changes([snapshot(7)])
+    assert isinstance(change, dict)
+    fewer = {name: value for name, value in change["user"].items() if name != "welcomeMessage"}
+    more = change["user"] | {"mood": ["good"]}
+    body = [change | {"user": user} for user in (fewer, more)]
+    await bus._broadcast.publish(bus.channel_of(CHANGES), encode_message("userline", body))
+    assert await whole.get() == snapshot(7)
+    assert await part.get() == replace(snapshot(7), welcome_message=None)
+    assert (bus.heard, bus.nonsense) == (2, 0)
+    await bus.stop()

@@ -1,4 +1,4 @@
-"""Two deployments on one Redis never hear each other, whatever they are named."""
+"""Two deployments on one server never hear each other, whatever they are named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from userline.changes.channels import (
 )
 
 if TYPE_CHECKING:
-    from tests.changes.conftest import Listen
+    from tests.changes.conftest import Listen, SharedServer
     from tests.support.redis import RedisServer
 
 TRICKY = st.text(st.sampled_from(":%*?[]\\^-~./ ae\N{SNOWMAN}\0\n{}"), max_size=6)
@@ -110,7 +110,7 @@ def test_other_json_is_no_message(value: object) -> None:
         decode_message("app", orjson.dumps(value))
 
 
-async def test_deployments_on_one_redis_hear_themselves_alone(server: RedisServer, listen: Listen) -> None:
+async def test_deployments_on_one_server_hear_themselves_alone(shared: SharedServer, listen: Listen) -> None:
     named = [
         ("shop", "userline", ""),
         ("blog", "userline", ""),
@@ -120,8 +120,12 @@ async def test_deployments_on_one_redis_hear_themselves_alone(server: RedisServe
         ("0", "userline:changes", ""),
         ("userline", "userline:shop", ""),
     ]
+    is_redis = shared.url.startswith("redis")
+    long = "x" * 200  # which is cut off where names are short
+    named += [(f"{long}{end}", "userline", "") for end in ("1", "2")]
     deployments = [
-        [listen(server.url + end, app_id=app, prefix=prefix) for _ in range(2)] for app, prefix, end in named
+        [listen(shared.url + (end if is_redis else ""), app_id=app, prefix=prefix) for _ in range(2)]
+        for app, prefix, end in named
     ]
     everybody = [listener for deployment in deployments for listener in deployment]
     await asyncio.gather(*(listener.start() for listener in everybody))

@@ -112,6 +112,40 @@ def test_doubt_of_one_whom_nobody_watches_forgets_them() -> None:
     assert len(hub) == 0
 
 
+def test_a_read_that_began_before_a_doubt_does_not_end_it() -> None:
+    hub = Hub()
+    with hub.watching("alice"):
+        with hub.reading(["alice"]) as late:
+            assert hub.doubt("alice")
+            with hub.reading(["alice"]) as later:
+                later.confirm("alice", snapshot(2))
+                late.confirm("alice", snapshot(1))
+            assert hub.peek("alice") is MISS
+            assert hub.overdue(float("inf"), 10) == ["alice"]
+        confirm(hub, snapshot(2))
+        assert hub.peek("alice") == snapshot(2)
+    with hub.reading(["bob"]) as reading:
+        assert not hub.doubt("bob")
+        assert reading.confirm("bob", snapshot(1, user_id="bob")) is not None
+    assert hub.peek("bob") is MISS
+
+
+@pytest.mark.parametrize(("version", "is_news"), [(4, False), (5, False), (6, True)])
+async def test_a_version_of_which_not_all_is_said_is_read(version: int, *, is_news: bool) -> None:
+    hub = Hub()
+    assert not hub.hear_of("alice", version)
+    assert len(hub) == 0
+    with hub.watching("alice") as watcher:
+        confirm(hub, snapshot(5))
+        assert await watcher.next() == snapshot(5)
+        assert hub.hear_of("alice", version) is is_news
+        assert (hub.peek("alice") is MISS) is is_news
+        confirm(hub, snapshot(6))
+        assert await watcher.next() == snapshot(6)
+    assert not hub.hear_of("alice", 7)  # nobody watches any more
+    assert hub.peek("alice") is MISS
+
+
 def test_a_change_of_a_user_who_is_not_held_is_not_kept() -> None:
     hub = Hub()
     hub.hear(snapshot(1))

@@ -18,8 +18,8 @@ from tests.support.detour import Detour
 from tests.support.ports import free_port
 from tests.support.scripted_redis import ScriptedRedis
 from tests.support.waiting import until
-from userline.changes import backends, bus
-from userline.changes.redis_answers import explain
+from userline.changes import bus, rejoining
+from userline.changes.redis.answers import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -145,7 +145,7 @@ async def test_garbage_that_is_never_the_same_is_logged_once(scene: Scene, *, en
 
 
 async def test_hundreds_of_attempts_use_nothing_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "LONGEST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(rejoining, "LONGEST_PAUSE_SECONDS", 0.001)
     scripted = await scene.script(b"-READONLY You can't write against a read only replica.\r\n")
     listener = await scene.listen_to(scripted.port)
     await until(lambda: scripted.connections >= 300, 60)

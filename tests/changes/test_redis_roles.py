@@ -13,7 +13,7 @@ from tests.changes.test_hub import snapshot
 from tests.support.detour import Detour
 from tests.support.ports import free_port
 from tests.support.waiting import until
-from userline.changes.redis_answers import ReplicaError, SentinelError, check_role
+from userline.changes.redis.answers import ReplicaError, SentinelError, check_role
 
 if TYPE_CHECKING:
     from tests.changes.conftest import Listen, Serve

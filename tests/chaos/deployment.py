@@ -1,4 +1,4 @@
-"""Some gateway processes, one Redis and one store, with a watcher of every user on each gateway."""
+"""Some gateway processes, one bus and one store, with a watcher of every user on each gateway."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import httpx
 
 from tests.support.detour import Detour
 from tests.support.gateway import RunningGateway
 from tests.support.mongodb import MongoServer
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, token_of
 from tests.support.waiting import until
@@ -28,6 +29,8 @@ NEIGHBOUR: Final = "neighbour"
 FIRST_OF_NEIGHBOUR: Final = 1_000_000
 _PATIENCE: Final = 60.0
 
+BusServer: TypeAlias = RedisServer | PostgresServer
+
 
 class Deployment:
     """Made by :func:`deployed`. Users are named after numbers that only grow: each edit is one more.
@@ -35,15 +38,15 @@ class Deployment:
     Those of the neighbour begin at another number, so that what crosses shows.
     """
 
-    def __init__(self, redis: RedisServer, gateways: list[RunningGateway], app_id: str) -> None:
-        self.redis = redis
+    def __init__(self, bus: BusServer, gateways: list[RunningGateway], app_id: str) -> None:
+        self.bus = bus
         self.gateways = gateways
         self.app_id = app_id
         self.detour: Detour | None = None
-        """The way to Redis of the last gateway, or of all if there is a replica."""
+        """The way to the bus of the last gateway, or of all if there is a replica."""
         self.replica: RedisServer | None = None
         self.neighbour: Deployment | None = None
-        """Another deployment on the same Redis, with users of the same ids."""
+        """Another deployment on the same bus, with users of the same ids."""
         self._first = FIRST_OF_NEIGHBOUR if app_id == NEIGHBOUR else 0
         self.watchers: list[Watching] = []
         self.acknowledged: dict[str, int] = {}
@@ -162,35 +165,38 @@ async def deployed(
     store: str,
     *,
     reread_seconds: float,
+    bus: str = "redis",
     detour: bool = False,
     replica: bool = False,
     neighbour: bool = False,
 ) -> AsyncIterator[Deployment]:
     """Start a deployment in an empty directory, and stop it in the end, where each gateway must end in peace.
 
-    ``store`` is ``sqlite``, or a server of ``tests.support.mongodb`` and a driver: ``nx-27017/motor``. With a
-    ``detour``, the last gateway reaches Redis through it; with a ``replica`` of Redis, all of them do. A ``neighbour``
+    ``store`` is ``sqlite``, or a server of ``tests.support.mongodb`` and a driver: ``nx-27017/motor``; ``bus`` is
+    ``redis`` or ``postgres``. With a ``detour``, the last gateway reaches the bus through it; with a ``replica`` of
+    Redis, all of them do. A ``neighbour``
     is a deployment of two gateways with a store of its own, and then this one has two gateways as well.
     """
     async with AsyncExitStack() as stack:
-        redis = _redis(stack, directory / "redis")
-        way = await Detour.open(redis.port) if detour or replica else None
+        server = _postgres(stack) if bus == "postgres" else _redis(stack, directory / "redis")
+        way = await Detour.open(server.port) if detour or replica else None
         if way is not None:
             stack.push_async_callback(way.close)
         by_way = GATEWAYS if replica else 1
         count = GATEWAYS - 1 if neighbour else GATEWAYS
-        ports = [redis.port if way is None or number < count - by_way else way.port for number in range(count)]
+        ports = [server.port if way is None or number < count - by_way else way.port for number in range(count)]
         flags = ["--reread-seconds", str(reread_seconds)]
         deployment = await stack.enter_async_context(
-            _gateways(directory / "one", store, redis, ports, "userline", flags)
+            _gateways(directory / "one", store, server, ports, "userline", flags)
         )
         deployment.detour = way
         if replica:
+            assert isinstance(server, RedisServer)
             deployment.replica = _redis(stack, directory / "replica")
-            deployment.replica.follow(redis)
+            deployment.replica.follow(server)
         if neighbour:
             deployment.neighbour = await stack.enter_async_context(
-                _gateways(directory / "two", store, redis, ports, NEIGHBOUR, flags)
+                _gateways(directory / "two", store, server, ports, NEIGHBOUR, flags)
             )
         yield deployment
 
@@ -202,11 +208,17 @@ def _redis(stack: AsyncExitStack, directory: Path) -> RedisServer:
     return server
 
 
+def _postgres(stack: AsyncExitStack) -> PostgresServer:
+    server = PostgresServer()
+    stack.callback(server.remove)
+    return server
+
+
 @asynccontextmanager
 async def _gateways(  # noqa: PLR0917 - all of it is needed
-    directory: Path, store: str, redis: RedisServer, ports: list[int], app_id: str, flags: list[str]
+    directory: Path, store: str, bus: BusServer, ports: list[int], app_id: str, flags: list[str]
 ) -> AsyncIterator[Deployment]:
-    """Start gateways that reach Redis at the ports, one each, and stop them in the end."""
+    """Start gateways that reach the bus at the ports, one each, and stop them in the end."""
     directory.mkdir()
     server, _, driver = store.partition("/")
     mongo = None if server == "sqlite" else MongoServer(server, directory)
@@ -214,8 +226,8 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
     gateways: list[RunningGateway] = []
 
     def start(port: int) -> RunningGateway:
-        bus = ("--bus-url", f"redis://127.0.0.1:{port}")
-        return RunningGateway(directory, *bus, *flags, env={"USERLINE_SECRET": SECRET})
+        url = bus.url.replace(f":{bus.port}", f":{port}")
+        return RunningGateway(directory, "--bus-url", url, *flags, env={"USERLINE_SECRET": SECRET})
 
     try:
         if mongo is not None:
@@ -225,7 +237,7 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
         # The first makes the database.
         for some in (ports[:1], ports[1:]):
             gateways += await asyncio.gather(*(asyncio.to_thread(start, port) for port in some))
-        deployment = Deployment(redis, gateways, app_id)
+        deployment = Deployment(bus, gateways, app_id)
         try:
             yield deployment
         finally:

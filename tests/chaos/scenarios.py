@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.chaos.deployment import GATEWAYS, Deployment, deployed
+from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.watching import ONLINE, Watching
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESUMED_WITHIN: Final = 2.0
-"""How soon after Redis's return a change made through each gateway must have reached the watchers of all."""
+"""How soon after the bus's return a change made through each gateway must have reached the watchers of all."""
 
 _USERS: Final = 20
 _EDITS: Final = 50
@@ -31,9 +32,9 @@ _KILLS: Final = 50
 class Outcome:
     """How many seconds it took.
 
-    ``resumed``: from Redis's return until every watcher had changes that were made after it through every gateway; None
-    where Redis was never away. ``converged``: until every watcher had the last of everything, counted from Redis's
-    return or from the last edit, whichever took longer.
+    ``resumed``: from the return of the bus until every watcher had changes that were made after it through every
+    gateway; None where the bus was never away. ``converged``: until every watcher had the last of everything, counted
+    from that return or from the last edit, whichever took longer.
     """
 
     resumed: float | None
@@ -44,7 +45,7 @@ class Outcome:
 class Scenario:
     """``within`` is how soon everything must have converged. With a ``detour``, it is the end of a gateway.
 
-    With a ``replica``, Redis has one; a ``neighbour`` is another deployment on the same Redis.
+    With a ``replica``, Redis has one; a ``neighbour`` is another deployment on the same bus.
     """
 
     play: Callable[[Deployment], Awaitable[Outcome]]
@@ -54,12 +55,13 @@ class Scenario:
     replica: bool = False
     neighbour: bool = False
 
-    def deployed(self, directory: Path, store: str) -> AbstractAsyncContextManager[Deployment]:
+    def deployed(self, directory: Path, store: str, bus: str = "redis") -> AbstractAsyncContextManager[Deployment]:
         """Start what it is played on."""
         return deployed(
             directory,
             store,
             reread_seconds=self.reread_seconds,
+            bus=bus,
             detour=self.detour,
             replica=self.replica,
             neighbour=self.neighbour,
@@ -73,7 +75,7 @@ async def _healthy(deployment: Deployment) -> Outcome:
 
 
 async def _resume(deployment: Deployment, editing: asyncio.Future[Any]) -> Outcome:
-    """Take the time from Redis's return, which is now, while the edits go on."""
+    """Take the time from the bus's return, which is now, while the edits go on."""
     returned = time.monotonic()
     resumed, caught_up = await asyncio.gather(deployment.pulse(), deployment.converge(returned))
     await editing
@@ -82,15 +84,15 @@ async def _resume(deployment: Deployment, editing: asyncio.Future[Any]) -> Outco
     return Outcome(resumed, converged)
 
 
-async def _redis_dead(deployment: Deployment, seconds: float) -> Outcome:
+async def _bus_dead(deployment: Deployment, seconds: float) -> Outcome:
     users = await deployment.watch(_USERS)
     editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=(seconds + 1) / _EDITS))
     await asyncio.sleep(0.3)
-    deployment.redis.kill()
+    deployment.bus.kill()
     died = time.monotonic()
     await deployment.until_ready(ready=False)
     await asyncio.sleep(died + seconds - time.monotonic())
-    deployment.redis.start()
+    deployment.bus.start()
     return await _resume(deployment, editing)
 
 
@@ -98,21 +100,21 @@ async def _clients_killed(deployment: Deployment) -> Outcome:
     users = await deployment.watch(_USERS)
     editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.08))
     for _ in range(_KILLS):
-        await asyncio.to_thread(deployment.redis.command, "CLIENT", "KILL", "TYPE", "pubsub")
+        await asyncio.to_thread(deployment.bus.kill_listeners)
         await asyncio.sleep(0.05)
     return await _resume(deployment, editing)
 
 
-async def _redis_frozen(deployment: Deployment) -> Outcome:
+async def _bus_frozen(deployment: Deployment) -> Outcome:
     users = await deployment.watch(_USERS)
-    deployment.redis.freeze()
+    deployment.bus.freeze()
     try:
-        # Writes wait for no bus: all are done while Redis is frozen.
+        # Writes wait for no bus: all are done while the bus is frozen.
         editing = asyncio.create_task(deployment.edit(users, _EDITS))
         await asyncio.wait_for(editing, 60)
         await deployment.until_ready(ready=False)
     finally:
-        deployment.redis.thaw()
+        deployment.bus.thaw()
     return await _resume(deployment, editing)
 
 
@@ -131,7 +133,7 @@ async def _gateway_dies_untold(deployment: Deployment) -> Outcome:
 
 
 async def _two_deployments(deployment: Deployment) -> Outcome:
-    """Users of the same ids are edited in both at once, while Redis dies and comes back: nothing crosses."""
+    """Users of the same ids are edited in both at once, while the bus dies and comes back: nothing crosses."""
     assert deployment.neighbour is not None
     both = (deployment, deployment.neighbour)
     users, the_same = [await one.watch(_USERS) for one in both]
@@ -143,10 +145,10 @@ async def _two_deployments(deployment: Deployment) -> Outcome:
         ]
         editing = asyncio.gather(*(one.edit(users, _EDITS, pause=0.08) for one in both))
         await asyncio.sleep(0.3)
-        deployment.redis.kill()
+        deployment.bus.kill()
         await asyncio.gather(*(one.until_ready(ready=False) for one in both))
         await asyncio.sleep(1)
-        deployment.redis.start()
+        deployment.bus.start()
         outcomes = await asyncio.gather(*(_resume(one, editing) for one in both))
         for onlooker, here, there in zip(onlookers, ("ann", "bob"), ("bob", "ann"), strict=True):
             await until(lambda o=onlooker, user=here: o.last(user) is True)  # type: ignore[misc]
@@ -177,7 +179,8 @@ async def _replica_swapped(deployment: Deployment) -> Outcome:
     """
     assert deployment.replica is not None
     assert deployment.detour is not None
-    master, replica = deployment.redis, deployment.replica
+    assert isinstance(deployment.bus, RedisServer)
+    master, replica = deployment.bus, deployment.replica
     users = await deployment.watch(_USERS)
     editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.15))
     await asyncio.sleep(0.3)
@@ -193,7 +196,7 @@ async def _replica_swapped(deployment: Deployment) -> Outcome:
     await deployment.until_ready(ready=False)
     await asyncio.sleep(0.5)
     deployment.detour.lead_to(replica.port)
-    deployment.redis, deployment.replica = replica, master
+    deployment.bus, deployment.replica = replica, master
     outcome = await _resume(deployment, editing)
     for gateway in deployment.gateways:
         assert "This Redis is a replica" in await asyncio.to_thread(getattr, gateway, "log")
@@ -202,12 +205,12 @@ async def _replica_swapped(deployment: Deployment) -> Outcome:
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     "nothing happens": Scenario(_healthy),
-    "redis dead for 1 s": Scenario(partial(_redis_dead, seconds=1)),
-    "redis dead for 10 s": Scenario(partial(_redis_dead, seconds=10)),
-    "redis dead for 60 s": Scenario(partial(_redis_dead, seconds=60)),
-    "redis kills its listeners 50 times": Scenario(_clients_killed),
-    "redis frozen": Scenario(_redis_frozen),
+    "bus dead for 1 s": Scenario(partial(_bus_dead, seconds=1)),
+    "bus dead for 10 s": Scenario(partial(_bus_dead, seconds=10)),
+    "bus dead for 60 s": Scenario(partial(_bus_dead, seconds=60)),
+    "bus kills its listeners 50 times": Scenario(_clients_killed),
+    "bus frozen": Scenario(_bus_frozen),
     "gateway killed before it told": Scenario(_gateway_dies_untold, within=5.0, reread_seconds=5.0, detour=True),
-    "two deployments on one redis": Scenario(_two_deployments, neighbour=True),
+    "two deployments on one bus": Scenario(_two_deployments, neighbour=True),
     "redis and its replica swapped": Scenario(_replica_swapped, replica=True),
 }

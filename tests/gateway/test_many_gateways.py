@@ -1,4 +1,4 @@
-"""Several gateways, one store, one Redis: they behave as one, whatever happens to Redis and to each other."""
+"""Several gateways, one store, one bus: they behave as one, whatever happens to the bus and to each other."""
 
 from __future__ import annotations
 
@@ -19,17 +19,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONG = os.environ.get("USERLINE_TEST_LONG") == "1"
-BRIEF = [name for name in SCENARIOS if name not in ("redis dead for 10 s", "redis dead for 60 s")]
-ALL = [(name, store) for store in ("sqlite", "nx-27017/motor", "nx-27017/pymongo") for name in SCENARIOS]
-SOME = [*((name, "sqlite") for name in BRIEF), ("nothing happens", "nx-27017/pymongo"), (BRIEF[1], "nx-27017/motor")]
+BRIEF = [name for name in SCENARIOS if name not in ("bus dead for 10 s", "bus dead for 60 s")]
+ON_POSTGRES = [(name, "sqlite", "postgres") for name, scenario in SCENARIOS.items() if not scenario.replica]
+ALL = [(name, store, "redis") for store in ("sqlite", "nx-27017/motor", "nx-27017/pymongo") for name in SCENARIOS]
+SOME = [
+    *((name, "sqlite", "redis") for name in BRIEF),
+    ("nothing happens", "nx-27017/pymongo", "redis"),
+    (BRIEF[1], "nx-27017/motor", "redis"),
+    *(one for one in ON_POSTGRES if one[0] in BRIEF),
+]
 
 CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "0"}) { created } }'
 
 
-@pytest.mark.parametrize(("name", "store"), ALL if LONG else SOME)
-async def test_a_thousand_edits_reach_every_watcher_in_order(tmp_path: Path, name: str, store: str) -> None:
+@pytest.mark.parametrize(("name", "store", "bus"), [*ALL, *ON_POSTGRES] if LONG else SOME)
+async def test_a_thousand_edits_reach_every_watcher_in_order(tmp_path: Path, name: str, store: str, bus: str) -> None:
     scenario = SCENARIOS[name]
-    async with scenario.deployed(tmp_path, store) as deployment:
+    async with scenario.deployed(tmp_path, store, bus) as deployment:
         outcome = await scenario.play(deployment)
     # Wide enough for a machine that does other things as well; `make chaos` holds it to what is promised.
     assert (outcome.resumed or 0) < 5

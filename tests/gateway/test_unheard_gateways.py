@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.gateway import RunningGateway
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.watching import Watching
@@ -20,18 +21,18 @@ READ = '{ user(id: "alice") { name } }'
 SECONDS = 1.0
 
 
-@pytest.fixture
-def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
-    redis = RedisServer(tmp_path)
+@pytest.fixture(params=["redis", "postgres"])
+def gateways(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[RunningGateway]]:
+    bus = RedisServer(tmp_path) if request.param == "redis" else PostgresServer()
     periods = ["--reread-seconds", str(SECONDS), "--cache-seconds", str(SECONDS)]
     running = [
-        RunningGateway(tmp_path, "--bus-url", redis.url, "--bus-prefix", prefix, *periods) for prefix in ("old", "new")
+        RunningGateway(tmp_path, "--bus-url", bus.url, "--bus-prefix", prefix, *periods) for prefix in ("old", "new")
     ]
     yield running
     for gateway in running:
         assert gateway.stop() == 0, gateway.log
         assert "Traceback" not in gateway.log, gateway.log
-    redis.kill()
+    bus.remove()
 
 
 async def test_watchers_and_readers_are_late_by_the_periods_that_are_set(gateways: list[RunningGateway]) -> None:

@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tests.users.samples import DEFAULTS
+from userline.users.fields import FIELDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCALES = ("en", "de", "pt-BR", "zh-Hant-TW", None)
 _NAMES = ("Alice", "Zoë", "李雷", "Ольга", "نور", "Ana María", "👩‍🚀 Sam")
 _ODD_IDS = ("a/b.c${}", "ключ {}", "🙂{}", " {} ", "%{}")
+# In the order of a line; a field that is not set below has its default.
+_ABSENT = dict.fromkeys(field.name for field in FIELDS) | DEFAULTS
 
 
 def user(number: int) -> dict[str, Any]:
     """Return the fields of a user, under the names of the contract."""
     odd = number % 10 == 0
     user_id = _ODD_IDS[number // 10 % len(_ODD_IDS)].replace("{}", str(number)) if odd else f"user-{number:08}"
-    return {
+    return _ABSENT | {
         "id": user_id,
         "name": f"{_NAMES[number % len(_NAMES)]} {number}",
         "custom": {f"k{index}.$": str(number * index) for index in range(number % 4)},

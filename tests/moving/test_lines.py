@@ -9,6 +9,7 @@ import pytest
 
 from tests.moving.generated import user
 from tests.storage.moving_contract import record_of
+from tests.users.samples import DEFAULTS
 from userline.moving.lines import LineRefused, encode_line, parse_line
 from userline.users.rules import Limits, Rules
 
@@ -30,7 +31,7 @@ def test_a_user_comes_back_as_it_was() -> None:
     line = encode_line(record)
     assert line.endswith(b"}\n")
     assert parse_line(line, Rules(), now=NOW) == record
-    assert orjson.loads(line) == {
+    assert orjson.loads(line) == DEFAULTS | {
         "id": "a/b.$",
         "name": "Alice",
         "custom": {"z": "1", "a.b": "$2", "": "\0"},

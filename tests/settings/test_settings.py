@@ -208,7 +208,7 @@ def test_the_limits_are_those_of_the_rules() -> None:
         (
             "bus_url",
             "nats://localhost",
-            "The bus is memory:// (one process), or redis://HOST:PORT or rediss://HOST:PORT (any number of gateways).",
+            "The bus is memory:// (one process), or redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE (any ",
         ),
         (
             "store_url",
@@ -246,7 +246,8 @@ def test_all_that_is_wrong_is_reported_together(monkeypatch: pytest.MonkeyPatch,
         "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
         "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want.\n"
         "  - USERLINE_WORKERS is 2 (flag --workers). More than one process needs a bus that they share, and the "
-        "memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT, or USERLINE_WORKERS=1."
+        "memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE, "
+        "or USERLINE_WORKERS=1."
     )
 
 

@@ -52,6 +52,28 @@ def test_passwords_in_urls_are_hidden(url: str, text: str) -> None:
     assert problem.startswith(f"USERLINE_STORE_URL is {text} (flag --store-url). ")
 
 
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("redis://u:p@ss/w@bus:6379?nothing=1", "redis://u:***@bus:6379?nothing=1"),
+        ("postgres://u:hu@sh@h/d", "postgres://u:***@h/d"),
+        ("postgres://u:hush@h/d?sslpassword=hush2&sslmode=no", "postgres://u:***@h/d?sslpassword=***&sslmode=no"),
+        ("postgres:///d?host=/run&user=u&password=hush&port=no", "postgres:///d?host=/run&user=u&password=***&port=no"),
+    ],
+)
+def test_passwords_in_urls_of_buses_are_hidden(url: str, text: str) -> None:
+    (problem,) = problems(bus_url=url)
+    assert problem.startswith(f"USERLINE_BUS_URL is '{text}' (flag --bus-url). ")
+    assert "hush" not in problem
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://h", "postgres://h/d", "postgresql://u:p@h/d"])
+def test_several_workers_may_share_any_bus_that_can_be_shared(url: str) -> None:
+    assert load_settings({"bus_url": url, "workers": 2}).workers == 2
+    (problem,) = problems(bus_url="memory://", workers=2)
+    assert "a bus that they share" in problem
+
+
 def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USERLINE_PORT", "tcp://10.0.0.1:8000")
     (problem,) = problems()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from tests.storage.contract.base import RULES, Clock, existing, get, new_user, patch
+from tests.storage.moving_contract import record_of
 from tests.strategies import ODD_TEXTS
 from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore
@@ -108,6 +110,50 @@ async def test_documents_of_other_programs_with_less_and_with_more(
     assert (record.email, record.push_tokens, record.created_at) == ((), frozenset(), 0)
     result = await store.patch("alice", patch(locale="en"))
     assert result.after.snapshot.version == Clock().now
+
+
+OTHERS: dict[str, object] = {
+    "shoeSize": 43,
+    "2nd": None,
+    "deep": {"a": [1, {"b.c": None, "d": [[]]}], "e": {}},
+    "when": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - as the drivers read them
+    "which": ObjectId("0123456789abcdef01234567"),
+    "large": Int64(1 << 40),
+    "half": 0.5,
+    "yes": True,
+}
+"""What other programs, and newer userlines, may keep beside the fields of a user."""
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["by another program alone", "by a userline before"])
+async def test_what_is_not_known_is_kept_by_every_write(
+    store: MongoUserStore, documents: Collection[dict[str, Any]], *, marked: bool
+) -> None:
+    if marked:
+        await store.create_if_not_exists("alice", new_user())
+        documents.update_one({"_id": "alice"}, {"$set": OTHERS, "$inc": {"version": 1}})
+    else:
+        documents.insert_one({"_id": "alice", "version": 2, "name": "Alice", **OTHERS})
+
+    def assert_kept(name: str) -> None:
+        document = documents.find_one({"_id": "alice"})
+        assert document is not None
+        assert document["name"] == name
+        assert {key: document.get(key) for key in OTHERS} == OTHERS
+
+    for number in range(3):  # the later ones are guessed from what the one before has left
+        await store.patch("alice", patch(name=f"{number}"))
+        assert_kept(f"{number}")
+    await asyncio.gather(*(store.patch("alice", patch(custom={f"{number}": "x"})) for number in range(5)))
+    await store.patch_many({"alice": patch(name="by a batch"), "bob": patch(name="Bob")})
+    assert_kept("by a batch")
+    await store.put_many([record_of("alice", name="put", version=1 << 50)], overwrite=True)
+    assert_kept("put")
+    await store.patch("alice", patch(name="after"))
+    assert_kept("after")
+    bob = documents.find_one({"_id": "bob"})
+    assert bob is not None
+    assert not bob.keys() & OTHERS.keys()
 
 
 async def test_documents_that_are_not_users_are_not_listed(

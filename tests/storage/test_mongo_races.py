@@ -39,6 +39,7 @@ class Line:
         self.before: Callable[[str], Awaitable[object]] | None = None
         self.after: Callable[[str], Awaitable[object]] | None = None
         self.twice = False
+        self.sent: tuple[Any, ...] = ()
         driver._users = self
         driver._database = self
 
@@ -51,6 +52,7 @@ class Line:
             return command
 
         async def send(*arguments: Any, **options: Any) -> Any:
+            self.sent = arguments
             if self.before is not None:
                 await self.before(name)
             try:
@@ -198,6 +200,9 @@ async def test_a_deleted_user_does_not_come_back_in_the_one_who_is_created_again
     line = Line(store)
 
     async def replace_by_another(name: str) -> None:
+        # The others may be created by a command of their own, during which alice may be read, and found to be nobody.
+        if "alice" not in repr(line.sent):
+            return
         # Marking a document is a command of its own before the one that is overtaken.
         if name == "bulk_write" and documents.find_one({"_id": "alice", "writeIds": None}) is not None:
             return

@@ -64,6 +64,14 @@ class RedisServer:
         self._process.kill()
         self._process.wait(_PATIENCE)
 
+    def remove(self) -> None:
+        """End it for good."""
+        self.kill()
+
+    def kill_listeners(self) -> None:
+        """End the connections of everybody who listens."""
+        self.command("CLIENT", "KILL", "TYPE", "pubsub")
+
     def freeze(self) -> None:
         """Let it answer nothing, with every connection open."""
         self._process.send_signal(signal.SIGSTOP)

@@ -24,6 +24,8 @@ class MemoryStore:
     ``patch`` and ``patch_many`` raise ``lost_answer`` after they have written, while it is set.
     """
 
+    most_reads = 2
+
     def __init__(self) -> None:
         self.users: dict[str, UserRecord] = {}
         self.reads: list[list[str]] = []

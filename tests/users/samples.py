@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from userline.users.codec import record_to_json
+from userline.users.fields import GIVEN
+from userline.users.kinds import TO_JSON, Kind
 from userline.users.patch import apply, parse_new_user, parse_patch
 from userline.users.rules import Rules
 
@@ -12,9 +14,10 @@ if TYPE_CHECKING:
     from userline.users.record import UserRecord
 
 RULES = Rules()
-FIELDS = ("name", "custom", "locale", "photoUrl", "role", "welcomeMessage", "email", "phone", "pushTokens")
+FIELDS = tuple(field.name for field in GIVEN)
 
-FULL: dict[str, Any] = {
+_EXAMPLES: dict[Kind, Any] = {Kind.TEXT: "x", Kind.LIST: ["x"], Kind.MAP: {"x": "y"}, Kind.KEYS: {"x": True}}
+FULL: dict[str, Any] = {field.name: _EXAMPLES[field.kind] for field in GIVEN} | {
     "name": "Alice",
     "custom": {"team": "blue", "a.b": "1", "$set": "2", "": "3", "👩🏽‍🚀": "4"},
     "locale": "pt-BR",
@@ -26,14 +29,7 @@ FULL: dict[str, Any] = {
     "pushTokens": {"fcm:a.b": True, "apns:$": True},
 }
 DEFAULTS: dict[str, Any] = {
-    "custom": {},
-    "locale": None,
-    "photoUrl": None,
-    "role": "default",
-    "welcomeMessage": None,
-    "email": [],
-    "phone": [],
-    "pushTokens": {},
+    field.name: TO_JSON.get(field.kind, lambda value: value)(field.default) for field in GIVEN if not field.is_required
 }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.strategies import new_users, patches, user_ids
-from userline.users.codec import encoded_size, record_to_json, snapshot_from_json, snapshot_to_json
+from tests.users.samples import DEFAULTS, FIELDS, FULL
+from userline.users.codec import encoded_size, is_whole_snapshot, record_to_json, snapshot_from_json, snapshot_to_json
+from userline.users.fields import LOOKS
 from userline.users.patch import UserPatch, apply, parse_new_user
 from userline.users.rules import Rules
 
@@ -26,41 +30,18 @@ def make(new: dict[str, object]) -> UserRecord:
 
 def test_a_new_user_has_the_defaults_of_the_contract() -> None:
     record = make({"name": "Alice"})
-    assert record_to_json(record) == {
-        "id": "alice",
-        "name": "Alice",
-        "custom": {},
-        "locale": None,
-        "photoUrl": None,
-        "role": "default",
-        "welcomeMessage": None,
-        "email": [],
-        "phone": [],
-        "pushTokens": {},
-        "createdAt": 5,
-        "updatedAt": 5,
-    }
+    assert record_to_json(record) == {"id": "alice", "name": "Alice", **DEFAULTS, "createdAt": 5, "updatedAt": 5}
 
 
 def test_a_full_user_has_the_names_of_the_contract() -> None:
-    given: dict[str, object] = {
-        "name": "Alice",
-        "custom": {"a.b": "$", "": "👩🏽‍🚀"},
-        "locale": "pt-BR",
-        "photoUrl": "https://example.com/a.png",
-        "role": "agent",
-        "welcomeMessage": "Hi",
-        "email": ["a@example.com", "b@example.com"],
-        "phone": ["+14155552671"],
-        "pushTokens": {"fcm:b": True, "apns:a": True},
-    }
-    assert record_to_json(make(given)) == {"id": "alice", **given, "createdAt": 5, "updatedAt": 5}
+    assert record_to_json(make(FULL)) == {"id": "alice", **FULL, "createdAt": 5, "updatedAt": 5}
+    assert list(record_to_json(make(FULL))) == ["id", *FIELDS, "createdAt", "updatedAt"]
 
 
 def test_the_public_half_has_nothing_private() -> None:
-    record = make({"name": "Alice", "email": "a@example.com", "phone": "+14155552671", "pushTokens": {"fcm:a": True}})
-    public = snapshot_to_json(record.snapshot)
-    assert set(public) == {"id", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage"}
+    public = snapshot_to_json(make(FULL).snapshot)
+    assert set(public) == {"id", *(field.name for field in LOOKS)}
+    assert not public.keys() & {"email", "phone", "pushTokens", "createdAt", "updatedAt", "version"}
 
 
 @given(user_ids, new_users, patches)
@@ -79,12 +60,30 @@ def test_what_comes_back_is_read_only() -> None:
         snapshot.custom["a"] = "c"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["id", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage"])
-def test_a_snapshot_lacks_no_field(name: str) -> None:
+@pytest.mark.parametrize("name", ["id", "name"])
+def test_a_snapshot_lacks_nothing_that_is_required(name: str) -> None:
     value = snapshot_to_json(make({"name": "Alice"}).snapshot)
     del value[name]
     with pytest.raises(KeyError, match=name):
         snapshot_from_json(value, 1)
+
+
+@given(user_ids, new_users, st.sets(st.sampled_from([field.name for field in LOOKS if not field.is_required])))
+def test_what_a_snapshot_lacks_has_its_default(user_id: str, new: UserPatch, missing: set[str]) -> None:
+    snapshot = apply(new, None, user_id=user_id, now=1, rules=RULES).snapshot
+    value = snapshot_to_json(snapshot)
+    for name in missing:
+        del value[name]
+    defaults = {field.attribute: field.default for field in LOOKS if field.name in missing}
+    assert snapshot_from_json(value, 1) == replace(snapshot, **defaults)
+    assert is_whole_snapshot(value) is not bool(missing)
+
+
+def test_what_a_snapshot_has_that_is_not_known_is_passed_over() -> None:
+    snapshot = make({"name": "Alice"}).snapshot
+    value = snapshot_to_json(snapshot) | {"mood": {"deep": [1, None]}, "": 1}
+    assert snapshot_from_json(value, snapshot.version) == snapshot
+    assert is_whole_snapshot(value)
 
 
 @pytest.mark.parametrize(

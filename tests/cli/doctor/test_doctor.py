@@ -11,24 +11,28 @@ import socket
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 from pymongo import MongoClient
 from tests.storage.sqlite_helpers import locked
-from tests.support.mongo_wire import Answer, WireProxy, error
+from tests.support.mongo_wire import Answer, Delay, WireProxy, error
 from tests.support.mongodb import MongoServer, new_database
 from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.tokens import KeyServer, Signer
 
 from userline.cli.doctor import clock, examination, machine, store
 from userline.cli.doctor import command as cli_doctor
+from userline.cli.doctor.distance import judge_distance
 from userline.cli.doctor.findings import Level
 from userline.cli.main import userline
 from userline.settings.settings import load_settings
 from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.distance import Distance
 from userline.storage.mongo.examination import DeploymentFacts
 from userline.storage.sqlite import SQLiteUserStore, database
 from userline.storage.sqlite.examination import FileFacts
@@ -250,6 +254,41 @@ class TestMongoDB:
             assert "MongoDB " in visit.of("store", "ok")
             assert [item["_id"] for item in client[name]["userline_meta"].find()] == ["format"]
 
+    @pytest.mark.parametrize("driver", ["motor", "pymongo"])
+    async def test_a_server_that_is_far_away(self, server: MongoServer, port: int, driver: str) -> None:
+        async with await WireProxy.open(server.port) as proxy:
+            url = proxy.url(new_database(), retryWrites="false", timeoutMS=5_000)
+            opened = MongoUserStore(url, Rules())
+            await opened.open()
+            await opened.close()
+            proxy.rule(Delay(0.11), times=None)
+            flags = ["--port", str(port), "--store-url", url, "--mongodb-driver", driver]
+            visit = await asyncio.to_thread(Visit, *flags)
+        assert visit.healthy
+        assert re.search(r"MongoDB is 1[1-9]\d ms away, there and back", visit.of("store", "ok"))
+        assert "Run the gateways nearer" in visit.of("store", "advice")
+        assert ("USERLINE_MONGODB_DRIVER=pymongo" in visit.of("store", "advice")) is (driver == "motor")
+        assert f"The driver is {'Motor' if driver == 'motor' else 'PyMongo'}" in visit.of("store", "ok")
+
+    @pytest.mark.parametrize(
+        ("driver", "milliseconds", "cores", "advised"),
+        [
+            ("motor", 0.3, 2, False),
+            ("motor", 0.3, 1, True),
+            ("motor", 4.9, 8, False),
+            ("motor", 5, 8, True),
+            ("motor", 80, 1, True),
+            ("pymongo", 0.3, 1, False),
+            ("pymongo", 80, 1, False),
+        ],
+    )
+    def test_drivers(self, driver: Any, milliseconds: float, cores: int, advised: bool) -> None:
+        found = judge_distance(driver, Distance(milliseconds / 1000, 9), cores)
+        assert re.search(f"{milliseconds:g}(.0)? ms away", found[0].text)
+        assert [item.level for item in found] == [Level.OK, Level.ADVICE][: 1 + advised]
+        if advised:
+            assert "USERLINE_MONGODB_DRIVER=pymongo" in found[1].advice
+
     async def test_a_server_that_refuses_what_is_written(self, server: MongoServer, port: int) -> None:
         async with await WireProxy.open(server.port) as proxy:
             url = proxy.url(new_database(), retryWrites="false", timeoutMS=10_000)
@@ -292,6 +331,22 @@ class TestMongoDB:
     )
     def test_versions_are_compared_as_numbers(self, version: str, is_old: bool) -> None:
         assert DeploymentFacts(version, None, False, 0, 0.0, ()).is_old is is_old
+
+
+@contextmanager
+def _answering(answer: bytes) -> Iterator[int]:
+    """Something that gives each of its first callers one answer. The value is its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            for _ in range(4):
+                connection, _ = listening.accept()
+                connection.recv(1000)
+                connection.sendall(answer)
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listening.getsockname()[1]
 
 
 class TestRedis:
@@ -357,21 +412,55 @@ class TestRedis:
             server.kill()
 
     def test_something_else_that_listens_there(self, port: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-
-            def answer() -> None:
-                for _ in range(4):
-                    connection, _ = listening.accept()
-                    connection.recv(1000)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                    connection.close()
-
-            threading.Thread(target=answer, daemon=True).start()
-            visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{listening.getsockname()[1]}")
+        with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
+            visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{other}")
             assert "does not speak as Redis does" in visit.of("bus", "problem")
 
     def test_no_redis(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"redis://:hush@127.0.0.1:{free_port()}")
+        assert visit.problems == ["bus"]
+        assert "Connect" in visit.of("bus", "problem")
+        assert "hush" not in visit.of("bus", "problem")
+
+
+class TestPostgres:
+    def test_a_message_is_heard(self, port: int) -> None:
+        server = PostgresServer()
+        try:
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert visit.healthy
+            assert "PostgreSQL 1" in visit.of("bus", "ok")
+            assert "a message was heard" in visit.of("bus", "ok")
+            assert "This machine and PostgreSQL agree" in visit.of("clock", "ok")
+            assert server.command("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'userline'") == "0"
+            for change, says in (
+                (("hush", "hushhush"), "lets nobody in with this user name and password"),
+                (("/postgres", "/nothing"), "has no such database"),
+                (("/postgres", "/postgres?sslmode=require"), "offers no TLS"),
+            ):
+                visit = Visit("--port", str(port), "--bus-url", server.url.replace(*change))
+                assert visit.problems == ["bus"]
+                said = visit.of("bus", "problem")
+                assert "Nothing can be sent through PostgreSQL" in said
+                assert says in said
+                assert "hush" not in said
+            server.freeze()
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert "PostgreSQL does not answer in time" in visit.of("bus", "problem")
+            server.thaw()
+            server.demote()
+            visit = Visit("--port", str(port), "--bus-url", server.url)
+            assert "This PostgreSQL is a standby" in visit.of("bus", "problem")
+        finally:
+            server.remove()
+
+    def test_something_else_that_listens_there(self, port: int) -> None:
+        with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
+            visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{other}/d")
+            assert "does not speak as PostgreSQL does" in visit.of("bus", "problem")
+
+    def test_nobody_is_there(self, port: int) -> None:
+        visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{free_port()}/d")
         assert visit.problems == ["bus"]
         assert "Connect" in visit.of("bus", "problem")
         assert "hush" not in visit.of("bus", "problem")

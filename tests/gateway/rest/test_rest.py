@@ -12,20 +12,12 @@ import httpx
 import pytest
 from tests.strategies import ODD_TEXTS
 from tests.support.tokens import bad_tokens, token_of
+from tests.users.samples import DEFAULTS
 
 if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
-EMPTY: dict[str, Any] = {
-    "custom": {},
-    "locale": None,
-    "photoUrl": None,
-    "role": "default",
-    "welcomeMessage": None,
-    "email": [],
-    "phone": [],
-    "pushTokens": {},
-}
+EMPTY = DEFAULTS
 IDS = [text for text in ODD_TEXTS if text and "\0" not in text]
 IDS += [
     ".",

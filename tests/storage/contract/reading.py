@@ -7,6 +7,8 @@ import pytest
 
 from tests.storage.contract.base import StoreTests, get, new_user, patch
 from tests.strategies import ODD_TEXTS
+from userline.changes.hub import Hub
+from userline.directory.batcher import Batcher
 from userline.storage.protocol import MAX_BATCH, UserStore
 
 if TYPE_CHECKING:
@@ -37,6 +39,25 @@ class Reading(StoreTests):
     async def test_a_batch_may_be_one_id_over_and_over(self, store: UserStore) -> None:
         await store.create_if_not_exists("alice", new_user())
         assert await store.get_many(["alice"] * MAX_BATCH) == [await get(store, "alice")] * MAX_BATCH
+
+    async def test_reads_of_one_turn_are_one_of_the_store(self, store: UserStore) -> None:
+        ids = [f"user {number}" for number in range(200)]
+        await store.patch_many(
+            {user_id: patch(name=user_id, email=f"{user_id[5:]}@example.com") for user_id in ids[::2]}
+        )
+        batcher = Batcher(store, Hub())
+        for number in range(3):
+            written = await store.patch("user 0", patch(email=f"again.{number}@example.com"))
+            snapshots = [batcher.load(user_id) for user_id in ids[:150]]
+            records = [batcher.load_record(user_id) for user_id in ids[50:]]
+            twice = [batcher.load_record("user 0") for _ in range(2)]
+            stored = await store.get_many(ids)
+            assert await asyncio.gather(*snapshots) == [record and record.snapshot for record in stored[:150]]
+            assert await asyncio.gather(*records) == stored[50:]
+            assert await asyncio.gather(*twice) == [written.after] * 2
+            assert (batcher.reads, batcher.ids_read) == (number + 1, 200 * (number + 1))
+        assert store.most_reads >= 2
+        await batcher.close()
 
     async def test_nobody_is_listed_at_first(self, store: UserStore) -> None:
         assert await store.list_users(limit=10, after=None) == []

@@ -128,11 +128,14 @@ class _HeldCollection:
 
 
 class _ModelDriver(Driver):
-    most_commands = 100
-
     def __init__(self, collections: Mapping[str, _HeldCollection]) -> None:
+        self.most_commands = 100
         self._database = collections
         self._users = collections[USERS]
+
+    @property
+    def round_trip(self) -> float:
+        return 0.0
 
     async def close(self) -> None:
         pass
@@ -203,6 +206,11 @@ class _RealDriver(MotorDriver):
     async def close(self) -> None:
         await self._trouble.stepper.work_outside(super().close())
 
+    @property
+    def round_trip(self) -> float:
+        """As near as a server may be: how long it takes is no part of a schedule."""
+        return 0.0
+
 
 class RealWorld:
     """Gateways on a server that speaks MongoDB's protocol. A bulk takes effect in one go."""
@@ -234,7 +242,8 @@ class RealWorld:
 
 
 def _held_store(url: str, driver: Callable[[Any], Driver], clock: Clock) -> MongoUserStore:
-    store = MongoUserStore(f"{url}{'&' if '?' in url else '?'}timeoutMS=60000", RULES, "motor", clock)
+    options = "timeoutMS=60000&maxPoolSize=100&maxConnecting=2"
+    store = MongoUserStore(f"{url}{'&' if '?' in url else '?'}{options}", RULES, "motor", clock)
     opening = store.open
 
     async def open_held(*, create: bool = True) -> None:

@@ -33,7 +33,8 @@ from userline_client.errors import (
     UserlineError,
     UserSyncDisabled,
 )
-from userline_client.ref import UNSET, Unset, UserRef
+from userline_client.fields import UNSET, Unset, UserFields
+from userline_client.ref import UserRef
 from userline_client.session import Session
 from userline_client.snapshot import UserSnapshot
 from userline_client.states import Active, Failed, Pending, SubscriptionState, Unsubscribed
@@ -79,6 +80,7 @@ __all__ = [
     "Unauthenticated",
     "Unset",
     "Unsubscribed",
+    "UserFields",
     "UserRef",
     "UserSnapshot",
     "UserSubscription",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from userline_client.errors import InvalidInput, UserlineError
 from userline_client.session import Session
+from userline_client.snapshot import SEEN
 from userline_client.states import Failed
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from userline_client.snapshot import UserSnapshot
 
 _DESCRIPTION = "Print users of a userline gateway as they are now, and again after each change, until Ctrl+C."
+_SAID_FIRST = ("id", "name")
 _EPILOG = """\
 example:
   userline-watch ws://127.0.0.1:8000/graphql alice bob
@@ -89,25 +91,15 @@ def _line(user_id: str, snapshot: UserSnapshot | None, *, as_json: bool) -> str:
         return json.dumps({"id": user_id, "user": None if snapshot is None else _as_dict(snapshot)}, ensure_ascii=False)
     if snapshot is None:
         return f"{user_id}: there is no such user"
-    fields = {
-        "role": None if snapshot.role == "default" else snapshot.role,
-        "locale": snapshot.locale,
-        "photo": snapshot.photo_url,
-        "welcome message": snapshot.welcome_message,
-    }
-    said = [f"{name} {value}" for name, value in fields.items() if value is not None]
+    said = []
+    for attribute, _ in SEEN:
+        value = getattr(snapshot, attribute)
+        if isinstance(value, str) and attribute not in _SAID_FIRST and (attribute, value) != ("role", "default"):
+            said.append(f"{attribute.removesuffix('_url').replace('_', ' ')} {value}")
     if snapshot.custom:
         said.append(", ".join(f"{key}={value}" for key, value in sorted(snapshot.custom.items())))
     return "  ".join([f"{user_id}: {snapshot.name}", *said])
 
 
 def _as_dict(snapshot: UserSnapshot) -> dict[str, object]:
-    return {
-        "id": snapshot.id,
-        "name": snapshot.name,
-        "custom": dict(snapshot.custom),
-        "locale": snapshot.locale,
-        "photoUrl": snapshot.photo_url,
-        "role": snapshot.role,
-        "welcomeMessage": snapshot.welcome_message,
-    }
+    return {name: getattr(snapshot, attribute) for attribute, name in SEEN}

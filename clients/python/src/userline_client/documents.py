@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from userline_client.errors import InvalidInput
+from userline_client.snapshot import SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 65_536
 """How large a message the gateway takes, unless its ``USERLINE_MAX_MESSAGE_BYTES`` says otherwise."""
 
-_USER = "{ id name custom locale photoUrl role welcomeMessage }"
+_USER = f"{{ {' '.join(name for _, name in SEEN)} }}"
 
 USERS = f"query Users($ids: [ID!]!) {{ users(ids: $ids) {_USER} }}"
 

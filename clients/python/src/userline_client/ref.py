@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Unpack
 
 from userline_client.errors import InvalidInput
+from userline_client.fields import UNSET, UnsetType, UserFields, to_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,21 +17,6 @@ if TYPE_CHECKING:
     from userline_client.users import CreateResult, SetResult
 
 _MAX_ID_CHARACTERS: Final = 255
-
-
-class Unset(Enum):
-    """The type of ``UNSET``."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = Unset.UNSET
-"""Leave a field as it is (``None`` sets it back to its default)."""
-
-UnsetType: TypeAlias = Literal[Unset.UNSET]
 
 
 def check_id(user_id: object) -> str:
@@ -81,67 +65,23 @@ class UserRef:
         """
         return await self._core.users().get(self._id)
 
-    async def create_if_not_exists(  # noqa: PLR0913 - the fields of a user
-        self,
-        *,
-        name: str,
-        custom: Mapping[str, str] | None = None,
-        locale: str | None = None,
-        photo_url: str | None = None,
-        role: str | None = None,
-        welcome_message: str | None = None,
-        email: Sequence[str] | str | None = None,
-        phone: Sequence[str] | str | None = None,
-        push_tokens: Mapping[str, bool] | None = None,
-    ) -> CreateResult:
+    async def create_if_not_exists(self, *, name: str, **fields: Unpack[UserFields]) -> CreateResult:
         """Create the user, unless it exists; then it stays as it is, and that is a success.
 
-        What is left out or ``None`` gets its default.
+        What is left out or ``None`` gets its default. ``fields.py`` says what can be given.
         """
-        given = _input(
-            name=name,
-            custom=custom,
-            locale=locale,
-            photoUrl=photo_url,
-            role=role,
-            welcomeMessage=welcome_message,
-            email=email,
-            phone=phone,
-            pushTokens=push_tokens,
-        )
+        given = to_input({"name": name, **fields})
         user_input = {field: value for field, value in given.items() if value is not None}
         return await self._core.users().create_if_not_exists(self._id, user_input)
 
-    async def set(  # noqa: PLR0913 - the fields of a user
-        self,
-        *,
-        name: str | UnsetType = UNSET,
-        custom: Mapping[str, str | None] | UnsetType | None = UNSET,
-        locale: str | UnsetType | None = UNSET,
-        photo_url: str | UnsetType | None = UNSET,
-        role: str | UnsetType | None = UNSET,
-        welcome_message: str | UnsetType | None = UNSET,
-        email: Sequence[str] | str | UnsetType | None = UNSET,
-        phone: Sequence[str] | str | UnsetType | None = UNSET,
-        push_tokens: Mapping[str, bool | None] | UnsetType | None = UNSET,
-    ) -> SetResult:
+    async def set(self, *, name: str | UnsetType = UNSET, **fields: Unpack[UserFields]) -> SetResult:
         """Patch the user, creating it if there is none (then ``name`` is required).
 
         What is left out stays as it is, ``None`` sets a field back to its default, a value sets it. In ``custom`` and
-        ``push_tokens`` the same goes for each key. ``email`` and ``phone`` replace the whole list.
+        ``push_tokens`` the same goes for each key. ``email`` and ``phone`` replace the whole list. ``fields.py`` says
+        what can be given.
         """
-        user_input = _input(
-            name=name,
-            custom=custom,
-            locale=locale,
-            photoUrl=photo_url,
-            role=role,
-            welcomeMessage=welcome_message,
-            email=email,
-            phone=phone,
-            pushTokens=push_tokens,
-        )
-        return await self._core.users().set(self._id, user_input)
+        return await self._core.users().set(self._id, to_input({"name": name, **fields}))
 
     def subscribe(self, on_snapshot: Callable[[UserSnapshot | None], None] | None = None) -> UserSubscription:
         """Watch the user. ``on_snapshot`` is called with the user as it is now, and after each change.
@@ -153,15 +93,3 @@ class UserRef:
         if inspect.iscoroutinefunction(on_snapshot):
             raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
         return self._core.watches().subscribe(self._id, on_snapshot)
-
-
-def _input(**fields: object) -> dict[str, object]:
-    """Return the fields of an input, without those left out."""
-    return {field: _plain(value) for field, value in fields.items() if value is not UNSET}
-
-
-def _plain(value: object) -> object:
-    """Return a mapping as a dict and a sequence as a list, which have a JSON form."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
 from userline_client.errors import ProtocolError
+from userline_client.fields import contract_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +52,16 @@ class UserSnapshot:
     welcome_message: str | None
 
     def __hash__(self) -> int:
-        return hash((self.id, self.name, self.locale, self.photo_url, self.role, self.welcome_message))
+        return hash(_hashed(self))
+
+
+SEEN: Final = tuple((field.name, contract_name(field.name)) for field in fields(UserSnapshot))
+"""The attributes of a snapshot, and what the gateway calls them."""
+
+_REQUIRED: Final = frozenset(field.name for field in fields(UserSnapshot) if field.default is MISSING)
+_MAPS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("Mapping"))
+_LISTS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("tuple"))
+_hashed: Final = attrgetter(*(attribute for attribute, _ in SEEN if attribute not in _MAPS))
 
 
 class Snapshots:
@@ -64,15 +75,12 @@ class Snapshots:
         if user is None:
             return None
         try:
-            snapshot = UserSnapshot(
-                id=user["id"],
-                name=user["name"],
-                custom=_ReadOnly(user["custom"]),
-                locale=user["locale"],
-                photo_url=user["photoUrl"],
-                role=user["role"],
-                welcome_message=user["welcomeMessage"],
-            )
+            values = {attribute: user[name] for attribute, name in SEEN if name in user or attribute in _REQUIRED}
+            for attribute in _MAPS:
+                values[attribute] = _ReadOnly(values[attribute])
+            for attribute in _LISTS:
+                values[attribute] = tuple(values[attribute])
+            snapshot = UserSnapshot(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"The gateway sent a user that is none: {error!r}") from None
         known = self._known.get(snapshot.id)

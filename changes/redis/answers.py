@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from redis import exceptions
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
+
+from userline.changes.explanations import brief, named, shortened
+from userline.changes.protocol import Explanation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 QUESTIONS: Final = (("HELLO",), ("INFO", "replication"))
 """Commands whose answer has the role. Redis from 6.2 on answers the first to every user, whatever it may do else."""
-
-_MOST_CHARACTERS: Final = 200
 
 
 class ReplicaError(RedisError):
@@ -24,29 +24,6 @@ class ReplicaError(RedisError):
 
 class SentinelError(RedisError):
     """It is a Sentinel, and no Redis."""
-
-
-class NotHeardError(RedisError):
-    """What was published was not heard."""
-
-
-class NotJoinedError(RedisError):
-    """Nothing can be published before the bus is joined."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a bus cannot be used: a sentence without its full stop, and one that says what to do.
-
-    What happened for the same reason has the same ``kind``, whatever the texts say.
-    """
-
-    kind: str
-    text: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{self.text}. {self.advice}"
 
 
 def check_role(answer: object) -> Mapping[str, str]:
@@ -89,25 +66,15 @@ def explain(error: BaseException) -> Explanation:
         if words in said:
             return Explanation(words, _filled(text, error), advice)
     if isinstance(error, ResponseError):
-        return Explanation("refusal", f"Redis refuses: {_brief(error)}", _LOOK)
+        return Explanation("refusal", f"Redis refuses: {brief(error)}", _LOOK)
     if isinstance(error, exceptions.ConnectionError | OSError):
         # Without its numbers, such as those of ports, it is the same however often it is tried.
-        return Explanation(re.sub(r"\W|\d", "", said)[:_MOST_CHARACTERS], _brief(error), _LOOK)
-    return Explanation("garbage", f"What answers there does not speak as Redis does ({_named(error)})", _ADDRESS)
+        return Explanation(shortened(re.sub(r"\W|\d", "", said)), brief(error), _LOOK)
+    return Explanation("garbage", f"What answers there does not speak as Redis does ({named(error)})", _ADDRESS)
 
 
 def _filled(text: str, error: BaseException) -> str:
-    return text.format(_brief(error))
-
-
-def _brief(error: BaseException) -> str:
-    said = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
-    return said if len(said) <= _MOST_CHARACTERS else said[: _MOST_CHARACTERS - 1] + "…"
-
-
-def _named(error: BaseException) -> str:
-    said = f"{type(error).__name__}: {_brief(error)}"
-    return said if len(said) <= _MOST_CHARACTERS else said[: _MOST_CHARACTERS - 1] + "…"
+    return text.format(brief(error))
 
 
 _ADDRESS: Final = (
@@ -128,12 +95,6 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
         "This is a Sentinel, which carries no messages",
         "Set USERLINE_BUS_URL to the Redis that it watches over, by an address that follows its master.",
     ),
-    (
-        (NotHeardError,),
-        "What was published there was not heard",
-        "If USERLINE_BUS_URL leads to several Redis by turns, let it lead to one; it is tried again.",
-    ),
-    ((NotJoinedError,), "it is not joined", "It is joined as soon as that is possible."),
     ((exceptions.BusyLoadingError,), "Redis is loading its data", "It is joined when that is done."),
     (
         (exceptions.NoPermissionError,),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from userline.changes.redis_answers import QUESTIONS, NotJoinedError, check_role
+from userline.changes.redis.answers import QUESTIONS, check_role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,14 +43,12 @@ class Publisher:
     """Publishes on a connection of its own, which is never opened again: what failed once is of no use any more.
 
     ``question`` is what Redis answers when it is asked for its role, as ``ask_role`` has found out; without one, it
-    counts as a master. ``failure`` is why it is of no use, or None.
+    counts as a master.
     """
 
     def __init__(self, client: Redis) -> None:
         self._connection: AbstractConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self.question: tuple[str, ...] = ()
-        self._one_at_a_time = asyncio.Lock()
-        self.failure: BaseException | None = None
 
     async def open(self) -> None:
         """Connect. Raises what redis-py raises."""
@@ -59,16 +56,6 @@ class Publisher:
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish, and return when a master has it. Whatever it raises, it may have been published all the same."""
-        async with self._one_at_a_time:
-            if self.failure is not None:
-                raise NotJoinedError from self.failure
-            try:
-                await self._publish(channel, message)
-            except BaseException as error:
-                self.failure = error if isinstance(error, Exception) else TimeoutError()
-                raise
-
-    async def _publish(self, channel: str, message: bytes) -> None:
         connection = self._connection
         commands: list[tuple[str | bytes, ...]] = [("PUBLISH", channel, message)]
         if self.question:
@@ -79,8 +66,12 @@ class Publisher:
         if self.question:
             check_role(await connection.read_response())
 
+    async def ask(self, *words: str) -> Any:
+        """Return what Redis answers to a command. Raises what redis-py raises."""
+        await self._connection.send_command(*words)
+        return await self._connection.read_response()
+
     async def close(self) -> None:
         """Close the connection."""
-        self.failure = self.failure or ConnectionError("The bus was left.")
         with suppress(RedisError, OSError, TimeoutError):
             await self._connection.disconnect(nowait=True)

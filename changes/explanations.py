@@ -1,0 +1,45 @@
+"""What failures of a bus mean to whoever runs it, as far as they are the same for every backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userline.changes.protocol import Explanation, NotHeardError, NotJoinedError
+
+if TYPE_CHECKING:
+    from userline.changes.protocol import Backend
+
+_MOST_CHARACTERS: Final = 200
+
+
+def explain(backend: Backend, error: BaseException) -> Explanation:
+    """Return what a failure means. It has no password in it."""
+    for kind, text, advice in _KNOWN:
+        if isinstance(error, kind):
+            return Explanation(kind.__name__, text, advice)
+    return backend.explain(error)
+
+
+def brief(error: BaseException) -> str:
+    """Return what an error says, in one line that is not long and has no full stop."""
+    return shortened(" ".join(str(error).split()).removesuffix(".") or type(error).__name__)
+
+
+def named(error: BaseException) -> str:
+    """Return the same with the kind of the error."""
+    return shortened(f"{type(error).__name__}: {brief(error)}")
+
+
+def shortened(text: str) -> str:
+    """Return a text that is not long."""
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+
+
+_KNOWN: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
+    (
+        NotHeardError,
+        "What was published there was not heard",
+        "If USERLINE_BUS_URL leads to several servers by turns, or to a pool, let it lead to one; it is tried again.",
+    ),
+    (NotJoinedError, "it is not joined", "It is joined as soon as that is possible."),
+)

@@ -1,0 +1,1 @@
+"""PostgreSQL as a bus: LISTEN and NOTIFY in one database, with nothing stored (docs/adr/0018)."""

@@ -1,0 +1,60 @@
+"""How far away the servers are, and what follows from it for commands and connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from userline.storage.gathering import FEWEST_BATCHES
+
+FAR_SECONDS: Final = 0.004
+"""From this round trip on, connections are made before they are needed, as each takes several round trips, and more is
+under way at once.
+"""
+
+_SECONDS_A_BATCH: Final = 0.002
+"""About how far apart batches of one kind set out to servers that are far away."""
+
+_MOST_BATCHES: Final = 32
+_COMMANDS_A_SECOND: Final = 5_000
+_MOST_CONNECTIONS: Final = 400
+_MOST_AT_ONCE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How a driver keeps its connections to one server."""
+
+    pool: int
+    """How many it may have."""
+    connecting: int
+    """How many it may be opening at once, and where the servers are far away, how many it opens at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far away the servers are, and how many commands the driver has under way at once."""
+
+    round_trip: float
+    """In seconds, there and back: the least of a few pings."""
+    most_commands: int
+
+
+SIZES: Final = frozenset({"maxpoolsize", "maxconnecting"})
+"""The options of a URL that say what the sizes are, in lower case."""
+
+NEAR: Final = Sizes(pool=100, connecting=2)
+
+
+def sizes_for(round_trip: float) -> Sizes:
+    """Return the sizes for servers that are so many seconds away, there and back."""
+    if round_trip < FAR_SECONDS:
+        return NEAR
+    pool = min(max(NEAR.pool, round(round_trip * _COMMANDS_A_SECOND)), _MOST_CONNECTIONS)
+    return Sizes(pool, connecting=min(batches_for(round_trip), _MOST_AT_ONCE))
+
+
+def batches_for(round_trip: float) -> int:
+    """Return how many batches of a kind are worth having under way: enough that the line is never empty."""
+    on_the_way = int(round_trip / _SECONDS_A_BATCH) if round_trip >= FAR_SECONDS else 0
+    return min(FEWEST_BATCHES + on_the_way, _MOST_BATCHES)
