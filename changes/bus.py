@@ -282,7 +282,7 @@ class Bus:
         while True:
             if not self._outbox:
                 self._idle.set()
-            changes = await self._outbox.take(MOST_CHANGES_A_MESSAGE)
+            changes = await self._outbox.next_batch(MOST_CHANGES_A_MESSAGE)
             message, left = self._message_of(changes)
             if left:
                 changes = changes[: -len(left)]

@@ -51,9 +51,9 @@ class _MemoryLink:
     async def publish(self, channel: str, message: bytes) -> None:
         heard = Heard(channel, message)
         for link in self._links:
-            link.take(heard)
+            link.deliver(heard)
 
-    def take(self, heard: Heard) -> None:
+    def deliver(self, heard: Heard) -> None:
         if heard.channel in self._channels:
             self._waiting.put_nowait(heard)
 

@@ -33,7 +33,7 @@ class Outbox:
             self.dropped += 1
         self._something.set()
 
-    async def take(self, most: int) -> list[UserSnapshot]:
+    async def next_batch(self, most: int) -> list[UserSnapshot]:
         """Wait until there is something, and take up to ``most`` changes."""
         await self._something.wait()
         taken = [self._waiting.popitem(last=False)[1] for _ in range(min(most, len(self._waiting)))]

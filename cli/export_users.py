@@ -22,7 +22,7 @@ from userline.cli.moving import (
 from userline.cli.options import SettingsCommand, load, takes_settings
 from userline.moving.checkpoint import fingerprint
 from userline.moving.exporting import Exported, ExportOptions, export_to_file, export_to_stream, unreadable_lines
-from userline.moving.report import is_report
+from userline.moving.refusal_report import is_report
 from userline.moving.streams import open_to_write
 from userline.moving.targets import Targets
 from userline.storage.files import write_whole

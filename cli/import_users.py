@@ -16,8 +16,8 @@ import click
 from userline.cli.moving import GO_ON, INTERRUPTED, check_standard, run, stopping, store_files, store_of
 from userline.cli.options import SettingsCommand, load, takes_settings
 from userline.moving.checkpoint import Checkpoint, MoveRefused, fingerprint
-from userline.moving.importing import Import, OnExisting, Outcome, Plan
-from userline.moving.report import is_report
+from userline.moving.importing import Import, ImportOutcome, ImportPlan, OnExisting
+from userline.moving.refusal_report import is_report
 from userline.moving.streams import read_stream
 from userline.moving.targets import Targets, is_descriptor
 from userline.storage.protocol import StoreMissing
@@ -112,7 +112,7 @@ async def _import(settings: Settings, options: _Options) -> None:
         _conclude(outcome, work.counts, plan)
 
 
-def _plan(settings: Settings, options: _Options, store: UserStore, source: Path | None, file: BinaryIO) -> Plan:
+def _plan(settings: Settings, options: _Options, store: UserStore, source: Path | None, file: BinaryIO) -> ImportPlan:
     """Return what is to be done. Raises MoveRefused if a file that is to be written stands for something else."""
     taken = store_files(store)
     checkpoint = source and source.with_name(source.name + ".import.json")
@@ -133,7 +133,7 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
     if options.restart and checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     status = os.fstat(file.fileno())
-    return Plan(
+    return ImportPlan(
         source=source,
         file=file,
         size=status.st_size,
@@ -156,15 +156,15 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
     )
 
 
-def _conclude(outcome: Outcome, counts: Counter[str], plan: Plan) -> None:
+def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) -> None:
     """Say what came of it, and end with the exit code."""
     refused = counts["refused"] + (counts[Put.KEPT] if plan.on_existing is OnExisting.REFUSE else 0)
-    if outcome is Outcome.INTERRUPTED:
+    if outcome is ImportOutcome.INTERRUPTED:
         hint = GO_ON if plan.source else "What came in is gone; import it again."
         click.echo(f"Interrupted. {hint}", err=True)
         sys.exit(INTERRUPTED)
     lines = f"{counts['lines']:,} lines"
-    if outcome is Outcome.DONE:
+    if outcome is ImportOutcome.DONE:
         click.echo(
             f"{lines}: {counts[Put.CREATED]:,} users created, {counts[Put.REPLACED]:,} replaced, "
             f"{counts[Put.SAME]:,} there already, {counts[Put.KEPT]:,} left as they were, {refused:,} lines refused.",
@@ -174,7 +174,7 @@ def _conclude(outcome: Outcome, counts: Counter[str], plan: Plan) -> None:
         click.echo(f"{lines}, {refused:,} refused. Nothing was written.", err=True)
     if refused:
         click.echo(f"Why: {plan.report}", err=True)
-        if outcome is Outcome.REFUSED:
+        if outcome is ImportOutcome.REFUSED:
             click.echo("Correct them, or import the others with --skip-refused.", err=True)
         sys.exit(1)
 

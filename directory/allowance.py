@@ -14,7 +14,7 @@ class Allowance:
         self._most = most
         self._taken = 0
 
-    def take(self, number: int) -> None:
+    def charge(self, number: int) -> None:
         """Count users that are watched from now on. Raises RateLimited."""
         if self._taken + number > self._most:
             raise RateLimited(f"The subscriptions of this socket may watch {self._most} users, which is the limit.")

@@ -1,8 +1,8 @@
 """Lookups of one turn of the event loop become one store read.
 
 A DataLoader without a cache, shared by every request and socket of the process: whatever is asked for while the loop
-runs its ready callbacks, and under load while a read is under way (``storage/gathering.py``), is read together, each id
-once, at most ``MAX_BATCH`` ids a read. The hub is the cache.
+runs its ready callbacks, and under load while a read is under way (``storage/batch_scheduler.py``), is read together,
+each id once, at most ``MAX_BATCH`` ids a read. The hub is the cache.
 (Strawberry's DataLoader with its cache off reads an id as often as it is asked for: docs/adr/0003.)
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from userline.storage.gathering import Gathering, own_errors
+from userline.storage.batch_scheduler import BatchScheduler, own_errors
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -66,7 +66,7 @@ class Batcher:
         self._hub = hub
         self._pending: Batch = {}
         self._reads: set[asyncio.Task[None]] = set()
-        self._gathering = Gathering(self._dispatch, lambda: store.most_reads)
+        self._scheduler = BatchScheduler(self._dispatch, lambda: store.most_reads)
         self.reads = 0
         self.ids_read = 0
 
@@ -92,14 +92,14 @@ class Batcher:
         """Wait for the reads under way, and for those that wait for them."""
         while self._pending or self._reads:
             if self._pending:
-                self._gathering.begin()
+                self._scheduler.begin()
             await asyncio.gather(*self._reads, return_exceptions=True)
 
     def _waiters(self, user_id: str) -> _Waiters:
         waiters = self._pending.get(user_id)
         if waiters is None:
             if not self._pending:
-                self._gathering.want()
+                self._scheduler.want()
             waiters = self._pending[user_id] = _Waiters()
         return waiters
 
@@ -112,7 +112,7 @@ class Batcher:
             task = asyncio.create_task(self._read(dict(wanted[:MAX_BATCH])))
             self._reads.add(task)
             task.add_done_callback(self._reads.discard)
-            self._gathering.has_begun()
+            self._scheduler.has_begun()
         return bool(self._pending)
 
     async def _read(self, batch: Batch) -> None:
@@ -125,7 +125,7 @@ class Batcher:
                 try:
                     records = await self._store.get_many(ids)
                 finally:
-                    self._gathering.is_answered()
+                    self._scheduler.is_answered()
                 snapshots = [
                     reading.confirm(user_id, record.snapshot if record else None)
                     for user_id, record in zip(ids, records, strict=True)
@@ -138,7 +138,7 @@ class Batcher:
         if len(ids) > 1 and isinstance(failure, Exception) and not isinstance(failure, StoreUnavailable):
             # Somebody's record cannot be read. Halves are read until whoever it is fails alone.
             for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
-                self._gathering.has_begun()
+                self._scheduler.has_begun()
                 await self._read({user_id: batch[user_id] for user_id in half})
             return
         left = [waiter for waiters in batch.values() for waiter in waiters.left()]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.hub import Miss
 from userline.changes.watcher import GroupWatcher
-from userline.directory.aftermath import Aftermath
 from userline.directory.batcher import Batcher
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
+from userline.directory.uncertain_writes import UncertainWrites
 from userline.storage.protocol import MAX_WRITES, StoreRefused
 from userline.users.errors import (
     BadUserInput,
@@ -65,13 +65,13 @@ class Users:
         self._syncing = syncing
         self._pacer = pacer or Pacer()
         self.batcher = Batcher(store, hub)
-        self._aftermath = Aftermath(store, hub, bus)
+        self._uncertain_writes = UncertainWrites(store, hub, bus)
         self._writes_under_way: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
         await asyncio.gather(*self._writes_under_way, return_exceptions=True)
-        await self._aftermath.close()
+        await self._uncertain_writes.close()
         await self.batcher.close()
 
     async def get(self, user_id: str) -> UserSnapshot | None:
@@ -244,7 +244,7 @@ class Users:
         All users who must be read are read together. Raises RateLimited if they are more than is allowed.
         """
         if allowance is not None:
-            allowance.take(len(user_ids))
+            allowance.charge(len(user_ids))
         loading = []
         for user_id, watcher in zip(user_ids, watchers, strict=True):
             self._hub.watch(user_id, watcher)
@@ -306,7 +306,7 @@ class Users:
             try:
                 result = await write
             except StoreUnavailable:
-                self._aftermath.look_at([user_id])
+                self._uncertain_writes.look_at([user_id])
                 raise
             newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
         if result.snapshot_changed:
@@ -318,7 +318,7 @@ class Users:
             try:
                 results = await self._store.patch_many(patches)
             except (StoreUnavailable, StoreRefused):  # some of them may have been written
-                self._aftermath.look_at(patches)
+                self._uncertain_writes.look_at(patches)
                 raise
             for user_id, result in results.items():
                 reading.confirm(user_id, result.after.snapshot)

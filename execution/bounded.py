@@ -46,7 +46,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
     def count(self, number: int) -> None:
         """Count bytes that were made. Raises AnswerTooLarge."""
         self.counted += number
-        self.room.take(number, writes=self.writes)
+        self.room.charge(number, writes=self.writes)
 
     def build_per_event_executor(self, payload: Any) -> BoundedExecutor:
         """Return the executor of an event, which has the room of an answer to itself."""

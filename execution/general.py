@@ -119,7 +119,7 @@ class GeneralSubscription:
                 async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
                     async for result in results:
                         response = _respond(result, self.context)
-                        Room(self.executor.room.most).take(len(response))
+                        Room(self.executor.room.most).charge(len(response))
                         yield response
                 return
         except UserlineError as error:

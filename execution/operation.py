@@ -69,7 +69,7 @@ class Room:
         left = self.most - self._taken
         return left if self._within is None else min(left, self._within.left)
 
-    def take(self, number: int, *, writes: bool = False) -> None:
+    def charge(self, number: int, *, writes: bool = False) -> None:
         """Count what has been made of the answer. Raises AnswerTooLarge; then all is given back."""
         self._count(number)
         if self.left < 0:

@@ -35,7 +35,7 @@ class KnownExecution:
     def begin(self, room: Room | None = None) -> Response:
         """Return the answer. Without ``room`` for it there is that of one answer."""
         try:
-            (room or Room(self.most)).take(len(self.response))
+            (room or Room(self.most)).charge(len(self.response))
         except AnswerTooLarge as refusal:
             return refusal.response
         return self.response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from userline.moving.lines import LineRefused, parse_line
+from userline.moving.json_lines import LineRefused, parse_line
 from userline.users.errors import Problem
 
 if TYPE_CHECKING:

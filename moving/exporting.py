@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 import orjson
 
 from userline.moving.checkpoint import MoveRefused
-from userline.moving.lines import encode_line
+from userline.moving.json_lines import encode_line
 from userline.moving.part import Part
 from userline.moving.patience import patiently
 from userline.moving.progress import Progress

@@ -18,7 +18,7 @@ from userline.moving.batches import Batches
 from userline.moving.checkpoint import Checkpoint, MoveRefused
 from userline.moving.patience import patiently
 from userline.moving.progress import Progress
-from userline.moving.report import Report
+from userline.moving.refusal_report import RefusalReport
 from userline.users.errors import Problem
 from userline.users.replacement import Put, put
 
@@ -44,7 +44,7 @@ class OnExisting(StrEnum):
     REFUSE = "refuse"
 
 
-class Outcome(StrEnum):
+class ImportOutcome(StrEnum):
     """How an import ended."""
 
     DONE = "done"
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ImportPlan:
     """What is to be imported, and how."""
 
     source: Path | None
@@ -82,7 +82,7 @@ class Import:
     """
 
     def __init__(
-        self, store: UserStore, plan: Plan, *, stop: asyncio.Event, screen: TextIO, is_there: bool = True
+        self, store: UserStore, plan: ImportPlan, *, stop: asyncio.Event, screen: TextIO, is_there: bool = True
     ) -> None:
         self._store = store
         self._is_there = is_there
@@ -94,34 +94,34 @@ class Import:
         self.counts: Counter[str] = Counter(self._state.counts)
         if not is_there and self._state.phase == "write":
             raise MoveRefused("The store that the interrupted import was writing is not there any more. Say --restart.")
-        self._report = Report(plan.report, self._state.report_size, overwrite=plan.overwrite_report)
+        self._report = RefusalReport(plan.report, self._state.report_size, overwrite=plan.overwrite_report)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> ImportOutcome:
         """Check and write. Raises StoreUnavailable and StoreFormatError; the next run goes on from there."""
         try:
             outcome = await self._run()
             self._report.finish()
         finally:
             self._report.close()
-        if outcome is not Outcome.INTERRUPTED:
+        if outcome is not ImportOutcome.INTERRUPTED:
             self._forget()
         return outcome
 
-    async def _run(self) -> Outcome:
+    async def _run(self) -> ImportOutcome:
         if self._state.phase == "check":
             await self._check()
             if self._stop.is_set():
-                return Outcome.INTERRUPTED
+                return ImportOutcome.INTERRUPTED
             if self._plan.dry_run or (self.counts["refused"] and not self._plan.skip_refused):
-                return Outcome.REFUSED if self.counts["refused"] else Outcome.CHECKED
+                return ImportOutcome.REFUSED if self.counts["refused"] else ImportOutcome.CHECKED
             self._state.phase, self._state.offset, self._state.line = "write", 0, 0
             self._save(0, 0)
         if not self._is_there and self.counts["lines"]:
             await self._store.open()
         await self._write()
         if self._stop.is_set():
-            return Outcome.INTERRUPTED
-        return Outcome.DONE
+            return ImportOutcome.INTERRUPTED
+        return ImportOutcome.DONE
 
     async def _check(self) -> None:
         async for batch in self._batches("checking"):

@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from userline.presence.reports import MOST_USERS_A_REPORT, PRESENCE, Report, decode_report
+from userline.presence.reports import MOST_USERS_A_REPORT, PRESENCE, PresenceReport, decode_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -157,7 +157,7 @@ class Presence:
                 self._news.update(dict.fromkeys(user_ids, True))
             self._something.set()
 
-    def next_report(self) -> Report:
+    def next_report(self) -> PresenceReport:
         """Take some of what is to be told."""
         news = [(user_id, self._news.pop(user_id)) for user_id in list(islice(self._news, MOST_USERS_A_REPORT))]
         asks, self._asks = self._asks, False
@@ -165,7 +165,7 @@ class Presence:
             self._something.clear()
         here = [user_id for user_id, is_here in news if is_here]
         gone = [user_id for user_id, is_here in news if not is_here]
-        return Report(self._gateway, here, gone, asks)
+        return PresenceReport(self._gateway, here, gone, asks)
 
     def _see(self, user_id: str, until: float) -> None:
         if user_id in self._operations:

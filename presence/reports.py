@@ -17,7 +17,7 @@ MOST_USERS_A_REPORT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PresenceReport:
     """Users who are connected at a gateway, users who no longer are, and whether it asks the others for theirs."""
 
     gateway: str
@@ -26,14 +26,14 @@ class Report:
     asks: bool
 
 
-def decode_report(said: Any) -> Report:
+def decode_report(said: Any) -> PresenceReport:
     """Return what the body of a message says. Raises BusMessageError."""
     try:
         gateway, here, gone, asks = said["gateway"], said["here"], said["gone"], said["asks"]
     except (TypeError, KeyError) as error:
         raise BusMessageError(str(error)) from error
     if isinstance(gateway, str) and _are_ids(here) and _are_ids(gone) and isinstance(asks, bool):
-        return Report(gateway, here, gone, asks)
+        return PresenceReport(gateway, here, gone, asks)
     raise BusMessageError("The message does not say who is connected.")
 
 

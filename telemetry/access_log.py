@@ -71,14 +71,14 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._handler: LogHandler | None = None
-        self._lay: Callable[[dict[str, Any]], str] = lay_json
+        self._format: Callable[[dict[str, Any]], str] = format_json
         self._stamp = _Clock()
 
-    def use(self, handler: LogHandler, lay: Callable[[dict[str, Any]], str]) -> None:
+    def use(self, handler: LogHandler, format_line: Callable[[dict[str, Any]], str]) -> None:
         """Write to this handler from now on."""
         if self._handler is None:
             atexit.register(self.close)
-        self._handler, self._lay = handler, lay
+        self._handler, self._format = handler, format_line
 
     def log(self, event: str, fields: dict[str, Any]) -> None:
         """Log a request: a short text for people, and what programs want to know."""
@@ -86,7 +86,7 @@ class AccessLog:
             logging.getLogger(LOGGER_NAME).info("%s %s", event, fields)
             return
         line = {"timestamp": self._stamp(), "level": "info", "logger": LOGGER_NAME, "event": event, **fields}
-        self._handler.add(self._lay(line))
+        self._handler.add(self._format(line))
 
     def close(self) -> None:
         """Write what waits."""
@@ -109,12 +109,12 @@ class _Clock:
         return f"{self._text}.{nanoseconds // 1000:06}Z"
 
 
-def lay_json(line: dict[str, Any]) -> str:
+def format_json(line: dict[str, Any]) -> str:
     """Return a line as a JSON object."""
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def lay_text(line: dict[str, Any]) -> str:
+def format_text(line: dict[str, Any]) -> str:
     """Return a line for people, as the other lines of the log look."""
     fields = " ".join(f"{name}={value}" for name, value in line.items() if name not in _PLACED)
     return f"{line['timestamp']} [info     ] {line['event']:<30} [{line['logger']}] {fields}\n"

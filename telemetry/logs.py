@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
-from userline.telemetry.access_log import ACCESS_LOG, LogHandler, lay_json, lay_text
+from userline.telemetry.access_log import ACCESS_LOG, LogHandler, format_json, format_text
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -69,7 +69,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    ACCESS_LOG.use(handler, lay_json if log_format == "json" else _coloured if _has_colours() else lay_text)
+    ACCESS_LOG.use(handler, format_json if log_format == "json" else _coloured if _has_colours() else format_text)
     for name in _UVICORN_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -131,7 +131,7 @@ class _PostgresLink:
                     if isinstance(came, Exception):
                         raise came
                     name, payload = came
-                    message = self._assembly.take(name, payload)
+                    message = self._assembly.add(name, payload)
                     if message is not None:
                         return Heard(self._channels[name], message)
         except TimeoutError:

@@ -62,7 +62,7 @@ class Assembly:
         """How much of a message that is not whole is held."""
         return sum(map(len, self._pieces))
 
-    def take(self, channel: str, payload: str) -> bytes | None:
+    def add(self, channel: str, payload: str) -> bytes | None:
         """Take a notification; return the message that is whole with it.
 
         What is no part, or not the next one, is returned as it is: it is a message of somebody else's, if any.

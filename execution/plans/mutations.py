@@ -104,13 +104,13 @@ class MutationSteps:
         step = self._steps[0]
         try:
             if room is not None:
-                room.take(_AROUND_BYTES, writes=True)
+                room.charge(_AROUND_BYTES, writes=True)
             for step, argument in zip(self._steps, arguments, strict=True):
                 member = await step.write(argument, context)
                 if room is None:
                     room = Room(self._most)
-                    room.take(_AROUND_BYTES, writes=True)
-                room.take(len(member) + 1, writes=True)  # with the comma, which the last one does not have
+                    room.charge(_AROUND_BYTES, writes=True)
+                room.charge(len(member) + 1, writes=True)  # with the comma, which the last one does not have
                 members.append(member)
         except AnswerTooLarge as refusal:
             return refusal.response

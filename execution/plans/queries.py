@@ -151,12 +151,12 @@ class QuerySteps:
             before, after = self._ends
             return before + value + after
         room = room or Room(self._most)
-        room.take(self._around_bytes)
+        room.charge(self._around_bytes)
         parts = []
         for step, argument in zip(self._steps, arguments, strict=True):
             part = step.held(argument, users, room.left)
             if part is not None:
-                room.take(len(part))
+                room.charge(len(part))
             parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
@@ -186,7 +186,7 @@ class QuerySteps:
             try:
                 loaded = await step.load(arguments[number], context.users)
                 part = step.encode(cast("Any", loaded), room.left)
-                room.take(len(part))
+                room.charge(len(part))
                 parts[number] = part
             except AnswerTooLarge:
                 raise
@@ -210,7 +210,7 @@ class QuerySteps:
     def _room_beside(self, parts: list[bytes | None]) -> Room:
         """Return the room that one answer has beside what was begun."""
         room = Room(self._most)
-        room.take(self._around_bytes + sum(len(part) for part in parts if part))
+        room.charge(self._around_bytes + sum(len(part) for part in parts if part))
         return room
 
     def _fill(self, parts: Sequence[bytes | None]) -> bytes:

@@ -56,7 +56,7 @@ _NO_STREAMS: Final = {59, 115, 168, 238, 303, 40324, 40573}
 """There are no change streams here: a single server, or one that is only compatible with MongoDB."""
 
 
-class Watch(Protocol):
+class ChangeCursor(Protocol):
     """What opens a stream: a driver's ``watch``."""
 
     async def __call__(self, pipeline: list[Document], **options: Any) -> Stream:
@@ -79,7 +79,7 @@ class ChangeFollower:
 
     def __init__(
         self,
-        watch: Watch,
+        watch: ChangeCursor,
         on_change: Callable[[UserSnapshot], None],
         on_delete: Callable[[str], None],
         on_gap: Callable[[], None],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
-from userline.storage.gathering import FEWEST_BATCHES
+from userline.storage.batch_scheduler import FEWEST_BATCHES
 from userline.storage.mongo.distance import batches_for
 from userline.storage.mongo.failures import Kind, failure
 from userline.storage.protocol import StoreRefused

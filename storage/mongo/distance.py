@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from userline.storage.gathering import FEWEST_BATCHES
+from userline.storage.batch_scheduler import FEWEST_BATCHES
 
 FAR_SECONDS: Final = 0.004
 """From this round trip on, connections are made before they are needed, as each takes several round trips, and more is

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from userline.storage.gathering import Gathering, own_errors
+from userline.storage.batch_scheduler import BatchScheduler, own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,12 +44,12 @@ class Groups(Generic[Item, Result]):
         self._most = most
         self._asked: list[_Asked[Item, Result]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gathering = Gathering(self._begin, most_groups)
+        self._scheduler = BatchScheduler(self._begin, most_groups)
 
     def ask(self, item: Item, deadline: float) -> asyncio.Future[Result]:
         """Return a future of what comes of the item. The deadline is by the event loop's clock."""
         if not self._asked:
-            self._gathering.want()
+            self._scheduler.want()
         asked: _Asked[Item, Result] = _Asked(item, deadline, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
         return asked.future
@@ -67,7 +67,7 @@ class Groups(Generic[Item, Result]):
             task = asyncio.create_task(self._serve_group(asked[: self._most]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            self._gathering.has_begun()
+            self._scheduler.has_begun()
         return bool(self._asked)
 
     async def _serve_group(self, group: Sequence[_Asked[Item, Result]]) -> None:
@@ -77,7 +77,7 @@ class Groups(Generic[Item, Result]):
         except Exception as error:  # noqa: BLE001 - raised where the items are awaited
             results = own_errors(error, len(group))
         finally:
-            self._gathering.is_answered()
+            self._scheduler.is_answered()
         for asked, result in zip(group, results, strict=True):
             if asked.future.done():
                 continue

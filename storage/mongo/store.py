@@ -9,14 +9,14 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.gathering import FEWEST_BATCHES
+from userline.storage.batch_scheduler import FEWEST_BATCHES
 from userline.storage.mongo.change_stream import ChangeFollower
 from userline.storage.mongo.connection import FAILURES, GRACE_SECONDS, Connection
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.failures import failure
 from userline.storage.mongo.opening import measure, open_connection
-from userline.storage.mongo.puts import put_records
+from userline.storage.mongo.replacing import put_records
 from userline.storage.mongo.url import parse_mongo_url
 from userline.storage.mongo.walking import readable, walk_users
 from userline.storage.mongo.writing import Writing

@@ -10,8 +10,8 @@ from userline.storage.mongo.documents import DocumentError, StoredUser, read_use
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
 from userline.storage.mongo.guesses import Guesses
-from userline.storage.mongo.lines import Lines
 from userline.storage.mongo.write_ids import WriteIds, has_seen
+from userline.storage.mongo.write_queues import WriteQueues
 from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
 from userline.users.patch import apply
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from userline.storage.mongo.connection import Connection
     from userline.storage.mongo.documents import Document
-    from userline.storage.mongo.lines import Write
+    from userline.storage.mongo.write_queues import Write
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.rules import Rules
@@ -47,7 +47,7 @@ class Writing:
         self._clock = clock
         self._ids = WriteIds()
         self.guesses = Guesses()
-        self._lines = Lines(self._write_together)
+        self._queues = WriteQueues(self._write_together)
         self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups)
         self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups)
         most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
@@ -55,7 +55,7 @@ class Writing:
 
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
-        return self._lines.join(user_id, patch, leave_existing=leave_existing)
+        return self._queues.join(user_id, patch, leave_existing=leave_existing)
 
     async def read_many(self, ids: Sequence[str], deadline: float) -> list[UserRecord | None]:
         """Return users who are about to be written, and remember them for that."""
@@ -66,7 +66,7 @@ class Writing:
 
     async def finish(self) -> None:
         """Wait until all writes have come to their end."""
-        await self._lines.finish()
+        await self._queues.finish()
 
     def _most_groups(self) -> int:
         return self._connection().most_batches

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from userline.storage.batch_scheduler import FEWEST_BATCHES
 from userline.storage.files import PRIVATE
-from userline.storage.gathering import FEWEST_BATCHES
 from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts, sift
 from userline.storage.sqlite.database import FORMAT, open_existing, open_reader, open_writer
 from userline.storage.sqlite.file import set_mode

@@ -21,7 +21,7 @@ def test_parts_fit_into_a_payload_and_are_the_message_again(message: bytes) -> N
     assembly = Assembly()
     payloads = parts_of("0123456789abcdef-1f", message)
     assert all(payload.isascii() and len(payload) < 8000 and "\0" not in payload for payload in payloads)
-    *before, last = [assembly.take("c", payload) for payload in payloads]
+    *before, last = [assembly.add("c", payload) for payload in payloads]
     assert before == [None] * len(before)
     assert last == message
     assert assembly.held_bytes == 0
@@ -35,20 +35,20 @@ def test_torn_messages_are_never_put_together_wrongly(messages: list[bytes], dat
     chosen = data.draw(st.lists(st.sampled_from(payloads), max_size=30))
     assembly = Assembly()
     for payload in chosen:
-        whole = assembly.take("c", payload)
+        whole = assembly.add("c", payload)
         assert whole is None or whole in messages or whole == payload.encode()
         assert assembly.held_bytes <= max(map(len, messages))
     for payload in parts_of("b-0", b"x" * 20_000)[:-1]:
-        assert assembly.take("c", payload) is None
-    assert assembly.take("c", parts_of("b-0", b"x" * 20_000)[-1]) == b"x" * 20_000
+        assert assembly.add("c", payload) is None
+    assert assembly.add("c", parts_of("b-0", b"x" * 20_000)[-1]) == b"x" * 20_000
 
 
 @given(st.text(max_size=200))
 def test_what_strangers_say_is_handed_on_as_it_is_and_ends_what_is_held(payload: str) -> None:
     assembly = Assembly()
-    assembly.take("c", parts_of("a-0", b"x" * 20_000)[0])
+    assembly.add("c", parts_of("a-0", b"x" * 20_000)[0])
     assert assembly.held_bytes > 0
-    assert assembly.take("c", payload) == payload.encode(errors="replace")
+    assert assembly.add("c", payload) == payload.encode(errors="replace")
     assert assembly.held_bytes == 0
 
 
@@ -68,15 +68,15 @@ def test_what_strangers_say_is_handed_on_as_it_is_and_ends_what_is_held(payload:
 )
 def test_parts_that_are_none(payload: str) -> None:
     assembly = Assembly()
-    assert assembly.take("c", payload) == payload.encode()
+    assert assembly.add("c", payload) == payload.encode()
     assert assembly.held_bytes == 0
 
 
 def test_a_part_of_one_channel_does_not_go_on_with_one_of_another() -> None:
     assembly = Assembly()
     first, second = parts_of("a-0", b"x" * 8000)
-    assert assembly.take("one", first) is None
-    assert assembly.take("two", second) == second.encode()
+    assert assembly.add("one", first) is None
+    assert assembly.add("two", second) == second.encode()
 
 
 def test_a_message_that_is_too_large_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,15 +65,15 @@ async def turns(count: int = 3) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lookups gather for as long as a read takes."""
-    monkeypatch.setattr("userline.storage.gathering._SECONDS", 60)
-    monkeypatch.setattr("userline.storage.gathering._PATIENCE_SECONDS", 60)
+    monkeypatch.setattr("userline.storage.batch_scheduler._SECONDS", 60)
+    monkeypatch.setattr("userline.storage.batch_scheduler._PATIENCE_SECONDS", 60)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A read begins in each turn, as long as as many may be under way."""
-    monkeypatch.setattr("userline.storage.gathering._SECONDS", 0)
-    monkeypatch.setattr("userline.storage.gathering._PATIENCE_SECONDS", 60)
+    monkeypatch.setattr("userline.storage.batch_scheduler._SECONDS", 0)
+    monkeypatch.setattr("userline.storage.batch_scheduler._PATIENCE_SECONDS", 60)
 
 
 @pytest.mark.usefixtures("patient")
@@ -191,7 +191,7 @@ async def test_who_comes_while_as_many_reads_as_help_are_under_way_is_read_in_th
 async def test_reads_that_do_not_end_make_others_wait_for_a_while_only(
     store: SlowStore, batcher: Batcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("userline.storage.gathering._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("userline.storage.batch_scheduler._PATIENCE_SECONDS", 0.05)
     stuck = []
     for number in range(5):
         stuck.append(batcher.load(f"stuck {number}"))

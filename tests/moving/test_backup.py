@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from tests.moving.generated import user, write_users
 from tests.support.gateway import RunningGateway
 from userline.cli.main import userline
-from userline.moving.lines import parse_line
+from userline.moving.json_lines import parse_line
 from userline.storage.files import NewFile, remove_leftovers
 from userline.storage.sqlite import SQLiteUserStore
 from userline.storage.sqlite.backup import BackupStopped, back_up

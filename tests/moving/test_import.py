@@ -15,8 +15,8 @@ from tests.support.stores import MemoryStore
 from userline.moving import batches, patience
 from userline.moving.checkpoint import MoveRefused
 from userline.moving.exporting import export_to_file, pages
-from userline.moving.importing import Import, OnExisting, Outcome, Plan
-from userline.moving.lines import encode_line, parse_line
+from userline.moving.importing import Import, ImportOutcome, ImportPlan, OnExisting
+from userline.moving.json_lines import encode_line, parse_line
 from userline.users.errors import StoreUnavailable
 from userline.users.rules import Rules
 
@@ -52,10 +52,10 @@ class Desk:
             b"".join(item if isinstance(item, bytes) else orjson.dumps(item) + b"\n" for item in users)
         )
 
-    async def run(self, on_existing: OnExisting = OnExisting.REFUSE, **options: bool) -> Outcome:
+    async def run(self, on_existing: OnExisting = OnExisting.REFUSE, **options: bool) -> ImportOutcome:
         with self.path.open("rb") as file:
             chosen = {"skip_refused": False, "dry_run": False} | options
-            plan = Plan(
+            plan = ImportPlan(
                 source=self.path,
                 file=file,
                 size=self.path.stat().st_size,
@@ -87,7 +87,7 @@ async def desk(tmp_path: Path) -> Desk:
 
 async def test_every_user_is_created_as_it_is(desk: Desk) -> None:
     desk.lines(*map(user, range(35)))
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
     assert desk.counts == {"lines": 35, "created": 35}
     assert {encode_line(record) for record in desk.store.users.values()} == {
         orjson.dumps(user(number)) + b"\n" for number in range(35)
@@ -98,7 +98,7 @@ async def test_every_user_is_created_as_it_is(desk: Desk) -> None:
 
 async def test_a_refused_line_means_that_nothing_is_written_and_the_report_says_why(desk: Desk) -> None:
     desk.lines(user(1), b"{\n", {"id": "x", "name": "", "email": ["no"]}, user(2))
-    assert await desk.run() is Outcome.REFUSED
+    assert await desk.run() is ImportOutcome.REFUSED
     assert desk.store.users == {}
     assert desk.counts == {"lines": 4, "refused": 2}
     assert [(item["line"], item["id"]) for item in desk.refused] == [(2, None), (3, "x")]
@@ -109,16 +109,16 @@ async def test_a_refused_line_means_that_nothing_is_written_and_the_report_says_
 
 async def test_the_good_lines_can_be_written_without_the_refused(desk: Desk) -> None:
     desk.lines(user(1), b"{\n", user(2))
-    assert await desk.run(skip_refused=True) is Outcome.DONE
+    assert await desk.run(skip_refused=True) is ImportOutcome.DONE
     assert desk.counts == {"lines": 3, "refused": 1, "created": 2}
     assert [item["line"] for item in desk.refused] == [2]
 
 
 async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
     desk.lines(user(1))
-    assert await desk.run(dry_run=True) is Outcome.CHECKED
+    assert await desk.run(dry_run=True) is ImportOutcome.CHECKED
     desk.lines(user(1), b"{\n")
-    assert await desk.run(dry_run=True, skip_refused=True) is Outcome.REFUSED
+    assert await desk.run(dry_run=True, skip_refused=True) is ImportOutcome.REFUSED
     assert desk.store.users == {}
 
 
@@ -126,11 +126,11 @@ class TestUsersWhoExist:
     @pytest.fixture(autouse=True)
     async def exist(self, desk: Desk) -> None:
         desk.lines({"id": "a", "name": "Old", "version": 5}, {"id": "b", "name": "Same", "createdAt": 1})
-        assert await desk.run() is Outcome.DONE
+        assert await desk.run() is ImportOutcome.DONE
         desk.lines({"id": "a", "name": "New"}, {"id": "b", "name": "Same", "createdAt": 1}, {"id": "c", "name": "C"})
 
     async def test_refuse(self, desk: Desk) -> None:
-        assert await desk.run(OnExisting.REFUSE) is Outcome.REFUSED
+        assert await desk.run(OnExisting.REFUSE) is ImportOutcome.REFUSED
         assert desk.counts == {"lines": 3, "refused": 1}
         assert desk.refused == [
             {
@@ -142,18 +142,18 @@ class TestUsersWhoExist:
         assert set(desk.store.users) == {"a", "b"}
 
     async def test_refuse_and_write_the_others(self, desk: Desk) -> None:
-        assert await desk.run(OnExisting.REFUSE, skip_refused=True) is Outcome.DONE
+        assert await desk.run(OnExisting.REFUSE, skip_refused=True) is ImportOutcome.DONE
         assert desk.counts == {"lines": 3, "refused": 1, "kept": 1, "same": 1, "created": 1}
         assert desk.holds("a").snapshot.name == "Old"
 
     async def test_skip(self, desk: Desk) -> None:
-        assert await desk.run(OnExisting.SKIP) is Outcome.DONE
+        assert await desk.run(OnExisting.SKIP) is ImportOutcome.DONE
         assert desk.counts == {"lines": 3, "kept": 1, "same": 1, "created": 1}
         assert desk.holds("a").snapshot.name == "Old"
         assert not desk.report.exists()
 
     async def test_replace(self, desk: Desk) -> None:
-        assert await desk.run(OnExisting.REPLACE) is Outcome.DONE
+        assert await desk.run(OnExisting.REPLACE) is ImportOutcome.DONE
         assert desk.counts == {"lines": 3, "replaced": 1, "same": 1, "created": 1}
         assert (desk.holds("a").snapshot.name, desk.holds("a").snapshot.version) == ("New", 6)
 
@@ -168,7 +168,7 @@ class TestUsersWhoExist:
                 return await store.put_many(records, overwrite=overwrite)
 
         desk.store = Late()
-        assert await desk.run() is Outcome.DONE
+        assert await desk.run() is ImportOutcome.DONE
         assert desk.counts == {"lines": 1, "kept": 1}
         assert [item["id"] for item in desk.refused] == ["late"]
 
@@ -177,7 +177,7 @@ class TestUsersWhoExist:
 async def test_the_lines_of_one_user_are_written_in_their_order(desk: Desk, on_existing: OnExisting, name: str) -> None:
     filler = [user(number) for number in range(25)]
     desk.lines({"id": "a", "name": "1"}, *filler, {"id": "a", "name": "2"}, {"id": "a", "name": "3"})
-    assert await desk.run(on_existing) is Outcome.DONE
+    assert await desk.run(on_existing) is ImportOutcome.DONE
     assert desk.holds("a").snapshot.name == name
 
 
@@ -201,11 +201,11 @@ class Failing(MemoryStore):
 async def test_an_interrupted_import_goes_on_where_it_was(desk: Desk) -> None:
     desk.lines(*map(user, range(100)), b"{\n")
     desk.store = Failing(desk, 4)
-    assert await desk.run(skip_refused=True) is Outcome.INTERRUPTED
+    assert await desk.run(skip_refused=True) is ImportOutcome.INTERRUPTED
     written = len(desk.store.users)
     assert 40 <= written < 100
     desk.stop.clear()
-    assert await desk.run(skip_refused=True) is Outcome.DONE
+    assert await desk.run(skip_refused=True) is ImportOutcome.DONE
     assert desk.resumed_at == written
     assert desk.counts == {"lines": 101, "refused": 1, "created": 100}
     assert [item["line"] for item in desk.refused] == [101]
@@ -217,7 +217,7 @@ async def test_what_was_written_and_not_noted_is_written_again_to_no_effect(desk
     with pytest.raises(RuntimeError):
         await desk.run()
     before = dict(desk.store.users)
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
     assert 0 < desk.resumed_at < len(before)
     assert desk.counts["created"] + desk.counts["same"] == 100
     assert desk.counts["same"] == len(before) - desk.resumed_at
@@ -230,7 +230,7 @@ async def test_users_without_times_have_those_of_the_first_run(desk: Desk) -> No
     with pytest.raises(RuntimeError):
         await desk.run()
     await asyncio.sleep(0.005)
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
     assert len({record.created_at for record in desk.store.users.values()}) == 1
 
 
@@ -243,13 +243,13 @@ async def test_an_interrupted_check_goes_on_and_the_report_has_each_line_once(de
             return super().write(text)
 
     desk.screen = StopAtFirst()
-    assert await desk.run() is Outcome.INTERRUPTED
+    assert await desk.run() is ImportOutcome.INTERRUPTED
     assert len(desk.refused) == 10
     with desk.report.open("ab") as report:
         report.write(b'{"line": 11, "written": "but not noted"}\n')
     desk.stop.clear()
     desk.screen = io.StringIO()
-    assert await desk.run() is Outcome.REFUSED
+    assert await desk.run() is ImportOutcome.REFUSED
     assert desk.resumed_at == 10
     assert [item["line"] for item in desk.refused] == [*range(1, 36)]
 
@@ -257,7 +257,7 @@ async def test_an_interrupted_check_goes_on_and_the_report_has_each_line_once(de
 async def test_another_file_or_store_is_not_gone_on_with(desk: Desk) -> None:
     desk.lines(*map(user, range(100)))
     desk.store = Failing(desk, 2)
-    assert await desk.run() is Outcome.INTERRUPTED
+    assert await desk.run() is ImportOutcome.INTERRUPTED
     desk.identity = {"of": "that"}
     with pytest.raises(MoveRefused, match="--restart"):
         await desk.run()
@@ -266,13 +266,13 @@ async def test_another_file_or_store_is_not_gone_on_with(desk: Desk) -> None:
 async def test_a_checkpoint_that_is_cut_off_is_a_new_beginning(desk: Desk) -> None:
     desk.checkpoint.write_bytes(b'{"identity": {"of"')
     desk.lines(user(1))
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
 
 
 async def test_a_store_that_is_away_for_a_moment_is_waited_for(desk: Desk) -> None:
     desk.lines(*map(user, range(30)))
     desk.store = Failing(desk, 2, StoreUnavailable())
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
     assert len(desk.store.users) == 30
 
 
@@ -283,7 +283,7 @@ async def test_a_store_that_stays_away_ends_the_run(desk: Desk, monkeypatch: pyt
     with pytest.raises(StoreUnavailable):
         await desk.run()
     desk.store.failure = None
-    assert await desk.run() is Outcome.DONE
+    assert await desk.run() is ImportOutcome.DONE
     assert len(desk.store.users) == 30
 
 

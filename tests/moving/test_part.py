@@ -16,7 +16,7 @@ from tests.support.stores import MemoryStore
 from userline.moving import part
 from userline.moving.checkpoint import MoveRefused
 from userline.moving.exporting import ExportOptions, export_to_file
-from userline.moving.lines import parse_line
+from userline.moving.json_lines import parse_line
 from userline.moving.part import Part
 from userline.users.rules import Rules
 

@@ -9,7 +9,7 @@ import pytest
 from userline.changes.bus import Bus
 from userline.changes.channels import BusMessageError
 from userline.presence.presence import Presence
-from userline.presence.reports import MOST_USERS_A_REPORT, Report, decode_report
+from userline.presence.reports import MOST_USERS_A_REPORT, PresenceReport, decode_report
 
 SECONDS = 10.0
 
@@ -48,7 +48,7 @@ class Scene:
             self.presence.tick()
 
     def say(self, gateway: str, *, here: tuple[str, ...] = (), gone: tuple[str, ...] = (), asks: bool = False) -> None:
-        self.presence.hear(asdict(Report(gateway, list(here), list(gone), asks)))
+        self.presence.hear(asdict(PresenceReport(gateway, list(here), list(gone), asks)))
 
 
 @pytest.fixture

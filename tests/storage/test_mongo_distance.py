@@ -94,7 +94,7 @@ def connection_of(store: MongoUserStore) -> Connection:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for an answer to what is under way does so for as long as that takes."""
-    monkeypatch.setattr("userline.storage.gathering._PATIENCE_SECONDS", 60)
+    monkeypatch.setattr("userline.storage.batch_scheduler._PATIENCE_SECONDS", 60)
 
 
 @pytest.fixture

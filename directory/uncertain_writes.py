@@ -29,7 +29,7 @@ MOST_WAITING: Final = 10_000
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
-class Aftermath:
+class UncertainWrites:
     """Reads users whose write had no outcome, as soon as the store answers again, and publishes what is there.
 
     So the other gateways hear of a write that was done after all, also if nobody repeats it. For one event loop.
@@ -55,7 +55,7 @@ class Aftermath:
                 self._waiting.popitem(last=False)
         self._more.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="userline-aftermath")
+            self._task = asyncio.create_task(self._run(), name="userline-uncertain-writes")
 
     async def close(self) -> None:
         """Stop."""

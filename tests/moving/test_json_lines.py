@@ -10,7 +10,7 @@ import pytest
 from tests.moving.generated import user
 from tests.storage.moving_contract import record_of
 from tests.users.samples import DEFAULTS
-from userline.moving.lines import LineRefused, encode_line, parse_line
+from userline.moving.json_lines import LineRefused, encode_line, parse_line
 from userline.users.rules import Limits, Rules
 
 NOW = 1_700_000_000_000

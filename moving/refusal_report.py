@@ -20,7 +20,7 @@ _KEYS: Final = {"id", "reasons"}
 _LONGEST_LINE: Final = 1 << 20
 
 
-class Report:
+class RefusalReport:
     """Collected in ``path`` with ``.part`` behind it while lines are refused, and put in its place at the end.
 
     Nothing is created or touched while there is nothing to say.

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from userline.storage.gathering import own_errors
+from userline.storage.batch_scheduler import own_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ class Write:
     future: asyncio.Future[WriteResult]
 
 
-class Lines:
+class WriteQueues:
     """One line for each user who is being written.
 
     ``serve`` gets the user's id, the writes of one turn, and what the turn before left behind if it is known. It gives

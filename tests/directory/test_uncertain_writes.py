@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.waiting import until
-from userline.directory import aftermath
+from userline.directory import uncertain_writes
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
 from userline.users.rules import Rules
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def told(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[UserSnapshot]:
     """What the bus was given."""
-    monkeypatch.setattr(aftermath, "LATER_SECONDS", 0.2)
+    monkeypatch.setattr(uncertain_writes, "LATER_SECONDS", 0.2)
     told: list[UserSnapshot] = []
     publish = gateway.bus.publish
 
@@ -49,7 +49,7 @@ async def test_watchers_hear_of_it_without_a_repetition(gateway: Gateway, told: 
             seen = await anext(events)
     assert seen is not None
     assert seen.name == "Alice"
-    await until(lambda: not aftermath_tasks(), 5)
+    await until(lambda: not uncertain_write_tasks(), 5)
     assert [(snapshot.id, snapshot.version) for snapshot in told] == [("alice", 1)], "told once"
 
 
@@ -88,11 +88,11 @@ async def test_a_write_that_is_done_late_is_found_by_the_second_look(
 async def test_nothing_is_left_when_the_gateway_ends(gateway: Gateway, told: list[UserSnapshot]) -> None:
     gateway.store.failure = StoreUnavailable()
     await write(gateway, "alice", "Alice")
-    assert aftermath_tasks()
+    assert uncertain_write_tasks()
     await gateway.users.close()
-    assert not aftermath_tasks()
+    assert not uncertain_write_tasks()
     assert told == []
 
 
-def aftermath_tasks() -> list[asyncio.Task[Any]]:
-    return [task for task in asyncio.all_tasks() if task.get_name() == "userline-aftermath"]
+def uncertain_write_tasks() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == "userline-uncertain-writes"]

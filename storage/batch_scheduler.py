@@ -19,7 +19,7 @@ _SECONDS: Final = 0.002
 _PATIENCE_SECONDS: Final = 0.25
 
 
-class Gathering:
+class BatchScheduler:
     """Says when to begin a batch: when the loop has run its ready callbacks. What comes in one turn is together then.
 
     Under load those would be many small batches; so while one is under way, things gather until it is answered, but for
