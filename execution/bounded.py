@@ -8,7 +8,7 @@ import orjson
 from graphql import GraphQLResolveInfoHelpers, OperationType
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from userline.execution.operation import AnswerTooLarge, Room
+from userline.execution.operation import AnswerBudget, AnswerTooLarge
 
 if TYPE_CHECKING:
     from graphql import GraphQLOutputType
@@ -26,7 +26,7 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
     What is beyond the room that there is ends the whole execution: AnswerTooLarge is no error of one field.
     """
 
-    room: Room
+    budget: AnswerBudget
     counted: int = 0
 
     @property
@@ -46,12 +46,12 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
     def count(self, number: int) -> None:
         """Count bytes that were made. Raises AnswerTooLarge."""
         self.counted += number
-        self.room.charge(number, writes=self.writes)
+        self.budget.charge(number, writes=self.writes)
 
     def build_per_event_executor(self, payload: Any) -> BoundedExecutor:
         """Return the executor of an event, which has the room of an answer to itself."""
         executor = cast("BoundedExecutor", super().build_per_event_executor(payload))
-        executor.room = Room(self.room.most)
+        executor.budget = AnswerBudget(self.budget.most)
         executor.counted = 0
         return executor
 

@@ -23,9 +23,9 @@ from userline.execution.bounded import BoundedExecutor
 from userline.execution.bounds import find_excess
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
 from userline.execution.operation import (
+    AnswerBudget,
     AnswerTooLarge,
     RequestRefused,
-    Room,
     SubscriptionFailed,
     respond,
 )
@@ -67,13 +67,13 @@ class GeneralExecution:
     on_response: Callable[[Response], None] | None = None
     """Called with the answer, if it was made."""
 
-    def begin(self, room: Room | None = None) -> Response | Pending:
+    def begin(self, budget: AnswerBudget | None = None) -> Response | Pending:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
 
-        Without ``room`` for its answer there is that of one answer.
+        Without ``budget`` it has that of one answer.
         """
-        if room is not None:
-            self.executor.room = room
+        if budget is not None:
+            self.executor.budget = budget
         try:
             result = execute_root_selection_set(self.executor)
         except Exception as error:  # noqa: BLE001 - nothing may reach the transport
@@ -119,7 +119,7 @@ class GeneralSubscription:
                 async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
                     async for result in results:
                         response = _respond(result, self.context)
-                        Room(self.executor.room.most).charge(len(response))
+                        AnswerBudget(self.executor.budget.most).charge(len(response))
                         yield response
                 return
         except UserlineError as error:
@@ -174,7 +174,7 @@ class GeneralWay:
             )
             raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
         bounded = cast("BoundedExecutor", executor)
-        bounded.room = Room(self._most_bytes)
+        bounded.budget = AnswerBudget(self._most_bytes)
         return bounded
 
 

@@ -53,12 +53,12 @@ class AnswerTooLarge(OperationTooComplex):
         return respond(None, [format_refusal(self)])
 
 
-class Room:
+class AnswerBudget:
     """How many bytes an answer may still have, alone or ``within`` the room that others have, too, as in a batch."""
 
     __slots__ = ("_taken", "_within", "most")
 
-    def __init__(self, most: int, within: Room | None = None) -> None:
+    def __init__(self, most: int, within: AnswerBudget | None = None) -> None:
         self.most = most
         self._within = within
         self._taken = 0

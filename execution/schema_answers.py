@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, OperationType
 
-from userline.execution.operation import AnswerTooLarge, Room
+from userline.execution.operation import AnswerBudget, AnswerTooLarge
 from userline.execution.weighed import WeighedCache, weight_of
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class KnownExecution:
     most: int
     type: OperationType = OperationType.QUERY
 
-    def begin(self, room: Room | None = None) -> Response:
-        """Return the answer. Without ``room`` for it there is that of one answer."""
+    def begin(self, budget: AnswerBudget | None = None) -> Response:
+        """Return the answer. Without ``budget`` it has that of one."""
         try:
-            (room or Room(self.most)).charge(len(self.response))
+            (budget or AnswerBudget(self.most)).charge(len(self.response))
         except AnswerTooLarge as refusal:
             return refusal.response
         return self.response

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONDecodeError, decode
-from userline.execution.operation import RequestRefused, Room
+from userline.execution.operation import AnswerBudget, RequestRefused
 from userline.execution.request import parse_request
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.answering import Prepared
@@ -157,8 +157,10 @@ class GraphQLOverHTTP:
         # Prepared one by one and executed together, so that the lookups of all become one read of the store.
         prepared = [await self._prepare_item(value, request) for value in values]
         most = self._settings.max_answer_bytes
-        room = Room(most)
-        answers = await asyncio.gather(*(self._execute(each, request, Room(most, within=room)) for each in prepared))
+        budget = AnswerBudget(most)
+        answers = await asyncio.gather(
+            *(self._execute(each, request, AnswerBudget(most, within=budget)) for each in prepared)
+        )
         return _respond(b"[" + b",".join(answers) + b"]", media_type, 200)
 
     async def _prepare_item(self, value: object, request: Request) -> Prepared | Answer:
@@ -210,10 +212,12 @@ class GraphQLOverHTTP:
             raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
         return prepared
 
-    async def _execute(self, prepared: Prepared | Answer, request: Request, room: Room | None = None) -> Answer:
+    async def _execute(
+        self, prepared: Prepared | Answer, request: Request, budget: AnswerBudget | None = None
+    ) -> Answer:
         if isinstance(prepared, bytes):
             return prepared
-        return await self._answering.execute(prepared, self._until(request.scope["state"]), room)
+        return await self._answering.execute(prepared, self._until(request.scope["state"]), budget)
 
     def _until(self, state: dict[str, Any]) -> float:
         """Return until when the operations of a request may take: one time for all of them."""

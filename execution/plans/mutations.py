@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.execution.operation import AnswerTooLarge, Room, respond
+from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 
@@ -91,26 +91,26 @@ class MutationSteps:
         arguments = [step.read(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    def begin(self, _: Any, __: Users, ___: Room | None = None) -> Response | None:
+    def begin(self, _: Any, __: Users, ___: AnswerBudget | None = None) -> Response | None:
         """Do nothing yet: a write has to be waited for, unless @include and @skip have left none."""
         return None if self._steps else b'{"data":{}}'
 
     def look_up(self, _: Any, __: Users) -> None:
         """Begin nothing: a mutation is more than a user to be read."""
 
-    async def finish(self, _: Any, arguments: Any, context: Context, room: Room | None = None) -> Response:
+    async def finish(self, _: Any, arguments: Any, context: Context, budget: AnswerBudget | None = None) -> Response:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
         members = []
         step = self._steps[0]
         try:
-            if room is not None:
-                room.charge(_AROUND_BYTES, writes=True)
+            if budget is not None:
+                budget.charge(_AROUND_BYTES, writes=True)
             for step, argument in zip(self._steps, arguments, strict=True):
                 member = await step.write(argument, context)
-                if room is None:
-                    room = Room(self._most)
-                    room.charge(_AROUND_BYTES, writes=True)
-                room.charge(len(member) + 1, writes=True)  # with the comma, which the last one does not have
+                if budget is None:
+                    budget = AnswerBudget(self._most)
+                    budget.charge(_AROUND_BYTES, writes=True)
+                budget.charge(len(member) + 1, writes=True)  # with the comma, which the last one does not have
                 members.append(member)
         except AnswerTooLarge as refusal:
             return refusal.response

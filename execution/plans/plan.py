@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from userline.directory.users import Users
-    from userline.execution.operation import Response, Room
+    from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
     from userline.execution.plans.mutations import MutationSteps
     from userline.execution.plans.queries import QuerySteps
@@ -47,20 +47,20 @@ class Bound:
     steps: QuerySteps | MutationSteps
     arguments: Any
 
-    def begin(self, users: Users, room: Room | None = None) -> Response | Any:
+    def begin(self, users: Users, budget: AnswerBudget | None = None) -> Response | Any:
         """Return the response if nothing has to be waited for, else what ``finish`` goes on with.
 
-        Without ``room`` there is that of one answer. Raises AnswerTooLarge.
+        Without ``budget`` it has that of one answer. Raises AnswerTooLarge.
         """
-        return self.steps.begin(self.arguments, users, room)
+        return self.steps.begin(self.arguments, users, budget)
 
-    def finish(self, begun: Any, context: Context, limit: TimeLimit, room: Room | None = None) -> Pending:
+    def finish(self, begun: Any, context: Context, limit: TimeLimit, budget: AnswerBudget | None = None) -> Pending:
         """Return the response after ``begin``. What goes wrong is in it."""
-        is_alone = room is None and self.type is OperationType.QUERY
+        is_alone = budget is None and self.type is OperationType.QUERY
         read = self.steps.look_up(self.arguments, context.users) if is_alone else None
         if read is not None:
             return Lookup(read, context.request_id, limit)
-        return Executing(limit.hold(self.steps.finish(begun, self.arguments, context, room)))
+        return Executing(limit.hold(self.steps.finish(begun, self.arguments, context, budget)))
 
 
 @dataclass(frozen=True, slots=True)

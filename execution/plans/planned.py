@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from graphql import OperationType
 
-    from userline.execution.operation import Response, Room
+    from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
     from userline.execution.plans.plan import Bound, BoundSubscription
     from userline.execution.time_limit import TimeLimit
@@ -36,16 +36,16 @@ class PlannedExecution:
         """Whether it is a query or a mutation."""
         return self.bound.type
 
-    def begin(self, room: Room | None = None) -> Response | Pending:
+    def begin(self, budget: AnswerBudget | None = None) -> Response | Pending:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
 
-        Without ``room`` for its answer there is that of one answer.
+        Without ``budget`` it has that of one answer.
         """
         try:
-            begun = self.bound.begin(self.context.users, room)
+            begun = self.bound.begin(self.context.users, budget)
         except AnswerTooLarge as refusal:
             return refusal.response
-        return begun if isinstance(begun, bytes) else self.bound.finish(begun, self.context, self.limit, room)
+        return begun if isinstance(begun, bytes) else self.bound.finish(begun, self.context, self.limit, budget)
 
 
 @dataclass(frozen=True, slots=True)

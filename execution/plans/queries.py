@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 import orjson
 
 from userline.changes.hub import Miss
-from userline.execution.operation import AnswerTooLarge, Room, respond
+from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 from userline.users.errors import BadUserInput
@@ -137,12 +137,12 @@ class QuerySteps:
         arguments = [step.argument(values) for step in self._steps]
         return UNFIT if UNFIT in arguments else arguments
 
-    def begin(self, arguments: Any, users: Users, room: Room | None = None) -> Response | list[bytes | None]:
+    def begin(self, arguments: Any, users: Users, budget: AnswerBudget | None = None) -> Response | list[bytes | None]:
         """Return the response if all is held, else the values that are: ``finish`` loads the others.
 
-        Without ``room`` there is that of one answer. Raises AnswerTooLarge.
+        Without ``budget`` it has that of one answer. Raises AnswerTooLarge.
         """
-        if self._only is not None and room is None:  # most queries are such, and this is what they cost
+        if self._only is not None and budget is None:  # most queries are such, and this is what they cost
             value = self._only.held(arguments[0], users, self._most_values)
             if value is None:
                 return [None]
@@ -150,13 +150,13 @@ class QuerySteps:
                 raise AnswerTooLarge(self._most)
             before, after = self._ends
             return before + value + after
-        room = room or Room(self._most)
-        room.charge(self._around_bytes)
+        budget = budget or AnswerBudget(self._most)
+        budget.charge(self._around_bytes)
         parts = []
         for step, argument in zip(self._steps, arguments, strict=True):
-            part = step.held(argument, users, room.left)
+            part = step.held(argument, users, budget.left)
             if part is not None:
-                room.charge(len(part))
+                budget.charge(len(part))
             parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
@@ -175,18 +175,18 @@ class QuerySteps:
         parts: list[bytes | None],
         arguments: Any,
         context: Context,
-        given_room: Room | None = None,
+        given_budget: AnswerBudget | None = None,
     ) -> Response:
         """Load what was not held when it was begun. What goes wrong is in the response."""
         errors: list[FormattedError] = []
-        room = given_room or self._room_beside(parts)
+        budget = given_budget or self._budget_beside(parts)
 
         async def load(number: int) -> None:
             step = self._steps[number]
             try:
                 loaded = await step.load(arguments[number], context.users)
-                part = step.encode(cast("Any", loaded), room.left)
-                room.charge(len(part))
+                part = step.encode(cast("Any", loaded), budget.left)
+                budget.charge(len(part))
                 parts[number] = part
             except AnswerTooLarge:
                 raise
@@ -207,11 +207,11 @@ class QuerySteps:
             return refusal.response
         return self._fill(parts) + (_errors_member(errors) if errors else b"") + b"}"
 
-    def _room_beside(self, parts: list[bytes | None]) -> Room:
+    def _budget_beside(self, parts: list[bytes | None]) -> AnswerBudget:
         """Return the room that one answer has beside what was begun."""
-        room = Room(self._most)
-        room.charge(self._around_bytes + sum(len(part) for part in parts if part))
-        return room
+        budget = AnswerBudget(self._most)
+        budget.charge(self._around_bytes + sum(len(part) for part in parts if part))
+        return budget
 
     def _fill(self, parts: Sequence[bytes | None]) -> bytes:
         filled = [self._around[0]]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from userline.directory.fair_queue import Source
     from userline.directory.users import Users
     from userline.execution.engine import Engine, Execution, Subscription
-    from userline.execution.operation import Response, Room
+    from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
     from userline.execution.request import GraphQLRequest
     from userline.gateway.answering.known import Known
@@ -209,25 +209,27 @@ class Answering:
             raise
         return Prepared(operation, self._engine.name_of(request), started)
 
-    async def execute(self, prepared: Prepared, until: float | None = None, room: Room | None = None) -> Response:
+    async def execute(
+        self, prepared: Prepared, until: float | None = None, budget: AnswerBudget | None = None
+    ) -> Response:
         """Execute a query or mutation when it is its turn. What goes wrong is in the response.
 
-        Without ``room`` for its answer there is that of one answer.
+        Without ``budget`` it has that of one answer.
         """
         execution = prepared.execution
         span = nullcontext() if self._tracer is None else self._tracer.operation(execution.type.value, prepared.name)
         with span:
             if self._pacer.has_turn(EXECUTING_SECONDS):
-                begun = execution.begin(room)
+                begun = execution.begin(budget)
                 response = begun if isinstance(begun, bytes) else await begun
             else:
-                response = await self.time_limit.hold(self._execute_later(execution, room), until)
+                response = await self.time_limit.hold(self._execute_later(execution, budget), until)
         self.count(prepared, code_of(response))
         return response
 
-    async def _execute_later(self, execution: Execution, room: Room | None) -> Response:
+    async def _execute_later(self, execution: Execution, budget: AnswerBudget | None) -> Response:
         await self._pacer.turn(EXECUTING_SECONDS)
-        begun = execution.begin(room)
+        begun = execution.begin(budget)
         return begun if isinstance(begun, bytes) else await begun
 
     async def events(self, prepared: Prepared) -> AsyncGenerator[Response, None]:

@@ -17,7 +17,7 @@ from graphql import (
 
 from tests.support.api import Api, running_api
 from userline.execution import general
-from userline.execution.operation import Room
+from userline.execution.operation import AnswerBudget
 from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def test_a_known_answer_counts_as_any_other() -> None:
     execution = KnownExecution(b'{"data":{"__typename":"Query"}}', 1000)
     assert execution.type is OperationType.QUERY
     assert execution.begin() == execution.response
-    room = Room(50)
-    assert execution.begin(room) == execution.response
-    assert orjson.loads(execution.begin(room))["errors"][0]["extensions"]["code"] == "OPERATION_TOO_COMPLEX"
+    budget = AnswerBudget(50)
+    assert execution.begin(budget) == execution.response
+    assert orjson.loads(execution.begin(budget))["errors"][0]["extensions"]["code"] == "OPERATION_TOO_COMPLEX"
 
 
 def test_failures_are_not_remembered() -> None:
