@@ -68,6 +68,8 @@ class Connection(NamedTuple):
     flow: FlowControl
     server: ServerState
     held_heads: HeldHeads
+    can_be_kept: Callable[[], bool]
+    """Asked when an answer begins before the request has come whole."""
     on_response: Callable[[], None]
     """Called when a cycle's answer is complete; it closes the connection if it is not to be kept."""
 
@@ -235,6 +237,8 @@ class Cycle:
 
     def _make_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the answer, and note what follows from it."""
+        if self._more_body and self.keep_alive:
+            self.keep_alive = self._connection.can_be_kept()
         lines = [b"%b: %b\r\n" % header for header in self._connection.server.default_headers]
         chunked, left, says_close = None, 0, False
         for any_case, value in headers:

@@ -45,6 +45,10 @@ class Sized:
         """Whether nothing of the body is still to come."""
         return not self._left
 
+    def is_within(self, most: int) -> bool:
+        """Whether no more than ``most`` bytes are still to come."""
+        return self._left <= most
+
     def decode(self, data: bytes, start: int) -> tuple[bytes, int]:
         """Return content, and where to go on."""
         end = min(start + self._left, start + _PIECE_BYTES, len(data))

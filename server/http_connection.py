@@ -86,7 +86,12 @@ class HTTPConnection(asyncio.Protocol):
         self._deadline = Deadline(self.loop, self._time_out)
         self._idle = IdleTimer(transport, self.loop, self.config.timeout_keep_alive, self._is_busy)
         self._connection = Connection(
-            transport, self.flow, self.server_state, self.held_heads, self._on_response_complete
+            transport,
+            self.flow,
+            self.server_state,
+            self.held_heads,
+            self._reader.can_pass_over,
+            self._on_response_complete,
         )
         self._stuck = StuckWatch(transport, self.loop, self._cut_off)
         self._await_headers()

@@ -89,6 +89,11 @@ class RequestReader:
             self._body = None
         return content
 
+    def can_pass_over(self) -> bool:
+        """Whether what is still to come of the body is little for sure, so that the connection can be kept."""
+        body = self._body
+        return body is None or (isinstance(body, Sized) and body.is_within(_UNWANTED_BYTES))
+
     def pass_over(self) -> bool:
         """Take a part of a body that nobody wants, and return whether it may go on. Raises Malformed."""
         start = self._unparsed.position
