@@ -18,6 +18,8 @@ from userline.users.errors import BatchRefused, NameRequired, StoreUnavailable
 if TYPE_CHECKING:
     from userline.storage.protocol import WriteResult
 
+pytestmark = pytest.mark.alone  # hundreds of writes at once have the time that one command has
+
 
 class Commands:
     """The commands that were sent, by name."""
