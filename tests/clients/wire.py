@@ -133,11 +133,17 @@ class Wire:
 
 
 @contextmanager
-def open_wire(gateway: RunningGateway, *offered: str, init: bool = True, max_queue: int | None = 16) -> Iterator[Wire]:
+def open_wire(
+    gateway: RunningGateway,
+    *offered: str,
+    init: bool = True,
+    max_queue: int | None = 16,
+    close_timeout: float = PATIENCE,
+) -> Iterator[Wire]:
     """Open a socket, offering these subprotocols, with ``connection_init`` done unless told otherwise."""
     subprotocols = [Subprotocol(name) for name in offered] or None
     with connect(
-        gateway.websocket_url, subprotocols=subprotocols, proxy=None, close_timeout=PATIENCE, max_queue=max_queue
+        gateway.websocket_url, subprotocols=subprotocols, proxy=None, close_timeout=close_timeout, max_queue=max_queue
     ) as connection:
         wire = Wire(connection)
         if init:
