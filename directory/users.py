@@ -10,14 +10,13 @@ from userline.changes.hub import Miss
 from userline.changes.watcher import GroupWatcher
 from userline.directory.batcher import Batcher
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
-from userline.directory.uncertain_writes import UncertainWrites
-from userline.storage.protocol import MAX_WRITES, StoreRefused
+from userline.directory.writes import Writes
+from userline.storage.protocol import MAX_WRITES
 from userline.users.errors import (
     BadUserInput,
     BatchRefused,
     Forbidden,
     Problem,
-    StoreUnavailable,
     UserSyncDisabled,
 )
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
@@ -25,7 +24,7 @@ from userline.users.rules import MAX_IDS
 from userline.users.viewer import ClientUserSyncing, check_may_write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
@@ -60,18 +59,15 @@ class Users:
     ) -> None:
         self._store = store
         self._hub = hub
-        self._bus = bus
         self._rules = rules
         self._syncing = syncing
         self._pacer = pacer or Pacer()
         self.batcher = Batcher(store, hub)
-        self._uncertain_writes = UncertainWrites(store, hub, bus)
-        self._writes_under_way: set[asyncio.Task[Any]] = set()
+        self._writes = Writes(store, hub, bus)
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
-        await asyncio.gather(*self._writes_under_way, return_exceptions=True)
-        await self._uncertain_writes.close()
+        await self._writes.close()
         await self.batcher.close()
 
     async def get(self, user_id: str) -> UserSnapshot | None:
@@ -154,7 +150,7 @@ class Users:
             if existing is None:
                 raise
             return existing, False
-        newest, result = await self._write(user_id, self._store.create_if_not_exists(user_id, patch))
+        newest, result = await self._writes.write(user_id, self._store.create_if_not_exists(user_id, patch))
         return newest, result.created
 
     async def set(
@@ -167,7 +163,7 @@ class Users:
         """
         check_may_write(viewer, user_id, self._syncing)
         user_id, patch = self._parse(user_id, lambda: parse_patch(given, self._rules))
-        return await self._write(user_id, self._store.patch(user_id, patch))
+        return await self._writes.write(user_id, self._store.patch(user_id, patch))
 
     async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
         """Patch several users (ids to contract names to values), all or none, creating those who do not exist.
@@ -186,7 +182,7 @@ class Users:
                 refused[user_id] = error
         if refused:
             raise BatchRefused(refused)
-        return await self._to_the_end(self._write_many_and_tell(patches))
+        return await self._writes.write_many(patches)
 
     async def watch(self, user_id: str) -> AsyncGenerator[UserSnapshot | None, None]:
         """Yield the current snapshot (None: there is no such user), and then each newer one, until closed.
@@ -288,44 +284,6 @@ class Users:
         if problems:
             raise BadUserInput(problems)
         return user_id, patch
-
-    async def _write(self, user_id: str, write: Coroutine[None, None, WriteResult]) -> tuple[UserSnapshot, WriteResult]:
-        """Do a write, and tell of it, to the end even if the caller goes away meanwhile."""
-        return await self._to_the_end(self._write_and_tell(user_id, write))
-
-    async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
-        task = asyncio.create_task(work)
-        self._writes_under_way.add(task)
-        task.add_done_callback(self._writes_under_way.discard)
-        return await asyncio.shield(task)
-
-    async def _write_and_tell(
-        self, user_id: str, write: Coroutine[None, None, WriteResult]
-    ) -> tuple[UserSnapshot, WriteResult]:
-        with self._hub.reading([user_id]) as reading:
-            try:
-                result = await write
-            except StoreUnavailable:
-                self._uncertain_writes.look_at([user_id])
-                raise
-            newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
-        if result.snapshot_changed:
-            self._bus.publish(result.after.snapshot)
-        return newest, result
-
-    async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
-        with self._hub.reading(patches) as reading:
-            try:
-                results = await self._store.patch_many(patches)
-            except (StoreUnavailable, StoreRefused):  # some of them may have been written
-                self._uncertain_writes.look_at(patches)
-                raise
-            for user_id, result in results.items():
-                reading.confirm(user_id, result.after.snapshot)
-        for result in results.values():
-            if result.snapshot_changed:
-                self._bus.publish(result.after.snapshot)
-        return results
 
 
 def distinct_ids(user_ids: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from userline.common.futures import settle
 from userline.storage.batch_scheduler import BatchScheduler, own_errors
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class Groups(Generic[Item, Result]):
         soon = asyncio.get_running_loop().time() + _HOPELESS_SECONDS
         asked, self._asked = self._asked, []
         for late in [each for each in asked if each.deadline <= soon]:
-            if not late.future.done():
-                late.future.set_exception(TimeoutError())
+            settle(late.future, TimeoutError())
         asked = [each for each in asked if not each.future.done()]
         if asked:
             self._asked = asked[self._most :]
@@ -79,9 +79,4 @@ class Groups(Generic[Item, Result]):
         finally:
             self._scheduler.is_answered()
         for asked, result in zip(group, results, strict=True):
-            if asked.future.done():
-                continue
-            if isinstance(result, Exception):
-                asked.future.set_exception(result)
-            else:
-                asked.future.set_result(result)
+            settle(asked.future, result)

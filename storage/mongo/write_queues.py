@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from userline.common.futures import settle
 from userline.storage.batch_scheduler import own_errors
 
 if TYPE_CHECKING:
@@ -76,6 +77,5 @@ class WriteQueues:
             return await self._serve(user_id, turn, known)
         except Exception as error:  # noqa: BLE001 - raised where the writes are awaited
             for write, each in zip(turn, own_errors(error, len(turn)), strict=True):
-                if not write.future.done():
-                    write.future.set_exception(each)
+                settle(write.future, each)
             return None

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.common.backoff import Backoff
+from userline.common.futures import settle
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
@@ -168,9 +169,4 @@ class Writing:
 
 def _answer(writes: Sequence[Write], outcomes: Sequence[WriteResult | Exception]) -> None:
     for write, outcome in zip(writes, outcomes, strict=True):
-        if write.future.done():
-            continue
-        if isinstance(outcome, Exception):
-            write.future.set_exception(outcome)
-        else:
-            write.future.set_result(outcome)
+        settle(write.future, outcome)

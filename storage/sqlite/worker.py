@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from userline.common.futures import settle
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -138,14 +139,9 @@ class Worker(Generic[Question, Answer]):
     def _tell(self, *outcomes: tuple[asyncio.Future[Any], object]) -> None:
         """Bring results and errors to the futures, with one wake-up of the loop for all."""
         with suppress(RuntimeError):  # the loop was closed, so nobody waits any more
-            self._loop.call_soon_threadsafe(_settle, outcomes)
+            self._loop.call_soon_threadsafe(_settle_all, outcomes)
 
 
-def _settle(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
+def _settle_all(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
     for future, outcome in outcomes:
-        if future.done():
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+        settle(future, outcome)

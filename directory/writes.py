@@ -1,0 +1,82 @@
+"""Writes that everybody hears of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from userline.directory.uncertain_writes import UncertainWrites
+from userline.storage.protocol import StoreRefused
+from userline.users.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from userline.changes.bus import Bus
+    from userline.changes.hub import Hub
+    from userline.storage.protocol import UserStore, WriteResult
+    from userline.users.patch import UserPatch
+    from userline.users.record import UserSnapshot
+
+T = TypeVar("T")
+
+
+class Writes:
+    """Has the store write, then the hub and the other gateways hear of it: to the end, even if the caller goes away.
+
+    For one event loop.
+    """
+
+    def __init__(self, store: UserStore, hub: Hub, bus: Bus) -> None:
+        self._store = store
+        self._hub = hub
+        self._bus = bus
+        self._uncertain_writes = UncertainWrites(store, hub, bus)
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Wait for the writes under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._uncertain_writes.close()
+
+    async def write(self, user_id: str, write: Coroutine[None, None, WriteResult]) -> tuple[UserSnapshot, WriteResult]:
+        """Do one write of the store. Returns the newest snapshot and what the write did. Raises what the store does."""
+        return await self._to_the_end(self._write_and_tell(user_id, write))
+
+    async def write_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        """Patch several users, all or none. Raises what the store does."""
+        return await self._to_the_end(self._write_many_and_tell(patches))
+
+    async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _write_and_tell(
+        self, user_id: str, write: Coroutine[None, None, WriteResult]
+    ) -> tuple[UserSnapshot, WriteResult]:
+        with self._hub.reading([user_id]) as reading:
+            try:
+                result = await write
+            except StoreUnavailable:
+                self._uncertain_writes.look_at([user_id])
+                raise
+            newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
+        if result.snapshot_changed:
+            self._bus.publish(result.after.snapshot)
+        return newest, result
+
+    async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
+        with self._hub.reading(patches) as reading:
+            try:
+                results = await self._store.patch_many(patches)
+            except (StoreUnavailable, StoreRefused):  # some of them may have been written
+                self._uncertain_writes.look_at(patches)
+                raise
+            for user_id, result in results.items():
+                reading.confirm(user_id, result.after.snapshot)
+        for result in results.values():
+            if result.snapshot_changed:
+                self._bus.publish(result.after.snapshot)
+        return results
