@@ -1,9 +1,7 @@
 """The bus that carries changes between the gateways of a deployment, on broadcaster.
 
 Every gateway of a deployment listens to the same channels from its start to its end, whoever is watched; docs/adr/0004
-says why. A message is JSON, ``{"app": "…the app's id…", "body": …}``, and the body of one about changes is a list of
-them: ``[{"version": 7, "user": {…the snapshot…}}, …]``. A gateway of another version of userline may know more fields,
-or fewer; what is not known is passed over.
+says why. ``messages.py`` has what is said there.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import secrets
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from broadcaster import Broadcast
 
@@ -28,13 +26,14 @@ from userline.changes.channels import (
 )
 from userline.changes.explanations import explain
 from userline.changes.factory import make_backend
+from userline.changes.messages import decode_change, message_of
 from userline.changes.outbox import Outbox
 from userline.changes.rejoining import Rejoining
 from userline.common.backoff import Backoff
-from userline.users.codec import is_whole_snapshot, snapshot_from_json, snapshot_to_json
+from userline.users.codec import is_whole_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from userline.changes.protocol import Explanation
     from userline.users.record import UserSnapshot
@@ -45,31 +44,12 @@ CHANGES: Final = "changes"
 """The topic of what was written."""
 
 MOST_CHANGES_A_MESSAGE: Final = 100
-MOST_BYTES_A_MESSAGE: Final = 1024 * 1024
-"""A change that is larger has a message to itself."""
-
 MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 _MESSAGES_TIMED: Final = 16
 """How many messages of our own may be on their way at once to have their time taken."""
-
-
-def encode_changes(snapshots: Iterable[UserSnapshot]) -> list[object]:
-    """Return the body of the message that tells the other gateways of new snapshots."""
-    return [{"version": item.version, "user": snapshot_to_json(item)} for item in snapshots]
-
-
-def decode_change(value: Any) -> UserSnapshot:
-    """Return the snapshot of a change. Raises BusMessageError."""
-    try:
-        snapshot = snapshot_from_json(value["user"], value["version"])
-    except (TypeError, KeyError) as error:
-        raise BusMessageError(str(error)) from error
-    if type(snapshot.version) is not int or snapshot.version < 1:
-        raise BusMessageError("The version is not a positive integer.")
-    return snapshot
 
 
 class Bus:
@@ -267,15 +247,6 @@ class Bus:
             async with asyncio.timeout(seconds):
                 await self._joined.wait()
 
-    def _message_of(self, changes: list[UserSnapshot]) -> tuple[bytes, list[UserSnapshot]]:
-        """Return a message of the first changes that is not too large, and the changes that are not in it."""
-        most = len(changes)
-        while True:
-            message = encode_message(self._app_id, encode_changes(changes[:most]))
-            if len(message) <= MOST_BYTES_A_MESSAGE or most == 1:
-                return message, changes[most:]
-            most //= 2
-
     async def _publish_waiting(self) -> None:
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         channel = self.channel_of(CHANGES)
@@ -283,7 +254,7 @@ class Bus:
             if not self._outbox:
                 self._idle.set()
             changes = await self._outbox.next_batch(MOST_CHANGES_A_MESSAGE)
-            message, left = self._message_of(changes)
+            message, left = message_of(self._app_id, changes)
             if left:
                 changes = changes[: -len(left)]
                 self._outbox.put_back(left)

@@ -13,48 +13,19 @@ held is in doubt until the store has confirmed it anew (``regain_touch``).
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from userline.changes.held import MISS, NEVER, Entry, Miss, was_edited
 from userline.changes.watcher import HubWatcher, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from userline.users.record import UserSnapshot
-
-_UNREAD: Final = -1
-"""Version of an entry whose user has not been read yet. A user that does not exist has version 0."""
-
-_NEVER: Final = -math.inf
-"""When an entry was confirmed that is in doubt."""
-
-
-class Miss:
-    """The hub cannot answer; the store must be read."""
-
-
-MISS: Final = Miss()
-
-
-class _Entry:
-    __slots__ = ("confirmed_at", "doubted", "pins", "snapshot", "used", "version", "watchers")
-
-    def __init__(self) -> None:
-        self.snapshot: UserSnapshot | None = None
-        self.version = _UNREAD
-        self.confirmed_at = _NEVER
-        self.pins = 0
-        # Whether it is in doubt since a store call began that is still under way, which then confirms nothing.
-        self.doubted = False
-        self.used = False
-        # In the order in which they came, which is about that of their sockets: a system that writes to sockets in the
-        # order in which it has opened them finds what it knows of them in its caches.
-        self.watchers: dict[HubWatcher, None] = {}
 
 
 class Hub:
@@ -66,7 +37,7 @@ class Hub:
         self._ttl = ttl
         self._capacity = capacity
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         # Users without watchers, the next to go first; users with watchers, the longest unconfirmed first.
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._watched: OrderedDict[str, None] = OrderedDict()
@@ -91,7 +62,7 @@ class Hub:
         entry = self._entries.get(user_id)
         if entry is not None and self._in_touch:
             confirmed_at = entry.confirmed_at
-            if (entry.watchers and confirmed_at > _NEVER) or self._clock() < confirmed_at + self._ttl:
+            if (entry.watchers and confirmed_at > NEVER) or self._clock() < confirmed_at + self._ttl:
                 entry.used = True
                 self.hits += 1
                 return entry.snapshot
@@ -107,7 +78,7 @@ class Hub:
         for entry in map(self._entries.get, user_ids):
             if entry is None:
                 return None
-            if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == _NEVER):
+            if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == NEVER):
                 return None
             entry.used = True
             found.append(entry.snapshot)
@@ -156,7 +127,7 @@ class Hub:
         entry = self._entry(user_id)
         self._watched.setdefault(user_id)
         if isinstance(known, Miss):
-            entry.confirmed_at = _NEVER
+            entry.confirmed_at = NEVER
             self._watched.move_to_end(user_id, last=False)
         else:
             watcher.offer(known)
@@ -171,7 +142,7 @@ class Hub:
         entry.watchers.pop(watcher, None)
         if not entry.watchers:
             del self._watched[user_id]
-            if entry.confirmed_at > _NEVER:
+            if entry.confirmed_at > NEVER:
                 entry.confirmed_at = self._clock()
         self._release(user_id, entry)
 
@@ -198,7 +169,7 @@ class Hub:
         entry = self._entries.get(user_id)
         if entry is None:
             return False
-        entry.confirmed_at = _NEVER
+        entry.confirmed_at = NEVER
         entry.doubted = entry.pins > 0
         if entry.watchers:
             self._watched.move_to_end(user_id, last=False)
@@ -230,22 +201,22 @@ class Hub:
             del self._entries[user_id]
         self._idle.clear()
         for entry in self._entries.values():
-            entry.confirmed_at = _NEVER
+            entry.confirmed_at = NEVER
 
-    def _entry(self, user_id: str) -> _Entry:
+    def _entry(self, user_id: str) -> Entry:
         entry = self._entries.get(user_id)
         if entry is None:
-            entry = self._entries[user_id] = _Entry()
+            entry = self._entries[user_id] = Entry()
         return entry
 
     def _confirm(
-        self, user_id: str, entry: _Entry, snapshot: UserSnapshot | None, known: int, epoch: int
+        self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, epoch: int
     ) -> UserSnapshot | None:
         if epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
-        if _was_edited(entry, snapshot, known):
+        if was_edited(entry, snapshot, known):
             self._show(entry, snapshot)
         self._take(entry, snapshot)
         for watcher in entry.watchers:
@@ -253,7 +224,7 @@ class Hub:
                 watcher.offer(entry.snapshot)
         return entry.snapshot
 
-    def _take(self, entry: _Entry, snapshot: UserSnapshot | None) -> None:
+    def _take(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
         version = snapshot.version if snapshot else 0
         if version <= entry.version:
             return
@@ -262,17 +233,17 @@ class Hub:
         else:
             self._show(entry, snapshot)
 
-    def _show(self, entry: _Entry, snapshot: UserSnapshot | None) -> None:
+    def _show(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
         entry.snapshot = snapshot
         entry.version = snapshot.version if snapshot else 0
         for watcher in entry.watchers:
             self.coalesced += watcher.offer(snapshot)
         self.deliveries += len(entry.watchers)
 
-    def _release(self, user_id: str, entry: _Entry) -> None:
+    def _release(self, user_id: str, entry: Entry) -> None:
         if entry.pins or entry.watchers:
             return
-        if entry.confirmed_at == _NEVER:
+        if entry.confirmed_at == NEVER:
             self._entries.pop(user_id, None)
             return
         if not self._capacity:
@@ -294,25 +265,12 @@ class Hub:
                 del idle[next_to_go], entries[next_to_go]
 
 
-def _was_edited(entry: _Entry, snapshot: UserSnapshot | None, known: int) -> bool:
-    """Return whether the store shows what only an edit behind the gateways' backs explains.
-
-    That is another content at the version held, or no user where one was held when the call began (``known``) and no
-    newer version was heard of since.
-    """
-    if entry.snapshot is None:
-        return False
-    if snapshot is None:
-        return entry.version == known
-    return snapshot.version == entry.version and not snapshot.looks_like(entry.snapshot)
-
-
 class Reading:
     """A store call under way. Made by :meth:`Hub.reading`."""
 
     __slots__ = ("_entries", "_epoch", "_hub", "_versions")
 
-    def __init__(self, hub: Hub, entries: dict[str, _Entry], versions: dict[str, int], epoch: int) -> None:
+    def __init__(self, hub: Hub, entries: dict[str, Entry], versions: dict[str, int], epoch: int) -> None:
         self._hub = hub
         self._entries = entries
         self._versions = versions

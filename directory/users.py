@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from userline.changes.hub import Miss
+from userline.changes.held import Miss
 from userline.changes.watcher import GroupWatcher
 from userline.directory.batcher import Batcher
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer

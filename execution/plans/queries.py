@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 import orjson
 
-from userline.changes.hub import Miss
+from userline.changes.held import Miss
 from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT

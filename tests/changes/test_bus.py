@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from userline.changes.bus import CHANGES, MOST_BYTES_A_MESSAGE, Bus, decode_change, encode_changes
+from userline.changes.bus import CHANGES, Bus
 from userline.changes.channels import BusMessageError, decode_message, encode_message
 from userline.changes.factory import check_bus_url
+from userline.changes.messages import MOST_BYTES_A_MESSAGE, decode_change, encode_changes
 from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import pytest
 
-from userline.changes.hub import MISS, Hub
+from userline.changes.held import MISS
+from userline.changes.hub import Hub
 from userline.users.record import UserSnapshot
 
 
