@@ -12,8 +12,10 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from tests.support.attacks import DOCUMENTS, INTROSPECTION, fragment_dag
+from userline.execution import cost
 from userline.execution.cost import OperationLimits, find_refusals
 from userline.execution.documents import DocumentCache
+from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 
 if TYPE_CHECKING:
@@ -221,3 +223,12 @@ def test_no_document_takes_long(name: str) -> None:
         best = min(best, time.thread_time() - started)
     # 50 ms on a machine with nothing else to do; without the limits it is seconds.
     assert best < (0.05 if os.environ.get("USERLINE_TEST_LONG") == "1" else 0.5), f"{best * 1000:.0f} ms"
+
+
+def test_every_field_of_a_root_that_asks_for_work_says_what_it_costs() -> None:
+    """Without a row a field costs 1, and one operation may ask for it fifty times."""
+    fields = set()
+    for schema in (SCHEMA, make_subgraph()._schema):
+        roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
+        fields |= {name for root in roots if root for name in root.fields}
+    assert fields - set(cost._WEIGHTS) == {"app", "_service"}, "these alone ask for no user"
