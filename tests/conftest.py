@@ -19,6 +19,30 @@ if TYPE_CHECKING:
 settings.register_profile("userline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("userline")
 
+LONG_FILES = (
+    "test_many_gateways.py",
+    "test_peers.py",
+    "test_side_by_side.py",
+    "test_backup.py",
+    "test_commands.py",
+    "test_adding_a_field.py",
+    "test_alerts.py",
+    "test_causes.py",
+    "test_keys_gone.py",
+    "test_life.py",
+    "test_mongo_follower.py",
+    "test_rolling_restart.py",
+    "test_secret_replacement.py",
+    "test_plans.py",
+    "test_chaos.py",
+)
+"""Files that take long. They come first, so that none of them is alone at the end when files run side by side."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first."""
+    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
+
 
 def _running(directory: Path, *flags: str) -> Iterator[RunningGateway]:
     running = RunningGateway(directory, *flags)
