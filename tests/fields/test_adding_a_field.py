@@ -20,7 +20,7 @@ SUITES = [
     "tests/users",
     "tests/schema",
     "tests/storage/test_sqlite_contract.py",
-    "tests/moving/test_lines.py",
+    "tests/moving/test_json_lines.py",
     "tests/moving/test_import.py",
     "tests/gateway/rest/test_rest.py",
     "clients/python/tests/test_writing.py",

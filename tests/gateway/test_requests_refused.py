@@ -208,12 +208,18 @@ def test_what_is_odd_and_fine_is_answered_and_what_comes_behind_too(door: Door, 
     odd = ODD_AND_FINE[name]
     with raw_connection(door.gateway) as made:
         step = len(odd) if way == "whole" else 1
-        for at in range(0, len(odd), step):
-            made.send(odd[at : at + step])
-        made.send(door.request("{ app { id } }"))
-        first, second = made.read(2)
+        with suppress(ConnectionError):
+            for at in range(0, len(odd), step):
+                made.send(odd[at : at + step])
+        with suppress(ConnectionError):  # an answer that came before the body may have ended the connection
+            made.send(door.request("{ app { id } }"))
+        first, *behind = made.read(2)
     assert first.status in (200, 307, 400, 401, 403, 404, 405, 406, 415), first
-    assert second.body == b'{"data":{"app":{"id":"userline"}}}'
+    if first.headers.get("connection") != "close":
+        assert [each.body for each in behind] == [b'{"data":{"app":{"id":"userline"}}}']
+    else:
+        assert way == "byte by byte"
+        assert not behind
 
 
 def test_a_client_that_writes_64_mib_behind_a_refusal_reads_it(gateway: RunningGateway) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 READ = "query($id: ID!) { user(id: $id) { name } }"
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MongoServer]:
     server = MongoServer("nx-27017", tmp_path)
