@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from userline.changes.held import Miss
 from userline.changes.watcher import GroupWatcher
@@ -40,8 +40,6 @@ MAX_PAGE = 100
 
 _FEW = 50
 """How many users may be looked at in one turn of the event loop with whatever else happens in it."""
-
-T = TypeVar("T")
 
 
 class Users:
@@ -112,10 +110,7 @@ class Users:
 
         For server tokens alone. Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one, and StoreUnavailable.
         """
-        if len(user_ids) > MAX_IDS:
-            raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
-        for user_id in user_ids:
-            parse_id(user_id)
+        _check_ids(user_ids, "id")
         return await asyncio.gather(*map(self.batcher.load_record, user_ids))
 
     async def page(self, *, limit: int, after: str | None = None) -> tuple[list[UserRecord], bool]:
@@ -292,8 +287,9 @@ def distinct_ids(user_ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(user_ids))
 
 
-def _check_ids(user_ids: Sequence[str]) -> None:
+def _check_ids(user_ids: Sequence[str], field: str = "ids") -> None:
+    """Raise BadUserInput for more than ``MAX_IDS`` ids, or, with the name of the ``field``, for a bad one."""
     if len(user_ids) > MAX_IDS:
         raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
     for user_id in user_ids:
-        parse_id(user_id, "ids")
+        parse_id(user_id, field)
