@@ -17,7 +17,7 @@ from userline.gateway.graphiql.page import static_directory
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.metrics_listener import metrics_route
-from userline.gateway.middleware import RequestMiddleware
+from userline.gateway.middleware import LastNet, RequestMiddleware
 from userline.gateway.rest.api import RestApi, RestRoute
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -53,9 +53,10 @@ def make_app(runtime: Runtime) -> ASGIApp:
         async with runtime.running():
             yield
 
+    graphql = GraphQLOverHTTP(settings, runtime.answering, runtime.authenticator, streams)
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLOverHTTP(settings, runtime.answering, runtime.authenticator, streams)),
-        WebSocketRoute("/graphql", sockets.serve),
+        *(Route(path, graphql) for path in ("/graphql", "/graphql/")),
+        *(WebSocketRoute(path, sockets.serve) for path in ("/graphql", "/graphql/")),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         *([] if settings.metrics_address else [metrics_route(runtime.exposition)]),
@@ -75,8 +76,10 @@ def make_app(runtime: Runtime) -> ASGIApp:
                 access_log=runtime.logs_requests,
             ),
             Middleware(BrowserMiddleware, settings=settings),
+            Middleware(LastNet),
         ],
     )
+    app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of
     if not runtime.answers_at_once:
         return app
     return Entry(app, runtime.answering, runtime.meanings, runtime.count_at_once)

@@ -16,6 +16,7 @@ import uvicorn
 
 from userline.execution.weighed import WeighedCache
 from userline.gateway.app import make_app
+from userline.gateway.browsers import READABLE_BY_ANY_PAGE
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
@@ -115,6 +116,7 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
             header_seconds=settings.header_seconds,
             answerer=runtime.lane.answer if runtime.lane else None,
             refusal_body=body_of_bad_request,
+            refusal_lines=READABLE_BY_ANY_PAGE if settings.origins_allowed else b"",
             head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
             drain=runtime.drain,
             turns=turns,
