@@ -10,9 +10,11 @@ import orjson
 from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
-    from userline.gateway.runtime import Runtime
+    from userline.server.drain import Drain
 
 logger = logging.getLogger("userline.health")
 
@@ -21,10 +23,12 @@ _PATIENCE = 2.0
 
 
 class Health:
-    """The endpoints that tell how the gateway is."""
+    """The endpoints that tell how the gateway is: ``coherent`` says whether all changes are heard."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, drain: Drain, ping: Callable[[], Awaitable[None]], coherent: Callable[[], bool]) -> None:
+        self._drain = drain
+        self._ping = ping
+        self._coherent = coherent
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Say that the process lives."""
@@ -36,9 +40,9 @@ class Health:
         After a gap of the bus it is 503 until every watched user has been read again, and from the first signal to stop
         on it is 503 for good.
         """
-        if self._runtime.drain.begun:
+        if self._drain.begun:
             return _json({"status": "stopping"}, 503)
-        parts = {"store": await self._store_answers(), "bus": self._runtime.coherent}
+        parts = {"store": await self._store_answers(), "bus": self._coherent()}
         ready = all(parts.values())
         body = {"status": "ready" if ready else "not ready"}
         return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)
@@ -46,7 +50,7 @@ class Health:
     async def _store_answers(self) -> bool:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._runtime.measured_store.ping()
+                await self._ping()
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is not ready
             logger.warning("The store is not ready: %s", error)
             return False

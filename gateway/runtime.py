@@ -13,13 +13,21 @@ from userline.directory.users import Users
 from userline.execution.engine import Engine
 from userline.gateway.answering.answering import Answering
 from userline.gateway.answering.meaning import Meanings
+from userline.gateway.app import Doors, make_app
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.browsers import BrowserRules
+from userline.gateway.entry import Entry
 from userline.gateway.exposition import Exposition
+from userline.gateway.health import Health
+from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.rest.api import RestApi
+from userline.gateway.streaming.stream import Streams
+from userline.gateway.websocket.admission import Admission
 from userline.gateway.websocket.deliveries import Deliveries
+from userline.gateway.websocket.session import SocketParts
 from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo
@@ -36,6 +44,8 @@ from userline.telemetry.tracing.setup import make_tracer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
 
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.workers import WorkerMetrics
@@ -117,7 +127,30 @@ class Runtime:
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
-    def count_at_once(self) -> None:
+    def make_app(self) -> ASGIApp:
+        """Return the application of this gateway. Its lifespan, where the server runs it, is that of the gateway."""
+        settings, answering, authenticator = self.settings, self.answering, self.authenticator
+        sockets = SocketParts(settings, answering, authenticator, self.connections, self.deliveries)
+        streams = Streams(
+            answering, authenticator.live, self.connections, self.drain, ping_seconds=settings.ping_seconds
+        )
+        app = make_app(
+            settings,
+            Doors(
+                GraphQLOverHTTP(settings, answering, authenticator, streams),
+                Admission(sockets, self.unidentified),
+                RestApi(settings, self.users, authenticator, answering),
+                Health(self.drain, self.measured_store.ping, lambda: self.coherent),
+                self.exposition,
+            ),
+            running=self.running,
+            metrics=self.metrics,
+            tracer=self.tracer,
+            logs_requests=self.logs_requests,
+        )
+        return Entry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
+
+    def _count_at_once(self) -> None:
         """Count a request that was answered in front of the application."""
         self.requests_at_once += 1
 
