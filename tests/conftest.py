@@ -20,6 +20,8 @@ settings.register_profile("userline", deadline=None, suppress_health_check=[Heal
 settings.load_profile("userline")
 
 LONG_FILES = (
+    "test_on_redis.py",
+    "test_on_postgres.py",
     "test_many_gateways.py",
     "test_peers.py",
     "test_side_by_side.py",
