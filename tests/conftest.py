@@ -41,6 +41,17 @@ LONG_FILES = (
 """Files that take long. They come first, so that none of them is alone at the end when files run side by side."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only tests are wanted that run alone, import the files alone that have some."""
+    if (
+        config.option.markexpr == "alone"
+        and collection_path.name.startswith("test_")
+        and collection_path.suffix == ".py"
+    ):
+        return "mark.alone" not in collection_path.read_text() or None
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first."""
     items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
