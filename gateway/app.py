@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.metrics_listener import metrics_route
-from userline.gateway.middleware import RequestMiddleware
+from userline.gateway.middleware import LastNet, RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.recorder import Metrics
     from userline.telemetry.tracing.tracer import Tracer
+
+
+_GRAPHQL_PATHS = ("/graphql", "/graphql/")
 
 
 class Doors(NamedTuple):
@@ -61,8 +64,8 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
             yield
 
     routes: list[BaseRoute] = [
-        Route("/graphql", doors.graphql),
-        WebSocketRoute("/graphql", doors.sockets.serve),
+        *(Route(path, doors.graphql) for path in _GRAPHQL_PATHS),
+        *(WebSocketRoute(path, doors.sockets.serve) for path in _GRAPHQL_PATHS),
         Route("/healthz", doors.health.healthz),
         Route("/readyz", doors.health.readyz),
         *([] if settings.metrics_address else [metrics_route(doors.exposition)]),
@@ -71,15 +74,18 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
     ]
     if settings.graphiql and static_directory().is_dir():
         routes.append(Mount("/graphiql", _Assets(directory=static_directory())))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
             *_tracing(tracer),
             Middleware(RequestMiddleware, metrics=metrics, access_log=logs_requests),
             Middleware(BrowserMiddleware, settings=settings),
+            Middleware(LastNet),
         ],
     )
+    app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of
+    return app
 
 
 def _tracing(tracer: Tracer | None) -> list[Middleware]:

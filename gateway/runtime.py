@@ -140,7 +140,12 @@ class Runtime:
                 GraphQLOverHTTP(settings, answering, authenticator, streams),
                 Admission(sockets, self.unidentified),
                 RestApi(settings, self.users, authenticator, answering),
-                Health(self.drain, self.measured_store.ping, lambda: self.coherent),
+                Health(
+                    self.drain,
+                    self.measured_store.ping,
+                    lambda: self.coherent,
+                    lambda: self.bus.changes_of_others,
+                ),
                 self.exposition,
             ),
             running=self.running,
