@@ -30,8 +30,7 @@ class Kind:
     """Makes the backend of a URL that was checked."""
 
 
-# A backend brings its driver, some 8 MB each that a gateway on another bus has no use for: it is imported where a URL
-# names it.
+# Redis and PostgreSQL bring libraries that take memory and a part of the start, for nothing where the bus is another.
 
 
 def _check_redis(url: str) -> None:

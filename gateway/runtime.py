@@ -35,7 +35,7 @@ from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 from userline.server.drain import Drain
 from userline.storage.factory import make_store
-from userline.storage.mongo import MongoUserStore
+from userline.storage.protocol import FollowedStore
 from userline.telemetry.metrics.loop import watching_the_loop
 from userline.telemetry.metrics.recorder import Metrics
 from userline.telemetry.metrics.store import MeasuredStore
@@ -142,7 +142,12 @@ class Runtime:
                 GraphQLOverHTTP(settings, answering, authenticator, streams),
                 Admission(sockets, self.unidentified),
                 RestApi(settings, self.users, authenticator, answering),
-                Health(self.drain, self.measured_store.ping, lambda: self.coherent),
+                Health(
+                    self.drain,
+                    self.measured_store.ping,
+                    lambda: self.coherent,
+                    lambda: self.bus.changes_of_others,
+                ),
                 self.exposition,
             ),
             running=self.running,
@@ -182,9 +187,9 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
-            if self.settings.change_stream and isinstance(self.store, MongoUserStore):
+            if self.settings.change_stream and isinstance(self.store, FollowedStore):
                 self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if isinstance(self.store, MongoUserStore) else self.hub.hear
+            hear = self._hear_of_a_change if isinstance(self.store, FollowedStore) else self.hub.hear
             await self.bus.start(
                 hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
             )
@@ -231,12 +236,12 @@ class Runtime:
     def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
         self.hub.hear(snapshot)
-        if isinstance(self.store, MongoUserStore):
+        if isinstance(self.store, FollowedStore):
             self.store.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
-        if isinstance(self.store, MongoUserStore):
+        if isinstance(self.store, FollowedStore):
             self.store.hear(snapshot)
         if self.hub.hear_of(snapshot.id, snapshot.version):
             self.refresher.hasten()

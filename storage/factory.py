@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote
 
 from userline.storage.files import PRIVATE
+from userline.storage.sqlite import SQLiteUserStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,13 +69,11 @@ def _sqlite(_url: str, rest: str) -> _Maker:
         )
     if path.endswith("/") or "\0" in path:
         raise ValueError("The URL of a SQLite user store must name a file: write sqlite:///userline.db.")
-    # Each kind of store brings its drivers, so that it is imported where a URL names it.
-    from userline.storage.sqlite import SQLiteUserStore  # noqa: PLC0415
-
     return lambda rules, _, mode: SQLiteUserStore(path, rules, mode=mode)
 
 
 def _mongodb(url: str, _rest: str) -> _Maker:
+    # It brings PyMongo and Motor, which take a good part of the start, and memory that other stores have no use for.
     from userline.storage.mongo import MongoUserStore, check_mongo_url  # noqa: PLC0415
 
     check_mongo_url(url)

@@ -125,7 +125,8 @@ def test_answers_say_that_they_depend_on_the_origin(
     shared: RunningGateway, authorization: str, origin: str | None
 ) -> None:
     headers = {"authorization": authorization} | ({} if origin is None else {"origin": origin})
-    for body in ({"query": "{ app { id } }"}, {"query": "{ nothing }"}, [], {}):
+    bodies: list[object] = [{"query": "{ app { id } }"}, {"query": "{ nothing }"}, [], {}]
+    for body in bodies:
         answer = shared.http.post("/graphql", json=body, headers=headers)
         assert answer.headers["vary"] == "Origin"
 
