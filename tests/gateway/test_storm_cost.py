@@ -23,8 +23,8 @@ pytestmark = pytest.mark.alone
 SOCKETS = 1000 if int(os.environ.get("USERLINE_TEST_STORMS", "1")) > 1 else 150
 ROUNDS = 3
 AT_ONCE = 50
-TOLERANCE = 1.15
-"""What one measurement differs from the next anyway."""
+TOLERANCE = 1.5
+"""What one measurement differs from the next anyway, beside others on the same processors."""
 
 
 def processor_seconds(process_id: int) -> float:
