@@ -22,7 +22,7 @@ from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
-from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.rate_limit import Pace, RateLimiter
 from userline.gateway.rest.api import RestApi
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -104,6 +104,7 @@ class Runtime:
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
+        self.pace = Pace(self.rate_limiter)
         self.connections = OpenConnections(settings.max_sockets, settings.max_sockets_per_user)
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
@@ -115,6 +116,7 @@ class Runtime:
             presence=self.presence,
             authenticator=self.authenticator,
             rate_limiter=self.rate_limiter,
+            pace=self.pace,
             metrics=self.metrics,
             tracer=self.tracer,
             logs_requests=self.logs_requests,
