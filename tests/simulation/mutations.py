@@ -51,7 +51,7 @@ def _take_whatever_comes(self: Hub, entry: Entry, snapshot: UserSnapshot | None)
 _confirm = Hub._confirm
 
 
-def _confirm_whatever_was_read(  # noqa: PLR0913, PLR0917 - what it takes the place of
+def _confirm_whatever_was_read(  # noqa: PLR0917 - what it takes the place of
     self: Hub, user_id: str, entry: Entry, snapshot: Any, known: int, epoch: int
 ) -> Any:
     if snapshot is not None and snapshot.version < entry.version:
