@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import uvicorn
 
 from userline.execution.weighed import WeighedCache
-from userline.gateway.app import make_app
+from userline.gateway.browsers import READABLE_BY_ANY_PAGE
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from starlette.types import ASGIApp
+
+    from userline.gateway.lane import Lane
     from userline.gateway.open_connections import OpenConnections
     from userline.server.drain import Drain, Leaving
     from userline.settings.settings import Settings
@@ -48,6 +51,10 @@ _HEADS_BYTES: Final = 4_194_304
 
 _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
+
+_OPEN: Final = (
+    "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
+)
 
 
 def serve(settings: Settings) -> None:
@@ -92,17 +99,27 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, numb
 def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
-    config = make_config(runtime)
+    config = make_config(settings, runtime.make_app(), runtime.drain, runtime.lane)
+    server = _Server(config, runtime.drain, runtime.connections)
+
+    async def run() -> None:
+        async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
+            if runtime.authenticator.is_open:
+                logger.warning(_OPEN)
+            _say_where(settings, listeners)
+            with Collecting(lambda: runtime.connections.sockets).running():
+                await server.serve([listeners.api])
+        logger.info("Stopped.")
+
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime.drain, runtime.connections), runtime, listeners))
+        runner.run(run())
 
 
-def make_config(runtime: Runtime) -> uvicorn.Config:
-    """Return what makes Uvicorn serve this gateway."""
-    settings = runtime.settings
+def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | None) -> uvicorn.Config:
+    """Return what makes Uvicorn serve an application: with a lane, what that does not answer."""
     turns = Turns()
     return uvicorn.Config(
-        make_app(runtime),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",  # the runtime is opened here, so that what goes wrong ends as a sentence and an exit code
@@ -113,10 +130,11 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
         http=make_http_protocol(
             max_header_bytes=settings.max_header_bytes,
             header_seconds=settings.header_seconds,
-            answerer=runtime.lane.answer if runtime.lane else None,
+            answerer=lane.answer if lane else None,
             refusal_body=body_of_bad_request,
+            refusal_lines=READABLE_BY_ANY_PAGE if settings.origins_allowed else b"",
             head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
-            drain=runtime.drain,
+            drain=drain,
             turns=turns,
         ),
         ws=make_websocket_protocol(
@@ -129,20 +147,11 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
     )
 
 
-async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners) -> None:
-    async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
-        if runtime.authenticator.is_open:
-            logger.warning(
-                "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
-                "For development."
-            )
-        what = "GraphQL, WebSocket and GraphiQL" if runtime.settings.graphiql else "GraphQL and WebSocket"
-        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
-        if listeners.metrics is not None:
-            logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
-        with Collecting(lambda: runtime.connections.sockets).running():
-            await server.serve([listeners.api])
-    logger.info("Stopped.")
+def _say_where(settings: Settings, listeners: _Listeners) -> None:
+    what = "GraphQL, WebSocket and GraphiQL" if settings.graphiql else "GraphQL and WebSocket"
+    logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
+    if listeners.metrics is not None:
+        logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
 
 
 def _url_of(listener: socket.socket) -> str:

@@ -40,6 +40,7 @@ class HTTPConnection(asyncio.Protocol):
     header_seconds: ClassVar[float] = 10.0
     answerer: ClassVar[Answerer | None] = None
     refusal_body: ClassVar[RefusalBody]
+    refusal_lines: ClassVar[bytes] = b""
     drain: ClassVar[Drain]
     known_heads: ClassVar[KnownHeads]
     held_heads: ClassVar[HeldHeads]
@@ -176,7 +177,8 @@ class HTTPConnection(asyncio.Protocol):
         is_answered = cycle.response_started if cycle else self._reader.has_body
         self._disconnect()
         if not is_answered:
-            self.transport.write(refusal(status, *type(self).refusal_body(field, message)))
+            media_type, body = type(self).refusal_body(field, message)
+            self.transport.write(refusal(status, media_type, body, self.refusal_lines))
         self._end(linger_anyway=True)
 
     def _end(self, *, linger_anyway: bool = False) -> None:

@@ -16,7 +16,8 @@ from userline.users import validation
 
 MAX_PORT: Final = 65_535
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+")
+_ORIGIN = re.compile(r"(?!wss?:)[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
@@ -56,6 +57,14 @@ def check_jwks_url(value: str | None) -> str | None:
 def check_origins(value: str | None) -> str | None:
     """Origins as browsers send them, separated by commas, in one spelling."""
     return ",".join(normal_origin(part.strip()) for part in value.split(",")) if value else None
+
+
+def check_header_names(value: str | None) -> str | None:
+    """Names of headers, separated by commas, or ``*``."""
+    names = [part.strip().lower() for part in value.split(",")] if value else []
+    if not all(map(_HEADER_NAME.fullmatch, names)):
+        raise ValueError("It must be names of headers, separated by commas, such as x-client,x-tenant, or * for any.")
+    return ",".join(names) or None
 
 
 def check_proxies(value: str | None) -> str | None:
@@ -138,19 +147,30 @@ def check_url(value: str) -> None:
 
 
 def normal_origin(value: str) -> str:
-    """Return an origin as browsers send it: in lower case, without a default port. Raises ValueError."""
-    problem = "It must be origins, separated by commas, such as https://app.example.com: scheme, host, port, no path."
-    if not _ORIGIN.fullmatch(value.lower()):
+    """Return an origin as browsers send it: in lower case, without a default port. Raises ValueError.
+
+    It is that of a web page, that of an app which shows pages of its own (``capacitor://localhost``), or ``null``.
+    """
+    problem = (
+        "It must be origins, separated by commas, such as https://app.example.com or capacitor://localhost: "
+        "scheme, host, port, no path. (Or null, which many pages are.)"
+    )
+    text = value.lower()
+    if text == "null":
+        return text
+    if not _ORIGIN.fullmatch(text):
         raise ValueError(problem)
     try:
-        parts = urlsplit(value.lower())
+        parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(problem) from None
     if not host:
-        raise ValueError(problem)
-    text = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
-    return text if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{text}:{port}"
+        if text != "file://":  # pages of Android's web views
+            raise ValueError(problem)
+        return text
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    return origin if port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{origin}:{port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from userline.settings.checks import (
     check_app_id,
     check_bus_prefix,
     check_bus_url,
+    check_header_names,
     check_host,
     check_jwks_url,
     check_locale,
@@ -120,7 +121,13 @@ class Tokens(BaseModel):
     cors_origins: Annotated[str | None, AfterValidator(check_origins)] = setting(
         "Tokens",
         None,
-        "The origins of web pages, separated by commas, that may use the API, such as https://app.example.com.",
+        "The origins of web pages and web views, separated by commas, that may use the API, such as "
+        "https://app.example.com or capacitor://localhost.",
+    )
+    cors_headers: Annotated[str | None, AfterValidator(check_header_names)] = setting(
+        "Tokens",
+        None,
+        "Headers, separated by commas, that these pages may send beside those of common clients; * = any.",
     )
 
     @property
@@ -137,6 +144,11 @@ class Tokens(BaseModel):
     def origins_allowed(self) -> tuple[str, ...]:
         """The origins in ``cors_origins``."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def headers_allowed(self) -> tuple[str, ...]:
+        """The headers in ``cors_headers``."""
+        return tuple(self.cors_headers.split(",")) if self.cors_headers else ()
 
 
 class Storage(BaseModel):

@@ -129,7 +129,7 @@ class Deployment:
     async def until_ready(self, *, ready: bool = True) -> None:
         """Wait until every gateway says that it is ready, or that it is not."""
         for gateway in self.gateways:
-            while ((await self._http.get(gateway.url + "/readyz")).status_code == 200) is not ready:
+            while ((await self._http.get(gateway.url + "/readyz?strict=1")).status_code == 200) is not ready:
                 await asyncio.sleep(0.01)
 
     async def close(self) -> None:

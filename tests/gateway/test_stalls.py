@@ -13,7 +13,6 @@ import httpx
 import pytest
 from tests.support.attacks import BODIES, USER_IDS
 
-from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
 from userline.settings.settings import load_settings
 from userline.storage.protocol import MAX_WRITES
@@ -59,7 +58,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         for start in range(0, len(USER_IDS), MAX_WRITES):
             ids = USER_IDS[start : start + MAX_WRITES]
             await runtime.users.set_many({user_id: {"name": "Name", **PROFILE} for user_id in ids})
-        transport = httpx.ASGITransport(make_app(runtime))
+        transport = httpx.ASGITransport(runtime.make_app())
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as made:
             made.runtime = runtime  # type: ignore[attr-defined]
             yield made

@@ -50,6 +50,7 @@ def test_the_defaults() -> None:
         "audience": None,
         "client_user_syncing": "own",
         "cors_origins": None,
+        "cors_headers": None,
         "store_url": "sqlite:///userline.db",
         "store_url_file": None,
         "mongodb_driver": "motor",
