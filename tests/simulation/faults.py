@@ -69,7 +69,10 @@ ENDS: Final = ("kill", "stop", DIES_MUTE)
 
 BUS_IS_DOWN: Final = "bus is down"
 
-KINDS: Final = (*FAULTS, *CUTS, *ENDS, BUS_IS_DOWN)
+SOCKETS: Final = ("socket is cut", "socket is silent", "client is slow")
+"""What happens to one client of a gateway."""
+
+KINDS: Final = (*FAULTS, *CUTS, *ENDS, BUS_IS_DOWN, *SOCKETS)
 
 
 def heal(gateway: Gateway, kind: str) -> None:

@@ -16,6 +16,7 @@ from userline.gateway.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from tests.simulation.sockets import Connection
     from tests.simulation.world import World
 
 T = TypeVar("T")
@@ -49,6 +50,10 @@ class Gateway(Owner):
         self.runtime.engine.pacer.clock = world.busy_clock
         self.users = self.runtime.users
         self.presence = self.runtime.presence
+        self.runtime.engine.documents = world.documents(self.runtime.engine)
+        self.app = self._context.run(self.runtime.make_app)
+        self.connections: list[Connection] = []
+        """The sockets that it serves."""
 
     def do(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something as a part of this gateway: it ends with it."""
@@ -74,6 +79,8 @@ class Gateway(Owner):
     async def stop(self) -> None:
         """Stop as on a signal."""
         assert self._main is not None
+        for connection in list(self.connections):
+            connection.restart()
         self._stopping.set()
         await asyncio.wait([self._main], timeout=_END_SECONDS)
         if not self._main.done():
@@ -84,6 +91,8 @@ class Gateway(Owner):
         """End it as a signal does that nobody can catch: nothing that it does from now on is seen by anybody."""
         self.is_up, self.is_dead = False, True
         self._world.server.cut(self.bus_line, Cut.RESET)
+        for connection in list(self.connections):
+            connection.cut(is_silent=False)
         self.store_line.sever()
         for _ in range(500):
             left = self.tasks()

@@ -10,12 +10,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bus import Cut, SimulatedServer
-from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, KINDS, heal
+from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, KINDS, SOCKETS, heal
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History, state_of
-from tests.simulation.loop import START_SECONDS, simulated_loop
+from tests.simulation.loop import OWNER, START_SECONDS, simulated_loop
 from tests.simulation.store import Database, SimulatedSQLiteStore
 from tests.simulation.watching import Attached, Watching
+from tests.simulation.wire import PASSING, READ, SET, AnswerLost, RefusedError, Subscribed, WireClient, state_seen
 from userline.settings.settings import Settings, load_settings
 from userline.users.errors import NameRequired, StoreUnavailable
 from userline.users.viewer import Viewer, ViewerKind
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.simulation.loop import SimulatedLoop
     from tests.simulation.store import StoreLine
+    from userline.execution.documents import DocumentCache
+    from userline.execution.engine import Engine
     from userline.storage.protocol import UserStore
 
 _SERVER: Final = Viewer(ViewerKind.APP)
@@ -75,6 +78,15 @@ def _settings() -> Settings:
     )
 
 
+_known_documents: list[DocumentCache] = []
+
+
+def _documents(engine: Engine) -> DocumentCache:
+    if not _known_documents:
+        _known_documents.append(engine.documents)
+    return _known_documents[0]
+
+
 class _Errors(logging.Handler):
     """What the product logs as an error is one: it has met with something that it did not expect."""
 
@@ -83,6 +95,9 @@ class _Errors(logging.Handler):
         self._world = world
 
     def emit(self, record: logging.LogRecord) -> None:
+        owner = OWNER.get(None)
+        if isinstance(owner, Gateway) and owner.is_dead:
+            return  # that it was ended in the middle of everything is no fault
         if record.exc_info and record.exc_info[1] is not None:
             self._world.fail(f"logged: {record.getMessage()} ({record.exc_info[1]!r})")
 
@@ -117,6 +132,9 @@ class World:
         self._weights["set"] += 1
         self._weights["watch"] += 1
         self._skews = {name: chance.choice((0.0, 0.0, 0.3, -5.0, 60.0)) for name in self._names}
+        self._clients_each = chance.choice((0, 0, 1, 2))
+        """How many clients each gateway has."""
+        self._clients: dict[str, list[WireClient]] = {name: [] for name in self._names}
         self._gateways: dict[str, Gateway] = {}
         self._watchings: list[Watching] = []
         self._calls: dict[asyncio.Task[None], tuple[str, float]] = {}
@@ -134,6 +152,11 @@ class World:
     def make_store(self, line: StoreLine, clock: Callable[[], int]) -> UserStore:
         """Return a store of one gateway."""
         return SimulatedSQLiteStore(self._database, line, self.settings.rules, clock)
+
+    @staticmethod
+    def documents(engine: Engine) -> DocumentCache:
+        """Return what all gateways know of documents, so that they are compiled once."""
+        return _documents(engine)
 
     def busy_clock(self) -> float:
         """Return how long the loop's thread has computed: more than it has, where gateways have much to do."""
@@ -231,12 +254,23 @@ class World:
         self._write(gateway, user_id, {"custom": {key: value}})
 
     def _write(self, gateway: Gateway, user_id: str, given: dict[str, Any]) -> None:
+        client = self._some_client(gateway)
+
         async def write() -> None:
+            if client is not None and "email" not in given:
+                await self._write_by_wire(client, user_id, given)
+                return
             since = gateway.least(user_id)
             newest, result = await gateway.users.set(user_id, given, viewer=_SERVER)
             self._was_written(gateway, user_id, since, state_of(newest), state_of(result.after.snapshot))
 
         self._call(gateway, f"set {user_id} {given}", write())
+
+    async def _write_by_wire(self, client: WireClient, user_id: str, given: dict[str, Any]) -> None:
+        since = client.gateway.least(user_id)
+        answer = await client.request(SET, {"id": user_id, "input": given})
+        after = state_seen(answer["setUser"]["user"])
+        self._was_written(client.gateway, user_id, since, after, after)
 
     def _set_many(self, gateway: Gateway, user_id: str) -> None:  # noqa: ARG002 - several
         user_ids = self.random.sample(self.user_ids, min(2, len(self.user_ids)))
@@ -272,8 +306,14 @@ class World:
             self.fail(f"{what} at {gateway.name}: {problem}")
 
     def _get(self, gateway: Gateway, user_id: str) -> None:
+        client = self._some_client(gateway)
+
         async def get() -> None:
             since = gateway.least(user_id)
+            if client is not None:
+                answer = await client.request(READ, {"id": user_id})
+                self._saw(gateway, user_id, since, state_seen(answer["user"]), "a read by a socket")
+                return
             snapshot = await gateway.users.get(user_id)
             self._saw(gateway, user_id, since, state_of(snapshot), "a read")
 
@@ -298,10 +338,19 @@ class World:
         self._call(gateway, "page", get())
 
     def _watch(self, gateway: Gateway, user_id: str) -> None:
-        slowness = self.random.choice((0.0, 0.0, 0.1, 3.0))
         self.note(f"watch {user_id} at {gateway.name}")
+        client = self._some_client(gateway)
+        if client is not None:
+            self._watchings.append(Subscribed(self, client, user_id))
+            return
+        slowness = self.random.choice((0.0, 0.0, 0.1, 3.0))
         kind = Attached if self.random.random() < 0.5 else Watching
         self._watchings.append(kind(self, gateway, user_id, slowness))
+
+    def _some_client(self, gateway: Gateway) -> WireClient | None:
+        """Return a client of a gateway, or None: then it is done without a socket."""
+        clients = self._clients[gateway.name]
+        return self.random.choice(clients) if clients and self.random.random() < 0.6 else None
 
     def _unwatch(self, gateway: Gateway, user_id: str) -> None:
         mine = [each for each in self._watchings if each.gateway is gateway and each.user_id == user_id]
@@ -335,6 +384,12 @@ class World:
             except StoreUnavailable:
                 self.note(f"{gateway.name}: {what} failed")
                 self.counts["calls that failed"] += 1
+            except AnswerLost:
+                self.note(f"{gateway.name}: there is no answer to {what}")
+            except RefusedError as refused:
+                self.note(f"{gateway.name}: {what} was refused with {refused.code}")
+                if refused.code not in PASSING and refused.code != "NAME_REQUIRED":
+                    self.fail(f"{gateway.name}: {what} was refused with {refused}")
             except NameRequired:
                 self.note(f"{gateway.name}: {what} needs a name")
             except Exception as error:  # noqa: BLE001 - none other is expected
@@ -365,6 +420,13 @@ class World:
                 seconds = 0.01
             self.server.cut(gateway.bus_line, CUTS[kind])
             self.loop.call_later(seconds, self._mend, gateway)
+        elif kind in SOCKETS:
+            for client in self._clients[gateway.name][:1]:
+                if kind == "client is slow":
+                    client.is_slow = True
+                    self.loop.call_later(seconds, client.hurry)
+                else:
+                    client.cut(is_silent=kind == "socket is silent")
         elif kind == BUS_IS_DOWN:
             for each in self._gateways.values():
                 self.server.cut(each.bus_line, Cut.RESET)
@@ -392,6 +454,8 @@ class World:
         mine = [watching for watching in self._watchings if watching.gateway is gateway]
         self._watchings = [watching for watching in self._watchings if watching.gateway is not gateway]
         self._entered = [entered for entered in self._entered if entered[0] is not gateway]
+        clients = self._clients.pop(gateway.name)
+        self._clients[gateway.name] = []
         if kind == "kill":
             self._was_killed = True
             await gateway.kill()
@@ -399,6 +463,8 @@ class World:
             for watching in mine:
                 await watching.end()
             await gateway.stop()
+        for client in clients:
+            await client.close()
 
     def _start_later(self, name: str) -> None:
         if not self._is_ending:
@@ -411,6 +477,9 @@ class World:
         gateway = self._gateways[name] = Gateway(name, self, self._skews[name])
         self.note(f"{name} starts")
         await gateway.start()
+        self._clients[name] = [
+            WireClient(self, gateway, f"client {number} of {name}") for number in range(self._clients_each)
+        ]
 
     # What must hold at the end.
 
@@ -424,6 +493,8 @@ class World:
                 heal(gateway, kind)
             self._mend(gateway)
             await self._start(name)
+            for client in self._clients[name]:
+                client.hurry()
         patience = _GAP_SECONDS + self._slow_seconds
         if not await self._wait_for(self._is_settled, patience):
             self._check_fresh(f"{patience:g} s after everything works again")
@@ -440,6 +511,7 @@ class World:
                 for kind in (Attached, Watching):
                     if self.random.random() < 0.5:
                         self._watchings.append(kind(self, gateway, user_id, 0.0))
+                self._watchings += [Subscribed(self, client, user_id) for client in self._clients[gateway.name]]
         if not await self._wait_for(self._is_settled, 2 * _PROMPT_SECONDS + self._slow_seconds):
             self._check_fresh("of those who have just begun")
         for _ in range(self.random.randint(1, 4)):
@@ -462,8 +534,10 @@ class World:
         return any(watching.slowness for watching in self._watchings)
 
     def _is_settled(self) -> bool:
+        clients = [client for clients in self._clients.values() for client in clients]
         return (
             self.server.is_sound
+            and all(client.is_sound for client in clients)
             and not self._calls
             and not self._unsettled()
             and all(each.problem() is None for each in self._watchings)
@@ -512,6 +586,10 @@ class World:
         for gateway, user_id in self._entered:
             gateway.presence.leave(user_id)
         await self._wait_for(lambda: not self._calls, _CALL_SECONDS)
+        for client in [each for clients in self._clients.values() for each in clients]:
+            await client.close()
+        # Until the gateways have heard of it, or have found out.
+        await self._wait_for(lambda: not any(each.connections for each in self._gateways.values()), 25)
         for gateway in self._gateways.values():
             for problem in leaks(gateway):
                 self.fail(f"{gateway.name}: {problem}")
@@ -539,5 +617,7 @@ def leaks(gateway: Gateway) -> list[str]:
         "users who have entered": len(gateway.presence._operations),
         "calls of the store": len(gateway.store_line.waiting),
         "changes to be published": gateway.runtime.bus.waiting,
+        "sockets": gateway.runtime.connections.sockets + len(gateway.connections),
+        "slots to be emptied": len(gateway.runtime.deliveries._marked),
     }
     return [f"{number} {what} left" for what, number in held.items() if number]
