@@ -72,7 +72,10 @@ BUS_IS_DOWN: Final = "bus is down"
 SOCKETS: Final = ("socket is cut", "socket is silent", "client is slow")
 """What happens to one client of a gateway."""
 
-KINDS: Final = (*FAULTS, *CUTS, *ENDS, BUS_IS_DOWN, *SOCKETS)
+SESSIONS: Final = ("session is cut", "session is silent")
+"""What happens to the sockets of a session."""
+
+KINDS: Final = (*FAULTS, *CUTS, *ENDS, BUS_IS_DOWN, *SOCKETS, *SESSIONS)
 
 
 def heal(gateway: Gateway, kind: str) -> None:

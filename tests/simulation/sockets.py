@@ -204,6 +204,11 @@ class Connection:
         self._later(1, self._tell_client, text)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the client's end is closed."""
+        return self._closed is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether the gateway's end is closed."""
         return self._is_over

@@ -10,13 +10,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bus import Cut, SimulatedServer
-from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, KINDS, SOCKETS, heal
+from tests.simulation.clients import LIVENESS_SECONDS, Client, Shown, simulated_clients
+from tests.simulation.clients import PASSING as PASSING_AT_CLIENTS
+from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, KINDS, SESSIONS, SOCKETS, heal
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History, state_of
 from tests.simulation.loop import OWNER, START_SECONDS, simulated_loop
 from tests.simulation.store import Database, SimulatedSQLiteStore
 from tests.simulation.watching import Attached, Watching
 from tests.simulation.wire import PASSING, READ, SET, AnswerLost, RefusedError, Subscribed, WireClient, state_seen
+from userline_client import UserlineError
+
 from userline.settings.settings import Settings, load_settings
 from userline.users.errors import NameRequired, StoreUnavailable
 from userline.users.viewer import Viewer, ViewerKind
@@ -46,6 +50,7 @@ _CALL_SECONDS: Final = 25.0
 _ACTIONS: Final = {
     "set": 8, "set privately": 3, "set nothing": 2, "set a key": 3, "set many": 2, "create": 3, "get": 6,
     "get many": 2, "page": 1, "watch": 6, "unwatch": 3, "enter": 3, "leave": 2, "fault": 5,
+    "client gets": 4, "client sets": 4, "client watches": 4, "client unwatches": 2,
 }  # fmt: skip
 
 
@@ -134,6 +139,9 @@ class World:
         self._skews = {name: chance.choice((0.0, 0.0, 0.3, -5.0, 60.0)) for name in self._names}
         self._clients_each = chance.choice((0, 0, 1, 2))
         """How many clients each gateway has."""
+        self._session_names = [f"session {number}" for number in range(chance.choice((0, 0, 1, 2)))]
+        self._sessions: list[Client] = []
+        self._shown: list[Shown] = []
         self._clients: dict[str, list[WireClient]] = {name: [] for name in self._names}
         self._gateways: dict[str, Gateway] = {}
         self._watchings: list[Watching] = []
@@ -192,7 +200,8 @@ class World:
                 logger.setLevel(logging.ERROR)
                 logger.addHandler(errors)
             try:
-                self.loop.run_until_complete(self._main())
+                with simulated_clients(self):
+                    self.loop.run_until_complete(self._main())
             except AssertionError as error:
                 self.fail(f"{type(error).__name__}: {error}")
             finally:
@@ -207,6 +216,7 @@ class World:
     async def _main(self) -> None:
         for name in self._names:
             await self._start(name)
+        self._sessions = [Client(self, name) for name in self._session_names]
         for _ in range(self._steps):
             await self._step()
             if self.problems:
@@ -359,6 +369,36 @@ class World:
             self._watchings.remove(watching)
             self._call(gateway, f"end {watching}", watching.end(), is_own=False)
 
+    def _client_gets(self, _: Gateway, user_id: str) -> None:
+        if self._sessions:
+            client = self.random.choice(self._sessions)
+            self._call(client, f"get {user_id}", client.get(user_id))
+
+    def _client_sets(self, _: Gateway, user_id: str) -> None:
+        if self._sessions:
+            client = self.random.choice(self._sessions)
+            given: dict[str, Any] = {"name": f"n{self._new_value()}"}
+            if self.random.random() < 0.3:
+                given = {"custom": {self.random.choice("kl"): f"v{self._new_value()}"}}
+            self._call(client, f"set {user_id} {given}", client.set(user_id, given))
+
+    def _client_watches(self, _: Gateway, user_id: str) -> None:
+        if self._sessions:
+            client = self.random.choice(self._sessions)
+            self.note(f"{client.name} subscribes to {user_id}")
+            self._shown.append(Shown(client, user_id))
+
+    def _client_unwatches(self, _: Gateway, user_id: str) -> None:  # noqa: ARG002 - any
+        if self._shown:
+            shown = self.random.choice(self._shown)
+            self._shown.remove(shown)
+            self._call(shown.client, f"end {shown}", shown.end())
+
+    def some_gateway(self) -> Gateway:
+        """Return the gateway that a balancer chooses."""
+        up = [gateway for gateway in self._gateways.values() if gateway.is_up]
+        return self.random.choice(up or list(self._gateways.values()))
+
     def _enter(self, gateway: Gateway, user_id: str) -> None:
         self.note(f"{user_id} enters {gateway.name}")
         gateway.presence.enter(user_id)
@@ -374,7 +414,9 @@ class World:
         self._values += 1
         return self._values
 
-    def _call(self, gateway: Gateway, what: str, work: Coroutine[Any, Any, None], *, is_own: bool = True) -> None:
+    def _call(
+        self, gateway: Gateway | Client, what: str, work: Coroutine[Any, Any, None], *, is_own: bool = True
+    ) -> None:
         """Have something done at a gateway, beside everything else."""
         self.note(f"{gateway.name}: {what}")
 
@@ -390,6 +432,10 @@ class World:
                 self.note(f"{gateway.name}: {what} was refused with {refused.code}")
                 if refused.code not in PASSING and refused.code != "NAME_REQUIRED":
                     self.fail(f"{gateway.name}: {what} was refused with {refused}")
+            except UserlineError as error:
+                self.note(f"{gateway.name}: {what} failed with {error.code}")
+                if error.code not in PASSING_AT_CLIENTS and error.code != "NAME_REQUIRED":
+                    self.fail(f"{gateway.name}: {what} failed with {error!r}")
             except NameRequired:
                 self.note(f"{gateway.name}: {what} needs a name")
             except Exception as error:  # noqa: BLE001 - none other is expected
@@ -420,6 +466,9 @@ class World:
                 seconds = 0.01
             self.server.cut(gateway.bus_line, CUTS[kind])
             self.loop.call_later(seconds, self._mend, gateway)
+        elif kind in SESSIONS:
+            for session in self._sessions[:1]:
+                session.cut(is_silent=kind == "session is silent")
         elif kind in SOCKETS:
             for client in self._clients[gateway.name][:1]:
                 if kind == "client is slow":
@@ -495,7 +544,7 @@ class World:
             await self._start(name)
             for client in self._clients[name]:
                 client.hurry()
-        patience = _GAP_SECONDS + self._slow_seconds
+        patience = _GAP_SECONDS + self._slow_seconds + self._finding_out_seconds
         if not await self._wait_for(self._is_settled, patience):
             self._check_fresh(f"{patience:g} s after everything works again")
             self.problems += self._unsettled()
@@ -512,6 +561,7 @@ class World:
                     if self.random.random() < 0.5:
                         self._watchings.append(kind(self, gateway, user_id, 0.0))
                 self._watchings += [Subscribed(self, client, user_id) for client in self._clients[gateway.name]]
+            self._shown += [Shown(client, user_id) for client in self._sessions]
         if not await self._wait_for(self._is_settled, 2 * _PROMPT_SECONDS + self._slow_seconds):
             self._check_fresh("of those who have just begun")
         for _ in range(self.random.randint(1, 4)):
@@ -530,17 +580,22 @@ class World:
         """How long it may take until a change is known that nobody could tell of: who wrote it died, or gave it up."""
         return _REREAD_SECONDS if self._was_killed or self.counts["store hangs"] else 0.0
 
+    @property
+    def _finding_out_seconds(self) -> float:
+        """How long it may take until a client knows that its socket is gone."""
+        return LIVENESS_SECONDS if self.counts["session is silent"] or self.counts["socket is silent"] else 0.0
+
     def _has_slow_readers(self) -> bool:
         return any(watching.slowness for watching in self._watchings)
 
     def _is_settled(self) -> bool:
-        clients = [client for clients in self._clients.values() for client in clients]
+        wires = [wire for wires in self._clients.values() for wire in wires]
         return (
             self.server.is_sound
-            and all(client.is_sound for client in clients)
+            and all(client.is_sound for client in [*wires, *self._sessions])
             and not self._calls
             and not self._unsettled()
-            and all(each.problem() is None for each in self._watchings)
+            and all(each.problem() is None for each in [*self._watchings, *self._shown])
         )
 
     def _unsettled(self) -> list[str]:
@@ -551,7 +606,7 @@ class World:
         ]
 
     def _check_fresh(self, when: str) -> None:
-        for watching in self._watchings:
+        for watching in [*self._watchings, *self._shown]:
             problem = watching.problem()
             if problem is not None and not watching.slowness:
                 self.fail(f"{problem}, {when}")
@@ -582,7 +637,9 @@ class World:
 
     async def _end(self) -> None:
         """See that nothing is left when everybody has gone."""
-        await asyncio.gather(*(watching.end() for watching in self._watchings))
+        await asyncio.gather(*(watching.end() for watching in [*self._watchings, *self._shown]))
+        for session in self._sessions:
+            await session.close()
         for gateway, user_id in self._entered:
             gateway.presence.leave(user_id)
         await self._wait_for(lambda: not self._calls, _CALL_SECONDS)
