@@ -115,6 +115,7 @@ class SimulatedLink:
         self._inbox: deque[Heard] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
+        self._ended = asyncio.Event()
         self._is_silent = False
         self._is_deaf = False
         self._free_at: dict[SimulatedLink, float] = {}
@@ -132,7 +133,8 @@ class SimulatedLink:
             if self._random.random() < 0.5:
                 # It is on its way all the same, and perhaps arrives behind what was published after it.
                 self._loop.call_later(self._random.uniform(*_LATE_SECONDS), self._server.publish, self, heard)
-            await asyncio.Event().wait()
+            await self._ended.wait()
+            self._check()
         await asyncio.sleep(self._delay())
         self._check()
         self._server.publish(self, heard)
@@ -183,6 +185,7 @@ class SimulatedLink:
     def fail(self, error: Exception) -> None:
         """End: whatever is called from now on raises this."""
         self._failure = self._failure or error
+        self._ended.set()
         if self in self._server.links:
             self._server.links.remove(self)
         self._wake()

@@ -9,7 +9,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from userline_client import Backoff, Session, UserlineError, UserSnapshot, connection, link
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidMessage, InvalidStatus
 from websockets.frames import Close
@@ -18,6 +17,7 @@ from websockets.http11 import Response
 from tests.simulation.history import Floor, State
 from tests.simulation.loop import OWNER, Owner
 from tests.simulation.sockets import ABNORMAL, Connection, HandshakeRefused, SocketClosed
+from userline_client import Backoff, Session, UserlineError, UserSnapshot, connection, link
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator

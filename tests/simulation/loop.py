@@ -6,9 +6,11 @@ import asyncio
 import contextvars
 import random
 from contextlib import contextmanager
+from heapq import heappop
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Coroutine, Iterator
 
 T = TypeVar("T")
@@ -42,27 +44,15 @@ OWNER: Final[contextvars.ContextVar[Owner]] = contextvars.ContextVar("simulation
 """For whom the loop works. Tasks have the owner of who began them."""
 
 
-class _Selector:
-    """Where a loop waits for I/O: here it lets the time pass until the next timer is due."""
-
-    def __init__(self, loop: SimulatedLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise StuckError("Nothing is due, and nothing can go on.")
-        if timeout > 0:
-            self._loop.seconds += timeout
-        return []
-
-
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs callbacks in the order in which they are due, as any event loop does, and never waits."""
+
+    _ready: deque[Any]
+    _scheduled: list[Any]
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds = START_SECONDS
-        self._selector = _Selector(self)
         self.nobody = Owner()
         """The owner of what was begun for nobody in particular."""
         self.set_task_factory(self._make_task)
@@ -71,8 +61,23 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Return the simulated time, in seconds."""
         return self.seconds
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+    def _run_once(self) -> None:
+        """Run what is ready; if nothing is, let the time pass until the next timer is due."""
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heappop(scheduled)._scheduled = False
+        if not ready:
+            if not scheduled:
+                raise StuckError("Nothing is due, and nothing can go on.")
+            self.seconds = max(self.seconds, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= self.seconds:
+            timer = heappop(scheduled)
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def _write_to_self(self) -> None:
         """Nobody has to be woken: there is one thread."""
@@ -102,7 +107,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def left(self) -> list[str]:
         """Return what is still to happen: tasks, and timers that nobody has cancelled."""
         tasks = [repr(task) for task in asyncio.all_tasks(self)]
-        timers = [repr(timer) for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        timers = [repr(timer) for timer in self._scheduled if not timer.cancelled()]
         return sorted(tasks) + sorted(timers)
 
 

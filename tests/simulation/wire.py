@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,10 +140,8 @@ class WireClient(Owner):
 
     def _say(self, message: dict[str, Any]) -> None:
         if self._connection is not None:
-            try:
+            with contextlib.suppress(SocketClosed):
                 self._connection.say(json.dumps(message))
-            except SocketClosed:
-                pass
 
     async def _run(self) -> None:
         while True:

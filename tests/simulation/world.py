@@ -16,14 +16,14 @@ from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, 
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History, state_of
 from tests.simulation.loop import OWNER, START_SECONDS, simulated_loop
+from tests.simulation.mongo import MongoDeployment, SimulatedMongoStore
 from tests.simulation.store import Database, SimulatedSQLiteStore
 from tests.simulation.watching import Attached, Watching
 from tests.simulation.wire import PASSING, READ, SET, AnswerLost, RefusedError, Subscribed, WireClient, state_seen
-from userline_client import UserlineError
-
 from userline.settings.settings import Settings, load_settings
 from userline.users.errors import NameRequired, StoreUnavailable
 from userline.users.viewer import Viewer, ViewerKind
+from userline_client import UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -78,6 +78,7 @@ def _settings() -> Settings:
             "presence_seconds": _PRESENCE_SECONDS,
             "cache_seconds": _CACHE_SECONDS,
             "access_log": False,
+            "change_stream": False,
             "env": "development",
         }
     )
@@ -128,6 +129,8 @@ class World:
         self._pace = chance.choice((0.002, 0.02, 0.02, 0.2))
         self._is_calm = chance.random() < 0.15
         """Whether nothing goes wrong."""
+        self._is_on_mongodb = chance.random() < 0.4
+        self._deployment = MongoDeployment(self.history, self.user_ids)
         self._is_busy = chance.random() < 0.2
         self._kinds = [kind for kind in KINDS if chance.random() < 0.5] or [chance.choice(KINDS)]
         self._weights = {
@@ -159,6 +162,8 @@ class World:
 
     def make_store(self, line: StoreLine, clock: Callable[[], int]) -> UserStore:
         """Return a store of one gateway."""
+        if self._is_on_mongodb:
+            return SimulatedMongoStore(self._deployment, line, self.settings.rules, clock)
         return SimulatedSQLiteStore(self._database, line, self.settings.rules, clock)
 
     @staticmethod
