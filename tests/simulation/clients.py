@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from contextlib import contextmanager
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
@@ -256,13 +258,13 @@ def simulated_clients(world: World) -> Iterator[None]:
 
 @contextmanager
 def _clock_of(world: World) -> Iterator[None]:
-    try:
-        from userline_client.clock import Clock  # noqa: PLC0415 - older clients have none
-    except ImportError:
-        from userline_client import cache  # noqa: PLC0415
+    def now(*_: object) -> float:
+        return world.loop.seconds
 
-        with mock.patch.object(cache.time, "monotonic", lambda: world.loop.seconds):
+    clock: Any = sys.modules.get("userline_client.clock")
+    if clock is not None:
+        with mock.patch.object(clock.Clock, "wall", now):
             yield
-    else:
-        with mock.patch.object(Clock, "wall", lambda _: world.loop.seconds):
-            yield
+        return
+    with mock.patch.object(sys.modules["userline_client.cache"], "time", SimpleNamespace(monotonic=now)):
+        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from inspect import CORO_CREATED, getcoroutinestate
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from tests.simulation.bus import Cut, Line, SimulatedBackend
 from tests.simulation.history import Floor
@@ -18,11 +18,23 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import Connection
     from tests.simulation.world import World
+    from userline.execution.documents import DocumentCache
+    from userline.execution.engine import Engine
 
 T = TypeVar("T")
 
 _END_SECONDS: Final = 30.0
 """How long a gateway may take to stop, at most."""
+
+
+_known_documents: list[DocumentCache] = []
+
+
+def documents(engine: Engine) -> DocumentCache:
+    """Return what all gateways know of documents, so that each is compiled once."""
+    if not _known_documents:
+        _known_documents.append(engine.documents)
+    return _known_documents[0]
 
 
 class Gateway(Owner):
@@ -50,7 +62,7 @@ class Gateway(Owner):
         self.runtime.engine.pacer.clock = world.busy_clock
         self.users = self.runtime.users
         self.presence = self.runtime.presence
-        self.runtime.engine.documents = world.documents(self.runtime.engine)
+        self.runtime.engine.documents = documents(self.runtime.engine)
         self.app = self._context.run(self.runtime.make_app)
         self.connections: list[Connection] = []
         """The sockets that it serves."""
@@ -101,7 +113,7 @@ class Gateway(Owner):
             for task in left:
                 # What has just begun comes to its first step, which nobody sees, or it would be a coroutine that was
                 # never awaited.
-                if getcoroutinestate(task.get_coro()) != CORO_CREATED:
+                if getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) != CORO_CREATED:
                     task.cancel()
             await asyncio.wait(left, timeout=0.01)
         else:

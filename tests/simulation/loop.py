@@ -55,7 +55,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.seconds = START_SECONDS
         self.nobody = Owner()
         """The owner of what was begun for nobody in particular."""
-        self.set_task_factory(self._make_task)
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type] # its protocol has a name for no argument
 
     def time(self) -> float:
         """Return the simulated time, in seconds."""

@@ -55,10 +55,9 @@ class _Users(ModelCollection):
         self._note()
         return done
 
-    async def delete_one(self, query: Any) -> Any:
-        done = await super().delete_one(query)
+    async def delete_one(self, query: Any) -> None:
+        await super().delete_one(query)
         self._note()
-        return done
 
     def find_now(self, query: Any) -> Any:
         wanted = query.get("_id")

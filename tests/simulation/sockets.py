@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from userline.server.direct import DIRECT, DirectSocket
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from tests.simulation.gateway import Gateway
     from tests.simulation.world import World
 
@@ -174,7 +176,7 @@ class Connection:
                 self._application = None
         return self._to_gateway.popleft()
 
-    async def _send(self, event: dict[str, Any]) -> None:
+    async def _send(self, event: MutableMapping[str, Any]) -> None:
         match event["type"]:
             case "websocket.accept":
                 self._direct.handshake_complete = True

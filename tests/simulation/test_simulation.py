@@ -12,7 +12,8 @@ from typing import Final
 import pytest
 
 from tests.simulation.mutations import MUTATIONS
-from tests.simulation.world import SimulationError, World
+from tests.simulation.run import SimulationError
+from tests.simulation.world import World
 
 SEEDS: Final = int(os.environ.get("USERLINE_TEST_SEEDS", "2000"))
 FIRST_SEED: Final = int(os.environ.get("USERLINE_TEST_FIRST_SEED", "0"))
