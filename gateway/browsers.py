@@ -65,12 +65,13 @@ class BrowserRules:
     def __init__(self, settings: Settings) -> None:
         self.allowed = frozenset(settings.origins_allowed)
         self._is_open = settings.is_open
-        self._own_host = settings.host.lower() if settings.is_open and not settings.allow_open else None
+        is_bound = settings.is_open and not settings.allow_open
+        self._own_hosts = frozenset(host.lower() for host in settings.hosts) if is_bound else None
 
     def refusal(self, scope: Scope) -> str | None:
         """Return why a request or socket is refused, or None."""
         host = _header(scope, b"host")
-        if self._own_host is not None and host and not _is_local(host, self._own_host):
+        if self._own_hosts is not None and host and not _is_local(host, self._own_hosts):
             return "This host name is not one of the gateway's; open it as localhost."
         if scope["type"] == "websocket" and not self._may_connect(_header(scope, b"origin"), host):
             return "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may."
@@ -174,13 +175,13 @@ def _varying(send: Send) -> Send:
 
 
 @lru_cache(maxsize=64)
-def _is_local(host: str, own_name: str) -> bool:
+def _is_local(host: str, own_names: frozenset[str]) -> bool:
     """Whether a Host header names the loopback address, or what the gateway was told to listen on."""
     try:
         name = _host_name(normal_origin(f"http://{host}"))
     except ValueError:
         return False
-    return is_loopback(name) or name == own_name
+    return is_loopback(name) or name in own_names
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

@@ -141,7 +141,7 @@ class GraphQLOverHTTP:
         try:
             value = await read_json(request, self._settings.max_body_bytes) if read is None else read.value_or_refusal()
         except BodyRefused as refused:
-            raise HTTPRefused(refused.status, refused.field, str(refused)) from None
+            raise HTTPRefused(refused.status, refused.field, str(refused), refused.headers) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
         wanted = read.request if read is not None and read.request is not None else _parse(value)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +20,7 @@ from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
+from userline.server.listeners import give_up_on_silent_clients, is_file, listening, url_of
 from userline.server.turns import Turns
 from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.server.workers import follow_parent, run_workers
@@ -30,6 +29,7 @@ from userline.telemetry.logs import configure_logging
 from userline.telemetry.metrics.workers import WorkerMetrics
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from types import FrameType
 
@@ -63,12 +63,7 @@ def serve(settings: Settings) -> None:
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
     opened.
     """
-    with ExitStack() as stack:
-        listeners = _Listeners(
-            stack.enter_context(_listen(settings.host, settings.port)),
-            stack.enter_context(_listen(*_address_of(settings.metrics_address))) if settings.metrics_address else None,
-        )
-        _give_up_on_silent_clients(listeners.api, settings.ping_seconds)
+    with _listening(settings) as listeners:
         if settings.workers == 1:
             _work(settings, listeners)
         else:
@@ -85,7 +80,7 @@ def serve(settings: Settings) -> None:
 class _Listeners(NamedTuple):
     """What the process, or all workers together, listen on."""
 
-    api: socket.socket
+    api: tuple[socket.socket, ...]
     metrics: socket.socket | None
 
 
@@ -108,7 +103,7 @@ def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | No
                 logger.warning(_OPEN)
             _say_where(settings, listeners)
             with Collecting(lambda: runtime.connections.sockets).running():
-                await server.serve([listeners.api])
+                await server.serve(list(listeners.api))
         logger.info("Stopped.")
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -126,6 +121,7 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
         server_header=False,
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         http=make_http_protocol(
             max_header_bytes=settings.max_header_bytes,
@@ -149,14 +145,10 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
 
 def _say_where(settings: Settings, listeners: _Listeners) -> None:
     what = "GraphQL, WebSocket and GraphiQL" if settings.graphiql else "GraphQL and WebSocket"
-    logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
+    for listener in listeners.api:
+        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, url_of(listener))
     if listeners.metrics is not None:
-        logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        logger.info("Metrics at %s/metrics.", url_of(listeners.metrics))
 
 
 def _address_of(text: str) -> tuple[str, int]:
@@ -175,19 +167,25 @@ def _check_store(settings: Settings) -> None:
     asyncio.run(check())
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
-        raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {reason}.") from error
+@contextmanager
+def _listening(settings: Settings) -> Iterator[_Listeners]:
+    """Listen on all addresses until this is left. Raises OSError with a sentence.
 
-
-def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> None:
-    """Have the system end connections, where it can, whose client acknowledges nothing of what was sent to it."""
-    if ping_seconds and hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1000, int(ping_seconds * 2000)))
+    Where any free port will do, the others take the one that the first has got.
+    """
+    with ExitStack() as stack:
+        listeners: list[socket.socket] = []
+        port = settings.port
+        for host in settings.hosts:
+            listener = stack.enter_context(listening(host, port, backlog=BACKLOG))
+            give_up_on_silent_clients(listener, settings.ping_seconds)
+            listeners.append(listener)
+            if port == 0 and not is_file(host):
+                port = listener.getsockname()[1]
+        metrics = None
+        if settings.metrics_address:
+            metrics = stack.enter_context(listening(*_address_of(settings.metrics_address), backlog=BACKLOG))
+        yield _Listeners(tuple(listeners), metrics)
 
 
 class _Server(uvicorn.Server):

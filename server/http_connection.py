@@ -13,6 +13,7 @@ from userline.server.deadline import Deadline
 from userline.server.flow import ReadFlow, Unparsed
 from userline.server.idle import IdleTimer
 from userline.server.linger import linger
+from userline.server.listeners import client_of
 from userline.server.reading import RequestReader
 from userline.server.refusals import refusal
 from userline.server.stuck import StuckWatch
@@ -71,7 +72,7 @@ class HTTPConnection(asyncio.Protocol):
         self.server_state.connections.add(self)  # type: ignore[arg-type]  # Uvicorn calls shutdown() and nothing else
         self.transport = transport
         self.server = get_local_addr(transport)
-        self.client = get_remote_addr(transport)
+        self.client = client_of(transport, get_remote_addr(transport))
         self.scheme = "https" if is_ssl(transport) else "http"
         self._unparsed = Unparsed(transport)
         self.flow = ReadFlow(transport, self._unparsed, self._parse_soon)

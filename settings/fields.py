@@ -14,7 +14,7 @@ from userline.settings.checks import (
     check_bus_prefix,
     check_bus_url,
     check_header_names,
-    check_host,
+    check_hosts,
     check_jwks_url,
     check_locale,
     check_names,
@@ -30,8 +30,11 @@ from userline.users.viewer import ClientUserSyncing
 class Serving(BaseModel):
     """Where and for what the gateway serves."""
 
-    host: Annotated[str, AfterValidator(check_host)] = setting(
-        "Serving", "127.0.0.1", "The address or host name to listen on."
+    host: Annotated[str, AfterValidator(check_hosts)] = setting(
+        "Serving",
+        "127.0.0.1",
+        "The addresses or host names to listen on, separated by commas (127.0.0.1,::1; 0.0.0.0,:: for all), or unix: "
+        "and the path of a socket.",
     )
     port: int = setting("Serving", 8000, "The port to listen on; 0 takes any that is free.", ge=0, le=65535)
     allow_open: bool = setting(
@@ -73,8 +76,21 @@ class Serving(BaseModel):
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,
-        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; unix "
+        "for who comes by a Unix socket.",
     )
+    keep_alive_seconds: int = setting(
+        "Serving",
+        75,
+        "How long a connection may be idle between two requests; longer than a balancer in front keeps its own.",
+        ge=1,
+        le=3600,
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses in ``host``."""
+        return tuple(self.host.split(","))
 
 
 class Tokens(BaseModel):

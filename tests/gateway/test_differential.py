@@ -58,6 +58,7 @@ class Way:
         self.runtime = Runtime(
             load_settings({"access_log": False, "federation": federation, "plans": plans, "rate_limit_per_second": 0})
         )
+        self.store._clock = lambda: 1_700_000_000_000  # versions are the same everywhere
         app = self.runtime.make_app()
         self._app: ASGIApp = app
         if name != "shortcut" and isinstance(app, Entry):
