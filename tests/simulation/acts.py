@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SERVER: Final = Viewer(ViewerKind.APP)
 
 ACTS: Final = {
-    "set": 8, "set privately": 3, "set nothing": 2, "set a key": 3, "set many": 2, "create": 3, "get": 6,
+    "set": 8, "set privately": 3, "set nothing": 2, "set a key": 3, "set many": 2, "create": 3, "delete": 3, "get": 6,
     "get many": 2, "page": 1, "watch": 6, "unwatch": 3, "enter": 3, "leave": 2,
     "client gets": 4, "client sets": 4, "client watches": 4, "client unwatches": 2,
 }  # fmt: skip
@@ -95,6 +95,18 @@ class Acts:
             self._was_written(gateway, user_id, since, state_of(newest), state_of(newest))
 
         self._world.call(gateway, f"create {user_id} {name}", create())
+
+    def _delete(self, gateway: Gateway, user_id: str) -> None:
+        deleting: Any = getattr(gateway.users, "delete", None)
+        if deleting is None:
+            return
+
+        async def delete() -> None:
+            since = gateway.least(user_id)
+            await deleting(user_id, viewer=_SERVER)
+            self._saw(gateway, user_id, since, None, "a deletion")
+
+        self._world.call(gateway, f"delete {user_id}", delete())
 
     def _was_written(self, gateway: Gateway, user_id: str, since: int, newest: Any, after: Any) -> None:
         if self._world.history.place(user_id, after, 0) is None:

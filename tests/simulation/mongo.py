@@ -50,14 +50,16 @@ class _Users(ModelCollection):
         self._note()
         return done
 
-    async def update_one(self, query: Any, update: Any) -> Any:
-        done = await super().update_one(query, update)
+    async def update_one(self, query: Any, update: Any, **options: Any) -> Any:
+        done = await super().update_one(query, update, **options)
         self._note()
         return done
 
-    async def delete_one(self, query: Any) -> None:
-        await super().delete_one(query)
+    async def delete_one(self, query: Any) -> Any:
+        deleting: Any = super().delete_one(query)
+        done = await deleting
         self._note()
+        return done
 
     def find_now(self, query: Any) -> Any:
         wanted = query.get("_id")
@@ -142,10 +144,24 @@ class _Writing(Writing):
 
     users: _Users
 
-    def _outcomes(self, user_id: str, writes: Any, current: Any) -> Any:
-        outcomes, after = super()._outcomes(user_id, writes, current)
+    def _outcomes(self, user_id: str, *rest: Any) -> Any:
+        outcomes, after = super()._outcomes(user_id, *rest)
         self.users.expect(user_id, outcomes)
         return outcomes, after
+
+
+class _Held(dict[str, _HeldCollection]):
+    """The collections as one gateway has them, which are made when they are asked for."""
+
+    def __init__(self, deployment: MongoDeployment, way: Any) -> None:
+        super().__init__()
+        self._deployment = deployment
+        self._way = way
+
+    def __missing__(self, name: str) -> _HeldCollection:
+        inner = self._deployment.collections.setdefault(name, ModelCollection())
+        held = self[name] = _HeldCollection(inner, self._way, "")
+        return held
 
 
 class SimulatedMongoStore(MongoUserStore):
@@ -156,7 +172,7 @@ class SimulatedMongoStore(MongoUserStore):
         self._writing = writing = _Writing(self._connected, rules, clock)
         writing.users = deployment.users
         way: Any = _Way(line)
-        self._held = {name: _HeldCollection(inner, way, "") for name, inner in deployment.collections.items()}
+        self._held = _Held(deployment, way)
 
     async def open(self, *, create: bool = True) -> None:
         """Open it, with the model in the place of the driver."""

@@ -14,8 +14,13 @@ from userline.directory.batcher import Batcher
 from userline.directory.refresher import Refresher
 from userline.directory.uncertain_writes import UncertainWrites
 from userline.directory.writes import Writes
+from userline.gateway.websocket.deliveries import Slot
+from userline.gateway.websocket.watches import SocketWatches
 from userline.presence.presence import Presence
+from userline.storage.mongo.writing import Writing
 from userline.storage.sqlite.store import SQLiteUserStore
+from userline_client.connection import Connection
+from userline_client.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +145,23 @@ def _outcome_of_each_alone(self: SQLiteUserStore, write: Any, current: Any) -> A
 _outcome = SQLiteUserStore._outcome
 
 
+def _offer_the_first(self: Slot, snapshot: UserSnapshot | None) -> bool:
+    self.is_new = False
+    if self._watches is None or self.is_marked:
+        return self.is_marked
+    self._latest = snapshot
+    self.is_marked = True
+    self._watches.deliveries.add(self)
+    return False
+
+
+def _put_over_whatever_is_there(self: Writing, puts: Any, deadline: float) -> Any:
+    return _put_group(self, [(guard and {"_id": guard["_id"]}, document) for guard, document in puts], deadline)
+
+
+_put_group = Writing._put_group
+
+
 MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "a gap is not followed by a reading": _in_place_of(Refresher, "settle", _settle_without_reading),
     "versions are not compared": _in_place_of(Hub, "_take", _take_whatever_comes),
@@ -160,5 +182,11 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "what others said of presence has no end": _in_place_of(Presence, "_forget", _hear_no_end),
     "a lookup is dropped": _in_place_of(Batcher, "_dispatch", _dispatch_all_but_one),
     "writes of one group do not see each other": _in_place_of(SQLiteUserStore, "_outcome", _outcome_of_each_alone),
+    "MongoDB's documents are put without a guard": _in_place_of(Writing, "_put_group", _put_over_whatever_is_there),
+    "a slot keeps the first snapshot": _in_place_of(Slot, "offer", _offer_the_first),
+    "slots that wait for their client are forgotten": _in_place_of(SocketWatches, "_go_on", _nothing),
+    "the watches of a closed socket go on": _in_place_of(SocketWatches, "close", _nothing),
+    "the client does not subscribe again": _in_place_of(Operations, "all", lambda _: []),
+    "the client does not come back": _in_place_of(Connection, "_is_needed", lambda self: self._link is not None),
 }
 """What is broken, and how."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.gateway import Gateway
     from tests.simulation.world import World
 
-USER: Final = "{ id name custom }"
+USER: Final = "{ id name custom version }"
 CHANGED: Final = f"subscription($id: ID!) {{ userChanged(id: $id) {USER} }}"
 READ: Final = f"query($id: ID!) {{ user(id: $id) {USER} }}"
 SET: Final = f"mutation($id: ID!, $input: SetUserInput!) {{ setUser(id: $id, input: $input) {{ user {USER} }} }}"
@@ -43,8 +43,7 @@ def state_seen(user: dict[str, Any] | None) -> State | None:
     """Return the state that a user in an answer shows."""
     if user is None:
         return None
-    version = user.get("version")
-    return State(None if version is None else int(version), (user["name"], tuple(sorted(user["custom"].items()))))
+    return State(int(user["version"]), (user["name"], tuple(sorted(user["custom"].items()))))
 
 
 class WireClient(Owner):
