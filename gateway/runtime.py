@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -42,23 +43,35 @@ from userline.telemetry.metrics.store import MeasuredStore
 from userline.telemetry.tracing.setup import make_tracer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
+    from userline.changes.protocol import Backend
     from userline.settings.settings import Settings
+    from userline.storage.protocol import UserStore
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
 
 
 class Runtime:
-    """The parts of one gateway. For one event loop."""
+    """The parts of one gateway. For one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    ``store``, ``bus`` and ``clock`` (a monotonic one) take the places of those that the settings ask for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: UserStore | None = None,
+        bus: Backend | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.store = make_store(
+        self.store = store or make_store(
             settings.store_url,
             settings.rules,
             mongodb_driver=settings.mongodb_driver,
@@ -68,12 +81,14 @@ class Runtime:
         self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
-        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
-        self.bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
+        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users, clock=clock)
+        self.bus = Bus(bus or settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.authenticator = Authenticator.of(settings)
-        self.presence = Presence(self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen)
+        self.presence = Presence(
+            self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen, clock=clock
+        )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_subgraph() if settings.federation else make_schema(),
