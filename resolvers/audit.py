@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from userline.users.rules import MAX_ID_CHARACTERS
-from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -24,12 +23,6 @@ _MOST_IDS: Final = 100
 
 _LONGEST_LINE: Final = 3_200
 """One id of 255 characters has 3,062, if each is written as two escapes."""
-
-
-def audit_server_token(viewer: Viewer, action: str, user_id: str, request_id: str) -> None:
-    """Log as ``audit`` does if the viewer has shown a server token."""
-    if viewer.kind is ViewerKind.APP:
-        audit(viewer, action, [user_id], request_id)
 
 
 def audit(viewer: Viewer, action: str, user_ids: Collection[str], request_id: str) -> None:

@@ -13,24 +13,14 @@ from hypothesis import strategies as st
 from tests.storage.contract.base import existing, new_user, patch
 from tests.storage.far_database import Held, connection_of, opened
 from tests.support.mongo_wire.proxy import HELLOS
-from tests.support.mongodb import MongoServer
 from tests.support.waiting import until
 from userline.storage.mongo.distance import FAR_SECONDS, NEAR, batches_for, sizes_for, writes_apart_for
 from userline.storage.mongo.url import parse_mongo_url
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.support.mongodb import MongoServer
     from userline.storage.mongo.driver import DriverName
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -48,10 +38,8 @@ def near(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient", "near")
-async def test_writes_that_wait_are_written_in_the_order_of_their_coming(
-    server: MongoServer, driver: DriverName
-) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_writes_that_wait_are_written_in_the_order_of_their_coming(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         users = [f"user {number}" for number in range(400)]
         for first in range(0, 400, 100):
             await store.patch_many({user: patch(name="Before") for user in users[first : first + 100]})
@@ -78,8 +66,8 @@ async def test_writes_that_wait_are_written_in_the_order_of_their_coming(
 
 
 @pytest.mark.usefixtures("near")
-async def test_writes_that_hang_do_not_hold_the_others_up_for_long(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_writes_that_hang_do_not_hold_the_others_up_for_long(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         users = ["stuck 0", "stuck 1", "stuck 2", "alive 3"]
         await store.patch_many({user: patch(name="Before") for user in users})
         held = Held("update")
@@ -97,8 +85,8 @@ async def test_writes_that_hang_do_not_hold_the_others_up_for_long(server: Mongo
 
 
 @pytest.mark.usefixtures("patient", "near")
-async def test_who_has_waited_too_long_is_not_written_any_more(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver, timeoutMS=1000) as (store, proxy):
+async def test_who_has_waited_too_long_is_not_written_any_more(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver, timeoutMS=1000) as (store, proxy):
         users = [f"user {number}" for number in range(300)]
         for first in range(0, 300, 100):
             await store.patch_many({user: patch(name="Before") for user in users[first : first + 100]})
@@ -112,8 +100,8 @@ async def test_who_has_waited_too_long_is_not_written_any_more(server: MongoServ
         assert sent <= 4 * 64, "what nobody waits for any more was not sent"
 
 
-async def test_batches_at_once_share_their_commands(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_batches_at_once_share_their_commands(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         proxy.commands.clear()
         batches = [{f"user {number}.{each}": patch(name="x") for each in range(10)} for number in range(40)]
         results = await asyncio.gather(*map(store.patch_many, batches))
@@ -124,9 +112,9 @@ async def test_batches_at_once_share_their_commands(server: MongoServer, driver:
 
 
 async def test_a_far_database_is_read_by_as_many_commands_as_the_way_is_long(
-    server: MongoServer, driver: DriverName
+    nx: MongoServer, driver: DriverName
 ) -> None:
-    async with opened(server, driver, away=0.03) as (store, proxy):
+    async with opened(nx, driver, away=0.03) as (store, proxy):
         connection = connection_of(store)
         assert connection.round_trip >= 0.03
         assert store.most_reads == min(batches_for(connection.round_trip), connection.driver.most_commands)
@@ -140,8 +128,8 @@ async def test_a_far_database_is_read_by_as_many_commands_as_the_way_is_long(
 
 
 @pytest.mark.usefixtures("near")
-async def test_a_near_database_is_left_to_the_driver(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_a_near_database_is_left_to_the_driver(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         await store.create_if_not_exists("alice", new_user())
         assert store.most_reads == 2
         hellos = [message for message in proxy.commands if message.command in HELLOS]
@@ -150,9 +138,9 @@ async def test_a_near_database_is_left_to_the_driver(server: MongoServer, driver
 
 @pytest.mark.parametrize("options", [{"maxPoolSize": 3}, {"maxPoolSize": 1}, {"maxPoolSize": 3, "maxConnecting": 1}])
 async def test_what_the_url_says_of_the_pool_is_so(
-    server: MongoServer, driver: DriverName, options: dict[str, int]
+    nx: MongoServer, driver: DriverName, options: dict[str, int]
 ) -> None:
-    async with opened(server, driver, away=0.01, **options) as (store, proxy):
+    async with opened(nx, driver, away=0.01, **options) as (store, proxy):
         most = options["maxPoolSize"]
         assert connection_of(store).driver.most_commands == max(1, most - 1)
         held = Held("find")
@@ -191,6 +179,6 @@ def test_pool_sizes_of_a_url_that_do_not_go_together() -> None:
 
 
 @pytest.mark.parametrize("options", [{"minPoolSize": 150}, {"minPoolSize": 5, "maxPoolSize": 5}, {"maxPoolSize": 0}])
-async def test_clients_of_any_pool(server: MongoServer, driver: DriverName, options: dict[str, int]) -> None:
-    async with opened(server, driver, **options) as (store, _):
+async def test_clients_of_any_pool(nx: MongoServer, driver: DriverName, options: dict[str, int]) -> None:
+    async with opened(nx, driver, **options) as (store, _):
         assert await store.get_many(["alice"]) == [None]

@@ -10,23 +10,15 @@ import pytest
 
 from tests.storage.contract.base import patch
 from tests.storage.far_database import Held, connection_of, opened
-from tests.support.mongodb import MongoServer
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from tests.support.mongo_wire import WireProxy
+    from tests.support.mongodb import MongoServer
     from userline.storage.mongo import MongoUserStore
     from userline.storage.mongo.driver import DriverName
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -37,10 +29,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def held_up(
-    server: MongoServer, driver: DriverName, users: list[str]
+    nx: MongoServer, driver: DriverName, users: list[str]
 ) -> AsyncIterator[tuple[MongoUserStore, WireProxy, Held]]:
     """Give a store of these users, who are known to it, with writes that are held back."""
-    async with opened(server, driver, away=0.02) as (store, proxy):
+    async with opened(nx, driver, away=0.02) as (store, proxy):
         for first in range(0, len(users), 100):
             await store.patch_many({user: patch(name="Before") for user in users[first : first + 100]})
         held = Held("update")
@@ -73,12 +65,12 @@ def sizes_of(proxy: WireProxy) -> list[int]:
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("count", [1, 2, 40, 200])
 async def test_writes_that_come_one_by_one_share_commands_on_a_long_way(
-    server: MongoServer, driver: DriverName, monkeypatch: pytest.MonkeyPatch, count: int
+    nx: MongoServer, driver: DriverName, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """With all the time of the world between two commands, there is one while the first is under way."""
     monkeypatch.setattr("userline.storage.mongo.connection.writes_apart_for", lambda _: 60.0)
     users = [f"user {number}" for number in range(count + 1)]
-    async with held_up(server, driver, users) as (store, proxy, held):
+    async with held_up(nx, driver, users) as (store, proxy, held):
         (first,) = await in_turns(store, users[:1])
         await until(lambda: len(held) == 1)
         others = await in_turns(store, users[1:])
@@ -95,11 +87,9 @@ async def test_writes_that_come_one_by_one_share_commands_on_a_long_way(
 
 
 @pytest.mark.usefixtures("patient")
-async def test_as_many_commands_of_writes_are_under_way_as_the_way_is_long(
-    server: MongoServer, driver: DriverName
-) -> None:
+async def test_as_many_commands_of_writes_are_under_way_as_the_way_is_long(nx: MongoServer, driver: DriverName) -> None:
     users = [f"user {number}" for number in range(60)]
-    async with held_up(server, driver, users) as (store, proxy, held):
+    async with held_up(nx, driver, users) as (store, proxy, held):
         most = connection_of(store).most_batches
         assert most > 2
         begun: list[asyncio.Future[bool]] = []
