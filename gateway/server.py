@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +21,7 @@ from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
+from userline.gateway.websocket.session import FIRST_BYTES
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
 from userline.server.turns import Turns
@@ -120,13 +122,24 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
             turns=turns,
         ),
         ws=make_websocket_protocol(
-            direct=settings.fast_lane, turns=turns, hurried=frozenset((CloseCode.TOKEN_EXPIRED,))
+            direct=settings.fast_lane,
+            turns=turns,
+            hurried=frozenset((CloseCode.TOKEN_EXPIRED,)),
+            first_bytes=FIRST_BYTES,
+            too_large=partial(_message_too_large, settings.max_message_bytes),
         ),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
+
+
+def _message_too_large(most_of_all: int, most: int) -> str:
+    """Return why a socket is closed for a message that has more than ``most`` bytes."""
+    if most < most_of_all:
+        return f"A message before connection_ack has more than {most} bytes, which is the limit"
+    return f"A message has more than {most} bytes, which is the limit (USERLINE_MAX_MESSAGE_BYTES)"
 
 
 async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners) -> None:
