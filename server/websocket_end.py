@@ -141,7 +141,7 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
         elif close.code == CloseCode.MESSAGE_TOO_BIG:
             self.conn.data_to_send()  # the close with the words of websockets, which name no setting
-            reason = self.too_large(self.conn.max_message_size or 0)
+            reason = type(self).too_large(self.conn.max_message_size or 0)
             frame = Frame(Opcode.CLOSE, Close(close.code, reason).serialize())
             self._hear_no_more(close.code, reason, frame.serialize(mask=False))
         else:
