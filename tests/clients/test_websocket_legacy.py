@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clients.wire import LEGACY, PATIENCE, WATCH, new_id, nothing_left_behind, open_wire
+from tests.clients.wire import LEGACY, PATIENCE, new_id, nothing_left_behind, open_wire
 from userline.gateway.websocket.protocol import CloseCode
 
 if TYPE_CHECKING:
