@@ -116,10 +116,8 @@ class Field:
 
 def _check_by_kind(field: Field, value: object, rules: Rules) -> Any:
     if field.kind is Kind.TEXT:
-        text = validation.check_text(value, field.most_characters)
-        if not field.is_blank_allowed and not text.strip():
-            raise ValueError("must not be empty.")
-        return text
+        check_text = validation.check_text if field.is_blank_allowed else validation.check_not_blank
+        return check_text(value, field.most_characters)
     most = field.most_entries(rules)
     if field.kind is Kind.LIST:
         check = partial(validation.check_text, most=field.most_characters)
@@ -261,14 +259,19 @@ FIELDS: Final = (
         name="version",
         attribute="version",
         kind=Kind.VERSION,
-        seen_by=Audience.NOBODY,
-        output="Grows with every write that changed something: digits, opaque but for their order.",
+        output=(
+            "Grows with every write that changed something, private fields included, and never goes back for an id: "
+            "digits, opaque but for their order as whole numbers."
+        ),
     ),
 )
 """Every field, in the contract's order."""
 
 GIVEN: Final = tuple(field for field in FIELDS if field.is_given)
 """What callers set."""
+
+READ_ONLY: Final = tuple(field for field in FIELDS if not field.is_given and field.seen_by >= Audience.SERVERS)
+"""What servers see and nobody sets. A patch may have it, if it is as stored."""
 
 PUBLIC: Final = tuple(field for field in FIELDS if field.is_public)
 """What everybody sees."""
