@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.general import GeneralSubscription
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
 from userline.gateway.middleware import Asked, log_access
@@ -74,7 +75,7 @@ class Prepared(NamedTuple):
         """Whether it watches one user, which is hardly any work: those who come back do so by the thousand."""
         operation = self.operation
         if isinstance(operation, PlannedSubscription):
-            return not operation.bound.step.is_of_many
+            return isinstance(operation.bound.step, WatchStep)
         return isinstance(operation, GeneralSubscription) and operation.root_field == "userChanged"
 
     @property
