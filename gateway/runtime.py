@@ -64,6 +64,8 @@ class Runtime:
             mongodb_driver=settings.mongodb_driver,
             file_mode=settings.file_mode,
         )
+        # Looked at once: to check a protocol takes longer than to tell of a change.
+        self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
@@ -185,9 +187,9 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
-            if self.settings.change_stream and isinstance(self.store, FollowedStore):
-                self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if isinstance(self.store, FollowedStore) else self.hub.hear
+            if self.settings.change_stream and self._followed is not None:
+                self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
+            hear = self._hear_of_a_change if self._followed is not None else self.hub.hear
             await self.bus.start(
                 hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
             )
@@ -234,13 +236,13 @@ class Runtime:
     def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
         self.hub.hear(snapshot)
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
         if self.hub.hear_of(snapshot.id, snapshot.version):
             self.refresher.hasten()
 
