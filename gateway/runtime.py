@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
-from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.rate_limit import Pace, RateLimiter
 from userline.gateway.rest.api import RestApi
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -42,23 +43,35 @@ from userline.telemetry.metrics.store import MeasuredStore
 from userline.telemetry.tracing.setup import make_tracer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
+    from userline.changes.protocol import Backend
     from userline.settings.settings import Settings
+    from userline.storage.protocol import UserStore
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
 
 
 class Runtime:
-    """The parts of one gateway. For one event loop."""
+    """The parts of one gateway. For one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    ``store``, ``bus`` and ``clock`` (a monotonic one) take the places of those that the settings ask for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: UserStore | None = None,
+        bus: Backend | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.store = make_store(
+        self.store = store or make_store(
             settings.store_url,
             settings.rules,
             mongodb_driver=settings.mongodb_driver,
@@ -68,12 +81,14 @@ class Runtime:
         self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
-        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
-        self.bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
+        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users, clock=clock)
+        self.bus = Bus(bus or settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.authenticator = Authenticator.of(settings)
-        self.presence = Presence(self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen)
+        self.presence = Presence(
+            self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen, clock=clock
+        )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_subgraph() if settings.federation else make_schema(),
@@ -104,6 +119,7 @@ class Runtime:
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
+        self.pace = Pace(self.rate_limiter)
         self.connections = OpenConnections(settings.max_sockets, settings.max_sockets_per_user)
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
@@ -115,6 +131,7 @@ class Runtime:
             presence=self.presence,
             authenticator=self.authenticator,
             rate_limiter=self.rate_limiter,
+            pace=self.pace,
             metrics=self.metrics,
             tracer=self.tracer,
             logs_requests=self.logs_requests,

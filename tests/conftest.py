@@ -40,6 +40,7 @@ LONG_FILES = (
     "test_secret_replacement.py",
     "test_plans.py",
     "test_chaos.py",
+    "test_simulation.py",
 )
 """Files that take long. They come first, so that none of them is alone at the end when files run side by side."""
 
