@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
+.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ soak: $(VENV)/.dev ## Load a gateway with everything at once and see that nothin
 
 streams: $(VENV)/.dev ## Send what no sane client would, and see what it costs others (ARGS="--seconds 3600")
 	$(BIN)/python -m tests.streams $(ARGS)
+
+simulate: $(VENV)/.dev ## Run whole deployments under a clock of their own, by seeds (ARGS="--seeds 100000 --from 5000")
+	PYTHONPATH=clients/python/src $(BIN)/python -m tests.simulation $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .

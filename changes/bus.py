@@ -35,7 +35,7 @@ from userline.users.codec import is_whole_snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from userline.changes.protocol import Explanation
+    from userline.changes.protocol import Backend, Explanation
     from userline.users.record import UserSnapshot
 
 logger = logging.getLogger("userline.changes")
@@ -60,8 +60,8 @@ class Bus:
     each other. What makes no sense, and what is of another app, is dropped and counted.
     """
 
-    def __init__(self, url: str, *, app_id: str = "userline", prefix: str = DEFAULT_PREFIX) -> None:
-        self._backend = make_backend(url)
+    def __init__(self, url: str | Backend, *, app_id: str = "userline", prefix: str = DEFAULT_PREFIX) -> None:
+        self._backend = make_backend(url) if isinstance(url, str) else url
         self._app_id = app_id
         self._prefix = prefix
         echo = self.channel_of("echo-" + secrets.token_hex(8))

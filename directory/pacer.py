@@ -49,6 +49,7 @@ class Pacer:
         self._queue = FairQueue()
         self.on_wait: Callable[[float], None] = lambda _: None
         """Told how long somebody has waited."""
+        self.clock: Callable[[], float] = time.thread_time
 
     @property
     def waiting(self) -> int:
@@ -59,7 +60,7 @@ class Pacer:
         """Whether this turn has lasted less than ``seconds``, counted from the first who asked in it."""
         if self._is_resting:
             return False
-        now = time.thread_time()
+        now = self.clock()
         if self._started is None:
             self._started = now
             asyncio.get_running_loop().call_soon(self._end)
@@ -118,7 +119,7 @@ class Pacer:
 
     def _end(self) -> None:
         """End the turn. After a long one it is the turn of others, even if somebody who waited here is due first."""
-        if self._started is not None and time.thread_time() - self._started > EXECUTING_SECONDS:
+        if self._started is not None and self.clock() - self._started > EXECUTING_SECONDS:
             self._is_resting = True
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._end_rest)
         self._started = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from typing import TYPE_CHECKING
 
 from userline.common.backoff import Backoff
@@ -90,12 +89,13 @@ class Refresher:
                 self._gap_closed.set()
 
     async def _keep_fresh(self) -> None:
-        owed, last = 0.0, time.monotonic()
+        clock = asyncio.get_running_loop().time
+        owed, last = 0.0, clock()
         while True:
             await asyncio.sleep(self._tick)
             # A little more than the share of the time that has passed, the longest unread first, so that all are read
             # within the period, even those who were all read at once before.
-            watched, now = self._hub.watched_users, time.monotonic()
+            watched, now = self._hub.watched_users, clock()
             owed = min(owed + watched * (now - last) / self._period * 1.1, watched)
             last = now
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -42,36 +43,52 @@ from userline.telemetry.metrics.store import MeasuredStore
 from userline.telemetry.tracing.setup import make_tracer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
+    from userline.changes.protocol import Backend
     from userline.settings.settings import Settings
+    from userline.storage.protocol import UserStore
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import UserSnapshot
 
 
 class Runtime:
-    """The parts of one gateway. For one event loop."""
+    """The parts of one gateway. For one event loop.
 
-    def __init__(self, settings: Settings) -> None:
+    ``store``, ``bus`` and ``clock`` (a monotonic one) take the places of those that the settings ask for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: UserStore | None = None,
+        bus: Backend | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.store = make_store(
+        self.store = store or make_store(
             settings.store_url,
             settings.rules,
             mongodb_driver=settings.mongodb_driver,
             file_mode=settings.file_mode,
         )
+        # Looked at once: to check a protocol takes longer than to tell of a change.
+        self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
-        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
-        self.bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
+        self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users, clock=clock)
+        self.bus = Bus(bus or settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.authenticator = Authenticator.of(settings)
-        self.presence = Presence(self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen)
+        self.presence = Presence(
+            self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen, clock=clock
+        )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
             make_subgraph() if settings.federation else make_schema(),
@@ -187,9 +204,9 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
-            if self.settings.change_stream and isinstance(self.store, FollowedStore):
-                self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if isinstance(self.store, FollowedStore) else self.hub.hear
+            if self.settings.change_stream and self._followed is not None:
+                self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
+            hear = self._hear_of_a_change if self._followed is not None else self.hub.hear
             await self.bus.start(
                 hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
             )
@@ -236,13 +253,13 @@ class Runtime:
     def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
         self.hub.hear(snapshot)
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
         if self.hub.hear_of(snapshot.id, snapshot.version):
             self.refresher.hasten()
 

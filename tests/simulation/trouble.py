@@ -1,0 +1,84 @@
+"""When something goes wrong, with whom, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.bus import Cut
+from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, SESSIONS, SOCKETS, heal
+
+if TYPE_CHECKING:
+    from tests.simulation.gateway import Gateway
+    from tests.simulation.world import World
+
+
+class Trouble:
+    """Makes it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def make(self, gateway: Gateway) -> None:
+        """Let something go wrong with a gateway, for a while."""
+        chance = self._world.random
+        kind = chance.choice(self._world.kinds)
+        seconds = chance.choice((0.05, 0.5, 2.0, 8.0)) * chance.random()
+        self._world.counts[kind] += 1
+        self._world.note(f"FAULT {gateway.name}: {kind} for {seconds:.3f} s")
+        if kind in FAULTS:
+            FAULTS[kind](gateway)
+            self._world.loop.call_later(seconds, heal, gateway, kind)
+        elif kind in CUTS:
+            self._cut(gateway, kind, seconds)
+        elif kind in SOCKETS:
+            self._hurt_a_client(gateway, kind, seconds)
+        elif kind in SESSIONS:
+            for session in self._world.sessions[:1]:
+                session.cut(is_silent=kind == "session is silent")
+        elif kind == BUS_IS_DOWN:
+            for each in self._world.gateways.values():
+                self._world.server.cut(each.bus_line, Cut.RESET)
+                self._world.loop.call_later(seconds, self.mend, each)
+        else:
+            assert kind in ENDS
+            await self._end(gateway, kind, seconds)
+
+    def mend(self, gateway: Gateway) -> None:
+        """Mend a gateway's way to the bus."""
+        if not gateway.is_dead:
+            self._world.server.cut(gateway.bus_line, Cut.NO)
+
+    def _cut(self, gateway: Gateway, kind: str, seconds: float) -> None:
+        loop = self._world.loop
+        if kind == BLINKS:
+            gateway.store_line.delay = self._world.random.random()
+            loop.call_later(2 * seconds, heal, gateway, "store")
+            seconds = 0.01
+        self._world.server.cut(gateway.bus_line, CUTS[kind])
+        loop.call_later(seconds, self.mend, gateway)
+
+    def _hurt_a_client(self, gateway: Gateway, kind: str, seconds: float) -> None:
+        for client in self._world.wires[gateway.name][:1]:
+            if kind == "client is slow":
+                client.is_slow = True
+                self._world.loop.call_later(seconds, client.hurry)
+            else:
+                client.cut(is_silent=kind == "socket is silent")
+
+    async def _end(self, gateway: Gateway, kind: str, seconds: float) -> None:
+        world = self._world
+        if kind == DIES_MUTE:
+            # What it writes until then, nobody hears of.
+            world.server.cut(gateway.bus_line, world.random.choice((Cut.SILENT, Cut.RESET)))
+            world.loop.call_later(world.random.random(), self._kill_later, gateway)
+        else:
+            await world.take_down(gateway, is_killed=kind == "kill")
+        world.loop.call_later(seconds + 1.0, self._start_later, gateway.name)
+
+    def _kill_later(self, gateway: Gateway) -> None:
+        if gateway.is_up and not self._world.is_ending:
+            self._world.dying.append(self._world.loop.create_task(self._world.take_down(gateway, is_killed=True)))
+
+    def _start_later(self, name: str) -> None:
+        if not self._world.is_ending:
+            self._world.dying.append(self._world.loop.create_task(self._world.start(name)))
