@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.changes.held import MISS, Miss
 from userline.changes.watcher import GroupWatcher
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
     from userline.users.viewer import Viewer
+
+T = TypeVar("T")
 
 MAX_PAGE = 100
 """The most users on one page of all users."""
@@ -136,7 +137,7 @@ class Users:
         Returns the user's snapshot and whether it was created. Whether the viewer may create it is asked only if it
         does not exist. Raises BadUserInput, Forbidden, UserSyncDisabled, StoreUnavailable.
         """
-        user_id, patch = self._parse(user_id, lambda: parse_new_user(given, self._rules))
+        user_id, patch = self._parse(user_id, parse_new_user, given)
         try:
             check_may_write(viewer, user_id, self._syncing)
         except (Forbidden, UserSyncDisabled):
@@ -157,7 +158,7 @@ class Users:
         input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
-        user_id, patch = self._parse(user_id, lambda: parse_patch(given, self._rules))
+        user_id, patch = self._parse(user_id, parse_patch, given)
         return await self._writes.write(user_id, self._store.patch(user_id, patch))
 
     async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
@@ -172,7 +173,7 @@ class Users:
         refused: dict[str, BadUserInput] = {}
         for user_id, fields in given.items():
             try:
-                patches[user_id] = self._parse(user_id, partial(self._parse_fields, fields))[1]
+                patches[user_id] = self._parse(user_id, _parse_fields, fields)[1]
             except BadUserInput as error:
                 refused[user_id] = error
         if refused:
@@ -259,12 +260,7 @@ class Users:
         await self._pacer.turn(HITS_SECONDS)
         return snapshot
 
-    def _parse_fields(self, fields: object) -> UserPatch:
-        if not isinstance(fields, dict):
-            raise BadUserInput([Problem("body", "The patch of a user must be an object.")])
-        return parse_patch(fields, self._rules)
-
-    def _parse(self, user_id: str, parse: Callable[[], UserPatch]) -> tuple[str, UserPatch]:
+    def _parse(self, user_id: str, parse: Callable[[T, Rules], UserPatch], given: T) -> tuple[str, UserPatch]:
         """Check the id and the input, and report the problems of both together."""
         problems: list[Problem] = []
         try:
@@ -272,13 +268,19 @@ class Users:
         except BadUserInput as error:
             problems.extend(error.problems)
         try:
-            patch = parse()
+            patch = parse(given, self._rules)
         except BadUserInput as error:
             problems.extend(error.problems)
             raise BadUserInput(problems) from None
         if problems:
             raise BadUserInput(problems)
         return user_id, patch
+
+
+def _parse_fields(fields: object, rules: Rules) -> UserPatch:
+    if not isinstance(fields, dict):
+        raise BadUserInput([Problem("body", "The patch of a user must be an object.")])
+    return parse_patch(fields, rules)
 
 
 def distinct_ids(user_ids: Sequence[str]) -> list[str]:

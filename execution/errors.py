@@ -22,6 +22,8 @@ _LONGEST_MESSAGE = 1000
 def format_refusal(error: UserlineError) -> FormattedError:
     """Return the error that tells of a refusal, without a place in a document."""
     extensions: dict[str, Any] = {"code": error.code}
+    if error.retry_after is not None:
+        extensions["retryAfterSeconds"] = error.retry_after
     if isinstance(error, BadUserInput):
         extensions["field"] = error.field
         if len(error.problems) > 1:

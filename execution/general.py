@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     OperationType,
     Undefined,
@@ -107,6 +108,12 @@ class GeneralSubscription:
 
     executor: BoundedExecutor
     context: Context
+
+    @property
+    def root_field(self) -> str | None:
+        """The name of the field that is subscribed to, unless it stands in a fragment."""
+        first = self.executor.operation.selection_set.selections[0]
+        return first.name.value if isinstance(first, FieldNode) else None
 
     async def events(self) -> AsyncGenerator[Response, None]:
         """Yield the events until closed. Raises SubscriptionFailed."""

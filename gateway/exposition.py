@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.lane import Lane
     from userline.gateway.open_connections import OpenConnections
-    from userline.gateway.rate_limit import RateLimiter
+    from userline.gateway.rate_limit import Pace, RateLimiter
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.gateway.websocket.unidentified import UnidentifiedSockets
     from userline.presence.presence import Presence
@@ -46,6 +46,7 @@ class Measured(Protocol):
     refresher: Refresher
     metrics: Metrics
     rate_limiter: RateLimiter
+    pace: Pace
     connections: OpenConnections
     unidentified: UnidentifiedSockets
     deliveries: Deliveries
@@ -110,6 +111,10 @@ class Exposition:
                 measured.lane.requests if measured.lane else 0,
             ),
             "userline_shortcut_requests": ("Requests answered in front of the application.", measured.requests_at_once),
+            "userline_socket_pauses": (
+                "Messages of sockets that were read later, past the rate limit.",
+                measured.pace.pauses,
+            ),
             "userline_rate_limit_refusals": ("Requests past the rate limit.", measured.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_tokens_ended": (

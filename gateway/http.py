@@ -99,9 +99,9 @@ class GraphQLOverHTTP:
         except Unauthenticated as error:
             raise HTTPRefused.of(error, 401, challenge(request.scope)) from None
         except RateLimited as error:
-            raise HTTPRefused.of(error, 429, {"retry-after": str(error.seconds)}) from None
+            raise HTTPRefused.of(error, 429) from None
         except StoreUnavailable as error:
-            raise HTTPRefused.of(error, 503, {"retry-after": "1"}) from None
+            raise HTTPRefused.of(error, 503) from None
         request.scope["state"]["viewer"] = viewer
         SOURCE.set(source_of(viewer, request.scope))
         self._charge(request)
@@ -111,7 +111,7 @@ class GraphQLOverHTTP:
         try:
             self._answering.charge(key_of(request.scope["state"]["viewer"], request.scope), operations)
         except RateLimited as refusal:
-            raise HTTPRefused.of(refusal, 429, {"retry-after": str(refusal.seconds)}) from None
+            raise HTTPRefused.of(refusal, 429) from None
 
     async def _not_acceptable(self) -> Response | Stream:
         raise HTTPRefused(
@@ -196,8 +196,7 @@ class GraphQLOverHTTP:
         try:
             return self._streams.open(framing, self._answering.events(subscription), viewer, request.scope)
         except RateLimited as error:
-            status, seconds = (503, "1") if self._streams.are_ending else (429, "5")
-            raise HTTPRefused.of(error, status, {"retry-after": seconds}) from None
+            raise HTTPRefused.of(error, 503 if self._streams.are_ending else 429) from None
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from userline.gateway.rate_limit import key_of
 from userline.users.errors import RateLimited
@@ -26,6 +26,10 @@ class OpenStream(Protocol):
         """End, and ask the client to come back after so many seconds."""
 
 
+_RETRY_AFTER: Final = 5.0
+"""When there may be room again, in seconds."""
+
+
 class OpenConnections:
     """Counts what is open: at most ``most``, and ``most_of_user`` of one user, or any number of one if that is 0."""
 
@@ -39,7 +43,9 @@ class OpenConnections:
     def check_room(self) -> None:
         """Return if one more socket or stream may be open. Raises RateLimited."""
         if self.sockets + len(self.streams) >= self._most:
-            raise RateLimited(f"This gateway has {self._most} sockets and streams open, which is the limit.")
+            raise RateLimited(
+                f"This gateway has {self._most} sockets and streams open, which is the limit.", _RETRY_AFTER
+            )
 
     def count_user(self, viewer: Viewer, scope: Scope) -> str | None:
         """Count one more of a user, and return what to discount; None for who is not limited. Raises RateLimited."""
@@ -47,7 +53,9 @@ class OpenConnections:
         if key is None:
             return None
         if self._of_users[key] >= self._most_of_user:
-            raise RateLimited(f"This user has {self._most_of_user} sockets and streams open, which is the limit.")
+            raise RateLimited(
+                f"This user has {self._most_of_user} sockets and streams open, which is the limit.", _RETRY_AFTER
+            )
         self._of_users[key] += 1
         return key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 _BUCKETS: Final = 10_000
 _LONGEST_NAME: Final = 64
 _LONGEST_KEY: Final = 80
+
+_MESSAGES_PER_OPERATION: Final = 20
+"""How many messages of a socket are allowed where one operation is."""
+
+_CHARACTERS_PER_MESSAGE: Final = 1024
+"""A message that is longer counts as several."""
+
+_LONGEST_PAUSE: Final = 5.0
+"""How long a socket is not read from because of one message, at most: its end is not noticed meanwhile."""
 
 
 class RateLimiter:
@@ -55,6 +65,10 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def times(self, factor: int) -> RateLimiter:
+        """Return a limiter that allows so many times as much."""
+        return RateLimiter(self._per_second * factor, self._burst * factor, capacity=self._capacity, clock=self._clock)
+
     def take(self, key: str | None, tokens: int = 1) -> float:
         """Take tokens from the bucket of ``key``: 0 if they were there, else nothing is taken and the seconds to wait.
 
@@ -62,6 +76,18 @@ class RateLimiter:
         """
         if not self._per_second or key is None:
             return 0.0
+        return self._count(key, tokens, on_credit=False)
+
+    def owe(self, key: str | None, tokens: int = 1) -> float:
+        """Take tokens, whether they are there or not, and return the seconds until what is missing has come in.
+
+        Until then nobody gets a token from this bucket. More tokens than a bucket holds are taken for a full bucket.
+        """
+        if not self._per_second or key is None:
+            return 0.0
+        return self._count(key, tokens, on_credit=True)
+
+    def _count(self, key: str, tokens: int, *, on_credit: bool) -> float:
         if len(key) > _LONGEST_KEY:
             key = _shortened(key)
         now = self._clock()
@@ -69,12 +95,10 @@ class RateLimiter:
         level, since = self._buckets.pop(key, (float(self._burst), now))
         level = min(level + (now - since) * self._per_second, self._burst)
         missing = wanted - level
-        self._buckets[key] = (level if missing > 0 else level - wanted, now)
+        self._buckets[key] = (level if missing > 0 and not on_credit else level - wanted, now)
         if len(self._buckets) > self._capacity:
             self._buckets.popitem(last=False)
-        if missing <= 0:
-            return 0.0
-        return missing / self._per_second
+        return missing / self._per_second if missing > 0 else 0.0
 
     def wait(self, key: str | None) -> float:
         """Return the seconds until there is a token in the bucket of ``key``, 0 if there is one; nothing is taken."""
@@ -87,12 +111,42 @@ class RateLimiter:
     def refusal(self, seconds: float, what: str = "requests") -> RateLimited:
         """Return the error for somebody who has to wait."""
         self.refusals += 1
-        left = max(1, math.ceil(seconds))
+        left = max(math.ceil(seconds * 10) / 10, 0.1)
         return RateLimited(
             f"Too many {what}: the limit is {self._per_second:g} a second after {self._burst} at once. "
-            f"Try again in {left} s.",
+            f"Try again in {left:g} s.",
             left,
         )
+
+
+class Pace:
+    """What sockets are held to, by reading slower: nothing that comes over them is a reason to close them.
+
+    What asks for work is counted as a request is, when it is known what it asks for. Every message is counted, however
+    little it asks for: so much that those who come back with thousands of subscriptions do not meet the limit.
+    """
+
+    def __init__(self, operations: RateLimiter) -> None:
+        self._operations = operations
+        self._messages = operations.times(_MESSAGES_PER_OPERATION)
+        self.pauses = 0
+        """How often a socket was read from later because of it."""
+
+    async def wait(self, key: str | None, characters: int, *, is_operation: bool) -> None:
+        """Count a message, and return when it is its time. Raises RateLimited for an operation that is far from it."""
+        pause = self._messages.owe(key, 1 + characters // _CHARACTERS_PER_MESSAGE)
+        until_paid = self._operations.wait(key) if is_operation else 0.0
+        if until_paid <= _LONGEST_PAUSE:
+            pause = max(pause, until_paid)
+        if pause:
+            self.pauses += 1
+            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+        if until_paid > _LONGEST_PAUSE:
+            raise self._operations.refusal(until_paid)
+
+    def owe(self, key: str | None) -> None:
+        """Count an operation that asks for work; the next one waits until it is paid for."""
+        self._operations.owe(key)
 
 
 def _shortened(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from userline.execution.errors import format_refusal
@@ -24,6 +25,11 @@ def body_of_bad_request(field: str, message: str) -> tuple[str, bytes]:
     return JSON_TYPE, body_of(BadUserInput([Problem(field, message)]))
 
 
+def retry_after_of(error: UserlineError) -> dict[str, str]:
+    """Return the header that says when to come back, in whole seconds, if waiting helps."""
+    return {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+
+
 class HTTPRefused(Exception):
     """A request that ends before any operation is looked at."""
 
@@ -35,7 +41,7 @@ class HTTPRefused(Exception):
 
     @classmethod
     def of(cls, error: UserlineError, status: int, headers: dict[str, str] | None = None) -> HTTPRefused:
-        """Return the answer to a request that an error of ours ends."""
-        refused = cls(status, "", error.message, headers)
+        """Return the answer to a request that an error of ours ends. It says when to come back, if waiting helps."""
+        refused = cls(status, "", error.message, retry_after_of(error) | (headers or {}))
         refused.answer = body_of(error)
         return refused

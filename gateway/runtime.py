@@ -23,7 +23,7 @@ from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
-from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.rate_limit import Pace, RateLimiter
 from userline.gateway.rest.api import RestApi
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -77,6 +77,8 @@ class Runtime:
             mongodb_driver=settings.mongodb_driver,
             file_mode=settings.file_mode,
         )
+        # Looked at once: to check a protocol takes longer than to tell of a change.
+        self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users, clock=clock)
@@ -117,6 +119,7 @@ class Runtime:
 
             self.users.batcher = TracedBatcher(store, self.hub)
         self.rate_limiter = RateLimiter(settings.rate_limit_per_second, settings.rate_limit_burst)
+        self.pace = Pace(self.rate_limiter)
         self.connections = OpenConnections(settings.max_sockets, settings.max_sockets_per_user)
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
@@ -128,6 +131,7 @@ class Runtime:
             presence=self.presence,
             authenticator=self.authenticator,
             rate_limiter=self.rate_limiter,
+            pace=self.pace,
             metrics=self.metrics,
             tracer=self.tracer,
             logs_requests=self.logs_requests,
@@ -200,9 +204,9 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
-            if self.settings.change_stream and isinstance(self.store, FollowedStore):
-                self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if isinstance(self.store, FollowedStore) else self.hub.hear
+            if self.settings.change_stream and self._followed is not None:
+                self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
+            hear = self._hear_of_a_change if self._followed is not None else self.hub.hear
             await self.bus.start(
                 hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
             )
@@ -249,13 +253,13 @@ class Runtime:
     def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
         self.hub.hear(snapshot)
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
-        if isinstance(self.store, FollowedStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
         if self.hub.hear_of(snapshot.id, snapshot.version):
             self.refresher.hasten()
 

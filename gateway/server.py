@@ -49,6 +49,9 @@ _HEADS: Final = 1024
 _HEADS_BYTES: Final = 4_194_304
 """How many heads of requests are remembered, and how much memory they may take, at most."""
 
+_HURRIED: Final = frozenset((CloseCode.TOKEN_EXPIRED, CloseCode.TOO_MANY_SOCKETS, CloseCode.TRY_AGAIN_LATER))
+"""Closes of sockets that are not to be here, or for which there is no room."""
+
 _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
@@ -133,9 +136,7 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
             drain=drain,
             turns=turns,
         ),
-        ws=make_websocket_protocol(
-            direct=settings.fast_lane, turns=turns, hurried=frozenset((CloseCode.TOKEN_EXPIRED,))
-        ),
+        ws=make_websocket_protocol(direct=settings.fast_lane, turns=turns, drain=drain, hurried=_HURRIED),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,

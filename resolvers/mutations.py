@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from userline.resolvers.audit import audit_server_token
+from userline.resolvers.audit import audit
+from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,16 +26,22 @@ class Written:
 
 async def create_user_if_not_exists(context: Context, user_id: str, given: Mapping[str, Any]) -> Written:
     """Create the user unless it exists. Raises UserlineError."""
-    audit_server_token(context.viewer, "write", user_id, context.request_id)
+    _audit(context, user_id)
     user, created = await context.users.create_if_not_exists(user_id, given, viewer=context.viewer)
     return Written(user, created)
 
 
 async def set_user(context: Context, user_id: str, given: Mapping[str, Any]) -> Written:
     """Patch the user, or create it. Raises UserlineError."""
-    audit_server_token(context.viewer, "write", user_id, context.request_id)
+    _audit(context, user_id)
     user, result = await context.users.set(user_id, given, viewer=context.viewer)
     return Written(user, result.created, result.changed)
+
+
+def _audit(context: Context, user_id: str) -> None:
+    """Log what is about to be written with a server token."""
+    if context.viewer.kind is ViewerKind.APP:
+        audit(context.viewer, "write", [user_id], context.request_id)
 
 
 RESOLVERS: Final = {"createUserIfNotExists": create_user_if_not_exists, "setUser": set_user}

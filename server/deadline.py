@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.server.nobody import nobody
+from userline.server.one_timer import OneTimer
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, TimerHandle
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
 
-class Deadline:
+class Deadline(OneTimer):
     """Calls ``expire`` when it has passed. A timer that was started stays, and looks what is set when it is due."""
 
-    __slots__ = ("_expire", "_looks_at", "_loop", "_timer", "_what", "at")
+    __slots__ = ("_expire", "_looks_at", "_what", "at")
 
     def __init__(self, loop: AbstractEventLoop, expire: Callable[[str], None]) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._expire = expire
         self.at: float | None = None
         """When it passes, by the clock of the event loop, or None if there is none."""
         self._what = ""
-        self._timer: TimerHandle | None = None
         self._looks_at = 0.0
 
     @property
@@ -45,15 +45,11 @@ class Deadline:
         """There will never be one again; what was to be called is let go of."""
         self.at = None
         self._expire = nobody
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        super().stop()
 
     def _look_in(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._looks_at = self._loop.time() + seconds
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._call_in(seconds, self._look)
 
     def _look(self) -> None:
         self._timer = None

@@ -25,6 +25,10 @@ _HINT_SECONDS: Final = 1.0
 """Over how much time the clients of one group are asked to come back, at least."""
 
 
+_NEWCOMER_SECONDS: Final = 2.0
+"""Over how much time those are asked to come back who connect meanwhile: until then, balancers may send them here."""
+
+
 class Leaving(Protocol):
     """A socket that can be asked to leave."""
 
@@ -48,6 +52,11 @@ class Drain:
     def hurry(self) -> None:
         """Let everybody go now, also while ``run`` is under way."""
         self._hurry.set()
+
+    @staticmethod
+    def newcomer_hint() -> float:
+        """Return after how many seconds somebody is to come back who connects while this goes on."""
+        return spread(_NEWCOMER_SECONDS, least=0.1)
 
     async def run(self, sockets: Callable[[], Iterable[Leaving]]) -> None:
         """Ask all sockets to leave, in groups spread over the time there is; return when it is over.

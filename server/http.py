@@ -11,7 +11,7 @@ from userline.server.drain import Drain
 from userline.server.handshake import hand_over
 from userline.server.heads import KnownHeads
 from userline.server.http_connection import HTTPConnection
-from userline.server.refusals import STOPPING, Malformed, plain_body
+from userline.server.refusals import Malformed, plain_body
 from userline.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -204,11 +204,7 @@ class BoundedHTTPProtocol(HTTPConnection):
         }
 
     def _begin_socket(self, head: Head) -> None:
-        """Hand the connection over to WebSocket, unless it would have to end at once."""
-        if self.drain.begun:
-            self.transport.write(STOPPING)
-            self._end()
-            return
+        """Hand the connection over to WebSocket."""
         self._is_over = True
         self.server_state.connections.discard(self)
         what_follows = self._unparsed.read(len(self._unparsed))

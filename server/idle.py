@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.server.nobody import nobody
+from userline.server.one_timer import OneTimer
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, TimerHandle, Transport
+    from asyncio import AbstractEventLoop, Transport
     from collections.abc import Callable
 
 
-class IdleTimer:
+class IdleTimer(OneTimer):
     """Closes a connection on which nothing has happened for ``seconds``. The timer that was started stays for the next.
 
     It starts with the first answer: how long a first request may take is a matter of deadlines.
     """
 
-    __slots__ = ("_is_busy", "_loop", "_seconds", "_timer", "_transport", "active_at", "is_running")
+    __slots__ = ("_is_busy", "_seconds", "_transport", "active_at", "is_running")
 
     def __init__(
         self, transport: Transport, loop: AbstractEventLoop, seconds: float, is_busy: Callable[[], object]
     ) -> None:
+        super().__init__(loop)
         self._transport = transport
-        self._loop = loop
         self._seconds = seconds
         self._is_busy = is_busy
-        self._timer: TimerHandle | None = None
         self.active_at = 0.0
         """When something has happened last."""
         self.is_running = False
@@ -40,14 +40,12 @@ class IdleTimer:
     def start(self) -> None:
         """Look at it from now on."""
         self.is_running = True
-        self._timer = self._loop.call_later(self._seconds, self._look)
+        self._call_in(self._seconds, self._look)
 
     def stop(self) -> None:
         """Close nothing any more."""
         self.is_running = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        super().stop()
 
     def end(self) -> None:
         """The connection is over: let go of what was to be called."""
@@ -62,6 +60,6 @@ class IdleTimer:
         left = self.active_at + self._seconds - self._loop.time()
         if left > 0 or self._is_busy() or self._transport.get_write_buffer_size():
             self.is_running = True
-            self._timer = self._loop.call_later(max(left, 1.0), self._look)
+            self._call_in(max(left, 1.0), self._look)
         else:
             self._transport.close()

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-STOPPING: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 55\r\n"
-    b"retry-after: 1\r\nconnection: close\r\n\r\nThis gateway is being stopped. Connect to another one.\n"
-)
-"""To a handshake of a gateway that is about to end."""
-
 
 RefusalBody: TypeAlias = "Callable[[str, str], tuple[str, bytes]]"
 """Returns the media type and the body that tell of a refusal: given the part of the request that is wrong, and why."""

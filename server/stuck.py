@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.server.nobody import nobody
+from userline.server.one_timer import OneTimer
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, TimerHandle, Transport
+    from asyncio import AbstractEventLoop, Transport
     from collections.abc import Callable
 
 STUCK_SECONDS: Final = 10.0
@@ -18,16 +19,15 @@ _LOOK_SECONDS: Final = 1.0
 """How often it is looked at whether it has."""
 
 
-class StuckWatch:
-    """Watches one connection while its buffer is too full to write on."""
+class StuckWatch(OneTimer):
+    """Watches one connection while its buffer is too full to write on: from ``start`` to ``stop``."""
 
-    __slots__ = ("_cut_off", "_loop", "_read_at", "_timer", "_transport", "_unread")
+    __slots__ = ("_cut_off", "_read_at", "_transport", "_unread")
 
     def __init__(self, transport: Transport, loop: AbstractEventLoop, cut_off: Callable[[], None]) -> None:
+        super().__init__(loop)
         self._transport = transport
-        self._loop = loop
         self._cut_off = cut_off
-        self._timer: TimerHandle | None = None
         self._unread = 0
         self._read_at = 0.0
 
@@ -36,12 +36,6 @@ class StuckWatch:
         self._unread = self._transport.get_write_buffer_size()
         self._read_at = self._loop.time()
         self._look()
-
-    def stop(self) -> None:
-        """The buffer is no longer full, or the connection is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def end(self) -> None:
         """The connection is over: let go of what was to be called."""
@@ -54,7 +48,7 @@ class StuckWatch:
             self._read_at = now
         self._unread = unread  # it is more than before if something was added
         if now - self._read_at < STUCK_SECONDS:
-            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
+            self._call_in(_LOOK_SECONDS, self._look)
         else:
             CUT_OFFS[Reason.STUCK] += 1
             self._cut_off()

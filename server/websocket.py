@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from websockets.frames import CloseCode
 
 from userline.server.direct import DIRECT
+from userline.server.drain import Drain
 from userline.server.flow import Unparsed
 from userline.server.listeners import client_of
 from userline.server.stuck import StuckWatch
@@ -59,6 +60,7 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     """  # noqa: D205 - one sentence
 
     direct: ClassVar[bool] = True
+    drain: ClassVar[Drain]
     turns: ClassVar[Turns]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -130,6 +132,8 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
         await super().send(message)
         if message["type"] == "websocket.accept":
             del self.request, self.response  # of no more use, and sockets stay for long
+            if self.drain.begun:
+                self.leave(retry_after=self.drain.newcomer_hint())
             self._parse_soon()
         elif self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # by a refusal, which Uvicorn would take for no answer at all
@@ -220,11 +224,21 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
 
 
 def make_websocket_protocol(
-    *, direct: bool, turns: Turns | None = None, hurried: frozenset[int] = frozenset()
+    *,
+    direct: bool,
+    turns: Turns | None = None,
+    drain: Drain | None = None,
+    hurried: frozenset[int] = frozenset(),
 ) -> type[BoundedWebSocketProtocol]:
     """Return the protocol class, which lets applications write to sockets directly or not.
 
-    A client gets no time to read a close with one of the ``hurried`` codes.
+    A client gets no time to read a close with one of the ``hurried`` codes. New sockets of a gateway that stops are
+    accepted and asked to leave, because a browser does not show why a handshake was refused.
     """
-    attributes: dict[str, Any] = {"direct": direct, "turns": turns or Turns(), "hurried": hurried}
+    attributes: dict[str, Any] = {
+        "direct": direct,
+        "turns": turns or Turns(),
+        "drain": drain or Drain(0),
+        "hurried": hurried,
+    }
     return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)

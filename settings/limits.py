@@ -107,8 +107,8 @@ class OperationBounds(BaseModel):
     rate_limit_per_second: float = setting(
         "Limits of operations",
         100,
-        "How many operations and socket messages a user may send a second; 0 = any number. On an open gateway it goes "
-        "by address, and the default is 0.",
+        "How many operations a user may send a second, and of socket messages twenty times as many; 0 = any number. "
+        "Sockets past it are read more slowly. On an open gateway it goes by address, and the default is 0.",
         ge=0,
     )
     rate_limit_burst: int = setting(

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.gateway import RunningGateway
+from tests.support.mongodb import running_mongo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.mongodb import MongoServer
 
 
 # How fast this machine makes inputs, and how long it takes for one, says nothing about what is tested.
@@ -95,6 +98,20 @@ def each_gateway(request: pytest.FixtureRequest) -> RunningGateway:
     """The gateway as it comes, then the one without the fast lane, then the one that goes by the ordinary way alone."""
     gateway: RunningGateway = request.getfixturevalue(request.param)
     return gateway
+
+
+@pytest.fixture(scope="session")
+def nx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A stand-in for MongoDB that tests share, each with databases of its own. Nobody stops it or holds it up."""
+    with running_mongo(tmp_path_factory.mktemp("nx")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_nx(tmp_path: Path) -> Iterator[MongoServer]:
+    """A stand-in for MongoDB for one test alone, which may stop it."""
+    with running_mongo(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

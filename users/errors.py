@@ -53,6 +53,8 @@ class UserlineError(Exception):
     """A refusal whose message is meant for the caller."""
 
     code: ClassVar[ErrorCode]
+    retry_after: float | None = None
+    """After how many seconds the same may be allowed, more than 0; None if waiting does not help."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -137,19 +139,20 @@ class StoreUnavailable(UserlineError):
     """The store did not answer. A write may or may not have been done; all writes are safe to repeat."""
 
     code = ErrorCode.STORE_UNAVAILABLE
+    retry_after = 1.0
 
     def __init__(self, message: str = "The user store is not available right now. Try again in a moment.") -> None:
         super().__init__(message)
 
 
 class RateLimited(UserlineError):
-    """Too many requests. ``seconds`` says when to try again."""
+    """Too much at once, or too many: it may be allowed after ``retry_after`` seconds."""
 
     code = ErrorCode.RATE_LIMITED
 
-    def __init__(self, message: str, seconds: int = 1) -> None:
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
-        self.seconds = seconds
+        self.retry_after = retry_after
 
 
 class OperationTooComplex(UserlineError):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from userline.gateway.answering.known import Known
     from userline.gateway.answering.meaning import Meaning
     from userline.gateway.auth.authenticator import Authenticator
-    from userline.gateway.rate_limit import RateLimiter
+    from userline.gateway.rate_limit import Pace, RateLimiter
     from userline.presence.presence import Presence
     from userline.resolvers.context import AppInfo
     from userline.telemetry.metrics.recorder import Metrics
@@ -45,8 +45,15 @@ if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
 
+Owe: TypeAlias = "Callable[[], None]"
+"""Counts an operation that asks for work."""
+
 Begun: TypeAlias = "tuple[str, Response | Pending]"
 """The id of a request, and its response."""
+
+
+def owe_nothing() -> None:
+    """Count nothing."""
 
 
 class Prepared(NamedTuple):
@@ -61,6 +68,14 @@ class Prepared(NamedTuple):
     def is_subscription(self) -> bool:
         """Whether it is watched and not executed."""
         return isinstance(self.operation, PlannedSubscription | GeneralSubscription)
+
+    @property
+    def watches_one(self) -> bool:
+        """Whether it watches one user, which is hardly any work: those who come back do so by the thousand."""
+        operation = self.operation
+        if isinstance(operation, PlannedSubscription):
+            return not operation.bound.step.is_of_many
+        return isinstance(operation, GeneralSubscription) and operation.root_field == "userChanged"
 
     @property
     def execution(self) -> Execution:
@@ -90,6 +105,7 @@ class Answering:
         presence: Presence,
         authenticator: Authenticator,
         rate_limiter: RateLimiter,
+        pace: Pace,
         metrics: Metrics,
         tracer: Tracer | None,
         logs_requests: bool,
@@ -103,6 +119,7 @@ class Answering:
         self._bodies = KnownBodies(engine, metrics)
         self._rate_limiter = rate_limiter
         self._has_rate_limit = rate_limiter.is_on
+        self.pace = pace
         self._metrics = metrics
         self._tracer = tracer
         self._logs_requests = logs_requests
@@ -186,28 +203,38 @@ class Answering:
 
     # Any other operation: prepared, and then executed or watched.
 
-    async def prepare(self, request: GraphQLRequest, context: Context, until: float | None = None) -> Prepared:
-        """Return the operation that is asked for when it is its turn. Raises RequestRefused and OutOfTime."""
+    async def prepare(
+        self, request: GraphQLRequest, context: Context, until: float | None = None, owe: Owe = owe_nothing
+    ) -> Prepared:
+        """Return the operation that is asked for when it is its turn. Raises RequestRefused and OutOfTime.
+
+        ``owe`` is called if it asks for work; who has charged for that before leaves it out.
+        """
         if not self._pacer.has_turn(PREPARING_SECONDS):
             try:
                 await self.time_limit.wait(self._pacer.turn(PREPARING_SECONDS), until)
             except OutOfTime as refusal:
                 self._metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, refusal.seconds)
                 raise
-        return self._prepare(request, context)
+        return self._prepare(request, context, owe)
 
-    def prepare_now(self, request: GraphQLRequest, context: Context) -> Prepared | None:
-        """Return the operation that is asked for if it is its turn. Raises RequestRefused."""
-        return self._prepare(request, context) if self._pacer.has_turn(PREPARING_SECONDS) else None
+    def prepare_now(self, request: GraphQLRequest, context: Context, owe: Owe = owe_nothing) -> Prepared | None:
+        """Return the operation that is asked for if it is its turn, as ``prepare`` does. Raises RequestRefused."""
+        return self._prepare(request, context, owe) if self._pacer.has_turn(PREPARING_SECONDS) else None
 
-    def _prepare(self, request: GraphQLRequest, context: Context) -> Prepared:
+    def _prepare(self, request: GraphQLRequest, context: Context, owe: Owe) -> Prepared:
         started = time.perf_counter()
+        unknown = self._engine.documents.misses
         try:
             operation = self._engine.prepare(request, context)
         except RequestRefused as refused:
+            owe()
             self._metrics.request(REFUSED, refused.errors[0]["extensions"]["code"], time.perf_counter() - started)
             raise
-        return Prepared(operation, self._engine.name_of(request), started)
+        prepared = Prepared(operation, self._engine.name_of(request), started)
+        if not prepared.watches_one or self._engine.documents.misses != unknown:
+            owe()
+        return prepared
 
     async def execute(
         self, prepared: Prepared, until: float | None = None, budget: AnswerBudget | None = None

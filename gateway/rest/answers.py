@@ -8,7 +8,8 @@ import orjson
 from starlette.responses import Response
 
 from userline.execution.errors import mask
-from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, RateLimited, UserlineError
+from userline.gateway.refusals import retry_after_of
+from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, UserlineError
 from userline.users.rules import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ def refuse_body(refused: BodyRefused) -> Response:
 def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) -> Response:
     """Return the error that tells of a refusal; that of a batch also says what is wrong with each user."""
     value = _told(error)
+    if error.retry_after is not None:
+        value["retryAfterSeconds"] = error.retry_after
     if isinstance(error, BatchRefused):
         value["users"] = {_shown(user_id): _told(one) for user_id, one in error.errors.items()}
-    status = _STATUS[error.code]
-    if status in (429, 503):
-        headers = {"retry-after": str(error.seconds if isinstance(error, RateLimited) else 1)}
-    return answer(value, status, headers)
+    return answer(value, _STATUS[error.code], retry_after_of(error) | (headers or {}))
 
 
 def fail(error: Exception, request_id: str) -> Response:

@@ -66,6 +66,11 @@ _ERROR: Final[Json] = {
             "items": {"type": "string"},
             "description": "Sentences for people, one for each thing that is wrong.",
         },
+        "retryAfterSeconds": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": "When to try again, more exactly than Retry-After. Left out where waiting does not help.",
+        },
     },
     "required": ["errorCode", "reasons"],
     "additionalProperties": False,

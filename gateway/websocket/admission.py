@@ -1,14 +1,16 @@
-"""Which sockets are let in: as many as there is room for, with a subprotocol that is spoken here."""
+"""Which sockets are let in: as many as there is room for, with a subprotocol that is spoken here.
+
+Who is not let in is let in all the same, for as long as it takes to be told why: a browser does not show its page the
+status of a handshake, and clients take that for an error that lasts.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
 from userline.gateway.rate_limit import address_of
-from userline.gateway.refusals import JSON_TYPE, body_of
-from userline.gateway.websocket.protocol import CloseCode, choose_subprotocol
+from userline.gateway.websocket.channel import Channel
+from userline.gateway.websocket.protocol import CloseCode, Closed, choose_subprotocol
 from userline.gateway.websocket.session import Session
 from userline.users.errors import RateLimited
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
+    from userline.gateway.websocket.protocol import TransportWS
     from userline.gateway.websocket.session import SocketParts
     from userline.gateway.websocket.unidentified import UnidentifiedSockets
 
@@ -30,30 +33,38 @@ class Admission:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one socket until it is closed."""
-        try:
-            self._parts.connections.check_room()
-        except RateLimited as error:
-            await _refuse(websocket, 503, error.message)
-            return
-        address = address_of(websocket.scope)
-        if not self._unidentified.has_room(address):
-            most = self._parts.settings.max_new_sockets_per_address
-            await _refuse(websocket, 429, f"This address has {most} new sockets open, which is the limit.")
-            return
-        with self._unidentified.count(address) as is_known:
-            await self._serve(websocket, is_known)
-
-    async def _serve(self, websocket: WebSocket, is_known: Callable[[], None]) -> None:
-        protocol = choose_subprotocol(websocket.scope["subprotocols"])
+        offered: list[str] = websocket.scope["subprotocols"]
+        protocol = choose_subprotocol(offered)
         if protocol is None:
-            # Accepted first, because a browser cannot see why a handshake was refused.
-            await websocket.accept()
+            # Browsers take a handshake that accepts none of what was offered for one that failed.
+            await websocket.accept(offered[0] if offered else None)
             await websocket.close(
                 CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE,
                 "Offer the subprotocol graphql-transport-ws (or the legacy graphql-ws).",
             )
             return
         await websocket.accept(protocol.name)
+        address = address_of(websocket.scope)
+        try:
+            self._check_room(address)
+        except Closed as refusal:
+            await Channel(websocket).close(refusal)
+            return
+        with self._unidentified.count(address) as is_known:
+            await self._serve(websocket, protocol, is_known)
+
+    def _check_room(self, address: str) -> None:
+        """Return if there is room for one more socket. Raises Closed."""
+        try:
+            self._parts.connections.check_room()
+        except RateLimited as error:
+            raise Closed.for_now(CloseCode.TRY_AGAIN_LATER, error) from None
+        try:
+            self._unidentified.check_room(address)
+        except RateLimited as error:
+            raise Closed.for_now(CloseCode.TOO_MANY_SOCKETS, error) from None
+
+    async def _serve(self, websocket: WebSocket, protocol: TransportWS, is_known: Callable[[], None]) -> None:
         self._parts.connections.sockets += 1
         session = Session(websocket, protocol, self._parts, is_known)
         try:
@@ -61,9 +72,3 @@ class Admission:
         finally:
             self._parts.connections.sockets -= 1
             session.leave()
-
-
-async def _refuse(websocket: WebSocket, status: int, message: str) -> None:
-    """Answer a handshake for which there is no room."""
-    body = body_of(RateLimited(f"{message} Try again in a moment."))
-    await websocket.send_denial_response(Response(body, status, {"content-type": JSON_TYPE, "retry-after": "5"}))

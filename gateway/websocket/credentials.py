@@ -85,9 +85,9 @@ class Credentials:
         except Unauthenticated as error:
             raise Closed(CloseCode.FORBIDDEN, f"Forbidden: {error.message}") from None
         except StoreUnavailable as error:
-            raise Closed(CloseCode.TRY_AGAIN_LATER, error.message) from None
+            raise Closed.for_now(CloseCode.TRY_AGAIN_LATER, error) from None
         except RateLimited as error:
-            raise Closed(CloseCode.RATE_LIMITED, error.message) from None
+            raise Closed.for_now(CloseCode.RATE_LIMITED, error) from None
         if before is not None and (viewer.kind, viewer.user_id) != (before.kind, before.user_id):
             raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
         self._viewer, self.ends_at = viewer, ends_at(viewer, time.time())

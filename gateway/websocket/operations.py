@@ -15,6 +15,7 @@ from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import NumberOverflows, parse_request
 from userline.execution.time_limit import OutOfTime
+from userline.gateway.answering.answering import owe_nothing
 from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.gateway.websocket.watches import SocketWatches
 from userline.users.errors import BadUserInput, RateLimited
@@ -22,7 +23,7 @@ from userline.users.errors import BadUserInput, RateLimited
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.answering.answering import Answering, Prepared
+    from userline.gateway.answering.answering import Answering, Owe, Prepared
     from userline.gateway.websocket.channel import Channel
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.gateway.websocket.protocol import Message, TransportWS
@@ -52,6 +53,8 @@ class SocketOperations:
         self._protocol = protocol
         self._request_id = request_id
         self._most = most
+        self.owe: Owe = owe_nothing
+        """Counts an operation that asks for work."""
         self._allowance = Allowance(most_watched_users)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._subscriptions: set[str] = set()
@@ -113,7 +116,9 @@ class SocketOperations:
         """Return the operation if it is its turn: perhaps it needs no task. Raises RequestRefused."""
         if self._watches is None:
             return None
-        return self._answering.prepare_now(request, self._answering.context(self._request_id, viewer, self._allowance))
+        return self._answering.prepare_now(
+            request, self._answering.context(self._request_id, viewer, self._allowance), self.owe
+        )
 
     def _watch(self, operation_id: str, prepared: Prepared) -> bool:
         """Start a subscription that needs no task, and return whether it is one."""
@@ -176,7 +181,7 @@ class SocketOperations:
         try:
             if prepared is None:
                 context = self._answering.context(self._request_id, viewer, self._allowance)
-                prepared = await self._answering.prepare(request, context, until)
+                prepared = await self._answering.prepare(request, context, until, self.owe)
         except OutOfTime as refusal:
             await self._channel.send(self._protocol.next(operation_id, refusal.response))
             return

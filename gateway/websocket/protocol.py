@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from userline.common.backoff import spread
 from userline.execution.json_values import JSONDecodeError, Reread, decode, find_overflow
 
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
+    from userline.users.errors import UserlineError
 
 _SHORT_ID = 8
 _KNOWN_PREFIXES = 1024
 
 _MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
+
+_LATEST = 1.5
+"""How many times as long as it has to, at most, a client is asked to stay away, so that not all come back at once."""
 
 
 class CloseCode(IntEnum):
@@ -32,8 +37,6 @@ class CloseCode(IntEnum):
     """The client asked for it (legacy ``connection_terminate``)."""
     INTERNAL_ERROR = 1011
     """Something unexpected happened in the gateway."""
-    TRY_AGAIN_LATER = 1013
-    """The token cannot be checked now, because the keys cannot be fetched."""
     BAD_REQUEST = 4400
     """A message that the subprotocol does not allow; the reason says what is wrong with it."""
     UNAUTHORIZED = 4401
@@ -51,9 +54,11 @@ class CloseCode(IntEnum):
     TOO_MANY_INITIALISATION_REQUESTS = 4429
     """A second ``connection_init``."""
     RATE_LIMITED = 4430
-    """Messages other than operations came faster than the rate limit allows. Clients may come back later."""
+    """Too many bad tokens from this address, or too much before ``connection_init``. Clients may come back later."""
     TOO_MANY_SOCKETS = 4431
-    """The user has as many sockets as one may have. Clients may come back when another one is closed."""
+    """The user or the address has as many sockets as one may have. Clients may come back later."""
+    TRY_AGAIN_LATER = 4503
+    """The gateway is full, or the token cannot be checked now. Clients may come back later."""
 
 
 class Closed(Exception):
@@ -62,10 +67,18 @@ class Closed(Exception):
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(code, reason)
         self.code = code
-        encoded = reason.encode()
-        if len(encoded) > _MAX_REASON_BYTES:
-            reason = encoded[: _MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
-        self.reason = reason
+        self.reason = _shortened(reason, _MAX_REASON_BYTES)
+
+    @classmethod
+    def for_now(cls, code: CloseCode, error: UserlineError) -> Closed:
+        """Return the close for a refusal that passes: it says when to come back, to each client something else."""
+        hint = f"; retry after {spread(error.retry_after or 1.0, least=1.0, most=_LATEST):.1f} s"
+        return cls(code, _shortened(error.message.removesuffix("."), _MAX_REASON_BYTES - len(hint)) + hint)
+
+
+def _shortened(reason: str, most: int) -> str:
+    encoded = reason.encode()
+    return reason if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "…"
 
 
 class ClientMessage(StrEnum):

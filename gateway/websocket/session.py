@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.websockets import WebSocketDisconnect
@@ -119,7 +120,16 @@ class Session:
             return  # what still comes in after the gateway has closed the socket is nobody's any more
         if not self._initialised:
             self._count_first(text)
-        await self._handle(self._protocol.parse(text))
+        message = self._protocol.parse(text)
+        try:
+            await self._parts.answering.pace.wait(
+                self._limited_as, len(text), is_operation=message.type is ClientMessage.SUBSCRIBE
+            )
+        except RateLimited as refusal:
+            await self._operations.refuse(message.id, refusal)
+            return
+        if self._channel.is_open:
+            await self._handle(message)
 
     def _count_first(self, text: str) -> None:
         """Count a message of a client that has not said who it is. Raises Closed."""
@@ -132,13 +142,6 @@ class Session:
             )
 
     async def _handle(self, message: Message) -> None:
-        try:
-            self._parts.answering.charge(self._limited_as)
-        except RateLimited as refusal:
-            if message.type is not ClientMessage.SUBSCRIBE:
-                raise Closed(CloseCode.RATE_LIMITED, refusal.message) from None
-            await self._operations.refuse(message.id, refusal)
-            return
         match message.type:
             case ClientMessage.CONNECTION_INIT:
                 await self._initialise(message)
@@ -184,11 +187,12 @@ class Session:
     def _enter(self, viewer: Viewer) -> None:
         """Count the socket as one of its user's. Raises Closed."""
         self._limited_as = key_of(viewer, self._websocket.scope)
+        self._operations.owe = partial(self._parts.answering.pace.owe, self._limited_as)
         SOURCE.set(source_of(viewer, self._websocket.scope))
         try:
             self._user_key = self._parts.connections.count_user(viewer, self._websocket.scope)
         except RateLimited as error:
-            raise Closed(CloseCode.TOO_MANY_SOCKETS, error.message) from None
+            raise Closed.for_now(CloseCode.TOO_MANY_SOCKETS, error) from None
 
     def leave(self) -> None:
         """Count the socket no longer."""

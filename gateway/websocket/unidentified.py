@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_RETRY_AFTER: Final = 1.0
+"""When there may be room again, in seconds: who they are, sockets say within a few."""
 
 
 class UnidentifiedSockets:
@@ -21,12 +27,14 @@ class UnidentifiedSockets:
     def __len__(self) -> int:
         return self._of_addresses.total()
 
-    def has_room(self, address: str) -> bool:
-        """Whether one more socket of this address is let in; if not, that is counted as a refusal."""
+    def check_room(self, address: str) -> None:
+        """Return if one more socket of this address is let in. Raises RateLimited."""
         if self._most and self._of_addresses[address] >= self._most:
             self.refusals += 1
-            return False
-        return True
+            raise RateLimited(
+                f"This address has {self._most} sockets open without connection_init, which is the limit.",
+                _RETRY_AFTER,
+            )
 
     @contextmanager
     def count(self, address: str) -> Iterator[Callable[[], None]]:

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.conftest import HERE, unavailable
 from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.gateway import RunningGateway
-
-HERE = Path(__file__).parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
-    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """The path of an installed Chromium; none is ever downloaded."""
-    given = os.environ.get("USERLINE_TEST_CHROMIUM")
-    if given:
-        return given
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        unavailable(f"none of {', '.join(BROWSERS)} is on PATH, and USERLINE_TEST_CHROMIUM is not set")
-    return found
-
-
-@pytest.fixture(scope="module")
-def node() -> build.Node:
-    """Node, with the pinned playwright-core installed beside the script."""
-    found = build.find_node()
-    if found is None:
-        unavailable(f"there is no Node on PATH, and no {build.NODE_REQUIREMENT}")
-    lock = HERE / "package-lock.json"
-    installed = HERE / "node_modules" / ".package-lock.json"  # written by npm when it is done
-    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        build.install_packages(HERE, found)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -193,7 +193,7 @@ def test_a_message_past_the_limit_while_events_are_sent_leaves_no_traceback(gate
         with (
             nothing_left_behind(gateway),
             open_wire(gateway, TRANSPORT, max_queue=None, close_timeout=1) as wire,
-            open_wire(gateway, TRANSPORT) as writer,
+            open_wire(gateway, TRANSPORT, max_queue=None) as writer,
         ):
             for _ in range(300):
                 wire.watch(user_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -115,6 +116,14 @@ class Wire:
         alive: bool = self.expect(operation_id) == {"data": {"app": {"id": "userline"}}}
         self.expect_complete(operation_id)
         return alive
+
+    def closed_for_now(self) -> tuple[int, str]:
+        """Wait for a close that says when to come back, and return its code and what stands before that."""
+        code, reason = self.closed()
+        hint = re.fullmatch(r"(.+); retry after (\d+\.\d) s", reason)
+        assert hint, reason
+        assert float(hint[2]) >= 0.5
+        return code, hint[1]
 
     def closed(self) -> tuple[int, str]:
         """Wait for the gateway to close the socket, and return its code and reason."""

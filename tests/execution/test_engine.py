@@ -178,13 +178,13 @@ async def test_what_is_unexpected_is_masked_and_logged_whole(api: Api, caplog: p
 async def test_a_store_that_is_away(api: Api) -> None:
     api.store.failure = StoreUnavailable()
     answer = await api.execute('{ user(id: "a") { id } }')
-    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE", "retryAfterSeconds": 1}
 
 
 async def test_an_operation_that_takes_too_long(api: Api) -> None:
     api.store.gate.clear()
     answer = await api.execute('{ user(id: "a") { id } }')
-    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+    assert answer["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE", "retryAfterSeconds": 1}
     assert "longer than 0.2 s" in answer["errors"][0]["message"]
     api.store.gate.set()
     assert await api.execute('{ user(id: "a") { id } }') == {"data": {"user": None}}

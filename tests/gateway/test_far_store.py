@@ -18,21 +18,13 @@ from tests.support.mongo_wire import Delay, Hang, Message, Rewrite, WireProxy
 from tests.support.mongodb import MongoServer, new_database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.mongo_wire.proxy import Forward
 
 USERS = 300
 AWAY_SECONDS = 0.02
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 def path(user_id: str) -> str:
@@ -90,8 +82,8 @@ async def fill(client: httpx.AsyncClient) -> list[str]:
 
 
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
-async def test_many_whole_users_at_once(server: MongoServer, tmp_path: Path, driver: str) -> None:
-    async with await WireProxy.open(server.port) as proxy:
+async def test_many_whole_users_at_once(nx: MongoServer, tmp_path: Path, driver: str) -> None:
+    async with await WireProxy.open(nx.port) as proxy:
         url = proxy.url(new_database(), retryWrites="false", timeoutMS=10_000)
         gateway = await asyncio.to_thread(RunningGateway, tmp_path, "--store-url", url, "--mongodb-driver", driver)
         async with client_of(gateway) as client:
@@ -123,8 +115,8 @@ async def test_many_whole_users_at_once(server: MongoServer, tmp_path: Path, dri
         assert "Traceback" not in gateway.log
 
 
-async def test_of_an_outage_each_is_told_in_time(server: MongoServer, tmp_path: Path) -> None:
-    async with await WireProxy.open(server.port) as proxy:
+async def test_of_an_outage_each_is_told_in_time(nx: MongoServer, tmp_path: Path) -> None:
+    async with await WireProxy.open(nx.port) as proxy:
         url = proxy.url(new_database(), retryWrites="false", retryReads="false")
         gateway = await asyncio.to_thread(RunningGateway, tmp_path, "--store-url", url)
         async with client_of(gateway) as client:
@@ -139,13 +131,13 @@ async def test_of_an_outage_each_is_told_in_time(server: MongoServer, tmp_path: 
         assert "Traceback" not in gateway.log
 
 
-async def test_a_document_with_what_python_cannot_say_is_a_user(server: MongoServer, tmp_path: Path) -> None:
+async def test_a_document_with_what_python_cannot_say_is_a_user(nx: MongoServer, tmp_path: Path) -> None:
     def add_a_time(answer: dict[str, Any]) -> dict[str, Any]:
         for document in answer["cursor"]["firstBatch"]:
             document["seen"] = DatetimeMS(2**60)
         return answer
 
-    async with await WireProxy.open(server.port) as proxy:
+    async with await WireProxy.open(nx.port) as proxy:
         gateway = await asyncio.to_thread(
             RunningGateway, tmp_path, "--store-url", proxy.url(new_database(), retryWrites="false")
         )

@@ -150,7 +150,7 @@ async def test_who_waits_too_long_is_told_so_and_the_read_given_up(
         assert [lookup for lookup, _ in told] == [quick]
         await asyncio.sleep(0.15)
         assert [lookup for lookup, _ in told] == [quick, early]
-        assert told[1][1]["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE"}
+        assert told[1][1]["errors"][0]["extensions"] == {"code": "STORE_UNAVAILABLE", "retryAfterSeconds": 1}
         assert "longer than 0.2 s" in told[1][1]["errors"][0]["message"]
         assert (asker.reads[0].cancelled(), asker.reads[2].done()) == (True, False)
         asker.reads[2].set_result(None)

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     redis = RedisServer(tmp_path)
     yield redis
@@ -35,9 +27,9 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
 async def test_watchers_at_another_gateway_hear_of_it(
-    server: MongoServer, redis: RedisServer, tmp_path: Path, driver: str
+    nx: MongoServer, redis: RedisServer, tmp_path: Path, driver: str
 ) -> None:
-    async with await ReplicaSet.open(server.port, remembers=False) as replica_set:
+    async with await ReplicaSet.open(nx.port, remembers=False) as replica_set:
         url = replica_set.url(new_database(), timeoutMS=10_000)
         flags = ["--store-url", url, "--mongodb-driver", driver, "--bus-url", redis.url]
         flags += ["--reread-seconds", "600", "--no-access-log"]

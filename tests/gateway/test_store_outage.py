@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.support.gateway import RunningGateway
-from tests.support.mongodb import MongoServer
 from tests.support.waiting import until
 from tests.support.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.mongodb import MongoServer
 
 READ = "query($id: ID!) { user(id: $id) { name } }"
 
@@ -24,16 +25,8 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def gateway(server: MongoServer, tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path, "--store-url", server.url(), "--no-access-log", "--cache-seconds", "0")
+def gateway(own_nx: MongoServer, tmp_path: Path) -> Iterator[RunningGateway]:
+    running = RunningGateway(tmp_path, "--store-url", own_nx.url(), "--no-access-log", "--cache-seconds", "0")
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log, running.log
@@ -46,7 +39,7 @@ async def ask(http: httpx.AsyncClient, url: str, user_id: str) -> tuple[dict[str
     return body, time.monotonic() - started
 
 
-async def test_a_store_that_is_killed_and_comes_back(server: MongoServer, gateway: RunningGateway) -> None:
+async def test_a_store_that_is_killed_and_comes_back(own_nx: MongoServer, gateway: RunningGateway) -> None:
     for number in range(20):
         gateway.set_user(f"user {number}", name=f"Written {number}")
     gateway.set_user("watched", name="Before")
@@ -54,7 +47,7 @@ async def test_a_store_that_is_killed_and_comes_back(server: MongoServer, gatewa
     await until(lambda: watching.last("watched") == "Before")
     assert gateway.http.get("/readyz").status_code == 200
 
-    server.kill()
+    own_nx.kill()
     async with httpx.AsyncClient(timeout=30) as http:
         answers = await asyncio.gather(*(ask(http, gateway.url, f"unknown {number}") for number in range(100)))
         for body, seconds in answers:
@@ -67,7 +60,7 @@ async def test_a_store_that_is_killed_and_comes_back(server: MongoServer, gatewa
         assert gateway.http.get("/healthz").status_code == 200
         assert not watching.closed
 
-        server.start()
+        own_nx.start()
         await until(lambda: gateway.http.get("/readyz?strict=1").status_code == 200)
         for number in range(20):
             body, _ = await ask(http, gateway.url, f"user {number}")

@@ -13,19 +13,10 @@ from tests.support.waiting import until
 from tests.support.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 CANARY = "cAnArY"
 SET = 'mutation($id: ID!) { setUser(id: $id, input: {name: "Alice"}) { changed } }'
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 def is_of_users(message: Message) -> bool:
@@ -42,9 +33,9 @@ def is_of_users(message: Message) -> bool:
     ids=["validator", "index", "throttled"],
 )
 async def test_what_is_refused_at_every_door(
-    server: MongoServer, tmp_path: Path, refusal: dict[str, Any], code: str, says: str
+    nx: MongoServer, tmp_path: Path, refusal: dict[str, Any], code: str, says: str
 ) -> None:
-    async with await WireProxy.open(server.port) as proxy:
+    async with await WireProxy.open(nx.port) as proxy:
         flags = ["--store-url", proxy.url(new_database(), retryWrites="false"), "--reread-seconds", "600"]
         gateway = await asyncio.to_thread(RunningGateway, tmp_path, *flags)
         rule = proxy.rule(Answer(refusal), "insert", "update", where=is_of_users, times=2)
@@ -67,9 +58,9 @@ async def test_what_is_refused_at_every_door(
         assert CANARY not in "".join(others)
 
 
-async def test_of_a_batch_that_is_refused_in_part_watchers_hear(server: MongoServer, tmp_path: Path) -> None:
+async def test_of_a_batch_that_is_refused_in_part_watchers_hear(nx: MongoServer, tmp_path: Path) -> None:
     """One user is refused after the check, the others are written: those who watch them are told at once."""
-    async with await WireProxy.open(server.port) as proxy:
+    async with await WireProxy.open(nx.port) as proxy:
         flags = ["--store-url", proxy.url(new_database(), retryWrites="false"), "--reread-seconds", "600"]
         gateway = await asyncio.to_thread(RunningGateway, tmp_path, *flags)
         watching = await Watching.start(gateway.websocket_url, ["alice", "bob"])

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET, token_of
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from userline.gateway.websocket.protocol import CloseCode
 from userline.server.stuck import STUCK_SECONDS
 
 if TYPE_CHECKING:
@@ -136,11 +137,13 @@ def test_sockets_and_streams_have_one_limit(tmp_path: Path) -> None:
         asked = {"authorization": f"Bearer {token_of('bob')}", "accept": SSE, "content-type": "application/json"}
         refused = gateway.http.post("/graphql", content=BODY, headers=asked)
         assert refused.status_code == 429
-        assert refused.json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
+        assert refused.json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 5}
+        assert refused.headers["retry-after"] == "5"
         held.close()
         while gateway.metric("userline_sockets"):
             time.sleep(0.05)
         stack.enter_context(stream(gateway, token_of("bob")))
-        with pytest.raises(InvalidStatus) as caught:
-            open_socket(gateway)
-        assert caught.value.response.status_code == 503
+        with pytest.raises(ConnectionClosed) as caught:
+            open_socket(gateway).recv()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == CloseCode.TRY_AGAIN_LATER

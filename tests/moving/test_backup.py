@@ -248,13 +248,24 @@ def test_what_killed_processes_left_is_deleted_when_it_is_old(tmp_path: Path) ->
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def store_of_4000(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    """The URL of a store that is only read, and what is in it as an export has it."""
+    directory = tmp_path_factory.mktemp("4000")
+    data = write_users(directory / "users.jsonl", 4000)
+    url = f"sqlite:///{directory}/userline.db"
+    assert run(directory, "import", "users.jsonl", "--store-url", url).returncode == 0
+    return url, data
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("command", ["backup", "export", "import"])
-def test_signals_at_any_time_leave_the_old_or_the_new(tmp_path: Path, command: str, number: signal.Signals) -> None:
+def test_signals_at_any_time_leave_the_old_or_the_new(
+    tmp_path: Path, store_of_4000: tuple[str, bytes], command: str, number: signal.Signals
+) -> None:
     """Each command is interrupted at some times, by the clock; then the file is the old one or the new one, whole."""
-    data = write_users(tmp_path / "users.jsonl", 4000)
-    store = ("--store-url", f"sqlite:///{tmp_path}/userline.db")
-    assert run(tmp_path, "import", "users.jsonl", *store).returncode == 0
+    url, data = store_of_4000
+    store = ("--store-url", url)
     target = tmp_path / "target"
     bad = b"".join(orjson.dumps({"id": f"bad {line}"}) + b"\n" for line in range(4000))
     (tmp_path / "bad.jsonl").write_bytes(bad)

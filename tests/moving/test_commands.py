@@ -9,24 +9,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pytest
 
 from tests.moving.drill import drill
 from tests.moving.generated import write_users
 from tests.support.gateway import RunningGateway
-from tests.support.mongodb import MongoServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
+    from tests.support.mongodb import MongoServer
 
 
 def run(directory: Path, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -40,14 +31,14 @@ def test_users_survive_interruptions_and_come_back_equal_from_sqlite(tmp_path: P
     assert told[-1].endswith("20,000 there already, 0 left as they were, 0 lines refused.")
 
 
-def test_users_survive_interruptions_and_come_back_equal_from_mongodb(tmp_path: Path, mongodb: MongoServer) -> None:
-    told = drill(tmp_path, mongodb.url(timeoutMS=20_000), 12_000)
+def test_users_survive_interruptions_and_come_back_equal_from_mongodb(tmp_path: Path, nx: MongoServer) -> None:
+    told = drill(tmp_path, nx.url(timeoutMS=20_000), 12_000)
     assert told[-1].endswith("12,000 there already, 0 left as they were, 0 lines refused.")
 
 
-def test_one_store_is_copied_into_another_through_a_pipe(tmp_path: Path, mongodb: MongoServer) -> None:
+def test_one_store_is_copied_into_another_through_a_pipe(tmp_path: Path, nx: MongoServer) -> None:
     data = write_users(tmp_path / "users.jsonl", 1500)
-    url = mongodb.url(timeoutMS=20_000)
+    url = nx.url(timeoutMS=20_000)
     assert run(tmp_path, "import", "users.jsonl").returncode == 0
     exported = run(tmp_path, "export", "-")
     assert (exported.returncode, exported.stdout) == (0, data)

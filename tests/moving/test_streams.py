@@ -17,10 +17,9 @@ import pytest
 from pymongo import MongoClient
 
 from tests.moving.generated import write_users
-from tests.support.mongodb import MongoServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.mongodb import MongoServer
 
 USERS = 1200
 
@@ -208,17 +207,9 @@ class TestWhatCannotBeRead:
 
 
 class TestMongoDB:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-        server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-        server.start()
-        yield server
-        server.stop()
-
-    def test_a_mistyped_database_is_told_and_not_made(self, shell: Shell, server: MongoServer) -> None:
+    def test_a_mistyped_database_is_told_and_not_made(self, shell: Shell, nx: MongoServer) -> None:
         (shell.directory / "good").write_bytes(b"precious")
-        url = server.url("mistyped", timeoutMS=20_000)
+        url = nx.url("mistyped", timeoutMS=20_000)
         for command in ("export good --overwrite", "export -", "import users.jsonl --dry-run"):
             done = shell.run(f"$U {command} --store-url '{url}'")
             assert done.returncode == (0 if "dry-run" in command else 1), done.stderr
@@ -228,8 +219,8 @@ class TestMongoDB:
         with MongoClient[dict[str, Any]](url) as client:
             assert client["mistyped"]["userline_meta"].find_one() is None
 
-    def test_documents_that_are_no_users_are_told(self, shell: Shell, server: MongoServer) -> None:
-        url = server.url("damaged", timeoutMS=20_000)
+    def test_documents_that_are_no_users_are_told(self, shell: Shell, nx: MongoServer) -> None:
+        url = nx.url("damaged", timeoutMS=20_000)
         assert shell.run(f"head -5 users.jsonl | $U import - --store-url '{url}'").returncode == 0
         with MongoClient[dict[str, Any]](url) as client:
             client["damaged"]["users"].insert_many([{"_id": "a bot"}, {"_id": ""}, {"_id": "user-000", "name": 5}])

@@ -8,17 +8,18 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from tests.storage.contract.base import RULES, Clock
-from tests.support.mongodb import MongoServer, new_database, servers_to_test
+from tests.support.mongodb import MongoServer, new_database, running_mongo, servers_to_test
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import DriverName
 
 
 @pytest.fixture(scope="module", params=servers_to_test())
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer(request.param, tmp_path_factory.mktemp(request.param))
-    server.start()
-    yield server
-    server.stop()
+    if request.param == "nx-27017":
+        yield request.getfixturevalue("nx")
+        return
+    with running_mongo(tmp_path_factory.mktemp(request.param), request.param) as server:
+        yield server
 
 
 @pytest.fixture(params=["motor", "pymongo"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,8 @@ class FakeServer:
 
 
 class FakeStream:
-    def __init__(self, server: FakeServer) -> None:
-        self.server = server
+    def __init__(self, nx: FakeServer) -> None:
+        self.server = nx
         self.alive = True
         self.resume_token: Mapping[str, Any] | None = None
 
@@ -206,14 +206,6 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(followed: Follow
 # Streams of real servers
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 async def check_edits_are_told(url: str, driver: DriverName) -> None:
     store, other = MongoUserStore(url, RULES, driver), MongoUserStore(url, RULES, driver)
     await store.open()
@@ -252,8 +244,8 @@ async def until_followed(store: MongoUserStore, told: list[UserSnapshot]) -> Non
 
 
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
-async def test_edits_on_the_stand_in_are_told(server: MongoServer, driver: DriverName) -> None:
-    await check_edits_are_told(server.url(), driver)
+async def test_edits_on_the_stand_in_are_told(nx: MongoServer, driver: DriverName) -> None:
+    await check_edits_are_told(nx.url(), driver)
 
 
 @pytest.mark.skipif(not REAL_URI, reason="needs a MongoDB replica set: set USERLINE_TEST_MONGODB_URI to its URL")

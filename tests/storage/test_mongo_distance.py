@@ -4,91 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.storage.contract.base import RULES, existing, new_user, patch
-from tests.support.mongo_wire import Delay, Message, WireProxy
+from tests.storage.contract.base import existing, new_user, patch
+from tests.storage.far_database import Held, connection_of, opened
 from tests.support.mongo_wire.proxy import HELLOS
-from tests.support.mongodb import MongoServer, new_database
 from tests.support.waiting import until
-from userline.storage.mongo import MongoUserStore
-from userline.storage.mongo.distance import FAR_SECONDS, NEAR, batches_for, sizes_for
+from userline.storage.mongo.distance import FAR_SECONDS, NEAR, batches_for, sizes_for, writes_apart_for
 from userline.storage.mongo.url import parse_mongo_url
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from tests.support.mongo_wire.proxy import Forward
-    from userline.storage.mongo.connection import Connection
+    from tests.support.mongodb import MongoServer
     from userline.storage.mongo.driver import DriverName
-
-PATIENT = {"retryWrites": "false", "timeoutMS": 20_000}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-class Held:
-    """Holds commands of a name back until it is told to let one of them take effect: the one of the first user."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self.most = 0
-
-    async def play(self, message: Message, forward: Forward) -> Message | None:
-        if message.command != self._name or not message.namespace.endswith(".users"):
-            return None
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((_first_user(message), turn))
-        self.most = max(self.most, len(self._waiting))
-        await turn
-        return await forward(message)
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def release(self) -> None:
-        self._waiting.sort(key=itemgetter(0))
-        self._waiting.pop(0)[1].set_result(None)
-
-
-def _first_user(message: Message) -> int:
-    """Return the number of the first user that a command writes."""
-    ids = [update["q"]["_id"] for update in message.documents("updates")]
-    return int(ids[0].rpartition(" ")[2]) if ids else 0
-
-
-@asynccontextmanager
-async def opened(
-    server: MongoServer, driver: DriverName, away: float = 0, **options: object
-) -> AsyncIterator[tuple[MongoUserStore, WireProxy]]:
-    async with await WireProxy.open(server.port) as proxy:
-        if away:
-            proxy.rule(Delay(away), times=None)
-        store = MongoUserStore(proxy.url(new_database(), **{**PATIENT, **options}), RULES, driver)
-        await store.open()
-        try:
-            yield store, proxy
-        finally:
-            await store.close()
-
-
-def connection_of(store: MongoUserStore) -> Connection:
-    assert store._connection is not None
-    return store._connection
 
 
 @pytest.fixture
@@ -106,10 +38,8 @@ def near(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient", "near")
-async def test_writes_that_wait_are_written_in_the_order_of_their_coming(
-    server: MongoServer, driver: DriverName
-) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_writes_that_wait_are_written_in_the_order_of_their_coming(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         users = [f"user {number}" for number in range(400)]
         for first in range(0, 400, 100):
             await store.patch_many({user: patch(name="Before") for user in users[first : first + 100]})
@@ -136,8 +66,8 @@ async def test_writes_that_wait_are_written_in_the_order_of_their_coming(
 
 
 @pytest.mark.usefixtures("near")
-async def test_writes_that_hang_do_not_hold_the_others_up_for_long(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_writes_that_hang_do_not_hold_the_others_up_for_long(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         users = ["stuck 0", "stuck 1", "stuck 2", "alive 3"]
         await store.patch_many({user: patch(name="Before") for user in users})
         held = Held("update")
@@ -155,8 +85,8 @@ async def test_writes_that_hang_do_not_hold_the_others_up_for_long(server: Mongo
 
 
 @pytest.mark.usefixtures("patient", "near")
-async def test_who_has_waited_too_long_is_not_written_any_more(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver, timeoutMS=1000) as (store, proxy):
+async def test_who_has_waited_too_long_is_not_written_any_more(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver, timeoutMS=1000) as (store, proxy):
         users = [f"user {number}" for number in range(300)]
         for first in range(0, 300, 100):
             await store.patch_many({user: patch(name="Before") for user in users[first : first + 100]})
@@ -170,8 +100,8 @@ async def test_who_has_waited_too_long_is_not_written_any_more(server: MongoServ
         assert sent <= 4 * 64, "what nobody waits for any more was not sent"
 
 
-async def test_batches_at_once_share_their_commands(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_batches_at_once_share_their_commands(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         proxy.commands.clear()
         batches = [{f"user {number}.{each}": patch(name="x") for each in range(10)} for number in range(40)]
         results = await asyncio.gather(*map(store.patch_many, batches))
@@ -182,9 +112,9 @@ async def test_batches_at_once_share_their_commands(server: MongoServer, driver:
 
 
 async def test_a_far_database_is_read_by_as_many_commands_as_the_way_is_long(
-    server: MongoServer, driver: DriverName
+    nx: MongoServer, driver: DriverName
 ) -> None:
-    async with opened(server, driver, away=0.03) as (store, proxy):
+    async with opened(nx, driver, away=0.03) as (store, proxy):
         connection = connection_of(store)
         assert connection.round_trip >= 0.03
         assert store.most_reads == min(batches_for(connection.round_trip), connection.driver.most_commands)
@@ -198,8 +128,8 @@ async def test_a_far_database_is_read_by_as_many_commands_as_the_way_is_long(
 
 
 @pytest.mark.usefixtures("near")
-async def test_a_near_database_is_left_to_the_driver(server: MongoServer, driver: DriverName) -> None:
-    async with opened(server, driver) as (store, proxy):
+async def test_a_near_database_is_left_to_the_driver(nx: MongoServer, driver: DriverName) -> None:
+    async with opened(nx, driver) as (store, proxy):
         await store.create_if_not_exists("alice", new_user())
         assert store.most_reads == 2
         hellos = [message for message in proxy.commands if message.command in HELLOS]
@@ -208,9 +138,9 @@ async def test_a_near_database_is_left_to_the_driver(server: MongoServer, driver
 
 @pytest.mark.parametrize("options", [{"maxPoolSize": 3}, {"maxPoolSize": 1}, {"maxPoolSize": 3, "maxConnecting": 1}])
 async def test_what_the_url_says_of_the_pool_is_so(
-    server: MongoServer, driver: DriverName, options: dict[str, int]
+    nx: MongoServer, driver: DriverName, options: dict[str, int]
 ) -> None:
-    async with opened(server, driver, away=0.01, **options) as (store, proxy):
+    async with opened(nx, driver, away=0.01, **options) as (store, proxy):
         most = options["maxPoolSize"]
         assert connection_of(store).driver.most_commands == max(1, most - 1)
         held = Held("find")
@@ -231,6 +161,10 @@ def test_sizes_are_within_bounds_and_grow_with_the_distance(seconds: float) -> N
     assert 2 <= sizes.connecting <= farther.connecting <= 10
     assert 2 <= batches_for(seconds) <= batches_for(seconds * 1.5) <= 32
     assert sizes.connecting < sizes.pool
+    assert (writes_apart_for(seconds) == 0) == (seconds < FAR_SECONDS)
+    assert writes_apart_for(seconds) <= min(seconds * 0.4, 0.004), (
+        "who writes alone waits for less than half of the way"
+    )
 
 
 def test_pool_sizes_of_a_url_that_do_not_go_together() -> None:
@@ -245,6 +179,6 @@ def test_pool_sizes_of_a_url_that_do_not_go_together() -> None:
 
 
 @pytest.mark.parametrize("options", [{"minPoolSize": 150}, {"minPoolSize": 5, "maxPoolSize": 5}, {"maxPoolSize": 0}])
-async def test_clients_of_any_pool(server: MongoServer, driver: DriverName, options: dict[str, int]) -> None:
-    async with opened(server, driver, **options) as (store, _):
+async def test_clients_of_any_pool(nx: MongoServer, driver: DriverName, options: dict[str, int]) -> None:
+    async with opened(nx, driver, **options) as (store, _):
         assert await store.get_many(["alice"]) == [None]

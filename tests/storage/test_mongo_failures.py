@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,17 +29,9 @@ EMAIL_INDEX: dict[str, Any] = {"keyPattern": {"email": 1}, "keyValue": {"email":
 WRITES = ("insert", "update", "delete")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @asynccontextmanager
-async def opened(server: MongoServer, driver: DriverName) -> AsyncIterator[tuple[MongoUserStore, WireProxy]]:
-    async with await WireProxy.open(server.port) as proxy:
+async def opened(nx: MongoServer, driver: DriverName) -> AsyncIterator[tuple[MongoUserStore, WireProxy]]:
+    async with await WireProxy.open(nx.port) as proxy:
         store = MongoUserStore(
             proxy.url(new_database(), retryWrites="false", retryReads="false"), RULES, driver, Clock()
         )
@@ -85,7 +77,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("document", "says"), REFUSALS, ids=[str(each["code"]) for each, _ in REFUSALS])
 @pytest.mark.parametrize("as_write_error", [False, True])
 async def test_a_refusal_is_no_outage_and_says_what_to_do(  # noqa: PLR0917
-    server: MongoServer,
+    nx: MongoServer,
     driver: DriverName,
     document: dict[str, Any],
     says: str,
@@ -96,7 +88,7 @@ async def test_a_refusal_is_no_outage_and_says_what_to_do(  # noqa: PLR0917
     answer = document
     if as_write_error:
         answer = {"ok": 1.0, "n": 0, "writeErrors": [{"index": 0, **document}]}
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         await store.create_if_not_exists("bob", new_user())
         for write in (store.create_if_not_exists("alice", new_user()), store.patch("bob", patch(name="Robert"))):
             proxy.rule(Answer(answer), *WRITES, where=is_of_users)
@@ -111,9 +103,9 @@ async def test_a_refusal_is_no_outage_and_says_what_to_do(  # noqa: PLR0917
     assert caplog.text == ""
 
 
-async def test_of_a_group_each_write_has_what_is_its_own(server: MongoServer, driver: DriverName) -> None:
+async def test_of_a_group_each_write_has_what_is_its_own(nx: MongoServer, driver: DriverName) -> None:
     """One user is refused by a validator, one is throttled, the others are written."""
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         users = [f"user {number}" for number in range(6)]
         answer = {"ok": 1.0, "n": 4, "writeErrors": [{"index": 1, **error(121)}, {"index": 3, **error(16500)}]}
         proxy.rule(Answer(answer), "insert", where=lambda m: is_of_users(m) and len(m.documents("documents")) == 6)
@@ -124,9 +116,9 @@ async def test_of_a_group_each_write_has_what_is_its_own(server: MongoServer, dr
     assert kinds == [*("WriteResult", "StoreRefused", "WriteResult", "StoreUnavailable"), *["WriteResult"] * 2]
 
 
-async def test_what_refuses_the_mark_of_one_user_refuses_no_other(server: MongoServer, driver: DriverName) -> None:
+async def test_what_refuses_the_mark_of_one_user_refuses_no_other(nx: MongoServer, driver: DriverName) -> None:
     """Other programs have written them, so that they are marked before they are replaced."""
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         users = [f"user {number}" for number in range(4)]
         assert store._connection is not None
         assert not await store._connection.driver.insert_many(
@@ -158,10 +150,10 @@ AWAY = [18, 91, 189, 10107, 11600, 11602, 13435, 13436]
 
 @pytest.mark.parametrize("code", PARTLY)
 async def test_what_is_not_done_is_told_once_and_is_no_outage(
-    server: MongoServer, driver: DriverName, code: int, caplog: pytest.LogCaptureFixture
+    nx: MongoServer, driver: DriverName, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "userline")
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         for _ in range(3):
             answer = error(code, CANARY)
             if code in (64, 79, 100):
@@ -178,10 +170,10 @@ async def test_what_is_not_done_is_told_once_and_is_no_outage(
 
 @pytest.mark.parametrize("code", AWAY)
 async def test_an_outage_is_told_where_it_begins_and_ends(
-    server: MongoServer, driver: DriverName, code: int, caplog: pytest.LogCaptureFixture
+    nx: MongoServer, driver: DriverName, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "userline")
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         rule = proxy.rule(Answer(error(code, CANARY)), "find", *WRITES, where=is_of_users, times=3)
         while rule.hits < 3:
             with pytest.raises(StoreUnavailable):
@@ -192,9 +184,9 @@ async def test_an_outage_is_told_where_it_begins_and_ends(
     assert CANARY not in caplog.text
 
 
-async def test_a_bulk_whose_writes_are_in_doubt_is_not_done(server: MongoServer, driver: DriverName) -> None:
+async def test_a_bulk_whose_writes_are_in_doubt_is_not_done(nx: MongoServer, driver: DriverName) -> None:
     """All users are there already, or so it says, and no majority has what was inserted."""
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         records = [(await store.create_if_not_exists(f"user {number}", new_user())).after for number in range(2)]
         failures = write_errors(11000, keyPattern={"_id": 1}, n=1)
         proxy.rule(Answer({**failures, **write_concern_error(64)}), "insert", where=is_of_users)
@@ -225,7 +217,7 @@ answers = st.one_of(
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=answers, driver=st.sampled_from(["motor", "pymongo"]), hello=st.booleans())
 async def test_nothing_that_a_server_quotes_is_said_on(
-    server: MongoServer,
+    nx: MongoServer,
     caplog: pytest.LogCaptureFixture,
     answer: dict[str, Any],
     driver: DriverName,
@@ -234,7 +226,7 @@ async def test_nothing_that_a_server_quotes_is_said_on(
     caplog.clear()
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, "userline")
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         commands = list(WRITES)
         if not answer["ok"]:  # what else has errors of other forms
             commands += ["ping", "find", *(["hello", "isMaster", "ismaster"] if hello else [])]
@@ -300,12 +292,12 @@ def test_whose_index_refuses(details: dict[str, Any], own: bool) -> None:
     ],
 )
 async def test_a_collection_that_does_not_suit_is_refused_at_the_start(
-    server: MongoServer, driver: DriverName, options: dict[str, Any], unfit: str | None
+    nx: MongoServer, driver: DriverName, options: dict[str, Any], unfit: str | None
 ) -> None:
     assert (unfit or "") in (what_is_unfit(options) or "")
     batch = [{"name": "users", "type": "view" if "viewOn" in options else "collection", "options": options}]
     listed = {"ok": 1.0, "cursor": {"id": 0, "ns": "a.$cmd.listCollections", "firstBatch": batch}}
-    async with await WireProxy.open(server.port) as proxy:
+    async with await WireProxy.open(nx.port) as proxy:
         proxy.rule(Answer(listed), "listCollections", times=None)
         store = MongoUserStore(proxy.url(new_database(), retryWrites="false"), RULES, driver)
         if unfit is None:
@@ -318,8 +310,8 @@ async def test_a_collection_that_does_not_suit_is_refused_at_the_start(
         assert "insert" not in proxy.names()
 
 
-async def test_who_may_not_list_collections_may_use_them(server: MongoServer, driver: DriverName) -> None:
-    async with await WireProxy.open(server.port) as proxy:
+async def test_who_may_not_list_collections_may_use_them(nx: MongoServer, driver: DriverName) -> None:
+    async with await WireProxy.open(nx.port) as proxy:
         proxy.rule(Answer(error(13)), "listCollections", times=None)
         store = MongoUserStore(proxy.url(new_database(), retryWrites="false"), RULES, driver)
         await store.open()
@@ -327,7 +319,7 @@ async def test_who_may_not_list_collections_may_use_them(server: MongoServer, dr
         await store.close()
 
 
-async def test_the_indexes_that_a_cluster_needs_are_not_complained_of(server: MongoServer, driver: DriverName) -> None:
+async def test_the_indexes_that_a_cluster_needs_are_not_complained_of(nx: MongoServer, driver: DriverName) -> None:
     indexes = {
         "_id_": {"_id": 1},
         "_id_hashed": {"_id": "hashed"},
@@ -337,7 +329,7 @@ async def test_the_indexes_that_a_cluster_needs_are_not_complained_of(server: Mo
     batch: list[dict[str, Any]] = [{"v": 2, "name": name, "key": key} for name, key in indexes.items()]
     batch += [{"v": 2, "name": "email_1", "key": {"email": 1}, "unique": True}]
     batch += [{"v": 2, "name": "old", "key": {"seen": 1}, "expireAfterSeconds": 5}]
-    async with opened(server, driver) as (store, proxy):
+    async with opened(nx, driver) as (store, proxy):
         listed = {"ok": 1.0, "cursor": {"id": 0, "ns": "a.users", "firstBatch": batch}}
         proxy.rule(Answer(listed), "listIndexes")
         facts = await store.examine()

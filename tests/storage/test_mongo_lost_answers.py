@@ -1,7 +1,7 @@
 """Writes whose answer is lost, and which the driver sends again: what is said of them is what was done."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,18 +19,10 @@ from userline.users.replacement import Put
 WRITES = ("insert", "update", "delete", "bulkWrite", "findAndModify")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture(params=[True, False], ids=["remembers", "forgets"])
-async def replica_set(request: pytest.FixtureRequest, server: MongoServer) -> AsyncIterator[ReplicaSet]:
+async def replica_set(request: pytest.FixtureRequest, nx: MongoServer) -> AsyncIterator[ReplicaSet]:
     """One that gives a write that comes again its first answer, as MongoDB does, and one that does it again."""
-    async with await ReplicaSet.open(server.port, remembers=request.param) as replica_set:
+    async with await ReplicaSet.open(nx.port, remembers=request.param) as replica_set:
         yield replica_set
 
 

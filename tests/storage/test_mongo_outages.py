@@ -13,7 +13,7 @@ import pytest
 from motor.frameworks import asyncio as motor_asyncio
 
 from tests.storage.contract.base import RULES, get, new_user, patch
-from tests.support.mongodb import MongoServer, servers_to_test
+from tests.support.mongodb import MongoServer, running_mongo, servers_to_test
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import DriverName
 from userline.storage.protocol import UserStore
@@ -29,10 +29,8 @@ DURABLE_NAMES = [name for name in NAMES if name not in ("mongo-java-server", "mo
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MongoServer]:
-    server = MongoServer(getattr(request, "param", "nx-27017"), tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with running_mongo(tmp_path, getattr(request, "param", "nx-27017")) as server:
+        yield server
 
 
 def calls_of_all_kinds(store: UserStore) -> list[Callable[[], Awaitable[object]]]:

@@ -18,24 +18,16 @@ from userline.storage.mongo import MongoUserStore
 from userline.storage.protocol import StoreFormatError, WriteResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from userline.storage.mongo.driver import DriverName
 
 USERS = [f"user {number}" for number in range(40)]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @asynccontextmanager
 async def with_broken(
-    server: MongoServer, driver: DriverName, broken: set[str]
+    nx: MongoServer, driver: DriverName, broken: set[str]
 ) -> AsyncIterator[tuple[MongoUserStore, WireProxy]]:
     """Open a store of ``USERS``, whose server shows some of them with a name that is not UTF-8."""
 
@@ -49,7 +41,7 @@ async def with_broken(
         ]
         return answer
 
-    async with await WireProxy.open(server.port) as proxy:
+    async with await WireProxy.open(nx.port) as proxy:
         store = MongoUserStore(proxy.url(new_database(), retryWrites="false", timeoutMS=10_000), RULES, driver)
         await store.open()
         await asyncio.gather(*(store.create_if_not_exists(user, new_user(name=user)) for user in USERS))
@@ -62,10 +54,10 @@ async def with_broken(
 
 @pytest.mark.parametrize("numbers", [(), (0,), (39,), (7, 8), (0, 19, 39), tuple(range(40))])
 async def test_who_cannot_be_read_is_missing_and_the_others_are_there(
-    server: MongoServer, driver: DriverName, numbers: tuple[int, ...], caplog: pytest.LogCaptureFixture
+    nx: MongoServer, driver: DriverName, numbers: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = {USERS[number] for number in numbers}
-    async with with_broken(server, driver, broken) as (store, proxy):
+    async with with_broken(nx, driver, broken) as (store, proxy):
         proxy.commands.clear()
         found = await store.get_many([*USERS, "nobody"])
         assert [record.snapshot.id if record else None for record in found] == [
@@ -77,9 +69,9 @@ async def test_who_cannot_be_read_is_missing_and_the_others_are_there(
         assert len(proxy.commands) <= 1 + 2 * 6 * len(broken) + 2
 
 
-async def test_who_cannot_be_read_is_not_written_and_the_others_are(server: MongoServer, driver: DriverName) -> None:
+async def test_who_cannot_be_read_is_not_written_and_the_others_are(nx: MongoServer, driver: DriverName) -> None:
     broken = {USERS[3], USERS[20]}
-    async with with_broken(server, driver, broken) as (store, _):
+    async with with_broken(nx, driver, broken) as (store, _):
         store._writing.guesses.clear()
         outcomes = await asyncio.gather(
             *(store.patch(user, patch(locale="en")) for user in USERS), return_exceptions=True
@@ -88,14 +80,14 @@ async def test_who_cannot_be_read_is_not_written_and_the_others_are(server: Mong
             assert isinstance(outcome, StoreFormatError if user in broken else WriteResult)
 
 
-async def test_times_past_pythons_are_no_fault(server: MongoServer, driver: DriverName) -> None:
+async def test_times_past_pythons_are_no_fault(nx: MongoServer, driver: DriverName) -> None:
     def add_times(answer: dict[str, Any]) -> dict[str, Any]:
         times = (-(2**62), -(2**40), 0, 2**50, 2**62)
         for number, document in enumerate(answer["cursor"]["firstBatch"]):
             document["seen"] = DatetimeMS(times[number % len(times)])
         return answer
 
-    async with with_broken(server, driver, set()) as (store, proxy):
+    async with with_broken(nx, driver, set()) as (store, proxy):
         proxy.rules[:] = []
         proxy.rule(Rewrite(add_times), "find", times=None)
         assert all(await store.get_many(USERS))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,17 +28,9 @@ from tests.support.mongodb import MongoServer
 Client = AsyncMongoClient[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-async def proxy(server: MongoServer) -> AsyncIterator[WireProxy]:
-    proxy = await WireProxy.open(server.port)
+async def proxy(nx: MongoServer) -> AsyncIterator[WireProxy]:
+    proxy = await WireProxy.open(nx.port)
     yield proxy
     await proxy.close()
 
@@ -138,11 +130,9 @@ async def test_connections_can_be_refused_for_a_while(proxy: WireProxy, users: A
 
 
 @pytest.mark.parametrize("remembers", [True, False])
-async def test_a_lost_answer_is_retried_and_remembered_or_not(
-    server: MongoServer, database: str, remembers: bool
-) -> None:
+async def test_a_lost_answer_is_retried_and_remembered_or_not(nx: MongoServer, database: str, remembers: bool) -> None:
     async with (
-        await ReplicaSet.open(server.port, remembers=remembers) as replica_set,
+        await ReplicaSet.open(nx.port, remembers=remembers) as replica_set,
         Client(replica_set.url(database)) as client,
     ):
         users = client[database]["users"]
@@ -154,11 +144,9 @@ async def test_a_lost_answer_is_retried_and_remembered_or_not(
         await client.drop_database(database)
 
 
-async def test_a_step_down_and_an_election_move_the_driver_to_the_other_member(
-    server: MongoServer, database: str
-) -> None:
+async def test_a_step_down_and_an_election_move_the_driver_to_the_other_member(nx: MongoServer, database: str) -> None:
     async with (
-        await ReplicaSet.open(server.port) as replica_set,
+        await ReplicaSet.open(nx.port) as replica_set,
         Client(replica_set.url(database), serverSelectionTimeoutMS=5000) as client,
     ):
         users = client[database]["users"]
@@ -177,9 +165,9 @@ async def test_a_step_down_and_an_election_move_the_driver_to_the_other_member(
         await client.drop_database(database)
 
 
-async def test_a_write_to_a_primary_of_the_past_is_refused_there(server: MongoServer, database: str) -> None:
+async def test_a_write_to_a_primary_of_the_past_is_refused_there(nx: MongoServer, database: str) -> None:
     async with (
-        await ReplicaSet.open(server.port) as replica_set,
+        await ReplicaSet.open(nx.port) as replica_set,
         Client(f"mongodb://{replica_set.hosts[1]}/?directConnection=true") as client,
     ):
         with pytest.raises(AutoReconnect) as caught:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -27,7 +28,7 @@ from pymongo.errors import PyMongoError
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PATIENCE = 60.0
 _STAND_INS = Path(__file__).parents[2] / ".stand-ins" / "bin"
@@ -139,6 +140,17 @@ class MongoServer:
     def _signal(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(number)
+
+
+@contextmanager
+def running_mongo(directory: Path, name: str = "nx-27017") -> Iterator[MongoServer]:
+    """Start a server, and stop it in the end."""
+    server = MongoServer(name, directory)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def new_database() -> str:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
+
+import orjson
 import pytest
 
+from userline.execution.errors import format_refusal
+from userline.gateway.refusals import HTTPRefused
+from userline.gateway.rest.answers import refuse_error
+from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.users.errors import (
     BadUserInput,
     BatchRefused,
@@ -94,3 +102,44 @@ def test_a_missing_name_is_bad_input_of_the_name() -> None:
     error = NameRequired()
     assert isinstance(error, BadUserInput)
     assert error.field == "name"
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (StoreUnavailable(), 1),
+        (StoreUnavailable("The keys are away."), 1),
+        (RateLimited("Slow down."), 1),
+        (RateLimited("Slow down.", 0.3), 0.3),
+        (RateLimited("Slow down.", 12.5), 12.5),
+        (BadUserInput([Problem("name", "name must not be empty.")]), None),
+        (BatchRefused({"a": NameRequired()}), None),
+        (Unauthenticated("Who are you?"), None),
+        (Forbidden("Not yours."), None),
+        (UserSyncDisabled("Off."), None),
+        (OperationTooComplex("Too deep."), None),
+    ],
+)
+def test_what_passes_says_when_at_every_door(error: UserlineError, seconds: float | None) -> None:
+    told = format_refusal(error)["extensions"]
+    rest = refuse_error(error)
+    header = rest.headers.get("retry-after")
+    assert HTTPRefused.of(error, 400).headers == ({} if header is None else {"retry-after": header})
+    if seconds is None:
+        assert error.retry_after is header is None
+        assert "retryAfterSeconds" not in told
+        assert "retryAfterSeconds" not in orjson.loads(rest.body)
+        return
+    assert told["retryAfterSeconds"] == orjson.loads(rest.body)["retryAfterSeconds"] == seconds
+    assert header == str(math.ceil(seconds))
+    reasons = [Closed.for_now(CloseCode.TRY_AGAIN_LATER, error).reason for _ in range(20)]
+    hints = [float(reason.rpartition("; retry after ")[2].removesuffix(" s")) for reason in reasons]
+    assert all(seconds - 0.05 <= hint <= 1.5 * seconds + 0.05 for hint in hints)
+    assert len(set(hints)) > 1, "not all come back at once"
+
+
+@pytest.mark.parametrize("message", ["x" * 300, "🙂" * 100, "é" * 61, "", "a." * 60])
+def test_a_close_says_when_to_come_back_however_long_its_reason_is(message: str) -> None:
+    reason = Closed.for_now(CloseCode.RATE_LIMITED, RateLimited(message, 1000)).reason
+    assert len(reason.encode()) <= 123
+    assert re.search(r"; retry after 1\d\d\d\.\d s$", reason)

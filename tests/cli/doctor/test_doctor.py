@@ -223,16 +223,8 @@ class TestSQLite:
 
 
 class TestMongoDB:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-        server = MongoServer("nx-27017", tmp_path_factory.mktemp("nx"))
-        server.start()
-        yield server
-        server.stop()
-
-    def test_a_server_that_answers(self, server: MongoServer, port: int) -> None:
-        url = server.url(timeoutMS=10_000)
+    def test_a_server_that_answers(self, nx: MongoServer, port: int) -> None:
+        url = nx.url(timeoutMS=10_000)
         visit = Visit("--port", str(port), "--store-url", url)
         assert visit.healthy
         assert "MongoDB " in visit.of("store", "ok")
@@ -255,8 +247,8 @@ class TestMongoDB:
             assert [item["_id"] for item in client[name]["userline_meta"].find()] == ["format"]
 
     @pytest.mark.parametrize("driver", ["motor", "pymongo"])
-    async def test_a_server_that_is_far_away(self, server: MongoServer, port: int, driver: str) -> None:
-        async with await WireProxy.open(server.port) as proxy:
+    async def test_a_server_that_is_far_away(self, nx: MongoServer, port: int, driver: str) -> None:
+        async with await WireProxy.open(nx.port) as proxy:
             url = proxy.url(new_database(), retryWrites="false", timeoutMS=5_000)
             opened = MongoUserStore(url, Rules())
             await opened.open()
@@ -289,8 +281,8 @@ class TestMongoDB:
         if advised:
             assert "USERLINE_MONGODB_DRIVER=pymongo" in found[1].advice
 
-    async def test_a_server_that_refuses_what_is_written(self, server: MongoServer, port: int) -> None:
-        async with await WireProxy.open(server.port) as proxy:
+    async def test_a_server_that_refuses_what_is_written(self, nx: MongoServer, port: int) -> None:
+        async with await WireProxy.open(nx.port) as proxy:
             url = proxy.url(new_database(), retryWrites="false", timeoutMS=10_000)
             opened = MongoUserStore(url, Rules())
             await opened.open()

@@ -18,7 +18,7 @@ from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, KeyServer, Signer, claims_of, token_of
 from tests.support.waiting import until
 from tests.support.watching import Watching
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -331,9 +331,20 @@ def test_what_is_refused(tmp_path: Path) -> None:
         post(token_of("alice"))()
         meters.moves("userline_rate_limit_refusals_total", post(token_of("alice")))
 
+        def say_much() -> None:
+            with connect(gateway.websocket_url, subprotocols=[PROTOCOL]) as wordy:
+                wordy.send(json.dumps({"type": "connection_init", "payload": {"token": token_of("bob")}}))
+                wordy.recv()
+                for _ in range(21):
+                    wordy.send('{"type":"ping"}')
+                for _ in range(21):
+                    wordy.recv()
+
+        meters.moves("userline_socket_pauses_total", say_much)
+
         def open_another() -> None:
-            with suppress(InvalidStatus), connect(gateway.websocket_url, subprotocols=[PROTOCOL]):
-                pytest.fail("it was opened")
+            with connect(gateway.websocket_url, subprotocols=[PROTOCOL]) as refused, pytest.raises(ConnectionClosed):
+                refused.recv()
 
         with connect(gateway.websocket_url, subprotocols=[PROTOCOL]):
             assert meters.value("userline_new_sockets") == 1
