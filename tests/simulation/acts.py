@@ -36,8 +36,9 @@ class Acts:
         getattr(self, f"_{act.replace(' ', '_')}")(gateway, user_id)
 
     def write_publicly(self, gateway: Gateway, user_id: str) -> None:
-        """Write what all watchers are told of."""
-        self._write(gateway, user_id, {"name": f"n{self._new_value()}"})
+        """Write what all watchers are told of, if the gateway is there."""
+        if gateway.is_up:
+            self._write(gateway, user_id, {"name": f"n{self._new_value()}"})
 
     def _set(self, gateway: Gateway, user_id: str) -> None:
         # Sometimes what was there before: it is another version, and looks the same.

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+from tests.simulation.faults import CUTS, DIES_MUTE
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.changes.outbox import Outbox
@@ -62,10 +63,6 @@ def _confirm_whatever_was_read(  # noqa: PLR0917 - what it takes the place of
     if snapshot is not None and snapshot.version < entry.version:
         self._show(entry, snapshot)
     return _confirm(self, user_id, entry, snapshot, known, epoch)
-
-
-def _confirm_without_a_doubt(self: Hub, user_id: str, entry: Entry, snapshot: Any, known: int, _: int) -> Any:
-    return _confirm(self, user_id, entry, snapshot, known, self._epoch)
 
 
 def _show_twice(self: Hub, entry: Entry, snapshot: UserSnapshot | None) -> None:
@@ -166,7 +163,6 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "a gap is not followed by a reading": _in_place_of(Refresher, "settle", _settle_without_reading),
     "versions are not compared": _in_place_of(Hub, "_take", _take_whatever_comes),
     "a reading that was overtaken wins": _in_place_of(Hub, "_confirm", _confirm_whatever_was_read),
-    "a reading from before a gap is trusted": _in_place_of(Hub, "_confirm", _confirm_without_a_doubt),
     "the same version is told twice": _in_place_of(Hub, "_take", _show_twice),
     "the wrong watcher is let go": _in_place_of(Hub, "unwatch", _unwatch_somebody),
     "memory answers during a gap": _in_place_of(Hub, "lose_touch", _nothing),
@@ -190,3 +186,12 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "the client does not come back": _in_place_of(Connection, "_is_needed", lambda self: self._link is not None),
 }
 """What is broken, and how."""
+
+FOCUS: Final[dict[str, tuple[str, ...]]] = {
+    "memory answers during a gap": tuple(CUTS),
+    "the refresher does not run": (DIES_MUTE,),
+    "writes without an answer are not looked at": ("store loses answers",),
+    "slots that wait for their client are forgotten": ("client is slow",),
+    "a slot keeps the first snapshot": ("client is slow",),
+}
+"""What goes wrong, and nothing else, where something is broken that shows seldom."""

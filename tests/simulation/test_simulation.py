@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.mutations import MUTATIONS
+from tests.simulation.mutations import FOCUS, MUTATIONS
 from tests.simulation.run import SimulationError
 from tests.simulation.world import World
 
@@ -68,6 +68,6 @@ def test_what_is_broken_is_found(mutation: str) -> None:
         for seed in count():
             assert seed < _MOST_SEEDS, f"{mutation}, and no seed has found it"
             try:
-                World(seed).run()
+                World(seed, FOCUS.get(mutation)).run()
             except SimulationError:
                 return

@@ -8,6 +8,7 @@ from tests.simulation.bus import Cut
 from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, SESSIONS, SOCKETS, heal
 
 if TYPE_CHECKING:
+    from tests.simulation.acts import Acts
     from tests.simulation.gateway import Gateway
     from tests.simulation.world import World
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 class Trouble:
     """Makes it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, acts: Acts) -> None:
         self._world = world
+        self._acts = acts
 
     async def make(self, gateway: Gateway) -> None:
         """Let something go wrong with a gateway, for a while."""
@@ -49,13 +51,22 @@ class Trouble:
             self._world.server.cut(gateway.bus_line, Cut.NO)
 
     def _cut(self, gateway: Gateway, kind: str, seconds: float) -> None:
-        loop = self._world.loop
         if kind == BLINKS:
-            gateway.store_line.delay = self._world.random.random()
-            loop.call_later(2 * seconds, heal, gateway, "store")
-            seconds = 0.01
+            self._read_across_a_gap(gateway)
+            seconds = 0.05
         self._world.server.cut(gateway.bus_line, CUTS[kind])
-        loop.call_later(seconds, self.mend, gateway)
+        self._world.loop.call_later(seconds, self.mend, gateway)
+
+    def _read_across_a_gap(self, gateway: Gateway) -> None:
+        """Have a user read before a gap that is written during it, and answered after it."""
+        world, acts = self._world, self._acts
+        user_id = world.random.choice(world.user_ids)
+        gateway.store_line.delay = 1.0
+        world.loop.call_later(2.0, heal, gateway, "store")
+        acts.do("watch", gateway, user_id)
+        others = [each for each in world.gateways.values() if each.is_up and each is not gateway]
+        if others:
+            world.loop.call_later(0.02, acts.write_publicly, world.random.choice(others), user_id)
 
     def _hurt_a_client(self, gateway: Gateway, kind: str, seconds: float) -> None:
         for client in self._world.wires[gateway.name][:1]:

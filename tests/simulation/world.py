@@ -25,7 +25,7 @@ from userline.users.errors import NameRequired, StoreUnavailable
 from userline_client import UserlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from tests.simulation.loop import SimulatedLoop
     from tests.simulation.store import StoreLine
@@ -38,9 +38,9 @@ _FAULTS: Final = 5
 
 
 class World:
-    """One run."""
+    """One run. With ``kinds``, nothing but these goes wrong, and often."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, kinds: Sequence[str] | None = None) -> None:
         self.seed = seed
         self.random = chance = random.Random(seed)
         self.history = History()
@@ -53,7 +53,7 @@ class World:
         self.settings = settings()
         self.names = [f"g{number}" for number in range(1, chance.choice((1, 2, 2, 2, 3, 3)) + 1)]
         self.user_ids = [f"u{number}" for number in range(1, chance.randint(1, 4) + 1)]
-        self.kinds = [kind for kind in KINDS if chance.random() < 0.5] or [chance.choice(KINDS)]
+        self.kinds = kinds or [kind for kind in KINDS if chance.random() < 0.5] or [chance.choice(KINDS)]
         """What may go wrong."""
         self.gateways: dict[str, Gateway] = {}
         self.wires: dict[str, list[WireClient]] = {name: [] for name in self.names}
@@ -71,7 +71,7 @@ class World:
         """Gateways on their way down, or up again."""
         self._steps = chance.randint(10, 50)
         self._pace = chance.choice((0.002, 0.02, 0.02, 0.2))
-        self._is_calm = chance.random() < 0.15
+        self._is_calm = kinds is None and chance.random() < 0.15
         """Whether nothing goes wrong."""
         self._is_on_mongodb = chance.random() < 0.4
         self._is_busy = chance.random() < 0.2
@@ -79,14 +79,14 @@ class World:
         self._weights = {act: often * chance.choice((0, 1, 1, 3)) for act, often in ACTS.items()}
         self._weights["set"] += 1
         self._weights["watch"] += 1
-        self._weights["fault"] = 0 if self._is_calm else _FAULTS * chance.choice((0, 1, 1, 3))
+        self._weights["fault"] = 0 if self._is_calm else _FAULTS * (chance.choice((0, 1, 1, 3)) if kinds is None else 3)
         self._skews = {name: chance.choice((0.0, 0.0, 0.3, -5.0, 60.0)) for name in self.names}
         self._wires_each = chance.choice((0, 0, 1, 2))
         self._sessions = chance.choice((0, 0, 1, 2))
         self._database: Database
         self._deployment = MongoDeployment(self.history, self.user_ids)
         self._acts = Acts(self)
-        self._trouble = Trouble(self)
+        self._trouble = Trouble(self, self._acts)
         self._checks = Checks(self, self._acts, self._trouble)
 
     def make_store(self, line: StoreLine, clock: Callable[[], int]) -> UserStore:
