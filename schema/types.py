@@ -80,6 +80,13 @@ class SetUserPayload:
     )
 
 
+@strawberry.type(description="What `deleteUser` did.")
+class DeleteUserPayload:
+    """What deleteUser did."""
+
+    deleted: bool = strawberry.field(description="Whether there was such a user; false if there was none, or no more.")
+
+
 @strawberry.type(description="A user, and whether the user is connected.")
 class UserOnline:
     """What userOnlineChanged tells."""
