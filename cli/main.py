@@ -11,6 +11,7 @@ import click
 
 from userline import __version__
 from userline.cli.backup import backup
+from userline.cli.delete_users import delete_users
 from userline.cli.doctor.command import doctor
 from userline.cli.export_users import export_users
 from userline.cli.import_users import import_users
@@ -136,7 +137,7 @@ def schema() -> None:
     click.echo(print_schema(), nl=False)
 
 
-for command in (backup, doctor, export_users, import_users):
+for command in (backup, delete_users, doctor, export_users, import_users):
     userline.add_command(command)
 
 
