@@ -157,7 +157,11 @@ class Import:
 
     async def _refuse_deleted(self, batch: Batch) -> None:
         deletions = await patiently(partial(self._store.deletions, list(batch.users)))
-        ids = [user_id for user_id, version in deletions.items() if batch.users[user_id][1].snapshot.version <= version]
+        ids = [
+            user_id
+            for user_id, (_, record) in batch.users.items()
+            if record.snapshot.version <= deletions.get(user_id, 0)
+        ]
         if not ids:
             return
         found = await patiently(partial(self._store.get_many, ids))

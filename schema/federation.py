@@ -10,12 +10,11 @@ import strawberry
 from graphql import GraphQLError, ValueNode
 from strawberry.schema.config import StrawberryConfig
 
+from userline.resolvers import queries
 from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
 from userline.schema.scalars import SCALARS
 from userline.schema.sdl import print_schema
-from userline.schema.types import User, as_optional_user
-from userline.users.errors import BadUserInput, Problem
-from userline.users.rules import MAX_IDS
+from userline.schema.types import User, as_optional_users
 
 _LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
 
@@ -67,27 +66,7 @@ class FederatedQuery(Query):
         ],
     ) -> list[Entity | None]:
         """Return the users that a router refers to."""
-        users = await info.context.users.get_many(_read_ids(representations))
-        return [as_optional_user(snapshot) for snapshot in users]
-
-
-def _read_ids(representations: list[Representation]) -> list[str]:
-    """Return the ids of the users that are referred to. Raises BadUserInput."""
-    if len(representations) > MAX_IDS:
-        message = f"representations must have at most {MAX_IDS} entries, not {len(representations)}."
-        raise BadUserInput([Problem("representations", message)])
-    problems: list[Problem] = []
-    ids: list[str] = []
-    for number, given in enumerate(representations):
-        if not isinstance(given, dict) or given.get("__typename") != "User":
-            problems.append(Problem("representations", f'Entry {number} must have "__typename": "User".'))
-        elif not isinstance(given.get("id"), str):
-            problems.append(Problem("representations", f"Entry {number} must have the id of a user."))
-        else:
-            ids.append(given["id"])
-    if problems:
-        raise BadUserInput(problems[:10])
-    return ids
+        return as_optional_users(await queries.entities(info.context, representations))
 
 
 @cache

@@ -8,6 +8,7 @@ from websockets.frames import CloseCode
 
 from userline.server.direct import DIRECT
 from userline.server.flow import Unparsed
+from userline.server.listeners import client_of
 from userline.server.stuck import StuckWatch
 from userline.server.turns import Turns
 from userline.server.websocket_end import EndingWebSocketProtocol
@@ -169,6 +170,7 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Start to watch whether the client reads."""
         super().connection_made(transport)
+        self.client = client_of(transport, self.client)
         self._socket.transport = self.transport
         self._unparsed = Unparsed(self.transport)
         self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)

@@ -13,7 +13,6 @@ import pytest
 
 from tests.clients.wire import LEGACY, TRANSPORT, WATCH, new_id, nothing_left_behind, open_wire
 from tests.support.gateway import RunningGateway
-from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
 from userline.settings.settings import load_settings
@@ -233,7 +232,7 @@ async def test_the_unexpected_closes_1011_and_is_logged(
             closed.set()
 
     scope = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": [TRANSPORT]}
-    await make_app(runtime)(scope, receive, send)
+    await runtime.make_app()(scope, receive, send)
     assert [event["type"] for event in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert sent[-1]["code"] == CloseCode.INTERNAL_ERROR
     assert "request id" in sent[-1]["reason"]

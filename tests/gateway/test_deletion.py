@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.chaos.deployment import Deployment, deployed
+from tests.chaos.deployment import deployed
 from tests.clients.wire import new_id
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET, token_of
@@ -18,8 +18,10 @@ from tests.support.waiting import until
 from tests.support.watching import CHANGED, Watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.chaos.deployment import Deployment
 
 DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
 WITH_FRAGMENT = "mutation($id: ID!) { a: deleteUser(id: $id) { ...F } } fragment F on DeleteUserPayload { deleted }"
@@ -143,11 +145,13 @@ def test_an_open_gateway_lets_everybody(tmp_path: Path) -> None:
     assert "0 problems" in told.stdout, told.stdout + told.stderr
 
 
-@pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
+async def test_several_gateways(tmp_path: Path) -> None:
+    """Over one deployment, which takes long to start: the bus, the command, and a gateway that is cut off."""
     # So long that nothing but the bus, and what comes after a gap, can be in time.
     async with deployed(tmp_path, "sqlite", reread_seconds=300, detour=True) as deployment:
-        yield deployment
+        await watchers_at_every_gateway_get_null_and_whoever_comes_next(deployment)
+        await the_command_tells_running_gateways(deployment, tmp_path)
+        await a_gateway_that_was_cut_off_finds_out_and_brings_nobody_back(deployment)
 
 
 async def do(deployment: Deployment, gateway: int, query: str, user_id: str) -> Any:
@@ -168,7 +172,7 @@ async def watch(deployment: Deployment, users: list[str], query: str = CHANGED) 
     return watchers
 
 
-async def test_watchers_at_every_gateway_get_null_and_whoever_comes_next(deployment: Deployment) -> None:
+async def watchers_at_every_gateway_get_null_and_whoever_comes_next(deployment: Deployment) -> None:
     users = [f"user {number}" for number in range(6)]
     for user_id in users:
         await do(deployment, 0, SET, user_id)
@@ -188,14 +192,14 @@ async def test_watchers_at_every_gateway_get_null_and_whoever_comes_next(deploym
         await asyncio.gather(*(each.stop() for each in (*watchers, *online)))
 
 
-async def test_the_command_tells_running_gateways(deployment: Deployment, tmp_path: Path) -> None:
-    users = [f"user {number}" for number in range(4)]
+async def the_command_tells_running_gateways(deployment: Deployment, tmp_path: Path) -> None:
+    users = [f"user {number} of the command" for number in range(4)]
     for user_id in users:
         await do(deployment, 0, SET, user_id)
     watchers = await watch(deployment, users)
     try:
-        (tmp_path / "gone.txt").write_text('user 1\n"user 2"\n{"id": "user 3"}\n')
-        command = [sys.executable, "-m", "userline", "delete", "user 0", "nobody", "--from", "gone.txt"]
+        (tmp_path / "gone.txt").write_text(f'{users[1]}\n"{users[2]}"\n{{"id": "{users[3]}"}}\n')
+        command = [sys.executable, "-m", "userline", "delete", users[0], "nobody", "--from", "gone.txt"]
         command += ["--store-url", f"sqlite:///{deployment.gateways[0].database}", "--bus-url", deployment.bus.url]
         command += ["--app-id", deployment.app_id]
         ended = await asyncio.to_thread(
@@ -207,9 +211,9 @@ async def test_the_command_tells_running_gateways(deployment: Deployment, tmp_pa
         await asyncio.gather(*(each.stop() for each in watchers))
 
 
-async def test_a_gateway_that_was_cut_off_from_the_bus_finds_out_and_brings_nobody_back(deployment: Deployment) -> None:
+async def a_gateway_that_was_cut_off_finds_out_and_brings_nobody_back(deployment: Deployment) -> None:
     """What it wrote before the deletion, and tells of only afterwards, is older than the deletion."""
-    users = [f"user {number}" for number in range(6)]
+    users = [f"user {number} cut off" for number in range(6)]
     for user_id in users:
         await do(deployment, 0, SET, user_id)
     watchers = await watch(deployment, users)
