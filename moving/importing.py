@@ -74,13 +74,13 @@ class ImportPlan:
     size: int
     rules: Rules
     on_existing: OnExisting
-    on_deleted: OnDeleted
     skip_refused: bool
     """Write the good lines although others are refused."""
     dry_run: bool
     report: Path
     checkpoint: Path | None
     identity: dict[str, object]
+    on_deleted: OnDeleted = OnDeleted.REFUSE
     overwrite_report: bool = True
     """A report may take the place of what is there."""
 

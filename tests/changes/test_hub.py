@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -470,7 +471,7 @@ class TestDeletions:
         stored: UserSnapshot | None = None
         version = 0
         messages: list[UserSnapshot | Deletion] = []
-        open_reads: list[tuple[object, object, UserSnapshot | None]] = []
+        open_reads: list[tuple[Any, Any, UserSnapshot | None]] = []
         known_gone = 0
         with hub.watching("alice") as watcher:
             for _ in range(40):
@@ -493,13 +494,13 @@ class TestDeletions:
                     open_reads.append((manager, manager.__enter__(), stored))
                 elif open_reads:
                     manager, reading, found = open_reads.pop(chance.randrange(len(open_reads)))
-                    reading.confirm("alice", found)  # type: ignore[attr-defined]
-                    manager.__exit__(None, None, None)  # type: ignore[attr-defined]
+                    reading.confirm("alice", found)
+                    manager.__exit__(None, None, None)
                 latest = watcher._latest
                 assert not isinstance(latest, UserSnapshot) or latest.version > known_gone
             for manager, reading, found in open_reads:
-                reading.confirm("alice", found)  # type: ignore[attr-defined]
-                manager.__exit__(None, None, None)  # type: ignore[attr-defined]
+                reading.confirm("alice", found)
+                manager.__exit__(None, None, None)
             for told in messages:
                 hub.hear(told)
             confirm(hub, stored)  # as the refresher does, whether it was asked or its time has come
