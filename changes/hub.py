@@ -44,8 +44,7 @@ class Hub:
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._watched: OrderedDict[str, None] = OrderedDict()
         self._in_touch = True
-        self._epoch = 0
-        self._calls = 0
+        self._epoch = self._calls = 0
         self.on_doubt: Callable[[], None] = lambda: None
         """Called when a watched user is in doubt by what was heard, and has to be read again soon."""
         self.hits = 0
@@ -226,9 +225,10 @@ class Hub:
             entry = self._entries[user_id] = Entry()
         return entry
 
-    def _confirm(  # noqa: PLR0913, PLR0917 - what one call knows of one user
+    def take_outcome(  # noqa: PLR0913, PLR0917 - what one call knows of one user
         self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, call: int, epoch: int
     ) -> UserSnapshot | None:
+        """Take what a store call has found. For :class:`Reading`."""
         if is_old(entry, snapshot, call):
             return entry.snapshot
         if is_unclear(entry, snapshot, known, call):
@@ -243,9 +243,9 @@ class Hub:
         if was_edited(entry, snapshot, known):
             self._show(entry, snapshot)
         self._take(entry, snapshot)
-        told, entry.told = entry.told, None
-        if told is not None and snapshot is not None:
-            self._take(entry, told[0])
+        if entry.told is not None and snapshot is not None:
+            self._take(entry, entry.told[0])
+        entry.told = None
         for watcher in entry.watchers:
             if watcher.is_new:
                 watcher.offer(entry.snapshot)

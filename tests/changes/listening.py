@@ -8,7 +8,7 @@ from tests.support.waiting import until
 from userline.changes.bus import Bus
 
 if TYPE_CHECKING:
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change
 
 
 class Listener:
@@ -16,7 +16,7 @@ class Listener:
 
     def __init__(self, url: str, *, app_id: str = "userline", prefix: str = "userline") -> None:
         self.bus = Bus(url, app_id=app_id, prefix=prefix)
-        self.heard: list[UserSnapshot] = []
+        self.heard: list[Change] = []
         self.events: list[str] = []
 
     async def start(self) -> None:

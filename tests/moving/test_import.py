@@ -54,7 +54,7 @@ class Desk:
 
     async def run(self, on_existing: OnExisting = OnExisting.REFUSE, **options: bool) -> ImportOutcome:
         with self.path.open("rb") as file:
-            chosen = {"skip_refused": False, "dry_run": False} | options
+            chosen: dict[str, Any] = {"skip_refused": False, "dry_run": False} | options
             plan = ImportPlan(
                 source=self.path,
                 file=file,
