@@ -21,7 +21,7 @@ from userline.users.errors import (
 )
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
 from userline.users.rules import MAX_IDS
-from userline.users.viewer import ClientUserSyncing, check_may_write
+from userline.users.viewer import ClientUserSyncing, check_may_delete, check_may_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,12 +53,14 @@ class Users(Watching):
         bus: Bus,
         rules: Rules,
         syncing: ClientUserSyncing = ClientUserSyncing.OWN,
+        self_deletion: bool = False,
         pacer: Pacer | None = None,
     ) -> None:
         super().__init__(hub, Batcher(store, hub), pacer or Pacer())
         self._store = store
         self._rules = rules
         self._syncing = syncing
+        self._self_deletion = self_deletion
         self._writes = Writes(store, hub, bus)
 
     async def close(self) -> None:
@@ -162,6 +164,15 @@ class Users(Watching):
         check_may_write(viewer, user_id, self._syncing)
         user_id, patch = self._parse(user_id, parse_patch, given)
         return await self._writes.write(user_id, self._store.patch(user_id, patch))
+
+    async def delete(self, user_id: str, *, viewer: Viewer) -> bool:
+        """Delete the user, and return whether there was one.
+
+        Whether the viewer may delete it is asked before the id is looked at. Raises Forbidden, BadUserInput,
+        StoreUnavailable.
+        """
+        check_may_delete(viewer, user_id, self_deletion=self._self_deletion)
+        return (await self._writes.delete(parse_id(user_id))).deleted
 
     async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
         """Patch several users (ids to contract names to values), all or none, creating those who do not exist.

@@ -9,7 +9,7 @@ from userline.resolvers.audit import audit
 from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
@@ -44,5 +44,23 @@ def _audit(context: Context, user_id: str) -> None:
         audit(context.viewer, "write", [user_id], context.request_id)
 
 
-RESOLVERS: Final = {"createUserIfNotExists": create_user_if_not_exists, "setUser": set_user}
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a deletion did, under the name of its payload's field."""
+
+    deleted: bool
+
+
+async def delete_user(context: Context, user_id: str) -> Deleted:
+    """Delete the user. Raises UserlineError."""
+    if context.viewer.kind is not ViewerKind.OPEN:
+        audit(context.viewer, "deletion", [user_id], context.request_id)
+    return Deleted(await context.users.delete(user_id, viewer=context.viewer))
+
+
+RESOLVERS: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
+    "createUserIfNotExists": create_user_if_not_exists,
+    "setUser": set_user,
+    "deleteUser": delete_user,
+}
 """By the field's name in the schema."""
