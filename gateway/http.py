@@ -17,7 +17,7 @@ from userline.execution.json_values import JSONDecodeError, decode
 from userline.execution.operation import AnswerBudget, RequestRefused
 from userline.execution.request import parse_request
 from userline.execution.time_limit import OutOfTime
-from userline.gateway.answering.answering import Prepared
+from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.serving import graphiql_page

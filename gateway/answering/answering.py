@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from contextlib import aclosing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
-from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
-from userline.execution.plans.subscriptions import WatchStep
+from userline.execution.plans.planned import PlannedExecution
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
+from userline.gateway.answering.prepared import Prepared
 from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from userline.directory.allowance import Allowance
     from userline.directory.fair_queue import Source
     from userline.directory.users import Users
-    from userline.execution.engine import Engine, Execution, Subscription
+    from userline.execution.engine import Engine, Execution
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
     from userline.execution.request import GraphQLRequest
@@ -55,40 +54,6 @@ Begun: TypeAlias = "tuple[str, Response | Pending]"
 
 def owe_nothing() -> None:
     """Count nothing."""
-
-
-class Prepared(NamedTuple):
-    """An operation that is ready to be executed or watched, once. ``started`` is a time of ``time.perf_counter``."""
-
-    operation: Execution | Subscription
-    name: str | None
-    """Its name in the document."""
-    started: float
-
-    @property
-    def is_subscription(self) -> bool:
-        """Whether it is watched and not executed."""
-        return isinstance(self.operation, PlannedSubscription | GeneralSubscription)
-
-    @property
-    def watches_one(self) -> bool:
-        """Whether it watches one user, which is hardly any work: those who come back do so by the thousand."""
-        operation = self.operation
-        if isinstance(operation, PlannedSubscription):
-            return isinstance(operation.bound.step, WatchStep)
-        return isinstance(operation, GeneralSubscription) and operation.root_field == "userChanged"
-
-    @property
-    def execution(self) -> Execution:
-        """The query or mutation that it is."""
-        assert not isinstance(self.operation, PlannedSubscription | GeneralSubscription)  # noqa: S101 - who asks knows
-        return self.operation
-
-    @property
-    def subscription(self) -> Subscription:
-        """The subscription that it is."""
-        assert isinstance(self.operation, PlannedSubscription | GeneralSubscription)  # noqa: S101 - who asks knows
-        return self.operation
 
 
 class Answering:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from userline.execution.engine import Subscription
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.answering.answering import Answering, Owe, Prepared
+    from userline.gateway.answering.answering import Answering, Owe
+    from userline.gateway.answering.prepared import Prepared
     from userline.gateway.websocket.channel import Channel
     from userline.gateway.websocket.deliveries import Deliveries
     from userline.gateway.websocket.protocol import Message, TransportWS

@@ -94,7 +94,7 @@ async def come_back(url: str) -> Watching:
         try:
             watching = await Watching.start(url, ["alice"])
         except ConnectionClosed as closed:
-            refused.add(closed.rcvd and closed.rcvd.code)
+            refused.add(closed.rcvd.code if closed.rcvd else None)
             await asyncio.sleep(0.2)
         else:
             assert refused <= {1012}
