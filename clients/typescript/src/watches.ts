@@ -1,5 +1,5 @@
 import { Batch, split } from './batch.js';
-import { Expiry, pauseAfter, type Timer } from './clock.js';
+import { Expiry, now, pauseAfter, type Timer } from './clock.js';
 import { Connection, type Surroundings } from './connection.js';
 import { ConnectionTimeout, RateLimited, StoreUnavailable, TooManyWatches, type UserlineError } from './errors.js';
 import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
@@ -196,6 +196,7 @@ export class Watches {
 
   _linger(watch: Watch): void {
     this._lingering._add(watch);
+    if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
     if (this._lingering._due.size > MAX_LINGERING) {
       const oldest: Watch = this._lingering._due.keys().next().value!;
       this._lingering._discard(oldest);
@@ -255,7 +256,10 @@ export class Watches {
     const subscriptions = watch._subscriptions;
     this._forget(watch);
     watch._subscriptions = [];
-    for (const subscription of subscriptions) subscription._end(isError ? failed(reason) : UNSUBSCRIBED, reason);
+    for (const subscription of subscriptions) {
+      this._pending._discard(subscription);
+      subscription._end(isError ? failed(reason) : UNSUBSCRIBED, reason);
+    }
   }
 
   /** Gives the gateway its time to answer. */
