@@ -1,52 +1,22 @@
 import type { Batch } from './batch.js';
 import { now, pauseAfter, type Timer } from './clock.js';
-import { judge, type Judged } from './closing.js';
-import { InvalidInput, ProtocolError, Unauthenticated, type ConnectionTimeout, type UserlineError } from './errors.js';
-import { receive, type Operation } from './operation.js';
-import type { Tokens } from './tokens.js';
+import { ended, type SocketEvent } from './closing.js';
+import { InvalidInput, ProtocolError, type UserlineError } from './errors.js';
+import { TICK, ask, tick } from './liveness.js';
+import { Operations, type Operation } from './operation.js';
+import type { Limits, Surroundings } from './surroundings.js';
 import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types.js';
 import type { Watches } from './watches.js';
 
-/** What the gateway lets one socket do. */
-export interface Limits {
-  readonly messageBytes: number;
-  readonly subscriptions: number;
-  readonly watchedUsers: number;
-}
-
-/** What the connections of a session share. */
-export interface Surroundings {
-  readonly _url: string;
-  /** What makes sockets; without it, streams take their place. */
-  readonly _WebSocket: WebSocketConstructor | undefined;
-  /** Whether streams may do so where sockets are not let through. */
-  readonly _mayStream: boolean;
-  readonly _tokens: Tokens;
-  readonly _timeout: number;
-  readonly _idleTimeout: number;
-  /** The error of what was not answered in time. */
-  _outOfTime(): ConnectionTimeout;
-  _onFatal(error: UserlineError): void;
-  _statusChanged(): void;
-}
-
-interface SocketEvent {
-  data?: unknown;
-  code?: number;
-  reason?: string;
-  message?: string;
-  error?: { code?: unknown };
-}
+type Acknowledgement = { limits?: Partial<Limits> } | null | undefined;
 
 const HANDSHAKE = 10_000;
-const TICK = 1000;
-const LEAP = 5000;
 
 /** One socket at a time, opened when there is something to do, and again whenever it is lost. */
 export class Connection {
   readonly _watches: Watches;
   readonly _around: Surroundings;
-  readonly _operations = new Map<string, Operation>();
+  readonly _operations = new Operations();
   readonly _batches = new Set<Batch>();
   /** How many users the gateway watches for them. */
   _watched = 0;
@@ -54,8 +24,6 @@ export class Connection {
   _limits: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
   /** How many sockets there have been. */
   _sockets = 0;
-  _requests = 0;
-  _lastKey = 0;
   /** Why there is no connection, if there is none. */
   _problem = '';
   _status: SessionStatus = 'idle';
@@ -91,21 +59,14 @@ export class Connection {
   /** Runs an operation, now or when there is a socket. On a closed connection it fails. */
   _start(operation: Operation): void {
     if (this._closed) return operation._fail(this._closed);
-    this._operations.set((operation._key = String(++this._lastKey)), operation);
-    if (operation._isRequest) this._requests++;
+    this._operations._add(operation);
     this._need();
     if (this._isOpen) this._sendOperation(operation);
   }
 
   /** Ends an operation, and tells the gateway; nothing happens if it is over. */
   _stop(operation: Operation): void {
-    if (this._remove(operation) && this._isOpen) this._send({ id: operation._key, type: 'complete' });
-  }
-
-  _remove(operation: Operation): boolean {
-    const isThere = this._operations.delete(operation._key!);
-    if (isThere && operation._isRequest) this._requests--;
-    return isThere;
+    if (this._operations._remove(operation) && this._isOpen) this._send({ id: operation._key, type: 'complete' });
   }
 
   /** Notes that there is something to do: opens a socket if there is none. */
@@ -113,12 +74,12 @@ export class Connection {
     if (this._closed || this._ticker) return;
     this._now = this._neededAt = now();
     this._wall = Date.now();
-    this._ticker = setTimeout(this._tick, TICK);
+    this._ticker = setTimeout(() => tick(this), TICK);
     this._pause();
   }
 
   _isNeeded(): boolean {
-    return this._requests > 0 || this._watches._isNeeded(this);
+    return this._operations._requests > 0 || this._watches._isNeeded(this);
   }
 
   /** Closes the socket, and opens another one if that is needed. */
@@ -131,9 +92,9 @@ export class Connection {
   }
 
   /** There is reason to think that the network is back, or that this side was away: looks at once. */
-  _wake(isOnline: boolean): void {
-    if (this._isOpen) this._ask(3);
-    else if (this._isPausing || isOnline) this._reopen();
+  _wake(): void {
+    if (this._isOpen) ask(this, 3);
+    else if (this._ticker) this._reopen();
   }
 
   /** Shows the gateway the token that was just set. */
@@ -151,8 +112,8 @@ export class Connection {
     if (isClosed) this._closed = error;
     this._detach();
     this._rest(isClosed ? 'closed' : 'failed');
-    for (const operation of [...this._operations.values()]) {
-      this._remove(operation);
+    for (const operation of this._operations._all()) {
+      this._operations._remove(operation);
       operation._fail(error);
     }
   }
@@ -202,7 +163,7 @@ export class Connection {
       const Socket = this._isStreaming ? (await import('./stream.js')).StreamSocket : _WebSocket!;
       if (this._attempt === attempt) this._open(Socket);
     } catch {
-      if (this._attempt === attempt) this._ended({ _problem: 'onNeedToken has failed' });
+      if (this._attempt === attempt) ended(this, 0, 'onNeedToken has failed');
     }
   }
 
@@ -211,22 +172,22 @@ export class Connection {
     try {
       this._socket = socket = new Socket(this._around._url, 'graphql-transport-ws');
     } catch (error) {
-      return this._fail(`No socket can be made for this URL: ${error as string}`);
+      return this._fail(`No socket can be made: ${error as string}`);
     }
     this._owner = this._around._tokens._owner;
-    let trouble: SocketEvent | undefined;
+    let trouble: SocketEvent = {};
     const ifCurrent = (handler: (event: SocketEvent) => void) => (event: SocketEvent) => {
       if (this._socket === socket) handler(event);
     };
     socket.onopen = ifCurrent(() => {
       if (socket.protocol) this._showToken('connection_init');
-      else this._fail('There is no userline gateway at this URL: it does not speak graphql-transport-ws.');
+      else this._fail('There is no userline gateway at this URL.');
     });
     socket.onmessage = ifCurrent((event) => this._receive(event.data));
     socket.onerror = ifCurrent((event) => (trouble = event));
     socket.onclose = ifCurrent(({ code = 1006, reason = '' }) => {
       this._detach();
-      this._ended(judge(code, reason, trouble?.message, trouble?.error?.code, !!this._sockets));
+      ended(this, code, reason, trouble);
     });
     this._timer = setTimeout(() => this._giveUp(), HANDSHAKE);
   }
@@ -248,40 +209,16 @@ export class Connection {
     const socket = this._socket as { terminate?: () => void } | undefined;
     this._detach();
     socket?.terminate?.(); // where there is such a thing; otherwise it would wait for an answer
-    this._ended({ _problem: 'nothing has come over it' });
+    ended(this, 0, 'nothing has come');
   }
 
-  /** Decides what to do after an attempt, or a socket. */
-  _ended({ _problem, _hint, _refusal, _fatal, _tokenCode }: Judged): void {
-    if (_fatal) return this._watches._fatal(_fatal);
-    this._hint = _hint;
-    const { _tokens } = this._around;
-    if (!_tokenCode) {
-      this._problem = _problem;
-      // After a pause, also the first time: many may have lost their connections at the same moment.
-      this._failures ||= 1;
-      if (_refusal) this._watches._refused(_refusal);
-    } else if (_tokens._current !== this._shown) this._failures = 0; // there is another one by now
-    else {
-      if (_tokenCode === 4403) this._refusals++;
-      if (!_tokens._onNeed || this._refusals > 1) {
-        this._refusals = 0;
-        const message = _problem.replace(/^Forbidden: /, '') || 'The token is not good.';
-        return this._watches._fatal(new Unauthenticated(message, { code: 'UNAUTHENTICATED' }));
-      }
-      _tokens._isRejected = true;
-      if (this._refusals) this._failures = 0;
-    }
-    this._pause();
-  }
-
-  _fail(message: string): void {
-    this._watches._fatal(new ProtocolError(message));
+  _fail(message: string, code?: number): void {
+    this._watches._fatal(new ProtocolError(message, code));
   }
 
   _receive(text: unknown): void {
     this._quiet = this._deadline = 0;
-    let message: { type: unknown; id: string; payload?: { limits?: Partial<Limits> } | null };
+    let message: { type: unknown; id: string; payload?: unknown };
     try {
       message = JSON.parse(text as string);
       if (typeof message.type !== 'string') throw text;
@@ -290,27 +227,16 @@ export class Connection {
     }
     const { type, id, payload } = message;
     if (type === 'ping') this._send({ type: 'pong' });
-    else if (type === 'connection_ack') {
-      if (!this._isOpen) this._acknowledged(payload?.limits);
-    } else if (type === 'next' || type === 'error' || type === 'complete') {
-      this._failures = 0;
-      const operation = this._operations.get(id);
-      if (!operation) return;
-      let error: UserlineError | undefined;
-      try {
-        if (!receive(operation, type, payload)) return;
-      } catch (thrown) {
-        error = thrown as UserlineError;
-      }
-      if (type === 'next' && error) this._stop(operation);
-      this._remove(operation);
-      if (type !== 'next' || error) operation._fail(error);
-    }
+    if (type === 'connection_ack' && !this._isOpen) this._acknowledged(payload as Acknowledgement);
+    if (type !== 'next' && type !== 'error' && type !== 'complete') return;
+    this._failures = 0;
+    const ended = this._operations._receive(type, id, payload);
+    if (ended && this._isOpen) this._send({ id, type: 'complete' });
   }
 
-  _acknowledged(told: Partial<Limits> = {}): void {
+  _acknowledged(payload: Acknowledgement): void {
     clearTimeout(this._timer);
-    this._limits = { ...this._limits, ...told };
+    this._limits = { ...this._limits, ...payload?.limits };
     this._isOpen = true;
     this._sockets++;
     this._refusals = this._quiet = this._deadline = 0;
@@ -319,16 +245,16 @@ export class Connection {
     this._around._tokens._count(1);
     this._setStatus('connected');
     this._useToken();
-    for (const operation of [...this._operations.values()]) if (this._isOpen) this._sendOperation(operation);
+    for (const operation of this._operations._all()) if (this._isOpen) this._sendOperation(operation);
     this._watches._place();
   }
 
   _sendOperation(operation: Operation): void {
     const text = `{"id":"${operation._key}","type":"subscribe","payload":${operation._payload}}`;
     const most = this._limits.messageBytes;
-    if (text.length * 3 > most && new TextEncoder().encode(text).length > most) {
-      this._remove(operation);
-      operation._fail(new InvalidInput(`This is too much for one message, which may have ${most} bytes.`));
+    if (new TextEncoder().encode(text).length > most) {
+      this._operations._remove(operation);
+      operation._fail(new InvalidInput(`This is too much for one message, of at most ${most} bytes.`));
     } else this._socket!.send(text);
   }
 
@@ -340,31 +266,4 @@ export class Connection {
   _send(message: object): void {
     this._socket!.send(JSON.stringify(message));
   }
-
-  /** Asks the other end for a sign of life, which must come in so many ticks. */
-  _ask(ticks: number): void {
-    this._deadline = Math.min(this._deadline || Infinity, this._quiet + ticks);
-    this._send({ type: 'ping' });
-  }
-
-  /** Once a second: finds out that nobody is at the other end, that the machine has slept, and that nothing is to do. */
-  _tick = (): void => {
-    this._ticker = setTimeout(this._tick, TICK);
-    const passed = now() - this._now;
-    const onTheWall = Date.now() - this._wall;
-    this._now += passed;
-    this._wall += onTheWall;
-    if (onTheWall - passed > LEAP) {
-      this._failures = 0;
-      if (this._socket) this._giveUp();
-      else this._hurry();
-    } else if (this._isOpen) {
-      this._quiet++;
-      if (this._isNeeded()) this._neededAt = this._now;
-      else if (this._now - this._neededAt >= this._around._idleTimeout) return this._reopen();
-      if (this._deadline && this._quiet >= this._deadline) this._giveUp();
-      else if (passed > TICK + LEAP) this._ask(3);
-      else if (!this._deadline && this._quiet >= 5) this._ask(7);
-    }
-  };
 }

@@ -1,21 +1,21 @@
 /** Everything that this client throws. `code` names the kind; tell errors apart by it, or by their classes. */
 export class UserlineError extends Error {
-  readonly code: string;
+  readonly code: string = 'UNKNOWN';
 
-  constructor(message: string, code: string) {
-    super(message);
-    this.name = 'UserlineError';
-    this.code = code;
+  override get name(): string {
+    return 'UserlineError';
   }
 }
 
 /** The gateway refused. `extensions` is what it said beside the message, its code included. */
 export class ServerError extends UserlineError {
+  override readonly code: string;
   readonly extensions: Readonly<Record<string, unknown>>;
 
   constructor(message: string, extensions: Readonly<Record<string, unknown>> = {}) {
-    super(message, typeof extensions.code === 'string' ? extensions.code : 'UNKNOWN');
+    super(message);
     this.extensions = extensions;
+    this.code = typeof extensions.code === 'string' ? extensions.code : 'UNKNOWN';
   }
 
   /** In how many seconds the gateway says to try again, if it does. */
@@ -81,64 +81,54 @@ export class InternalServerError extends ServerError {}
 
 /** An argument is wrong; nothing was sent. */
 export class InvalidInput extends UserlineError {
-  constructor(message: string) {
-    super(message, 'INVALID_INPUT');
-  }
+  override readonly code: string = 'INVALID_INPUT';
 }
 
 /** No answer came in time. A write may or may not have been done; all writes are safe to repeat. */
 export class ConnectionTimeout extends UserlineError {
-  constructor(message: string, code = 'CONNECTION_TIMEOUT') {
-    super(message, code);
-  }
+  override readonly code: string = 'CONNECTION_TIMEOUT';
 }
 
 /** No answer came in time, because there is no connection; the message says why. */
 export class Disconnected extends ConnectionTimeout {
-  constructor(message: string, code = 'DISCONNECTED') {
-    super(message, code);
-  }
+  override readonly code: string = 'DISCONNECTED';
 }
 
 /** The gateway takes no connection for now: it has too many, or is not ready. */
 export class ConnectionRefused extends Disconnected {
-  readonly closeCode: number;
+  override readonly code: string = 'CONNECTION_REFUSED';
+  readonly closeCode: number | undefined;
 
-  constructor(message: string, closeCode: number) {
-    super(message, 'CONNECTION_REFUSED');
+  constructor(message: string, closeCode?: number) {
+    super(message);
     this.closeCode = closeCode;
   }
 }
 
 /** Client and gateway do not understand each other; `closeCode` is the socket's, if it was closed for that. */
 export class ProtocolError extends UserlineError {
+  override readonly code: string = 'PROTOCOL_ERROR';
   readonly closeCode: number | undefined;
 
   constructor(message: string, closeCode?: number) {
-    super(message, 'PROTOCOL_ERROR');
+    super(message);
     this.closeCode = closeCode;
   }
 }
 
 /** More is watched than the sockets of one session may carry. */
 export class TooManyWatches extends UserlineError {
-  constructor() {
-    super('More is watched than the sockets of one session may carry.', 'TOO_MANY_WATCHES');
-  }
+  override readonly code: string = 'TOO_MANY_WATCHES';
 }
 
 /** The subscription was ended before it had a first snapshot. */
 export class SubscriptionEnded extends UserlineError {
-  constructor() {
-    super('The subscription was ended before it had a snapshot.', 'SUBSCRIPTION_ENDED');
-  }
+  override readonly code: string = 'SUBSCRIPTION_ENDED';
 }
 
 /** The session is closed. */
 export class SessionClosed extends UserlineError {
-  constructor() {
-    super('The session is closed.', 'SESSION_CLOSED');
-  }
+  override readonly code: string = 'SESSION_CLOSED';
 }
 
 const BY_CODE: Readonly<Record<string, typeof ServerError>> = {

@@ -16,16 +16,48 @@ export interface Operation {
   _fail(error: UserlineError | undefined): void;
 }
 
-/** Hands a message to its operation; returns whether that is over. Throws the error that it is over with. */
-export function receive(operation: Operation, type: string, payload: unknown): boolean {
-  try {
-    if (type === 'error') throw errorFrom(payload);
-    if (type === 'complete') return true;
-    const { data, errors } = payload as { data: Data | null; errors?: unknown[] };
-    if (!data || (operation._isRequest && errors?.length)) throw errorFrom(errors);
-    operation._take(data, errors);
-    return operation._isRequest;
-  } catch (error) {
-    throw error instanceof UserlineError ? error : new ProtocolError(`The gateway sent what is none: ${error as string}`);
+/** The operations under way, in the order in which they were added. */
+export class Operations {
+  readonly _byKey = new Map<string, Operation>();
+  /** How many of them are requests. */
+  _requests = 0;
+  _lastKey = 0;
+
+  _add(operation: Operation): void {
+    this._byKey.set((operation._key = String(++this._lastKey)), operation);
+    if (operation._isRequest) this._requests++;
+  }
+
+  /** Removes an operation; returns whether it was there. */
+  _remove(operation: Operation): boolean {
+    const isThere = this._byKey.delete(operation._key!);
+    if (isThere && operation._isRequest) this._requests--;
+    return isThere;
+  }
+
+  _all(): Operation[] {
+    return [...this._byKey.values()];
+  }
+
+  /** Hands a message to its operation; returns whether that is over for this side alone. */
+  _receive(type: 'next' | 'error' | 'complete', key: string, payload: unknown): boolean {
+    const operation = this._byKey.get(key);
+    let error: UserlineError | undefined;
+    if (!operation) return false;
+    try {
+      if (type === 'error') throw errorFrom(payload);
+      if (type === 'next') {
+        const { data, errors } = payload as { data: Data | null; errors?: unknown[] };
+        if (!data || (operation._isRequest && errors?.length)) throw errorFrom(errors);
+        operation._take(data, errors);
+        if (operation._isRequest) this._remove(operation);
+        return false;
+      }
+    } catch (thrown) {
+      error = thrown instanceof UserlineError ? thrown : new ProtocolError(`The gateway sent what is none: ${thrown as string}`);
+    }
+    const isThere = this._remove(operation);
+    operation._fail(error);
+    return isThere && type === 'next';
   }
 }

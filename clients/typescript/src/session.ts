@@ -121,7 +121,7 @@ export class Core implements Session {
     if (--this._holders > 0 || this._main._closed) return;
     this._onClose();
     this._listen(false);
-    const error = new SessionClosed();
+    const error = new SessionClosed('The session is closed.');
     this._watches._endAll(error, false);
     this._each((connection) => connection._abandon(error, true));
     for (const timer of this._watches._timers) clearTimeout(timer);
@@ -188,7 +188,7 @@ export class Core implements Session {
     const { _isOpen, _problem } = this._main;
     return _isOpen
       ? new ConnectionTimeout('The gateway did not answer in time.')
-      : new Disconnected(`There was no connection to the gateway${_problem && ': '}${_problem}.`);
+      : new Disconnected(_problem || 'There was no connection in time.');
   }
 
   /** Looks at once when there is reason to think that the network is back, where the platform tells. */
@@ -204,6 +204,6 @@ export class Core implements Session {
   }
 
   _onWake = ({ type }: Event): void => {
-    if (type !== 'visibilitychange' || !document.hidden) this._each((connection) => connection._wake(type === 'online'));
+    if (type !== 'visibilitychange' || !document.hidden) this._each((connection) => connection._wake());
   };
 }

@@ -72,7 +72,7 @@ export class LiveSubscription<T> {
 
   unsubscribe(): void {
     if (this._reason) return;
-    this._end(UNSUBSCRIBED, new SubscriptionEnded());
+    this._end(UNSUBSCRIBED, new SubscriptionEnded('The subscription was ended before it had a snapshot.'));
     this._leave?.(this);
   }
 

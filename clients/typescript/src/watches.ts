@@ -1,8 +1,9 @@
-import { Batch, split } from './batch.js';
 import { Expiry, now, pauseAfter, type Timer } from './clock.js';
-import { Connection, type Surroundings } from './connection.js';
-import { ConnectionTimeout, RateLimited, StoreUnavailable, TooManyWatches, type UserlineError } from './errors.js';
+import type { Connection } from './connection.js';
+import { ConnectionTimeout, RateLimited, StoreUnavailable, type UserlineError } from './errors.js';
+import { Placing, isHeld, type AnySubscription } from './placing.js';
 import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
+import type { Surroundings } from './surroundings.js';
 import type { UserSnapshot } from './types.js';
 import { Watch } from './watch.js';
 
@@ -11,40 +12,22 @@ const LINGER = 30_000;
 const MAX_LINGERING = 2000;
 /** Of how many users who are not watched it is remembered what was seen last, so that they do not go back. */
 const MAX_IDLE = 1000;
-/** With more operations than that on a socket, those of at most so many users are put together. */
-const MAX_BATCHES = 64;
-const SMALL = 500;
-/** How many sockets a session may have. */
-const MAX_SOCKETS = 32;
-
-type AnySubscription = LiveSubscription<never>;
-
-const isHeld = (watch: Watch): boolean => watch._subscriptions.length > 0;
-
-/** What is watched: one watch for each user, however many subscriptions and gets there are to it; over which sockets. */
-export class Watches {
+/** What is watched: one watch for each user, however many subscriptions and gets there are to it. */
+export class Watches extends Placing {
   readonly _users = new Map<string, Watch>();
   readonly _online = new Map<string, Watch>();
   readonly _idle = new Set<Watch>();
   readonly _lingering = new Expiry<Watch>(LINGER, (watch) => this._letGoUnwanted(watch));
   /** Who waits for the gateway's answer. */
   readonly _pending: Expiry<AnySubscription>;
-  /** One, and more when that is full. */
-  readonly _connections: Connection[];
-  /** Who waits for a place in a batch. */
-  readonly _queue = new Set<Watch>();
-  readonly _toReview = new Set<Batch>();
   /** Of those who rest before they are tried again. */
   readonly _timers = new Set<Timer>();
-  _isScheduled = false;
-  readonly _around: Surroundings;
 
   constructor(around: Surroundings) {
-    this._around = around;
-    this._connections = [new Connection(this, around)];
+    super(around);
     this._pending = new Expiry(around._timeout, (subscription) => {
       const { _watch } = subscription;
-      const error = _watch!._problem ?? (subscription._isGet ? around._outOfTime() : new ConnectionTimeout('The gateway has not told of the user in time.'));
+      const error = _watch!._problem ?? (subscription._isGet ? around._outOfTime() : new ConnectionTimeout('The gateway did not answer in time.'));
       subscription._end(failed(error), error);
       this._leave(subscription);
     });
@@ -149,13 +132,6 @@ export class Watches {
 
   // What connections say
 
-  /** Whether a connection has a reason to be, beside requests. */
-  _isNeeded(connection: Connection): boolean {
-    for (const batch of connection._batches) for (const watch of batch._members.values()) if (isHeld(watch)) return true;
-    if (connection === this._connections.find((other) => !other._isOpen)) for (const watch of this._queue) if (isHeld(watch)) return true;
-    return false;
-  }
-
   /** Keeps what somebody uses for another socket; lets go what only lingers. */
   _lost(connection: Connection): void {
     for (const batch of [...connection._batches]) {
@@ -225,16 +201,6 @@ export class Watches {
     this._again(watch);
   }
 
-  /** Watches again who is wanted. */
-  _again(watch: Watch): void {
-    if (this._isWanted(watch)) this._enqueue(watch);
-    else this._forget(watch);
-  }
-
-  _isWanted(watch: Watch): boolean {
-    return isHeld(watch) || this._lingering._due.has(watch);
-  }
-
   _forget(watch: Watch): void {
     this._letGo(watch);
     this._queue.delete(watch);
@@ -262,98 +228,8 @@ export class Watches {
     }
   }
 
-  /** Gives the gateway its time to answer. */
-  _expect(watch: Watch): void {
-    for (const subscription of watch._subscriptions) {
-      if (!subscription._revision && !this._pending._due.has(subscription)) this._pending._add(subscription);
-    }
-  }
-
   /** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
   _shown(watch: Watch): void {
     for (const subscription of watch._subscriptions) if (!subscription._isGet) this._pending._discard(subscription);
-  }
-
-  // Which operations there are
-
-  /** Lets a watch begin at the end of this turn. */
-  _enqueue(watch: Watch): void {
-    this._queue.add(watch);
-    this._schedule();
-  }
-
-  _schedule(): void {
-    if (this._isScheduled) return;
-    this._isScheduled = true;
-    queueMicrotask(() => {
-      this._isScheduled = false;
-      this._place();
-    });
-  }
-
-  _place(): void {
-    for (const batch of this._toReview) {
-      const wanted = [...batch._members.values()].filter((watch) => this._isWanted(watch)).length;
-      if (wanted * 2 < batch._size) this._regroup(batch);
-    }
-    this._toReview.clear();
-    for (const connection of this._connections) if (connection._isOpen) this._fill(connection);
-    if (!this._queue.size) return;
-    // There is no room: that of those whom nobody wants is taken first.
-    let isFreed = false;
-    for (const { _batches } of this._connections) {
-      for (const batch of [..._batches]) {
-        if ([...batch._members.values()].filter((watch) => this._isWanted(watch)).length < batch._size) {
-          isFreed = true;
-          this._regroup(batch);
-        }
-      }
-    }
-    if (isFreed) return this._place();
-    let next = this._connections.find((connection) => !connection._isOpen);
-    if (!next && this._connections.length < MAX_SOCKETS) this._connections.push((next = new Connection(this, this._around)));
-    if (next) next._need();
-    else for (const watch of this._queue) this._end(watch, new TooManyWatches(), true);
-  }
-
-  /** Begins as much as there is room for on a socket. */
-  _fill(connection: Connection): void {
-    const { _limits, _batches } = connection;
-    const start = (watches: Watch[]): void => {
-      if (_batches.size >= _limits.subscriptions) return;
-      const batch = new Batch(watches, connection, this);
-      _batches.add(batch);
-      if (!batch._isOnline) connection._watched += batch._size;
-      for (const watch of watches) {
-        this._queue.delete(watch);
-        this._expect(watch);
-      }
-      connection._start(batch);
-    };
-    if (!this._queue.size) return;
-    if (_batches.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
-      for (const batch of [..._batches]) if (!batch._isOnline && batch._size <= SMALL) this._regroup(batch);
-    }
-    const users: Watch[] = [];
-    for (const watch of [...this._queue]) {
-      if (watch._isOnline) start([watch]);
-      else if (connection._watched + users.length < _limits.watchedUsers) users.push(watch);
-    }
-    for (const watches of split(users, _limits.messageBytes)) start(watches);
-  }
-
-  /** Ends an operation; who is wanted of it gets into another one. */
-  _regroup(batch: Batch): void {
-    for (const watch of this._endBatch(batch)) this._again(watch);
-  }
-
-  /** Ends an operation, and returns its watches. */
-  _endBatch(batch: Batch): Watch[] {
-    const watches = [...batch._members.values()];
-    const { _connection } = batch;
-    if (_connection._batches.delete(batch) && !batch._isOnline) _connection._watched -= batch._size;
-    _connection._stop(batch);
-    for (const watch of watches) batch._release(watch);
-    return watches;
   }
 }

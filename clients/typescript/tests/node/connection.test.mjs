@@ -200,7 +200,7 @@ test('37, 38: online, visible and shown pages look at once', async () => {
       assert.equal(gateway.sockets.length, sockets, 'it answers');
       gateway.isDeaf = true;
       target.dispatchEvent(new Event('online'));
-      await clock.advance(3100);
+      await clock.advance(3700); // three ticks, and the first pause
       assert.ok(gateway.sockets.length > sockets, 'it does not');
       gateway.isDeaf = false;
     })();
