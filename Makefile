@@ -37,6 +37,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/userline tests bench
 	$(BIN)/mypy clients/python/src clients/python/tests
+	$(BIN)/mypy clients/typescript/tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml

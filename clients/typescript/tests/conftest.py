@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET
+
 from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:
