@@ -1,4 +1,4 @@
-"""The package: what it weighs, what it promises to compilers and bundlers, and its own tests in Node."""
+"""The package: what it weighs, and what it promises to compilers and bundlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from clients.typescript.tests.conftest import Node
 
 PACKAGE = Path(__file__).parents[1]
-BEHAVIOUR = PACKAGE.parents[1] / "docs" / "client-behaviour.md"
 MAX_BYTES = 9400
 """What an application carries that uses ``createSession``, and so everything that can be reached from it."""
 MAX_STREAM_BYTES = 1200
@@ -38,19 +37,6 @@ def test_what_it_weighs(node: Node, tmp_path: Path) -> None:
     done = node.run("node_modules/esbuild/bin/esbuild", stream, "--minify", f"--outfile={tmp_path / 'stream.js'}")
     assert done.returncode == 0, done.stderr
     assert len(gzip.compress((tmp_path / "stream.js").read_bytes(), 9)) <= MAX_STREAM_BYTES
-
-
-def test_behaviour_with_a_clock_and_a_gateway_of_the_tests(node: Node) -> None:
-    done = node.run("--test", "--test-reporter=tap", *sorted((PACKAGE / "tests" / "node").glob("*.test.mjs")))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "\n# skipped 0\n" in done.stdout
-
-
-def test_every_line_of_the_behaviour_has_a_test() -> None:
-    lines = {int(number) for number in re.findall(r"^(\d+)\. ", BEHAVIOUR.read_text(), re.MULTILINE)}
-    scripts = [path.read_text() for path in (PACKAGE / "tests" / "node").glob("*.test.mjs")]
-    titles = [title for script in scripts for title in re.findall(r"test\(['`]([\d, ]+):", script)]
-    assert {int(number) for title in titles for number in title.split(",")} == lines
 
 
 def test_types(node: Node) -> None:
