@@ -52,11 +52,12 @@ export class Expiry<K> {
 export const pauseAfter = (failures: number): number =>
   failures && Math.random() * Math.min(10_000, 250 * 2 ** Math.min(failures, 9));
 
-/** Calls what others gave; what it throws breaks nothing of ours. */
-export function callBack<A extends unknown[]>(callback: ((...args: A) => void) | undefined, ...args: A): void {
+/** Calls what others gave; what it throws, or a promise of it rejects with, is logged and breaks nothing of ours. */
+export function callBack<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
+  const log = (error: unknown): void => console.error('A callback has thrown', error);
   try {
-    callback?.(...args);
+    (callback?.(...args) as Promise<unknown> | undefined)?.catch?.(log);
   } catch (error) {
-    console.error('A callback has thrown', error);
+    log(error);
   }
 }

@@ -92,9 +92,9 @@ export class Connection {
   }
 
   /** There is reason to think that the network is back, or that this side was away: looks at once. */
-  _wake(): void {
+  _wake(isOnline: boolean): void {
     if (this._isOpen) ask(this, 3);
-    else if (this._ticker) this._reopen();
+    else if (this._isPausing || isOnline) this._reopen();
   }
 
   /** Shows the gateway the token that was just set. */

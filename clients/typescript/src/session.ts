@@ -204,6 +204,6 @@ export class Core implements Session {
   }
 
   _onWake = ({ type }: Event): void => {
-    if (type !== 'visibilitychange' || !document.hidden) this._each((connection) => connection._wake());
+    if (type !== 'visibilitychange' || !document.hidden) this._each((connection) => connection._wake(type === 'online'));
   };
 }

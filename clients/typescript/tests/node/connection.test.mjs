@@ -176,7 +176,12 @@ test('37, 38: online, visible and shown pages look at once', async () => {
   try {
     await scripted(async ({ clock, gateway, open }) => {
       open().user('a').subscribe();
+      await Promise.resolve();
+      await Promise.resolve();
+      assert.equal(gateway.sockets.length, 1);
+      target.dispatchEvent(new Event('pageshow')); // as every page is: it does not disturb a handshake
       await settle();
+      assert.equal(gateway.sockets.length, 1);
       for (const wake of [
         () => target.dispatchEvent(new Event('online')),
         () => target.dispatchEvent(new Event('pageshow')),
