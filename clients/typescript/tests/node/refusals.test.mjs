@@ -180,3 +180,24 @@ test('7, 27: subscribeOnline takes part in the limits', scripted(async ({ gatewa
   assert.equal(gateway.live.length, 3);
   for (const socket of gateway.live) assert.ok(socket.operations.size <= 4);
 }));
+
+test('29: a lost connection does not put off the end of what was refused', scripted(async ({ clock, gateway, open }) => {
+  refuseWith(gateway, Array(50).fill([refusal('STORE_UNAVAILABLE', { retryAfterSeconds: 60 })]));
+  const subscription = open().user('a').subscribe();
+  for (let second = 0; second < 15; second += 3) {
+    await clock.advance(3000);
+    gateway.cut();
+  }
+  await clock.advance(300);
+  assert.equal(subscription.state.error?.code, 'STORE_UNAVAILABLE');
+}));
+
+test('29: nor does a connection that is lost before there was an answer begin it', scripted(async ({ clock, gateway, open }) => {
+  gateway.hook = (socket, { type }) => type === 'subscribe';
+  const subscription = open().user('a').subscribe();
+  for (let cut = 0; cut < 10; cut++) {
+    await clock.advance(8000);
+    gateway.cut();
+  }
+  assert.equal(subscription.state.type, 'pending');
+}));
