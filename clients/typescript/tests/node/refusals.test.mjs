@@ -58,6 +58,14 @@ test('28: a watch that nobody uses any more is not tried again', scripted(async 
   assert.equal(gateway.subscribed.length, 2);
 }));
 
+test('28: what only lingers is let go, and asked for anew at once', scripted(async ({ gateway, open }) => {
+  const session = open();
+  await session.user('a').get();
+  gateway.socket.tell({ id: '1', type: 'error', payload: [refusal('RATE_LIMITED', { retryAfterSeconds: 60 })] });
+  await session.user('a').get();
+  assert.equal(gateway.subscribed.length, 2);
+}));
+
 test('29: nothing is pending for ever: it ends with the refusal, or for time that has run out', scripted(async ({ clock, gateway, open }) => {
   const session = open();
   refuseWith(gateway, Array(50).fill([refusal('STORE_UNAVAILABLE', { retryAfterSeconds: 1 })]));
@@ -173,6 +181,21 @@ test('9: room that nobody wants is taken before another socket is opened', scrip
   await session.user('next').get();
   assert.equal(gateway.live.length, 2);
   for (const each of first) assert.equal(each.state.type, 'active');
+}));
+
+test('9: users whom nobody wants make room, without another socket', scripted(async ({ clock, gateway, open }) => {
+  gateway.limits = { messageBytes: 1_000_000, subscriptions: 1000, watchedUsers: 10 };
+  const session = open();
+  const { seen, listener } = recorder();
+  const first = Array.from({ length: 10 }, (_, n) => session.user(`u${n}`).subscribe(listener));
+  await settle();
+  for (const subscription of first.slice(0, 4)) subscription.unsubscribe();
+  await clock.advance(31_000);
+  assert.equal(gateway.subscribed.length, 1);
+  await session.users(['x', 'y', 'z']).get();
+  assert.equal(gateway.sockets.length, 1);
+  assert.equal(gateway.watched.at(-1).length, 9);
+  assert.equal(seen.length, 10);
 }));
 
 test('7, 27: subscribeOnline takes part in the limits', scripted(async ({ gateway, open }) => {

@@ -95,6 +95,43 @@ test('15: a null that may be older than a write is not shown; the gateway is ask
   assert.equal(gateway.watched.length, 2);
 }));
 
+test('15: the gateway is asked once: if it says null again, that is so', scripted(async ({ gateway, open }) => {
+  gateway.put('a', { name: 'one' });
+  const session = open();
+  const { names, listener } = recorder();
+  session.user('a').subscribe(listener);
+  await settle();
+  gateway.changed = () => {};
+  await session.user('a').set({ name: 'two' });
+  gateway.users.delete('a');
+  gateway.socket.next('1', { usersChanged: [{ id: 'a', user: null }] });
+  await settle();
+  assert.deepEqual(names(), ['one', 'two', null]);
+  assert.equal(gateway.watched.length, 2);
+}));
+
+test('15, 16: a null while an own deletion is under way is shown', scripted(async ({ gateway, open }) => {
+  gateway.put('a', { name: 'one' });
+  const session = open();
+  const { names, listener } = recorder();
+  session.user('a').subscribe(listener);
+  await settle();
+  const { changed } = gateway;
+  gateway.changed = () => {};
+  await session.user('a').set({ name: 'two' });
+  gateway.changed = changed;
+  const letOut = holdBack(gateway);
+  const deleting = session.user('a').delete();
+  await settle();
+  gateway.delete('a');
+  assert.deepEqual(names(), ['one', 'two', null]);
+  letOut();
+  await deleting;
+  await settle();
+  assert.deepEqual(names(), ['one', 'two', null]);
+  assert.equal(gateway.watched.length, 1);
+}));
+
 test('15: a null while a write is under way is shown, then its answer, and the gateway is asked again', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
   const session = open();
