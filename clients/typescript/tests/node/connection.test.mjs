@@ -49,6 +49,22 @@ test('34: pauses have full jitter and grow to 10 s; the first is up to 0.5 s', s
   }
 }));
 
+test('34: there is a pause after the first loss, too', scripted(async ({ clock, gateway, open }) => {
+  const { random } = Math;
+  try {
+    open().user('a').subscribe();
+    await settle();
+    Math.random = () => 0.99;
+    gateway.cut();
+    await clock.advance(480);
+    assert.equal(gateway.sockets.length, 1);
+    await clock.advance(20);
+    assert.equal(gateway.sockets.length, 2);
+  } finally {
+    Math.random = random;
+  }
+}));
+
 for (const code of [1001, 1006, 1011, 1012, 1013, 4408, 4430, 4431, 4503, 1000, 3999]) {
   test(`34, 45: after ${code} the client comes back, when the gateway says`, scripted(async ({ clock, gateway, open }) => {
     gateway.put('a', { name: 'one' });

@@ -69,6 +69,14 @@ for (const code of [4403, 4410]) {
   }));
 }
 
+test('43: the next token is shown at once', scripted(async ({ gateway, open }) => {
+  let number = 0;
+  gateway.refuseToken = (token) => token === 't1' && [4403, 'Forbidden'];
+  const session = open({ onNeedToken: () => `t${++number}`, onError: assert.fail });
+  await session.user('a').get();
+  assert.deepEqual(gateway.sockets.map(({ token }) => token), ['t1', 't2']);
+}));
+
 test('43: if asking fails, it is asked again after a pause; a token that is set meanwhile ends the waiting', scripted(async ({ clock, gateway, open, logged }) => {
   let asked = 0;
   const session = open({

@@ -145,12 +145,19 @@ test('15: a null while a write is under way is shown, then its answer, and the g
   assert.deepEqual(names(), ['one', null]);
   const { changed } = gateway;
   gateway.changed = () => {};
+  const held = [];
+  gateway.hook = (socket, { id, type, payload }) => type === 'subscribe' && held.push(() => socket.run(id, payload)) > 0;
   letOut();
   await writing;
   gateway.changed = changed;
+  let isThere = false;
+  const getting = session.user('a').get().finally(() => (isThere = true));
   await settle();
   assert.deepEqual(names(), ['one', null, 'two']);
   assert.equal(gateway.watched.length, 2);
+  assert.equal(isThere, false, 'the first event of the new operation decides');
+  held.forEach((answer) => answer());
+  assert.equal((await getting).name, 'two');
 }));
 
 test('16: delete', scripted(async ({ gateway, open }) => {
