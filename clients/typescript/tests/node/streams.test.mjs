@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import '../../dist/stream.js'; // so that loading it takes no time that the tests' clock knows nothing of
 import { recorder, refusal, scripted, settle } from './setup.mjs';
 
 /** Stands in for the platform's sockets, which never open, and for fetch, which the gateway answers. */
