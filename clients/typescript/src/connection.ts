@@ -56,9 +56,8 @@ export class Connection {
     this._around = around;
   }
 
-  /** Runs an operation, now or when there is a socket. On a closed connection it fails. */
+  /** Runs an operation, now or when there is a socket. */
   _start(operation: Operation): void {
-    if (this._closed) return operation._fail(this._closed);
     this._operations._add(operation);
     this._need();
     if (this._isOpen) this._sendOperation(operation);

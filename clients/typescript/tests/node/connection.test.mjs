@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import test from 'node:test';
 
 import { createSession } from '../../dist/index.js';
@@ -27,6 +28,11 @@ test('33: a request that is done does not need the socket', scripted(async ({ cl
   await clock.advance(6000);
   assert.equal(gateway.live.length, 0);
   assert.equal(clock.timers.size, 0);
+  // A gateway that answers and does not say that this was all.
+  gateway.hook = (socket, { id, type }) => type === 'subscribe' && (socket.next(id, { deleteUser: { deleted: true } }), true);
+  assert.equal(await open({ idleTimeout: 5000 }).user('a').delete(), true);
+  await clock.advance(7000);
+  assert.equal(gateway.live.length, 0);
 }));
 
 test('34: pauses have full jitter and grow to 10 s; the first is up to 0.5 s', scripted(async ({ clock, gateway, open }) => {
@@ -225,6 +231,9 @@ test('37, 38: online, visible and shown pages look at once', async () => {
       assert.ok(gateway.sockets.length > sockets, 'it does not');
       gateway.isDeaf = false;
     })();
+    for (const [where, type] of [[target, 'online'], [target, 'pageshow'], [doc, 'visibilitychange']]) {
+      assert.equal(getEventListeners(where, type).length, 0);
+    }
   } finally {
     for (const name of ['addEventListener', 'removeEventListener', 'document']) delete globalThis[name];
   }

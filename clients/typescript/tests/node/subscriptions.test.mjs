@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import test from 'node:test';
 
 import { recorder, scripted, settle } from './setup.mjs';
@@ -35,6 +36,8 @@ test('19: an AbortSignal unsubscribes, and is let go of', scripted(async ({ open
   const many = session.users(['a', 'b']).subscribe(undefined, { signal: controller.signal });
   const online = session.user('a').subscribeOnline(undefined, { signal: controller.signal });
   await first.connected;
+  session.user('a').subscribe(undefined, { signal: controller.signal }).unsubscribe();
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 3);
   controller.abort();
   for (const { state } of [first, many, online]) assert.equal(state.type, 'unsubscribed');
 }));

@@ -53,6 +53,11 @@ test('43: who makes tokens is asked when there is none, once for all sockets, an
   assert.ok(asked.length <= 9);
   assert.equal(gateway.sockets.length, 3);
   assert.equal(seen.length, 3);
+  const before = asked.length;
+  gateway.cut(4410, 'Token no longer valid');
+  await clock.advance(600);
+  assert.equal(asked.length, before + 1);
+  assert.equal(gateway.live.length, 3);
 }));
 
 for (const code of [4403, 4410]) {

@@ -44,6 +44,27 @@ test('3: snapshots are frozen deeply, and the same object while nothing changes'
   assert.equal(session.user('a').peek(), first, 'a lower version');
 }));
 
+test('3: each field counts, and each key of custom', scripted(async ({ gateway, open }) => {
+  gateway.put('a');
+  const session = open();
+  const { seen, listener } = recorder();
+  session.user('a').subscribe(listener);
+  await settle();
+  const changes = [
+    { name: 'A' }, { custom: { x: '1' } }, { custom: { x: '2' } }, { custom: { y: '2' } }, { custom: {} }, { locale: 'nl' },
+    { effectiveLocale: 'nl' }, { photoUrl: 'https://x/' }, { role: 'admin' }, { welcomeMessage: 'Hi' }, { custom: { toString: 'x' } },
+  ];
+  for (const [number, change] of changes.entries()) {
+    const { version, ...before } = gateway.users.get('a');
+    gateway.put('a', { ...before, ...change });
+    gateway.changed(['a']);
+    assert.equal(seen.length, number + 2, JSON.stringify(change));
+    gateway.put('a', { ...before, ...change });
+    gateway.changed(['a']);
+    assert.equal(seen.length, number + 2);
+  }
+}));
+
 test('3: versions are compared as numbers', scripted(async ({ gateway, open }) => {
   gateway.put('a', { version: '9' });
   const session = open();
