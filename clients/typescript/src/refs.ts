@@ -1,0 +1,111 @@
+import { CREATE, DELETE, SET } from './documents.js';
+import type { Core } from './session.js';
+import { readSnapshot, isSame } from './snapshot.js';
+import { LiveSubscription } from './subscription.js';
+import { subscribeToMany } from './many.js';
+import type {
+  CreateUserParams,
+  CreateUserResult,
+  SetUserParams,
+  SetUserResult,
+  SubscribeOptions,
+  Subscription,
+  UserMap,
+  UserOnline,
+  UserRef,
+  UserRefs,
+  UserSnapshot,
+  UserSubscription,
+} from './types.js';
+
+/** A reference to a user: see `UserRef` in types.ts. */
+export class Ref implements UserRef {
+  readonly id: string;
+  readonly _core: Core;
+
+  constructor(id: string, core: Core) {
+    this.id = id;
+    this._core = core;
+  }
+
+  async get(): Promise<UserSnapshot | null> {
+    return this._core._open()._get(this.id);
+  }
+
+  peek(): UserSnapshot | null | undefined {
+    const { _users, _idle } = this._core._watches;
+    const watch = _users.get(this.id);
+    return watch && !_idle.has(watch) ? watch._user : undefined;
+  }
+
+  set(params: SetUserParams): Promise<SetUserResult> {
+    return this._write(SET, 'setUser', params);
+  }
+
+  createIfNotExists(params: CreateUserParams): Promise<CreateUserResult> {
+    return this._write(CREATE, 'createUserIfNotExists', params);
+  }
+
+  async delete(): Promise<boolean> {
+    const watches = this._core._open();
+    const watch = watches._watchOf(this.id);
+    const taken = watch._taken;
+    watch._deletes++;
+    try {
+      const { deleted } = await this._core._request<{ deleted: boolean }>(DELETE, 'deleteUser', { id: this.id });
+      watches._written(watch, watch._deleted(taken));
+      return deleted;
+    } finally {
+      watch._deletes--;
+    }
+  }
+
+  subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
+    return this._subscribe(false, new LiveSubscription(onSnapshot, options, isSame));
+  }
+
+  subscribeOnline(onSnapshot?: (online: UserOnline) => void, options?: SubscribeOptions): Subscription<UserOnline> {
+    const isEqual = (a: UserOnline, b: UserOnline) => a.isConnected === b.isConnected && isSame(a.user, b.user);
+    return this._subscribe(true, new LiveSubscription(onSnapshot, options, isEqual));
+  }
+
+  _subscribe<T>(isOnline: boolean, subscription: LiveSubscription<T>): LiveSubscription<T> {
+    this._core._open()._subscribe(this.id, isOnline, subscription as unknown as LiveSubscription<never>);
+    return subscription._begun();
+  }
+
+  async _write(document: string, field: string, input: object): Promise<SetUserResult> {
+    const watches = this._core._open();
+    const before = watches._watchOf(this.id);
+    before._writes++;
+    try {
+      const told = await this._core._request<SetUserResult>(document, field, { id: this.id, input });
+      const result = Object.freeze({ ...told, user: readSnapshot(told.user)! });
+      const watch = watches._watchOf(this.id);
+      watches._written(watch, watch._answer(result.user));
+      return result;
+    } finally {
+      if (!--before._writes) before._nullInWrite = false;
+    }
+  }
+}
+
+/** A reference to many users: see `UserRefs` in types.ts. */
+export class Refs implements UserRefs {
+  readonly ids: readonly string[];
+  readonly _core: Core;
+
+  constructor(ids: readonly string[], core: Core) {
+    this.ids = ids;
+    this._core = core;
+  }
+
+  async get(): Promise<(UserSnapshot | null)[]> {
+    const watches = this._core._open();
+    return Promise.all(this.ids.map((id) => watches._get(id)));
+  }
+
+  subscribe(onSnapshot?: (users: UserMap) => void, options?: SubscribeOptions): Subscription<UserMap> {
+    return subscribeToMany(this._core._open(), this.ids, onSnapshot, options);
+  }
+}

@@ -1,0 +1,124 @@
+import type { Batch } from './batch.js';
+import type { UserlineError } from './errors.js';
+import { isSame, readSnapshot } from './snapshot.js';
+import type { LiveSubscription } from './subscription.js';
+import type { UserOnline, UserSnapshot } from './types.js';
+
+/**
+ * What a session has of one user, kept up to date by the events of the batch that it is in; `_isOnline`: with whether
+ * it is connected.
+ *
+ * Events come in their order, answers to writes at any moment beside them, and after a lost connection another gateway
+ * may be a little behind. Versions put snapshots in order. That there is no user (null) has no version: it counts when
+ * an event says so, except where it may be older than a write of this session. Then methods return true: ask the
+ * gateway anew, and let those who read wait.
+ */
+export class Watch {
+  readonly _id: string;
+  readonly _isOnline: boolean;
+  _subscriptions: LiveSubscription<never>[] = [];
+  /** Whether no change can have been missed. */
+  _isFresh = false;
+  _batch: Batch | undefined;
+  _failures = 0;
+  /** Why the gateway does not watch the user, if it has said so. */
+  _problem: UserlineError | undefined;
+  /** Whether it is being waited until it is tried again. */
+  _isResting = false;
+  _online: UserOnline | undefined;
+  /** undefined: nothing is known. */
+  _user: UserSnapshot | null | undefined;
+  _greatest = -1n;
+  /** How many snapshots have been taken. */
+  _taken = 0;
+  /** The version of an own write that no event has told of yet. */
+  _unconfirmed: bigint | undefined;
+  /** Null was the first that an operation said: its gateway may be behind. */
+  _isDoubtful = false;
+  _hasAskedAgain = false;
+  _writes = 0;
+  _nullInWrite = false;
+  _deletes = 0;
+
+  constructor(id: string, isOnline: boolean) {
+    this._id = id;
+    this._isOnline = isOnline;
+  }
+
+  /** What there is to show; undefined: nothing yet. */
+  get _value(): UserSnapshot | UserOnline | null | undefined {
+    return this._isOnline ? this._online : this._user;
+  }
+
+  _show(): void {
+    const value = this._value;
+    if (value === undefined) return;
+    // A callback may subscribe and unsubscribe.
+    for (const subscription of [...this._subscriptions]) {
+      if (this._isFresh || !subscription._isGet) subscription._show(value as never);
+    }
+  }
+
+  /** Takes what an event says. */
+  _hear(told: unknown): boolean {
+    if (!this._isOnline) return this._hearUser(readSnapshot(told));
+    const { user, isConnected } = told as { user: unknown; isConnected: boolean };
+    this._hearUser(readSnapshot(user));
+    if (this._online?.user !== this._user || this._online?.isConnected !== isConnected) {
+      this._online = Object.freeze({ user: this._user!, isConnected });
+    }
+    return false;
+  }
+
+  _hearUser(seen: UserSnapshot | null): boolean {
+    if (!seen) {
+      if (this._unconfirmed !== undefined && !this._deletes && !this._hasAskedAgain) {
+        return (this._hasAskedAgain = true);
+      }
+      this._nullInWrite = this._writes > 0;
+      this._takeNull(!this._isFresh);
+      return (this._hasAskedAgain = false);
+    }
+    const version = BigInt(seen.version);
+    if (version >= this._unconfirmed!) {
+      this._unconfirmed = undefined;
+      this._hasAskedAgain = false;
+    }
+    if (version > this._greatest || (version === this._greatest && this._user === null && this._isDoubtful)) {
+      this._take(seen, version);
+    }
+    return false;
+  }
+
+  /** Takes the answer to a write. */
+  _answer(seen: UserSnapshot): boolean {
+    const version = BigInt(seen.version);
+    if (version > this._greatest) {
+      this._take(seen, version);
+      this._unconfirmed = version;
+    } else if (version < this._greatest || this._user || !this._nullInWrite) {
+      return false;
+    }
+    return (this._hasAskedAgain = this._nullInWrite);
+  }
+
+  /** Takes that the gateway has deleted the user; `taken` is what was taken before it was asked to. */
+  _deleted(taken: number): boolean {
+    if (this._taken !== taken) return !!this._user;
+    this._takeNull(false);
+    return false;
+  }
+
+  _takeNull(isDoubtful: boolean): void {
+    this._isDoubtful = isDoubtful;
+    this._unconfirmed = undefined;
+    this._user = null;
+  }
+
+  _take(seen: UserSnapshot, version: bigint): void {
+    this._greatest = version;
+    this._taken++;
+    this._isDoubtful = false;
+    if (!isSame(this._user, seen)) this._user = seen;
+  }
+}

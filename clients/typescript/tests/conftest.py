@@ -1,0 +1,93 @@
+"""Fixtures for the tests of the TypeScript client: its package, built, and a real gateway."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from tests.support.gateway import RunningGateway
+from tests.support.tokens import SECRET
+
+from userline.gateway.graphiql import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(__file__).parents[1]
+
+
+class Node:
+    """Runs programs of Node in the package's folder, with what its package-lock.json pins and with it built."""
+
+    def __init__(self, found: build.Node) -> None:
+        self._found = found
+
+    def run(self, *arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a program until its end."""
+        return subprocess.run(
+            [str(self._found.executable), *map(str, arguments)],
+            cwd=PACKAGE,
+            env=self._found.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def report(self, script: str, *arguments: str) -> dict[str, object]:
+        """Run a script that ends well and prints JSON, and return that."""
+        done = self.run(PACKAGE / "tests" / script, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        report: dict[str, object] = json.loads(done.stdout)
+        return report
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
+    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node, with the package installed and built: once, whichever of several processes comes first."""
+    found = build.find_node()
+    if found is None:
+        unavailable(f"there is no Node on PATH, and no {build.NODE_REQUIREMENT}")
+    node = Node(found)
+    directory = os.open(PACKAGE, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        lock, installed = PACKAGE / "package-lock.json", PACKAGE / "node_modules" / ".package-lock.json"
+        if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
+            build.install_packages(PACKAGE, found)
+        built = PACKAGE / "dist" / "index.d.cts"  # written last
+        sources = [*PACKAGE.glob("src/*"), PACKAGE / "build.mjs", lock]
+        if not built.is_file() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+            done = node.run("build.mjs")
+            assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        os.close(directory)
+    return node
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that tests share; each uses user ids of its own."""
+    running = RunningGateway(tmp_path_factory.mktemp("typescript"))
+    yield running
+    assert running.stop() == 0, running.log
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that wants tokens."""
+    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
+    yield running
+    assert running.stop() == 0, running.log
