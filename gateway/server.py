@@ -7,6 +7,7 @@ import logging
 import signal
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,6 +19,7 @@ from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
+from userline.gateway.websocket.session import FIRST_BYTES
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
 from userline.server.listeners import give_up_on_silent_clients, is_file, listening, url_of
@@ -136,12 +138,26 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
             drain=drain,
             turns=turns,
         ),
-        ws=make_websocket_protocol(direct=settings.fast_lane, turns=turns, drain=drain, hurried=_HURRIED),
+        ws=make_websocket_protocol(
+            direct=settings.fast_lane,
+            turns=turns,
+            drain=drain,
+            hurried=_HURRIED,
+            first_bytes=FIRST_BYTES,
+            too_large=partial(_message_too_large, settings.max_message_bytes),
+        ),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
+
+
+def _message_too_large(most_of_all: int, most: int) -> str:
+    """Return why a socket is closed for a message that has more than ``most`` bytes."""
+    if most < most_of_all:
+        return f"A message before connection_ack has more than {most} bytes, which is the limit"
+    return f"A message has more than {most} bytes, which is the limit (USERLINE_MAX_MESSAGE_BYTES)"
 
 
 def _say_where(settings: Settings, listeners: _Listeners) -> None:

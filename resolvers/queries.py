@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from userline.directory.users import Users
 from userline.users.errors import BadUserInput, Problem
 from userline.users.rules import MAX_IDS
+from userline.users.validation import check_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,11 @@ async def user(context: Context, user_id: str) -> UserSnapshot | None:
     return await context.users.get(user_id)
 
 
-async def users(context: Context, user_ids: Sequence[str]) -> list[UserSnapshot | None]:
-    """Return the users in the order of their ids, None for the missing. Raises UserlineError."""
+async def users(context: Context, user_ids: Sequence[str]) -> list[UserSnapshot | BadUserInput | None]:
+    """Return the users in the order of their ids, None for the missing, and what is wrong with what is no id.
+
+    Raises UserlineError.
+    """
     return await context.users.get_many(user_ids)
 
 
@@ -60,25 +64,32 @@ def effective_locale(user: UserSnapshot, default_locale: str) -> str:
     return user.locale or default_locale
 
 
-async def entities(context: Context, representations: Sequence[object]) -> list[UserSnapshot | None]:
-    """Return the users that a router refers to, None for the missing. Raises UserlineError."""
-    return await context.users.get_many(_ids_in(representations))
+async def entities(context: Context, representations: Sequence[object]) -> list[UserSnapshot | BadUserInput | None]:
+    """Return the users that a router refers to, None for the missing, and what is wrong with what refers to nobody.
+
+    Raises UserlineError.
+    """
+    ids = _ids_in(representations)
+    found = iter(await context.users.get_many([each for each in ids if isinstance(each, str)]))
+    return [next(found) if isinstance(each, str) else each for each in ids]
 
 
-def _ids_in(representations: Sequence[object]) -> list[str]:
-    """Return the ids of the users that are referred to. Raises BadUserInput."""
+def _ids_in(representations: Sequence[object]) -> list[str | BadUserInput]:
+    """Return the ids of the users that are referred to, and what is wrong where there is none. Raises BadUserInput."""
     if len(representations) > MAX_IDS:
         message = f"representations must have at most {MAX_IDS} entries, not {len(representations)}."
         raise BadUserInput([Problem("representations", message)])
-    problems: list[Problem] = []
-    ids: list[str] = []
-    for number, given in enumerate(representations):
-        if not isinstance(given, dict) or given.get("__typename") != "User":
-            problems.append(Problem("representations", f'Entry {number} must have "__typename": "User".'))
-        elif not isinstance(given.get("id"), str):
-            problems.append(Problem("representations", f"Entry {number} must have the id of a user."))
-        else:
-            ids.append(given["id"])
-    if problems:
-        raise BadUserInput(problems[:10])
-    return ids
+    return [_id_in(number, given) for number, given in enumerate(representations)]
+
+
+def _id_in(number: int, given: object) -> str | BadUserInput:
+    if not isinstance(given, dict) or given.get("__typename") != "User":
+        complaint = f'representations[{number}] must have "__typename": "User".'
+    elif not isinstance(given.get("id"), str):
+        complaint = f"representations[{number}] must have the id of a user."
+    else:
+        try:
+            return check_id(given["id"])
+        except ValueError as error:
+            complaint = f"representations[{number}].id {error}"
+    return BadUserInput([Problem("representations", complaint)])

@@ -56,7 +56,8 @@ class FederatedQuery(Query):
 
     @strawberry.field(
         name="_entities",
-        description="The entities that these representations stand for, null for the missing: one read of the store.",
+        description="The entities that these representations stand for, null for the missing: one read of the "
+        "store. What stands for none is null, too, with an error at its place.",
     )
     async def entities(
         self,

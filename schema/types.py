@@ -5,10 +5,12 @@ from typing import cast
 import strawberry
 from strawberry.types import Info
 
+from userline.changes.watcher import Changes
 from userline.resolvers import queries
 from userline.resolvers.context import Context
 from userline.schema.fields import with_public_fields
 from userline.schema.scalars import RoleSettings
+from userline.users.errors import BadUserInput
 from userline.users.record import UserSnapshot
 
 
@@ -45,8 +47,8 @@ def as_optional_user(snapshot: UserSnapshot | None) -> User | None:
     return cast("User | None", snapshot)
 
 
-def as_optional_users(snapshots: list[UserSnapshot | None]) -> list[User | None]:
-    """Return snapshots where a list of optional ``User`` is asked for."""
+def as_optional_users(snapshots: list[UserSnapshot | BadUserInput | None]) -> list[User | None]:
+    """Return snapshots where a list of optional ``User`` is asked for. An error is null, and told at its place."""
     return cast("list[User | None]", snapshots)
 
 
@@ -84,6 +86,19 @@ class SetUserPayload:
     changed: bool = strawberry.field(
         description="Whether anything changed, private fields included; false if all was as asked for already."
     )
+
+
+@strawberry.type(description="A user who is watched, as it is now.")
+class UserChange:
+    """What usersChanged tells of one user."""
+
+    id: strawberry.ID = strawberry.field(description="The user's id.")
+    user: User | None = strawberry.field(description="The user as it is now, or null if there is none with this id.")
+
+
+def as_changes(changes: Changes) -> list[UserChange]:
+    """Return what has changed where a list of ``UserChange`` is asked for."""
+    return [UserChange(id=strawberry.ID(user_id), user=as_optional_user(user)) for user_id, user in changes.items()]
 
 
 @strawberry.type(description="A user, and whether the user is connected.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from websockets.frames import CloseCode
 
-from userline.server.direct import DIRECT
+from userline.server.direct import ADMIT, DIRECT
 from userline.server.drain import Drain
 from userline.server.flow import Unparsed
 from userline.server.listeners import client_of
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from websockets.frames import Frame
     from websockets.http11 import Request
 
+    from userline.server.websocket_end import TooLarge
+
 _SLICE_BYTES: Final = 2048
 """How much is parsed before it is looked at whether to go on: a frame can be as small as six bytes."""
 
@@ -33,6 +35,10 @@ _FRAGMENTS: Final = 256
 
 _BYTES_AFTER_CLOSE: Final = 262_144
 """How much is looked at while the gateway waits for the answer to its close."""
+
+
+def _too_large(most: int) -> str:
+    return f"A message has more than {most} bytes"
 
 
 class ControlFrames:
@@ -62,9 +68,14 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     direct: ClassVar[bool] = True
     drain: ClassVar[Drain]
     turns: ClassVar[Turns]
+    first_bytes: ClassVar[int | None] = None
+    """How large a message may be before the application knows the client, where that is less than afterwards."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        most = self.conn.max_message_size
+        if self.first_bytes is not None and (most is None or self.first_bytes < most):
+            self.conn.max_message_size = self.first_bytes
         self._waits = False
         """Whether parsing goes on in a later turn."""
         self._fragments = 0
@@ -182,8 +193,15 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     def handle_connect(self, event: Request) -> None:
         """Begin a socket, and let the application write to it directly if it wants to."""
         super().handle_connect(event)
-        if self.direct and not self.close_sent:
+        if self.close_sent:
+            return
+        self.scope["state"][ADMIT] = self._admit
+        if self.direct:
             self.scope["state"][DIRECT] = self._socket
+
+    def _admit(self) -> None:
+        """Take messages as large as they may be."""
+        self.conn.max_message_size = self.config.ws_max_size
 
     def resume_writing(self) -> None:
         """Go on sending, an owed answer first."""
@@ -223,22 +241,28 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
         return True
 
 
-def make_websocket_protocol(
+def make_websocket_protocol(  # noqa: PLR0913 - each is a limit, or a part that the server is handed
     *,
     direct: bool,
     turns: Turns | None = None,
     drain: Drain | None = None,
     hurried: frozenset[int] = frozenset(),
+    first_bytes: int | None = None,
+    too_large: TooLarge = _too_large,
 ) -> type[BoundedWebSocketProtocol]:
     """Return the protocol class, which lets applications write to sockets directly or not.
 
     A client gets no time to read a close with one of the ``hurried`` codes. New sockets of a gateway that stops are
-    accepted and asked to leave, because a browser does not show why a handshake was refused.
+    accepted and asked to leave, because a browser does not show why a handshake was refused. Before the application
+    says that it knows a client, by what the state of the scope has under ``ADMIT``, a message has at most
+    ``first_bytes``. ``too_large`` makes the reason of the close for a message that has more bytes than it is given.
     """
     attributes: dict[str, Any] = {
         "direct": direct,
         "turns": turns or Turns(),
         "drain": drain or Drain(0),
         "hurried": hurried,
+        "first_bytes": first_bytes,
+        "too_large": staticmethod(too_large),
     }
     return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)

@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.general import GeneralSubscription
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.plans.subscriptions import WatchStep
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
 from userline.gateway.middleware import Asked, log_access
@@ -74,7 +75,7 @@ class Prepared(NamedTuple):
         """Whether it watches one user, which is hardly any work: those who come back do so by the thousand."""
         operation = self.operation
         if isinstance(operation, PlannedSubscription):
-            return not operation.bound.step.is_of_many
+            return isinstance(operation.bound.step, WatchStep)
         return isinstance(operation, GeneralSubscription) and operation.root_field == "userChanged"
 
     @property
@@ -155,18 +156,16 @@ class Answering:
         It is counted and logged with its answer. Else return what its body says if it was read, or None: then the
         application is to look at it. ``scope`` needs no more than the address of the client.
         """
-        known = self._bodies.get(body) or self._bodies.read(body)
-        if isinstance(known, ReadBody):
+        known = self._bodies.get(body) or self._read(viewer, body, scope)
+        if known is None or isinstance(known, ReadBody):
             return known
         if self._has_rate_limit and self._rate_limiter.take(key_of(viewer, scope)):
             return None  # nothing is taken: who says so is the one that asks again
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            late = Executing(
-                self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
-            )
-            return request_id, _Counted(self, late, known, viewer, request_id, started)
+            late = self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
+            return request_id, _Counted(self, Executing(late), known, viewer, request_id, started)
         bound = known.bound
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
@@ -184,6 +183,10 @@ class Answering:
         if self._logs_requests:
             self._log(known, viewer, request_id, seconds)
         return request_id, begun
+
+    def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
+        """Return what a body that is not remembered asks for; None if it is for the application, which refuses it."""
+        return None if self._rate_limiter.wait(key_of(viewer, scope)) else self._bodies.read(body)
 
     async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
         """Answer when it is its turn."""

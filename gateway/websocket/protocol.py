@@ -14,9 +14,19 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from userline.common.backoff import spread
-from userline.execution.json_values import JSONDecodeError, Reread, decode, find_overflow
+from userline.execution.json_values import (
+    MOST_CONTAINERS,
+    JSONDecodeError,
+    Reread,
+    decode,
+    find_flaw,
+    has_too_many_containers,
+)
+from userline.execution.operation import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
     from userline.users.errors import UserlineError
@@ -121,6 +131,9 @@ class TransportWS:
 
     def parse(self, text: str) -> Message:
         """Return the message in a text frame. Raises Closed."""
+        if has_too_many_containers(text):
+            reason = f"The message has more than {MOST_CONTAINERS} of '[' and '{{', which is the limit."
+            raise Closed(CloseCode.BAD_REQUEST, reason)
         try:
             value = decode(text)
         except JSONDecodeError:
@@ -131,10 +144,11 @@ class TransportWS:
         message_type = self._types.get(name) if isinstance(name, str) else None
         if message_type is None:
             raise Closed(CloseCode.BAD_REQUEST, f"The message's type is not one of {', '.join(self._types)}.")
-        if message_type is not ClientMessage.SUBSCRIBE and isinstance(value, Reread):
-            place = find_overflow(value, "")
-            if place is not None:
-                raise Closed(CloseCode.BAD_REQUEST, "The message has a number that overflows.")
+        if isinstance(value, Reread):
+            # What is wrong with the payload of an operation ends that operation alone.
+            flaw = find_flaw(value if message_type is not ClientMessage.SUBSCRIBE else {"id": value.get("id")})
+            if flaw is not None:
+                raise Closed(CloseCode.BAD_REQUEST, f"The message's {flaw.place} {flaw.complaint}.")
         payload = value.get("payload")
         if message_type in (ClientMessage.SUBSCRIBE, ClientMessage.COMPLETE):
             message_id = value.get("id")
@@ -145,9 +159,9 @@ class TransportWS:
             raise Closed(CloseCode.BAD_REQUEST, "The message's payload is not an object.")
         return Message(message_type, "", payload)
 
-    def acknowledge(self) -> str:
-        """Return the answer to ``connection_init``."""
-        return '{"type":"connection_ack"}'
+    def acknowledge(self, limits: Mapping[str, int]) -> str:
+        """Return the answer to ``connection_init``, which says what clients are held to."""
+        return _encode({"type": "connection_ack", "payload": {"limits": limits}})
 
     def pong(self, payload: Any) -> str:
         """Return the answer to ``ping``. Raises Closed for a payload that can be read but not be written."""
@@ -169,8 +183,15 @@ class TransportWS:
         return make(operation_id, self._next_type)
 
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
-        """Return the message that ends an operation that could not be executed or go on."""
+        """Return the message that ends an operation whose document cannot be executed, or that cannot go on."""
         return _encode({"id": operation_id, "type": "error", "payload": errors})
+
+    def failed(self, operation_id: str, errors: list[FormattedError]) -> tuple[str, str]:
+        """Return the messages that end an operation that cannot begin: a result of errors alone, and the end.
+
+        The server of npm's ``graphql-ws`` does the same.
+        """
+        return self.next(operation_id, refuse(errors)), self.complete(operation_id)
 
     def complete(self, operation_id: str) -> str:
         """Return the message that ends an operation."""
@@ -192,8 +213,12 @@ class LegacyWS(TransportWS):
         "connection_terminate": ClientMessage.TERMINATE,
     }
 
+    def acknowledge(self, limits: Mapping[str, int]) -> str:  # noqa: ARG002 - the message has no payload
+        """Return the answer to ``connection_init``."""
+        return '{"type":"connection_ack"}'
+
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
-        """Return the message that ends an operation that could not be executed or go on: it has room for one error."""
+        """Return the message that ends an operation that cannot be executed or go on: it has room for one error."""
         return _encode({"id": operation_id, "type": "error", "payload": errors[0]})
 
 

@@ -17,8 +17,8 @@ _SECONDS_A_BATCH: Final = 0.002
 
 _MOST_APART: Final = 0.004
 _PART_OF_THE_WAY: Final = 0.4
-"""So many round trips, or ``_MOST_APART`` seconds, are between commands of writes. A command costs the gateway, and the
-servers, as much as a dozen writes in it; and this is how much longer one takes that waits for others.
+"""So many round trips, and at most ``_MOST_APART`` seconds, are between commands of writes. A command costs the gateway
+about as much as a write or two, whatever is in it; what gathers meanwhile waits for no longer than that.
 """
 
 _MOST_BATCHES: Final = 32

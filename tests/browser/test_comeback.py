@@ -226,7 +226,7 @@ def test_every_subscription_goes_on(node: build.Node, chromium: str, tmp_path: P
         modules = write_modules(tmp_path / "recipes", deployment)
         page = Page(node, chromium, deployment, modules, tmp_path / "page.log")
         stack.callback(page.close)
-        page.shows("before")
+        clients = page.shows("before")
         for number in range(2):
             deployment.restart(number)
             deployment.set_name(f"after {number}")

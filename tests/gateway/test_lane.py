@@ -148,13 +148,18 @@ def test_connections_that_are_to_end_end(gateway: RunningGateway, request_bytes:
         assert len(made.read(3)) == 2
 
 
-def test_an_idle_connection_is_closed_and_a_busy_one_is_not(gateway: RunningGateway) -> None:
-    with raw_connection(gateway) as idle, raw_connection(gateway) as busy:
-        idle.ask(LANE[0])
-        for _ in range(8):
-            assert busy.ask(LANE[0]).status == 200
-            time.sleep(1)
-        assert idle.read() == []
+@pytest.mark.parametrize("lane", ["--fast-lane", "--no-fast-lane"])
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not(tmp_path: Path, lane: str) -> None:
+    gateway = RunningGateway(tmp_path, "--keep-alive-seconds", "2", lane)
+    try:
+        with raw_connection(gateway) as idle, raw_connection(gateway) as busy:
+            idle.ask(LANE[0])
+            for _ in range(8):
+                assert busy.ask(LANE[0]).status == 200
+                time.sleep(0.5)
+            assert idle.read() == []
+    finally:
+        assert gateway.stop() == 0
 
 
 def test_a_client_that_does_not_read_harms_itself_alone(gateway: RunningGateway) -> None:

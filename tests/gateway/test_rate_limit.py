@@ -139,7 +139,7 @@ def wire(gateway: RunningGateway, user_id: str | None) -> Wire:
 
 def test_messages_end_nothing(narrow: RunningGateway) -> None:
     made = wire(narrow, "message")
-    assert made.receive() == {"type": "connection_ack"}
+    assert made.receive()["type"] == "connection_ack"
     for message in [{"type": "ping"}, {"type": "pong"}, {"type": "complete", "id": "nobody"}] * 10:
         made.send(message)
     assert [made.receive() for _ in range(10)] == [{"type": "pong"}] * 10
@@ -152,7 +152,7 @@ def test_operations_over_the_rate_are_begun_later(tmp_path: Path) -> None:
     gateway = RunningGateway(tmp_path, *flags, env={"USERLINE_SECRET": SECRET})
     try:
         made = wire(gateway, "alice")
-        assert made.receive() == {"type": "connection_ack"}
+        assert made.receive()["type"] == "connection_ack"
         began = time.monotonic()
         for _ in range(15):
             made.start("{ app { id } }")
@@ -171,7 +171,7 @@ def test_operations_far_over_the_rate_are_refused_and_told_when_to_come_back(tmp
     gateway = RunningGateway(tmp_path, *flags, env={"USERLINE_SECRET": SECRET})
     try:
         made = wire(gateway, "alice")
-        assert made.receive() == {"type": "connection_ack"}
+        assert made.receive()["type"] == "connection_ack"
         operations = [made.start("{ app { id } }") for _ in range(3)]
         received = [made.receive() for _ in range(5)]
         assert Counter(message["type"] for message in received) == {"next": 2, "complete": 2, "error": 1}
@@ -187,14 +187,14 @@ def test_operations_far_over_the_rate_are_refused_and_told_when_to_come_back(tmp
 
 def test_sockets_of_a_user_and_of_a_gateway(narrow: RunningGateway) -> None:
     first = wire(narrow, "many")
-    assert first.receive() == {"type": "connection_ack"}
+    assert first.receive()["type"] == "connection_ack"
     second = wire(narrow, "many")
     assert second.closed_for_now() == (
         CloseCode.TOO_MANY_SOCKETS,
         "This user has 1 sockets and streams open, which is the limit",
     )
     others = [wire(narrow, None), wire(narrow, None)]
-    assert [other.receive() for other in others] == [{"type": "connection_ack"}] * 2
+    assert [other.receive()["type"] for other in others] == ["connection_ack"] * 2
     assert wire(narrow, None).closed_for_now() == (
         CloseCode.TRY_AGAIN_LATER,
         "This gateway has 3 sockets and streams open, which is the limit",
@@ -202,7 +202,7 @@ def test_sockets_of_a_user_and_of_a_gateway(narrow: RunningGateway) -> None:
     for made in (first, *others):
         made.connection.close()
     again = wire(narrow, "many")
-    assert again.receive() == {"type": "connection_ack"}
+    assert again.receive()["type"] == "connection_ack"
     again.connection.close()
 
 
@@ -213,6 +213,6 @@ def test_an_open_gateway_goes_by_address_if_told_to(tmp_path: Path) -> None:
         assert codes == [200, 200, 429]
         with open_wire(gateway, TRANSPORT) as made:
             made.start("{ app { id } }")
-            assert made.receive()["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+            assert made.receive()["payload"]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     finally:
         assert gateway.stop() == 0

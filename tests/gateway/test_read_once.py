@@ -152,6 +152,19 @@ async def test_a_refused_request_takes_nothing_from_its_bucket(tmp_path: Path) -
         assert door.runtime.rate_limiter.refusals == 3
 
 
+@pytest.mark.parametrize("case", CASES)
+async def test_a_refused_request_is_read_once(tmp_path: Path, case: str) -> None:
+    value, expected, _ = CASES[case]
+    async with opened(tmp_path, rate_limit_per_second=0.001, rate_limit_burst=10) as door:
+        for number in range(2):
+            await door.ask(value, number)
+        for number in range(2, 12):
+            await door.ask(CASES["a plan"][0], number)
+        with Reading() as read:
+            assert b"RATE_LIMITED" in await door.ask(value, 12)
+        assert read <= Counter(expected), read
+
+
 ON_A_SOCKET: dict[str, tuple[object, str]] = {
     "a plan": ({"query": READ, "variables": {"id": "ann"}}, "next"),
     "a write": ({"query": SET, "variables": {"input": {"name": "Ann"}}}, "next"),

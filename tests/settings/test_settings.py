@@ -104,7 +104,7 @@ def test_the_defaults() -> None:
         "document_cache": 1000,
         "document_cache_bytes": 33_554_432,
         "operation_seconds": 10,
-        "max_message_bytes": 65_536,
+        "max_message_bytes": 1_048_576,
         "max_subscriptions": 1000,
         "max_watched_users": 5000,
         "connection_init_seconds": 3,

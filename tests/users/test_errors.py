@@ -126,7 +126,8 @@ def test_what_passes_says_when_at_every_door(error: UserlineError, seconds: floa
     header = rest.headers.get("retry-after")
     assert HTTPRefused.of(error, 400).headers == ({} if header is None else {"retry-after": header})
     if seconds is None:
-        assert error.retry_after is header is None
+        assert error.retry_after is None
+        assert header is None
         assert "retryAfterSeconds" not in told
         assert "retryAfterSeconds" not in orjson.loads(rest.body)
         return

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.support.gateway import RunningGateway
-from tests.support.redis import RedisServer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
+
+from tests.support.gateway import RunningGateway
+from tests.support.redis import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

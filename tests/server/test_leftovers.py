@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from tests.support.waiting import until
 
+from tests.support.waiting import until
 from userline.gateway.runtime import Runtime
 from userline.gateway.server import make_config
 from userline.settings.settings import Settings

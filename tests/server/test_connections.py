@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.attacks import BODIES
 from tests.support.fuzz import frame
 from tests.support.gateway import RunningGateway

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
 from tests.support.gateway import RunningGateway
 
 if TYPE_CHECKING:

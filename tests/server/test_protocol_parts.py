@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.support.asgi_server import connected
-
 from userline.server.deadline import Deadline
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import raw_connection
 from tests.support.tokens import SECRET, token_of

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.raw_http import raw_connection, raw_post
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from tests.support.asgi_server import connected, our_protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tests.support.asgi_server import connected, our_protocol
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
