@@ -8,6 +8,7 @@ from tests.simulation.clients import Shown
 from tests.simulation.history import state_of
 from tests.simulation.watching import Attached, Watching
 from tests.simulation.wire import READ, SET, Subscribed, WireClient, state_seen
+from userline.users.errors import BadUserInput
 from userline.users.viewer import Viewer, ViewerKind
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Acts:
             for each, snapshot in zip(
                 self._world.user_ids, await gateway.users.get_many(self._world.user_ids), strict=True
             ):
+                assert not isinstance(snapshot, BadUserInput)
                 self._saw(gateway, each, since[each], state_of(snapshot), "a read of many")
 
         self._world.call(gateway, "get all", get())

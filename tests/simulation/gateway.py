@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from inspect import CORO_CREATED, getcoroutinestate
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tests.simulation.bus import Cut, Line, SimulatedBackend
 from tests.simulation.history import Floor
-from tests.simulation.loop import OWNER, Owner
+from tests.simulation.loop import OWNER, Owner, cancel_begun
 from tests.simulation.store import StoreLine
 from userline.gateway.runtime import Runtime
 
@@ -110,11 +109,7 @@ class Gateway(Owner):
             left = self.tasks()
             if not left:
                 break
-            for task in left:
-                # What has just begun comes to its first step, which nobody sees, or it would be a coroutine that was
-                # never awaited.
-                if getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) != CORO_CREATED:
-                    task.cancel()
+            cancel_begun(left)
             await asyncio.wait(left, timeout=0.01)
         else:
             self._world.fail(f"{self.name} has tasks that do not end: {self.tasks()}")

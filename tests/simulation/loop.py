@@ -7,11 +7,12 @@ import contextvars
 import random
 from contextlib import contextmanager
 from heapq import heappop
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -42,6 +43,16 @@ class Owner:
 
 OWNER: Final[contextvars.ContextVar[Owner]] = contextvars.ContextVar("simulation_owner")
 """For whom the loop works. Tasks have the owner of who began them."""
+
+
+def cancel_begun(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, but for those that are still to take their first step.
+
+    What they were given to await would be a coroutine that was never awaited.
+    """
+    for task in tasks:
+        if getcoroutinestate(cast("Coroutine[Any, Any, Any]", task.get_coro())) != CORO_CREATED:
+            task.cancel()
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
@@ -96,13 +107,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def abandon(self) -> None:
         """End whatever is left, and do not look at how it ends."""
         self.set_exception_handler(lambda _, __: None)
-        for _ in range(10):
+        for _ in range(100):
             tasks = [task for task in asyncio.all_tasks(self) if not task.done()]
             if not tasks:
                 return
-            for task in tasks:
-                task.cancel()
-            self.run_until_complete(asyncio.wait(tasks, timeout=1))
+            cancel_begun(tasks)
+            self.run_until_complete(asyncio.wait(tasks, timeout=0.01))
 
     def left(self) -> list[str]:
         """Return what is still to happen: tasks, and timers that nobody has cancelled."""

@@ -62,6 +62,8 @@ def test_a_seed_repeats_a_run_in_another_process() -> None:
     assert len(digests) == 1
 
 
+# A run that has found something is abandoned in the middle of everything.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_what_is_broken_is_found(mutation: str) -> None:
     with MUTATIONS[mutation]():
