@@ -110,7 +110,9 @@ class ScriptedGateway:
     async def tell(self, watch: dict[str, Any], *users: dict[str, Any] | str) -> None:
         """Send an event about users; a string is the id of one that there is not. Without any: that there are none."""
         told = users or watch["payload"]["variables"]["ids"]
-        entries = [{"id": each, "user": None} if isinstance(each, str) else {"id": each["id"], "user": each} for each in told]
+        entries = [
+            {"id": each, "user": None} if isinstance(each, str) else {"id": each["id"], "user": each} for each in told
+        ]
         await self._socket_of[id(watch)].send(
             json.dumps({"type": "next", "id": watch["id"], "payload": {"data": {"usersChanged": entries}}})
         )

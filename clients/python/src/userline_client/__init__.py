@@ -38,7 +38,7 @@ from userline_client.errors import (
 )
 from userline_client.fields import UNSET, Unset, UserFields
 from userline_client.ref import UserRef, UserRefs
-from userline_client.session import Session
+from userline_client.session import Session, SessionOptions
 from userline_client.snapshot import UserOnline, UserSnapshot
 from userline_client.states import Active, Failed, Pending, SubscriptionState, Unsubscribed
 from userline_client.subscription import (
@@ -85,6 +85,7 @@ __all__ = [
     "ServerError",
     "Session",
     "SessionClosed",
+    "SessionOptions",
     "SetResult",
     "SnapshotIterator",
     "StoreUnavailable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -14,8 +14,9 @@ from userline_client.connection import Connection
 from userline_client.errors import InvalidInput, SessionClosed, UserlineError
 from userline_client.ref import UserRef, UserRefs, check_id
 from userline_client.requests import Requests
+from userline_client.shared import Shares
 from userline_client.snapshot import Snapshots
-from userline_client.tokens import OnNeedToken, Tokens
+from userline_client.tokens import OnNeedToken, Tokens, read_claims
 from userline_client.users import Users
 from userline_client.watches import Watches
 
@@ -98,6 +99,17 @@ class Core:
         self._watches.carriers.use_token()
 
 
+class SessionOptions(TypedDict, total=False):
+    """What a session can be given beside its URL. ``Session`` says what each of them means."""
+
+    token: str | None
+    on_need_token: OnNeedToken | None
+    on_error: Callable[[UserlineError], None] | None
+    idle_seconds: float
+    timeout: float
+    backoff: Backoff | None
+
+
 class Session:
     """A connection to a userline gateway, and the users behind it.
 
@@ -141,6 +153,27 @@ class Session:
             backoff=backoff or Backoff(),
         )
         self._refs: WeakValueDictionary[str, UserRef] = WeakValueDictionary()
+        self._share: tuple[str, str | None] | None = None
+
+    @classmethod
+    def shared(cls, url: str, *, user_id: str | None = None, **options: Unpack[SessionOptions]) -> Session:
+        """Return the session of this URL and user, the same one each time, for parts of a program that share it.
+
+        ``user_id`` is whose tokens these are, and need not be given beside a user's ``token``. The options are those of
+        ``Session``; where there is a session already, only ``token`` counts, which it uses from now on. Each part
+        closes the session once, and the last one really does. It belongs to the running event loop.
+        """
+        token = options.get("token")
+        claims = read_claims(token or "")
+        subject = claims.subject if claims.kind == "user" else None
+        if user_id is not None and subject not in {None, user_id}:
+            raise InvalidInput(f"The token is not that of the user {user_id!r}.")
+        share = (url, user_id if user_id is not None else subject)
+        session = _SHARES.hold(share, lambda: Session(url, **options))
+        session._share = share  # noqa: SLF001 - one of its own
+        if token is not None and token != session._core.tokens.current:  # noqa: SLF001
+            session.set_token(token)
+        return session
 
     async def __aenter__(self) -> Self:
         self._core.check_open()
@@ -185,11 +218,22 @@ class Session:
     def set_token(self, token: str) -> None:
         """Use this token from now on. On a live socket it is renewed, and subscriptions notice nothing.
 
-        The token of another user is shown over a socket of its own.
+        The token of another user is shown over a socket of its own. A shared session takes none: ``InvalidInput``.
         """
         self._core.check_open()
+        claims = read_claims(token)
+        if self._share is not None and claims.kind == "user" and claims.subject != self._share[1]:
+            raise InvalidInput("This session is shared by those who act for one user: it takes no other's token.")
         self._core.tokens.set(token)
 
     async def close(self) -> None:
-        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``."""
+        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``.
+
+        A shared one is closed by the last part of the program that uses it.
+        """
+        if self._share is not None and not _SHARES.let_go(self._share):
+            return
         await self._core.close()
+
+
+_SHARES: Final[Shares[Session]] = Shares()

@@ -56,7 +56,9 @@ class Subscription(Generic[T]):
     reader who is slow misses some in between, never the last one.
     """
 
-    def __init__(self, on_snapshot: Callable[[T], None] | None, on_unsubscribe: Callable[[Subscription[Any]], None]) -> None:
+    def __init__(
+        self, on_snapshot: Callable[[T], None] | None, on_unsubscribe: Callable[[Subscription[Any]], None]
+    ) -> None:
         if inspect.iscoroutinefunction(on_snapshot):
             raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
         self._on_snapshot = on_snapshot
