@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from clients.python.tests.clocks import ScriptedClock
 from clients.python.tests.scripted import ScriptedGateway, scripted_gateway
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET
@@ -28,6 +29,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
     yield running
     assert running.stop() == 0, running.log
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ScriptedClock:
+    """The clock of the sessions that a test makes."""
+    scripted_clock = ScriptedClock()
+    monkeypatch.setattr("userline_client.session.Clock", lambda: scripted_clock)
+    return scripted_clock
 
 
 @pytest_asyncio.fixture

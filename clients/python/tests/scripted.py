@@ -47,6 +47,8 @@ class ScriptedGateway:
         """Close code and reason for sockets that say ``connection_init``."""
         self.limits: dict[str, int] | None = None
         """What is told in ``connection_ack``."""
+        self.most_bytes = 2**20
+        """A message may not be larger."""
         self._socket: ServerConnection | None = None
         self._socket_of: dict[int, ServerConnection] = {}
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -56,6 +58,7 @@ class ScriptedGateway:
         self.sockets += 1
         self._socket = socket
         async for text in socket:
+            assert len(text.encode() if isinstance(text, str) else text) <= self.most_bytes
             message = json.loads(text)
             if message["type"] != "connection_init":
                 self._socket_of[id(message)] = socket
@@ -107,15 +110,26 @@ class ScriptedGateway:
         assert not user_ids or message["payload"]["variables"]["ids"] == list(user_ids), message
         return message
 
+    def watched_over_sockets(self, watches: list[dict[str, Any]]) -> list[int]:
+        """How many users these operations watch over each socket."""
+        sockets = [self._socket_of[id(watch)] for watch in watches]
+        counts = dict.fromkeys(sockets, 0)
+        for socket, watch in zip(sockets, watches, strict=True):
+            counts[socket] += len(watch["payload"]["variables"]["ids"])
+        return list(counts.values())
+
     async def tell(self, watch: dict[str, Any], *users: dict[str, Any] | str) -> None:
         """Send an event about users; a string is the id of one that there is not. Without any: that there are none."""
         told = users or watch["payload"]["variables"]["ids"]
         entries = [
             {"id": each, "user": None} if isinstance(each, str) else {"id": each["id"], "user": each} for each in told
         ]
-        await self._socket_of[id(watch)].send(
-            json.dumps({"type": "next", "id": watch["id"], "payload": {"data": {"usersChanged": entries}}})
-        )
+        await self.tell_raw(watch, {"usersChanged": entries})
+
+    async def tell_raw(self, watch: dict[str, Any], data: dict[str, Any]) -> None:
+        """Send any event, over the socket of its subscription."""
+        message = {"type": "next", "id": watch["id"], "payload": {"data": data}}
+        await self._socket_of[id(watch)].send(json.dumps(message))
 
     async def refuse(self, request: dict[str, Any], code: str, **extensions: object) -> None:
         """End an operation with an error."""

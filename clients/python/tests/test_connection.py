@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 NOWHERE = "ws://127.0.0.1:1/graphql"
 
 
-@pytest.mark.behaviour(20)
+@pytest.mark.behaviour(33)
 async def test_it_is_made_when_needed_and_closed_when_idle(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, idle_seconds=0.05) as session:
         ref = session.user("a")
@@ -60,7 +60,7 @@ async def test_it_is_made_when_needed_and_closed_when_idle(scripted: ScriptedGat
             assert scripted.sockets == number
             await until(lambda: not session._core.connection.is_open)
         async with ref.subscribe() as subscription:
-            await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=None)
+            await scripted.tell(await scripted.expect_watch())
             await subscription.connected
             await asyncio.sleep(0.1)
             assert session._core.connection.is_open, "closed with a user watched"
@@ -68,7 +68,7 @@ async def test_it_is_made_when_needed_and_closed_when_idle(scripted: ScriptedGat
         await until(lambda: not session._core.connection.is_open)
 
 
-@pytest.mark.behaviour(20)
+@pytest.mark.behaviour(33)
 async def test_an_idle_socket_is_closed_at_the_gateway_too(gateway: RunningGateway) -> None:
     sockets = gateway.metric("userline_sockets")
     async with session_with(gateway, idle_seconds=0.05) as session:
@@ -77,7 +77,7 @@ async def test_an_idle_socket_is_closed_at_the_gateway_too(gateway: RunningGatew
         assert await session.user(new_id()).get() is None
 
 
-@pytest.mark.behaviour(21)
+@pytest.mark.behaviour(34)
 async def test_a_lost_connection_comes_back_and_shows_only_what_differs(gateway: RunningGateway) -> None:
     changed, same = new_id(), new_id()
     seen: dict[str, list[UserSnapshot | None]] = {changed: [], same: []}
@@ -110,7 +110,7 @@ class _Noted(Backoff):
         return 0.0 if failures == 0 else 0.002
 
 
-@pytest.mark.behaviour(21)
+@pytest.mark.behaviour(34)
 async def test_the_pauses_grow_until_there_is_a_connection_again(gateway: RunningGateway) -> None:
     async with (
         proxy_to(int(gateway.url.rpartition(":")[2])) as proxy,
@@ -133,7 +133,7 @@ async def test_the_pauses_grow_until_there_is_a_connection_again(gateway: Runnin
             _Noted.noted.clear()
 
 
-@pytest.mark.behaviour(21)
+@pytest.mark.behaviour(34)
 @pytest.mark.parametrize(("failures", "most"), [(1, 0.5), (2, 1.0), (4, 4.0), (5, 8.0), (6, 10.0), (10_000, 10.0)])
 def test_the_jitter_is_full(failures: int, most: float) -> None:
     pauses = [Backoff().seconds(failures) for _ in range(1000)]
@@ -142,7 +142,7 @@ def test_the_jitter_is_full(failures: int, most: float) -> None:
     assert most * 0.4 < statistics.mean(pauses) < most * 0.6
 
 
-@pytest.mark.behaviour(22)
+@pytest.mark.behaviour(36)
 async def test_requests_under_way_are_sent_again(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, backoff=SOON) as session:
         ref = session.user("a")
@@ -168,7 +168,7 @@ def _payloads(messages: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(message["payload"]) for message in messages)
 
 
-@pytest.mark.behaviour(22)
+@pytest.mark.behaviour(36)
 async def test_a_request_without_an_answer_runs_out_of_time(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, timeout=0.1) as session:
         with pytest.raises(ConnectionTimeout) as caught:
@@ -179,14 +179,14 @@ async def test_a_request_without_an_answer_runs_out_of_time(scripted: ScriptedGa
         await scripted.answer(request, users=[None])  # too late
 
 
-@pytest.mark.behaviour(22)
+@pytest.mark.behaviour(36)
 async def test_a_request_without_a_connection_says_why() -> None:
     async with session_with(NOWHERE, timeout=0.2, backoff=SOON) as session:
         with pytest.raises(Disconnected, match=r"(?i)connect call failed|refused"):
             await session.user("a").set(name="A")
 
 
-@pytest.mark.behaviour(22)
+@pytest.mark.behaviour(36)
 async def test_a_request_that_nobody_waits_for_any_more_is_ended(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url) as session:
         writing = asyncio.create_task(session.user("a").set(name="A"))
@@ -195,7 +195,7 @@ async def test_a_request_that_nobody_waits_for_any_more_is_ended(scripted: Scrip
         assert (await scripted.expect("complete"))["id"] == request["id"]
 
 
-@pytest.mark.behaviour(14, 23)
+@pytest.mark.behaviour(21, 39)
 async def test_closing_ends_everything(gateway: RunningGateway) -> None:
     before = asyncio.all_tasks()
     sockets = gateway.metric("userline_sockets")
@@ -226,7 +226,7 @@ async def test_closing_ends_everything(gateway: RunningGateway) -> None:
     await until(lambda: gateway.metric("userline_sockets") == sockets)
 
 
-@pytest.mark.behaviour(23)
+@pytest.mark.behaviour(39)
 @pytest.mark.parametrize("turns", range(12))
 async def test_closing_at_any_moment_leaves_nothing_behind(gateway: RunningGateway, turns: int) -> None:
     async with session_with(gateway) as session:
@@ -241,13 +241,13 @@ async def test_closing_at_any_moment_leaves_nothing_behind(gateway: RunningGatew
     gc.collect()
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 @pytest.mark.parametrize("code", [1008, 1009, 4400, 4401, 4406, 4409, 4429])
 async def test_a_mistake_of_the_client_ends_everything(scripted: ScriptedGateway, code: int) -> None:
     errors: list[UserlineError] = []
     async with session_with(scripted.url, on_error=errors.append) as session:
         subscription = session.user("a").subscribe()
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=None)
+        await scripted.tell(await scripted.expect_watch())
         await subscription.connected
         getting = asyncio.create_task(session.user("b").get())
         await scripted.expect("subscribe", "users")
@@ -260,19 +260,19 @@ async def test_a_mistake_of_the_client_ends_everything(scripted: ScriptedGateway
         assert scripted.sockets == 1
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1007, 1011, 1012, 1013, 4408, 4430, 4431, 4999])
 async def test_all_other_close_codes_are_answered_by_coming_back(scripted: ScriptedGateway, code: int) -> None:
     async with session_with(scripted.url, backoff=SOON) as session:
         subscription = session.user("a").subscribe()
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=None)
+        await scripted.tell(await scripted.expect_watch())
         await subscription.connected
         await scripted.close(code)
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Ann"))
+        await scripted.tell(await scripted.expect_watch(), user("a", "Ann"))
         await until(lambda: subscription.latest_snapshot is not None)
 
 
-@pytest.mark.behaviour(21)
+@pytest.mark.behaviour(34)
 async def test_a_gateway_that_is_being_stopped_says_when_to_come_back(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, backoff=Backoff(base=60, ceiling=60)) as session:
         session.user("a").subscribe()
@@ -283,7 +283,7 @@ async def test_a_gateway_that_is_being_stopped_says_when_to_come_back(scripted: 
         assert 0.25 < time.monotonic() - closed < 20
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 async def test_a_certificate_that_is_not_trusted_is_an_error_at_once(tmp_path: Path) -> None:
     errors: list[UserlineError] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -296,7 +296,7 @@ async def test_a_certificate_that_is_not_trusted_is_an_error_at_once(tmp_path: P
             assert len(errors) == 1
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 @pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN])
 async def test_a_url_without_a_gateway_is_an_error_at_once(status: HTTPStatus) -> None:
     errors: list[UserlineError] = []
@@ -310,7 +310,7 @@ async def test_a_url_without_a_gateway_is_an_error_at_once(status: HTTPStatus) -
     assert len(errors) == 1
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 async def test_a_gateway_that_is_full_is_asked_again() -> None:
     asked = 0
 
@@ -327,7 +327,7 @@ async def test_a_gateway_that_is_full_is_asked_again() -> None:
     assert asked > 3
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 @pytest.mark.parametrize("text", ["no JSON", "[]", "{}", '{"type":1}', "[" * 5000])
 async def test_a_gateway_that_talks_nonsense_is_an_error(scripted: ScriptedGateway, text: str) -> None:
     async with session_with(scripted.url, on_error=lambda _: None) as session:
@@ -338,7 +338,7 @@ async def test_a_gateway_that_talks_nonsense_is_an_error(scripted: ScriptedGatew
             await getting
 
 
-@pytest.mark.behaviour(27)
+@pytest.mark.behaviour(45)
 @pytest.mark.parametrize(
     "payload", [None, {}, {"data": None}, {"data": {}}, {"data": {"users": []}}, {"data": {"users": [{}]}}]
 )
@@ -352,11 +352,11 @@ async def test_an_answer_that_is_none_is_an_error_of_that_request(scripted: Scri
         subscription = session.user("b").subscribe()
         while (watch := await scripted.expect_any())["type"] != "subscribe":
             pass
-        await scripted.answer(watch, userChanged=None)
+        await scripted.tell(watch)
         await subscription.connected
 
 
-@pytest.mark.behaviour(24)
+@pytest.mark.behaviour(42)
 async def test_pings_are_answered(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url) as session:
         session.user("a").subscribe()

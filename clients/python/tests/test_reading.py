@@ -98,7 +98,7 @@ async def test_an_answer_that_was_overtaken_by_an_event_does_not_bring_back_the_
         getting = asyncio.create_task(ref.get())
         read = await scripted.expect("subscribe", "users")
         async with ref.subscribe() as subscription:
-            await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "New"))
+            await scripted.tell(await scripted.expect_watch(), user("a", "New"))
             await subscription.connected
             await scripted.answer(read, users=[user("a", "Old")])
             assert await getting is subscription.latest_snapshot
@@ -143,19 +143,19 @@ async def test_a_get_after_writes_does_not_join_a_read_from_before_them(scripted
 async def test_a_get_after_a_write_is_not_answered_by_an_event_from_before_it(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url) as session, session.user("a").subscribe() as subscription:
         ref = session.user("a")
-        watch = await scripted.expect("subscribe", "userChanged")
-        await scripted.answer(watch, userChanged=user("a", "0"))
+        watch = await scripted.expect_watch()
+        await scripted.tell(watch, user("a", "0"))
         await subscription.connected
         writing = asyncio.create_task(ref.set(name="2"))
         write = await scripted.expect("subscribe", "setUser")
         await scripted.answer(write, setUser={"user": user("a", "2"), "created": False, "changed": True})
         await writing
-        await scripted.answer(watch, userChanged=user("a", "1"))  # was on its way
+        await scripted.tell(watch, user("a", "1"))  # was on its way
         await until(lambda: _name(subscription.latest_snapshot) == "1")
         getting = asyncio.create_task(ref.get())
         await scripted.answer(await scripted.expect("subscribe", "users"), users=[user("a", "2")])
         assert _name(await getting) == "2"
-        await scripted.answer(watch, userChanged=user("a", "2"))
+        await scripted.tell(watch, user("a", "2"))
         await until(lambda: _name(subscription.latest_snapshot) == "2")
         assert _name(await ref.get()) == "2"
         assert scripted.is_silent
@@ -203,10 +203,10 @@ async def test_what_was_read_is_forgotten_with_the_connection(scripted: Scripted
         await scripted.answer(await scripted.expect("subscribe", "users"), users=[user("a", "Ann")])
         await getting
         watching = session.user("b").subscribe()
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("b", "Bob"))
+        await scripted.tell(await scripted.expect_watch(), user("b", "Bob"))
         await watching.connected
         scripted.cut()
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("b", "Bob"))
+        await scripted.tell(await scripted.expect_watch(), user("b", "Bob"))
         getting = asyncio.create_task(session.user("a").get())
         await scripted.answer(await scripted.expect("subscribe", "users"), users=[user("a", "Bea")])
         assert _name(await getting) == "Bea"
@@ -217,12 +217,12 @@ async def test_a_watched_user_is_answered_from_the_first_event_after_a_lost_conn
     scripted: ScriptedGateway,
 ) -> None:
     async with session_with(scripted.url, backoff=SOON) as session, session.user("a").subscribe() as subscription:
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Before"))
+        await scripted.tell(await scripted.expect_watch(), user("a", "Before"))
         await subscription.connected
         scripted.cut()
-        again = await scripted.expect("subscribe", "userChanged")
+        again = await scripted.expect_watch()
         getting = asyncio.create_task(session.user("a").get())
-        await scripted.answer(again, userChanged=user("a", "After"))
+        await scripted.tell(again, user("a", "After"))
         assert _name(await getting) == "After"
         assert scripted.is_silent
 

@@ -244,10 +244,10 @@ class Connection:
                 self._link = None
                 self._liveness.look_after(None)
                 self._keep()
+                self._listener.on_lost()
                 for helper in helpers:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
-                self._listener.on_lost()
 
     def _receive(self, link: Link, message: dict[str, Any]) -> None:
         match message["type"]:

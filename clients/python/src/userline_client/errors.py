@@ -62,7 +62,7 @@ class ServerError(UserlineError):
         seconds = self.extensions.get("retryAfterSeconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             return None
-        return min(float(seconds), _MAX_PAUSE)
+        return float(min(seconds, _MAX_PAUSE))
 
     def __init_subclass__(cls) -> None:
         """Note which class stands for which code."""

@@ -98,12 +98,13 @@ class Carriers:
         for batch in batches:
             batch.carrier.review(batch)
         while self._queue:
-            queue, self._queue = self._queue, {}
-            for watch in queue:
-                try:
-                    self._with_room(watch).add(watch)
-                except TooManyWatches as error:
-                    self._refuse(watch, error)
+            while self._queue:  # to make room, others are queued again
+                queue, self._queue = self._queue, {}
+                for watch in queue:
+                    try:
+                        self._with_room(watch).add(watch)
+                    except TooManyWatches as error:
+                        self._refuse(watch, error)
             for carrier in list(self._carriers):
                 carrier.begin()
 
