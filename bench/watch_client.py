@@ -58,7 +58,7 @@ class WatchClient:
             for socket in batch:
                 socket.init(self._token)
             for socket in batch:
-                socket.expect({"type": "connection_ack"})
+                socket.is_acknowledged()
             for socket in batch:
                 socket.subscribe("1", first + len(self._sockets) % watched)
                 self._sockets[socket.fileno()] = socket

@@ -67,13 +67,22 @@ class WatchSocket:
         self._send({"type": "complete", "id": self._operation})
         self.subscribe(f"{number:07}", number % users.USERS)
 
+    def is_acknowledged(self) -> None:
+        """Wait for the acknowledgement, which may say more than that it is one."""
+        found = self._next()
+        if orjson.loads(found).get("type") != "connection_ack":
+            raise WrongAnswer(f"The server sent {found.decode()}, not connection_ack.")
+
     def expect(self, wanted: dict[str, Any]) -> None:
         """Wait for the next message, which must be this one."""
-        while not self._texts:
-            self.take(self._read())
-        found = self._texts.pop(0)
+        found = self._next()
         if orjson.loads(found) != wanted:
             raise WrongAnswer(f"The server sent {found.decode()}, not {wanted}.")
+
+    def _next(self) -> bytes:
+        while not self._texts:
+            self.take(self._read())
+        return self._texts.pop(0)
 
     def expect_event(self, user: dict[str, Any]) -> None:
         """Wait for the next event of the subscription, which must be this user."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from userline.users.record import UserSnapshot
+
+Changes: TypeAlias = "Mapping[str, UserSnapshot | None]"
+"""The newest snapshots of some users (None: there is no such user) by their ids."""
 
 
 class HubWatcher(Protocol):
@@ -63,45 +66,70 @@ class Watcher:
 class Member:
     """One of the users that a group watches, as the hub's watcher."""
 
-    __slots__ = ("_group", "_user_id", "is_new")
+    __slots__ = ("_group", "is_new", "user_id")
 
-    def __init__(self, group: GroupWatcher, user_id: str) -> None:
+    def __init__(self, group: Group, user_id: str) -> None:
         self.is_new = True
+        self.user_id = user_id
         self._group = group
-        self._user_id = user_id
 
     def offer(self, snapshot: UserSnapshot | None) -> bool:
         """Put the newest snapshot in the user's slot of the group; return whether one was there."""
         self.is_new = False
-        return self._group.put(self._user_id, snapshot)
+        return self._group.put(self.user_id, snapshot)
 
 
-class GroupWatcher:
+class Group:
     """Watches several users: holds at most one snapshot of each that its reader has not taken yet, the newest."""
+
+    __slots__ = ("_unread", "members")
 
     def __init__(self, user_ids: Sequence[str]) -> None:
         self.members = [Member(self, user_id) for user_id in user_ids]
-        self._user_ids = user_ids
-        self._unread: dict[str, UserSnapshot] = {}
-        self._something = asyncio.Event()
+        self._unread: dict[str, UserSnapshot | None] = {}
 
     def put(self, user_id: str, snapshot: UserSnapshot | None) -> bool:
-        """Put the newest snapshot (None: there is no such user, of whom nothing is told) in a user's slot."""
-        replaced = user_id in self._unread
-        if snapshot is None:
-            self._unread.pop(user_id, None)
-            return replaced
-        self._unread[user_id] = snapshot
-        self._something.set()
+        """Put the newest snapshot (None: there is no such user) in a user's slot; return whether one was there."""
+        unread = self._unread
+        replaced = user_id in unread
+        unread[user_id] = snapshot
+        self._heard()
         return replaced
 
     def sort(self) -> None:
         """Have what was not taken yet taken in the order of the users."""
-        self._unread = {user_id: self._unread[user_id] for user_id in self._user_ids if user_id in self._unread}
+        unread = self._unread
+        self._unread = {member.user_id: unread[member.user_id] for member in self.members if member.user_id in unread}
 
-    async def next(self) -> UserSnapshot:
-        """Take the snapshot that has waited longest, waiting for one if there is none. For one reader at a time."""
-        while not self._unread:
-            self._something.clear()
-            await self._something.wait()
-        return self._unread.pop(next(iter(self._unread)))
+    def end(self) -> None:
+        """Drop what refers back to this: no collection has to find it."""
+        self.members = []
+        self._unread = {}
+
+    def _heard(self) -> None:
+        """There is something to be taken."""
+        raise NotImplementedError
+
+
+class GroupWatcher(Group):
+    """A group whose reader waits for what there is."""
+
+    __slots__ = ("_something",)
+
+    def __init__(self, user_ids: Sequence[str]) -> None:
+        super().__init__(user_ids)
+        self._something = asyncio.Event()
+
+    def _heard(self) -> None:
+        self._something.set()
+
+    def take(self) -> Changes:
+        """Take all that was not taken yet."""
+        self._something.clear()
+        taken, self._unread = self._unread, {}
+        return taken
+
+    async def next(self) -> Changes:
+        """Take all that was not taken yet, waiting for something if there is nothing. For one reader at a time."""
+        await self._something.wait()
+        return self.take()

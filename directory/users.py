@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from userline.changes.held import Miss
-from userline.changes.watcher import GroupWatcher
 from userline.directory.batcher import Batcher
+from userline.directory.ids import check_entry, check_number
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
+from userline.directory.watching import Watching
 from userline.directory.writes import Writes
 from userline.storage.protocol import MAX_WRITES
 from userline.users.errors import (
@@ -24,12 +25,10 @@ from userline.users.rules import MAX_IDS
 from userline.users.viewer import ClientUserSyncing, check_may_write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
-    from userline.changes.watcher import HubWatcher
-    from userline.directory.allowance import Allowance
     from userline.storage.protocol import UserStore, WriteResult
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
@@ -42,7 +41,7 @@ _FEW = 50
 """How many users may be looked at in one turn of the event loop with whatever else happens in it."""
 
 
-class Users:
+class Users(Watching):
     """The users of a deployment as one gateway sees them: store, hub and bus together. For one event loop."""
 
     def __init__(  # noqa: PLR0913 - each is a part of the gateway
@@ -55,12 +54,10 @@ class Users:
         syncing: ClientUserSyncing = ClientUserSyncing.OWN,
         pacer: Pacer | None = None,
     ) -> None:
+        super().__init__(hub, Batcher(store, hub), pacer or Pacer())
         self._store = store
-        self._hub = hub
         self._rules = rules
         self._syncing = syncing
-        self._pacer = pacer or Pacer()
-        self.batcher = Batcher(store, hub)
         self._writes = Writes(store, hub, bus)
 
     async def close(self) -> None:
@@ -84,25 +81,28 @@ class Users:
         """Return a future of the user's snapshot, read from the store. Raises BadUserInput; it, StoreUnavailable."""
         return self.batcher.load(parse_id(user_id))
 
-    async def get_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None]:
+    async def get_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | BadUserInput | None]:
         """Return the users' snapshots in the order of ``user_ids`` and as many, None for the missing.
 
-        Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one, and StoreUnavailable.
+        In the place of an id that is none is what is wrong with it. Raises BadUserInput for more than ``MAX_IDS`` ids,
+        and StoreUnavailable.
         """
-        _check_ids(user_ids)
-        found = [self._hub.peek(user_id) for user_id in user_ids]
-        loading = {
-            user_id: self.batcher.load(user_id)
-            for user_id, snapshot in zip(user_ids, found, strict=True)
-            if isinstance(snapshot, Miss)
-        }
+        check_number(user_ids)
+        found: list[UserSnapshot | BadUserInput | Miss | None] = [self._hub.peek(user_id) for user_id in user_ids]
+        loading: dict[str, asyncio.Future[UserSnapshot | None]] = {}
+        for number, (user_id, known) in enumerate(zip(user_ids, found, strict=True)):
+            if isinstance(known, Miss) and user_id not in loading:
+                try:
+                    loading[user_id] = self.batcher.load(check_entry(number, user_id))
+                except BadUserInput as error:
+                    found[number] = error
         if loading:
             await asyncio.gather(*loading.values())
         if len(user_ids) > _FEW:
             await self._pacer.turn(MANY_SECONDS)
         return [
-            loading[user_id].result() if isinstance(snapshot, Miss) else snapshot
-            for user_id, snapshot in zip(user_ids, found, strict=True)
+            loading[user_id].result() if isinstance(known, Miss) else known
+            for user_id, known in zip(user_ids, found, strict=True)
         ]
 
     async def records(self, user_ids: Sequence[str]) -> list[UserRecord | None]:
@@ -110,7 +110,9 @@ class Users:
 
         For server tokens alone. Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one, and StoreUnavailable.
         """
-        _check_ids(user_ids, "id")
+        check_number(user_ids)
+        for user_id in user_ids:
+            parse_id(user_id)
         return await asyncio.gather(*map(self.batcher.load_record, user_ids))
 
     async def page(self, *, limit: int, after: str | None = None) -> tuple[list[UserRecord], bool]:
@@ -179,79 +181,6 @@ class Users:
             raise BatchRefused(refused)
         return await self._writes.write_many(patches)
 
-    async def watch(self, user_id: str) -> AsyncGenerator[UserSnapshot | None, None]:
-        """Yield the current snapshot (None: there is no such user), and then each newer one, until closed.
-
-        A slow reader may miss snapshots in between, never the last one. Raises BadUserInput, StoreUnavailable.
-        """
-        user_id = parse_id(user_id)
-        with self._hub.watching(user_id) as watcher:
-            if watcher.is_new:
-                await self.batcher.load(user_id)
-            while True:
-                yield await watcher.next()
-
-    def attach(self, user_id: str, watcher: HubWatcher) -> asyncio.Future[UserSnapshot | None] | None:
-        """Have the watcher offered the current snapshot and each newer one, until it is detached.
-
-        Returns None if it was offered the current one already, else a future that is done when it was; it raises
-        StoreUnavailable. Raises BadUserInput.
-        """
-        user_id = parse_id(user_id)
-        self._hub.watch(user_id, watcher)
-        return self.batcher.load(user_id) if watcher.is_new else None
-
-    def detach(self, user_id: str, watcher: HubWatcher) -> None:
-        """Offer the watcher nothing more."""
-        self._hub.unwatch(user_id, watcher)
-
-    async def watch_many(
-        self, user_ids: Sequence[str], allowance: Allowance | None = None
-    ) -> AsyncGenerator[UserSnapshot, None]:
-        """Yield the current snapshots of these users in their order, and then each newer one, until closed.
-
-        Of a user who does not exist nothing is told before it is created. A slow reader may miss snapshots in between,
-        never the last one of a user. Raises BadUserInput, RateLimited, StoreUnavailable.
-        """
-        user_ids = distinct_ids(user_ids)
-        group = GroupWatcher(user_ids)
-        loading = self.attach_many(user_ids, group.members, allowance)
-        try:
-            if loading is not None:
-                await loading
-            group.sort()
-            while True:
-                snapshot = await group.next()
-                await self._pacer.turn(MANY_SECONDS)
-                yield snapshot
-        finally:
-            self.detach_many(user_ids, group.members, allowance)
-
-    def attach_many(
-        self, user_ids: Sequence[str], watchers: Sequence[HubWatcher], allowance: Allowance | None = None
-    ) -> asyncio.Future[Any] | None:
-        """Do as ``attach`` does, with the watcher of each of these users, who are ``distinct_ids``.
-
-        All users who must be read are read together. Raises RateLimited if they are more than is allowed.
-        """
-        if allowance is not None:
-            allowance.charge(len(user_ids))
-        loading = []
-        for user_id, watcher in zip(user_ids, watchers, strict=True):
-            self._hub.watch(user_id, watcher)
-            if watcher.is_new:
-                loading.append(self.batcher.load(user_id))
-        return asyncio.gather(*loading) if loading else None
-
-    def detach_many(
-        self, user_ids: Sequence[str], watchers: Sequence[HubWatcher], allowance: Allowance | None = None
-    ) -> None:
-        """Offer the watchers nothing more."""
-        for user_id, watcher in zip(user_ids, watchers, strict=True):
-            self._hub.unwatch(user_id, watcher)
-        if allowance is not None:
-            allowance.give_back(len(user_ids))
-
     async def _get(self, user_id: str) -> UserSnapshot | None:
         snapshot = self._hub.peek(user_id)
         if isinstance(snapshot, Miss):
@@ -279,17 +208,3 @@ class Users:
         if problems:
             raise BadUserInput(problems)
         return user_id, patch
-
-
-def distinct_ids(user_ids: Sequence[str]) -> list[str]:
-    """Return the ids of a list, each once. Raises BadUserInput for more than ``MAX_IDS`` ids or a bad one."""
-    _check_ids(user_ids)
-    return list(dict.fromkeys(user_ids))
-
-
-def _check_ids(user_ids: Sequence[str], field: str = "ids") -> None:
-    """Raise BadUserInput for more than ``MAX_IDS`` ids, or, with the name of the ``field``, for a bad one."""
-    if len(user_ids) > MAX_IDS:
-        raise BadUserInput([Problem("ids", f"ids must have at most {MAX_IDS} entries, not {len(user_ids)}.")])
-    for user_id in user_ids:
-        parse_id(user_id, field)

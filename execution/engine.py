@@ -12,7 +12,8 @@ from userline.directory.pacer import Pacer
 from userline.execution.cost import OperationLimits
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
-from userline.execution.general import GeneralExecution, GeneralSubscription, GeneralWay
+from userline.execution.general import GeneralExecution, GeneralWay
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.compiler import Compiler
 from userline.execution.plans.plan import Bound

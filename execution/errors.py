@@ -10,7 +10,9 @@ from graphql import GraphQLError
 from userline.users.errors import BadUserInput, ErrorCode, UserlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from graphql.language.location import FormattedSourceLocation as FormattedLocation
 
 logger = logging.getLogger("userline.execution")
 
@@ -49,21 +51,37 @@ def format_field_error(error: GraphQLError, request_id: str) -> FormattedError:
     What is not a refusal of ours is logged with everything about it, and masked: the caller gets the request id.
     """
     original = _original(error)
-    if isinstance(original, UserlineError):
-        told = format_refusal(original)
-    elif original is None and error.message.startswith("Argument '"):
+    if original is None and error.message.startswith("Argument '"):
         # A variable left out or null where the argument needs a value: found only when the field is executed.
         field = error.message.removeprefix("Argument '").partition("'")[0]
         told = _told(error.message, ErrorCode.BAD_USER_INPUT, field)
     else:
-        told = mask(original or error, request_id)
-    formatted: FormattedError = {"message": told["message"]}
-    if error.locations:
-        formatted["locations"] = [location.formatted for location in error.locations]
-    if error.path is not None:
-        formatted["path"] = error.path
-    formatted["extensions"] = told["extensions"]
+        told = _tell(original or error, request_id)
+    formatted = _placed(told, [location.formatted for location in error.locations or ()], error.path)
     _forget_frames(error)
+    return formatted
+
+
+def format_error_at(
+    error: BaseException, request_id: str, locations: Sequence[FormattedLocation], path: list[str | int]
+) -> FormattedError:
+    """Return the error of a field that stands at these places of its document and is at this path of the response."""
+    return _placed(_tell(error, request_id), locations, path)
+
+
+def _tell(error: BaseException, request_id: str) -> FormattedError:
+    return format_refusal(error) if isinstance(error, UserlineError) else mask(error, request_id)
+
+
+def _placed(
+    told: FormattedError, locations: Sequence[FormattedLocation], path: list[str | int] | None
+) -> FormattedError:
+    formatted: FormattedError = {"message": told["message"]}
+    if locations:
+        formatted["locations"] = locations
+    if path is not None:
+        formatted["path"] = path
+    formatted["extensions"] = told["extensions"]
     return formatted
 
 

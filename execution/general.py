@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,23 +16,23 @@ from graphql import (
     type_from_ast,
     validate_input_value,
 )
-from graphql.execution import create_source_event_stream, execute_root_selection_set, map_source_to_response_event
+from graphql.execution import execute_root_selection_set
 
 from userline.execution.bounded import BoundedExecutor
 from userline.execution.bounds import find_excess
 from userline.execution.errors import format_field_errors, format_refusal, format_request_error, mask
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import (
     AnswerBudget,
     AnswerTooLarge,
-    RequestRefused,
-    SubscriptionFailed,
+    VariablesRefused,
     respond,
 )
 from userline.execution.pending import Executing
-from userline.users.errors import BadUserInput, ErrorCode, Problem, UserlineError
+from userline.users.errors import BadUserInput, ErrorCode, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     import strawberry
     from graphql import DocumentNode, GraphQLInputType, GraphQLSchema, OperationDefinitionNode
@@ -101,34 +100,6 @@ class GeneralExecution:
         return respond(None, [mask(error, self.context.request_id)])
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralSubscription:
-    """A subscription that graphql-core executes."""
-
-    executor: BoundedExecutor
-    context: Context
-
-    async def events(self) -> AsyncGenerator[Response, None]:
-        """Yield the events until closed. Raises SubscriptionFailed."""
-        request_id = self.context.request_id
-        try:
-            stream = create_source_event_stream(self.executor)
-            if inspect.isawaitable(stream):
-                stream = await stream
-            if not isinstance(stream, ExecutionResult):
-                async with aclosing(map_source_to_response_event(self.executor, stream)) as results:
-                    async for result in results:
-                        response = _respond(result, self.context)
-                        AnswerBudget(self.executor.budget.most).charge(len(response))
-                        yield response
-                return
-        except UserlineError as error:
-            raise SubscriptionFailed([format_refusal(error)]) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
-            raise SubscriptionFailed([mask(error, request_id)]) from None
-        raise SubscriptionFailed(format_field_errors(stream.errors or [], request_id))
-
-
 def _respond(result: ExecutionResult, context: Context) -> Response:
     return respond(result.data, format_field_errors(result.errors or (), context.request_id))
 
@@ -145,14 +116,14 @@ class GeneralWay:
     def prepare(
         self, ast: DocumentNode, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
     ) -> GeneralExecution | GeneralSubscription:
-        """Return the operation with the variables of the request. Raises RequestRefused."""
+        """Return the operation with the variables of the request. Raises VariablesRefused."""
         excess = find_excess(self._schema, operation, request.variables or {})
         if excess:
-            raise RequestRefused(excess)
+            raise VariablesRefused(excess)
         try:
             executor = self._build(ast, operation, request, context)
         except RecursionError:
-            raise RequestRefused([format_refusal(_TOO_DEEP)]) from None
+            raise VariablesRefused([format_refusal(_TOO_DEEP)]) from None
         if operation.operation is OperationType.SUBSCRIPTION:
             return GeneralSubscription(executor, context)
         return GeneralExecution(operation.operation, executor, context, self._limit)
@@ -172,7 +143,7 @@ class GeneralWay:
             errors = _bad_variables(
                 self._schema, operation, request.variables or {}, hide_suggestions=self._hide_suggestions
             )
-            raise RequestRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
+            raise VariablesRefused(errors or [format_request_error(e, ErrorCode.BAD_USER_INPUT) for e in executor])
         bounded = cast("BoundedExecutor", executor)
         bounded.budget = AnswerBudget(self._most_bytes)
         return bounded

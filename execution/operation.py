@@ -29,8 +29,12 @@ class RequestRefused(Exception):
         return refuse(self.errors)
 
 
+class VariablesRefused(RequestRefused):
+    """The variables do not fit the document, which could be executed with others."""
+
+
 class SubscriptionFailed(Exception):
-    """A subscription cannot start or go on."""
+    """A subscription cannot begin or go on."""
 
     def __init__(self, errors: list[FormattedError]) -> None:
         super().__init__(errors)

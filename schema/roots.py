@@ -7,8 +7,7 @@ from typing import Annotated, cast
 import strawberry
 from strawberry.types import Info
 
-from userline.directory.online import watch_online
-from userline.resolvers import mutations
+from userline.resolvers import mutations, watching
 from userline.resolvers.context import Context
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.scalars import RoleSettings
@@ -18,7 +17,9 @@ from userline.schema.types import (
     Role,
     SetUserPayload,
     User,
+    UserChange,
     UserOnline,
+    as_changes,
     as_optional_user,
     as_user,
 )
@@ -42,14 +43,19 @@ class Query:
         """Return one user."""
         return as_optional_user(await info.context.users.get(id))
 
-    @strawberry.field(description="The users with these ids: as many and in the same order, null for the missing.")
+    @strawberry.field(
+        description=(
+            "The users with these ids: as many and in the same order, null for the missing. An id that cannot be one "
+            "is null, too, with an error at its place."
+        )
+    )
     async def users(
         self,
         info: OperationInfo,
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
     ) -> list[User | None]:
         """Return many users."""
-        return [as_optional_user(snapshot) for snapshot in await info.context.users.get_many(ids)]
+        return cast("list[User | None]", await info.context.users.get_many(ids))
 
     @strawberry.field(description="What is configured for everybody who uses this gateway.")
     def app(self, info: OperationInfo) -> App:
@@ -114,27 +120,27 @@ class Subscription:
         id: UserId,  # noqa: A002 - the contract's name
     ) -> AsyncGenerator[User | None, None]:
         """Watch a user."""
-        async with aclosing(info.context.users.watch(id)) as snapshots:
+        async with aclosing(watching.user_changed(info.context, id)) as snapshots:
             async for snapshot in snapshots:
                 yield as_optional_user(snapshot)
 
     @strawberry.subscription(
         description=(
-            "First the users as they are now, one event for each who exists, and then an event whenever one of them is "
-            "created or something that everybody sees of it changes. Ids that are given twice count once. A slow "
-            "reader may miss states in between, never the last one of a user."
+            "First all of these users as they are now (`user` is null where there is none), in one event or, where "
+            "that would be large, in several; and then an event with those who have changed since the last one, each "
+            "of them once: who was created, or of whom something that everybody sees has changed. Ids that are given "
+            "twice count once. A slow reader may miss states in between, never the last one of a user."
         )
     )
     async def users_changed(
         self,
         info: OperationInfo,
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
-    ) -> AsyncGenerator[User | None, None]:
+    ) -> AsyncGenerator[list[UserChange], None]:
         """Watch many users."""
-        context = info.context
-        async with aclosing(context.users.watch_many(ids, context.allowance)) as snapshots:
-            async for snapshot in snapshots:
-                yield as_user(snapshot)
+        async with aclosing(watching.users_changed(info.context, ids)) as events:
+            async for changes in events:
+                yield as_changes(changes)
 
     @strawberry.subscription(
         description=(
@@ -149,7 +155,6 @@ class Subscription:
         id: UserId,  # noqa: A002 - the contract's name
     ) -> AsyncGenerator[UserOnline | None, None]:
         """Watch a user, and whether it is connected."""
-        context = info.context
-        async with aclosing(watch_online(context.users, context.presence, id)) as states:
+        async with aclosing(watching.user_online_changed(info.context, id)) as states:
             async for state in states:
                 yield cast("UserOnline", state)

@@ -5,6 +5,7 @@ from typing import cast
 import strawberry
 from strawberry.types import Info
 
+from userline.changes.watcher import Changes
 from userline.resolvers.context import Context
 from userline.schema.fields import with_public_fields
 from userline.schema.scalars import RoleSettings
@@ -78,6 +79,19 @@ class SetUserPayload:
     changed: bool = strawberry.field(
         description="Whether anything changed, private fields included; false if all was as asked for already."
     )
+
+
+@strawberry.type(description="A user who is watched, as it is now.")
+class UserChange:
+    """What usersChanged tells of one user."""
+
+    id: strawberry.ID = strawberry.field(description="The user's id.")
+    user: User | None = strawberry.field(description="The user as it is now, or null if there is none with this id.")
+
+
+def as_changes(changes: Changes) -> list[UserChange]:
+    """Return what has changed where a list of ``UserChange`` is asked for."""
+    return [UserChange(id=strawberry.ID(user_id), user=as_optional_user(user)) for user_id, user in changes.items()]
 
 
 @strawberry.type(description="A user, and whether the user is connected.")

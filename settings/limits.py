@@ -161,3 +161,12 @@ class Sockets(BaseModel):
         "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0
     )
     ping_seconds: float = setting("WebSockets", 25, "How often a socket is pinged to keep it alive; 0 = never.", ge=0)
+
+    @property
+    def socket_limits(self) -> dict[str, int]:
+        """What ``connection_ack`` tells clients that they are held to."""
+        return {
+            "messageBytes": self.max_message_bytes,
+            "subscriptions": self.max_subscriptions,
+            "watchedUsers": self.max_watched_users,
+        }

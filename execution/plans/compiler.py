@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 from graphql import GraphQLNonNull, OperationType, coerce_input_literal, type_from_ast
 
+from userline.execution.plans.failures import Place
 from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
 from userline.execution.plans.plan import Plan, Variable
 from userline.execution.plans.projection import Projections
 from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, UserStep
 from userline.execution.plans.selections import NotSimple, collect_fields, find_conditions
-from userline.execution.plans.subscriptions import WatchStep
+from userline.execution.plans.subscriptions import ChangeProjection, WatchManyStep, WatchStep
 from userline.execution.plans.values import UNFIT, reader_of, source_of
 from userline.resolvers.mutations import RESOLVERS
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     )
 
     from userline.execution.plans.plan import Steps
+    from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.execution.plans.subscriptions import Watching
     from userline.execution.plans.values import Source
     from userline.resolvers.context import AppInfo
 
@@ -42,9 +45,6 @@ _CONSTANT_BYTES: Final = 65_536
 """What is known beforehand is kept with the plan, so that it is not to be large."""
 
 _FLAGS: Final = {"setUser": ("created", "changed"), "createUserIfNotExists": ("created",)}
-
-_WATCHES: Final = {"userChanged": "id", "usersChanged": "ids"}
-"""The subscriptions that have a plan, with their argument."""
 
 
 class Compiler:
@@ -140,15 +140,36 @@ class Compiler:
             raise NotSimple
         return below.name
 
-    def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> WatchStep:
-        if len(root) != 1 or root[0].name not in _WATCHES:
+    def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> Watching:
+        if len(root) != 1:
             raise NotSimple
         field = root[0]
-        name = _WATCHES[field.name]
-        projection = self._projections.of(field, fragments, conditions)
-        return WatchStep(
-            field.key_json, self._argument("Subscription", field, name), projection, self._most_bytes, name == "ids"
-        )
+        place = Place.of(field.key, field.nodes)
+        match field.name:
+            case "userChanged":
+                projection = self._projections.of(field, fragments, conditions)
+                user_id = self._argument("Subscription", field, "id")
+                return WatchStep(field.key_json, place, user_id, projection, self._most_bytes)
+            case "usersChanged":
+                changes = self._changes(field, fragments, conditions)
+                user_ids = self._argument("Subscription", field, "ids")
+                return WatchManyStep(field.key_json, place, user_ids, changes, self._most_bytes)
+        raise NotSimple
+
+    def _changes(self, field: Field, fragments: Fragments, conditions: Conditions) -> ChangeProjection:
+        """Return the projection of a field that is a list of UserChange."""
+        fields: list[tuple[bytes, Projection | bytes | None]] = []
+        for below in collect_fields(field.selection_sets, fragments, conditions):
+            match below.name:
+                case "id":
+                    fields.append((below.key_json, None))
+                case "user":
+                    fields.append((below.key_json, self._projections.of(below, fragments, conditions)))
+                case "__typename":
+                    fields.append((below.key_json, b'"UserChange"'))
+                case _:
+                    raise NotSimple
+        return ChangeProjection(fields)
 
     def _argument(self, type_name: str, field: Field, name: str) -> Source:
         """Return where a required argument comes from."""

@@ -9,7 +9,7 @@ from graphql import OperationType
 
 from userline.execution.pending import Executing, Lookup
 from userline.execution.plans.selections import NotSimple
-from userline.execution.plans.subscriptions import WatchStep
+from userline.execution.plans.subscriptions import WatchManyStep, WatchStep
 from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from userline.execution.pending import Pending
     from userline.execution.plans.mutations import MutationSteps
     from userline.execution.plans.queries import QuerySteps
+    from userline.execution.plans.subscriptions import Watching
     from userline.execution.plans.values import Reader, Values
     from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
-    Steps: TypeAlias = QuerySteps | MutationSteps | WatchStep
+    Steps: TypeAlias = QuerySteps | MutationSteps | Watching
 
 _VARIANTS: Final = 16
 
@@ -67,7 +68,7 @@ class Bound:
 class BoundSubscription:
     """A subscription with its argument: an id, or a list of ids where the step is of many."""
 
-    step: WatchStep
+    step: Watching
     argument: Any
 
 
@@ -99,7 +100,7 @@ class Plan:
         arguments = steps.read(values)
         if arguments is UNFIT:
             return None
-        if isinstance(steps, WatchStep):
+        if isinstance(steps, WatchStep | WatchManyStep):
             return BoundSubscription(steps, arguments)
         return Bound(self.type, steps, arguments)
 

@@ -6,9 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from userline.execution.errors import format_refusal, mask
 from userline.execution.operation import AnswerTooLarge, SubscriptionFailed
-from userline.users.errors import UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from userline.execution.plans.plan import Bound, BoundSubscription
     from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
-    from userline.users.record import UserSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +54,14 @@ class PlannedSubscription:
 
     async def events(self) -> AsyncGenerator[Response, None]:
         """Yield the events until closed. Raises SubscriptionFailed."""
+        bound = self.bound
         try:
-            async with aclosing(self._watch()) as snapshots:
-                async for snapshot in snapshots:
-                    yield self.bound.step.encode(snapshot)
-        except UserlineError as error:
-            raise SubscriptionFailed([format_refusal(error)]) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it masked
-            raise SubscriptionFailed([mask(error, self.context.request_id)]) from None
+            async with aclosing(bound.step.events(bound.argument, self.context)) as events:
+                async for event in events:
+                    yield event
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it as an error of the field
+            raise self.failure(error) from None
 
-    def _watch(self) -> AsyncGenerator[UserSnapshot | None, None]:
-        users, bound = self.context.users, self.bound
-        if bound.step.is_of_many:
-            return users.watch_many(bound.argument, self.context.allowance)
-        return users.watch(bound.argument)
+    def failure(self, error: BaseException) -> SubscriptionFailed:
+        """Return how the subscription ends if it cannot begin or go on."""
+        return SubscriptionFailed([self.bound.step.place.failure(error, self.context.request_id)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
 from userline.changes.held import Miss
 from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
-from userline.execution.plans.failures import format_failure
+from userline.execution.plans.failures import Place, format_failure
 from userline.execution.plans.values import UNFIT
 from userline.users.errors import BadUserInput
 
@@ -72,9 +72,22 @@ class UsersStep:
         snapshots = users.held_many(user_ids)
         return None if snapshots is None else self.projection.encode_many(snapshots, most)
 
-    async def load(self, user_ids: Sequence[str], users: Users) -> list[UserSnapshot | None]:
-        """Return the users; who is not held is read from the store. Raises UserlineError."""
+    async def load(self, user_ids: Sequence[str], users: Users) -> list[UserSnapshot | BadUserInput | None]:
+        """Return the users, who is not held read from the store, and what is wrong with what is no id.
+
+        Raises UserlineError.
+        """
         return await users.get_many(user_ids)
+
+    def take_out(self, loaded: list[UserSnapshot | BadUserInput | None], request_id: str) -> list[FormattedError]:
+        """Put null in the place of what is wrong with ids, and return an error for each."""
+        wrong = [(number, each) for number, each in enumerate(loaded) if isinstance(each, BadUserInput)]
+        if not wrong:
+            return []
+        for number, _ in wrong:
+            loaded[number] = None
+        place = Place.of(self.field.key, self.field.nodes)
+        return [place.failure(error, request_id, number) for number, error in wrong]
 
     def encode(self, loaded: Sequence[UserSnapshot | None], most: int) -> bytes:
         """Return the value that was loaded. Raises AnswerTooLarge past ``most`` bytes."""
@@ -184,8 +197,10 @@ class QuerySteps:
         async def load(number: int) -> None:
             step = self._steps[number]
             try:
-                loaded = await step.load(arguments[number], context.users)
-                part = step.encode(cast("Any", loaded), budget.left)
+                loaded: Any = await step.load(arguments[number], context.users)
+                if isinstance(step, UsersStep):
+                    errors.extend(step.take_out(loaded, context.request_id))
+                part = step.encode(loaded, budget.left)
                 budget.charge(len(part))
                 parts[number] = part
             except AnswerTooLarge:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
-from userline.execution.general import GeneralSubscription
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription

@@ -38,10 +38,11 @@ class Channel:
             # The server below has closed the socket itself: a message past the limit, a ping without an answer.
             raise WebSocketDisconnect from error
 
-    async def send_last(self, text: str) -> None:
-        """Send a message, if the client is still there."""
+    async def send_last(self, *texts: str) -> None:
+        """Send messages, if the client is still there."""
         with contextlib.suppress(WebSocketDisconnect):
-            await self.send(text)
+            for text in texts:
+                await self.send(text)
 
     async def send_again_and_again(self, text: str, seconds: float) -> None:
         """Send a message now and then, or once if ``seconds`` is 0, as long as the client is there."""

@@ -11,15 +11,16 @@ from starlette.websockets import WebSocketDisconnect
 
 from userline.directory.allowance import Allowance
 from userline.execution.errors import format_refusal
-from userline.execution.operation import RequestRefused, SubscriptionFailed
+from userline.execution.operation import RequestRefused, SubscriptionFailed, VariablesRefused
 from userline.execution.plans.planned import PlannedSubscription
-from userline.execution.request import NumberOverflows, parse_request
+from userline.execution.request import parse_request
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.gateway.websocket.watches import SocketWatches
 from userline.users.errors import BadUserInput, RateLimited
 
 if TYPE_CHECKING:
+    from userline.execution.engine import Subscription
     from userline.execution.errors import FormattedError
     from userline.execution.request import GraphQLRequest
     from userline.gateway.answering.answering import Answering, Prepared
@@ -77,11 +78,9 @@ class SocketOperations:
             await self.stop(message.id)
         try:
             request = parse_request(message.payload)
-        except NumberOverflows as error:
-            await self.refuse(message.id, error)
-            return
         except BadUserInput as error:
-            raise Closed(CloseCode.BAD_REQUEST, error.message) from None
+            await self._channel.send(self._protocol.error(message.id, [format_refusal(error)]))
+            return
         if len(self._tasks) - len(self._subscriptions) >= self._most:
             await self.refuse(
                 message.id, RateLimited(f"This socket has {self._most} operations under way, which is the limit.")
@@ -90,14 +89,22 @@ class SocketOperations:
         try:
             prepared = self._prepare_now(request, viewer)
         except RequestRefused as refused:
-            await self._channel.send(self._protocol.error(message.id, refused.errors))
+            for text in self._refusal(message.id, refused):
+                await self._channel.send(text)
             return
         if prepared is None or not self._watch(message.id, prepared):
             self._tasks[message.id] = asyncio.create_task(self._run(message.id, request, viewer, prepared))
 
-    async def refuse(self, operation_id: str, error: BadUserInput | RateLimited) -> None:
+    async def refuse(self, operation_id: str, error: RateLimited) -> None:
         """Tell the client that an operation is not begun. Raises WebSocketDisconnect."""
-        await self._channel.send(self._protocol.error(operation_id, [format_refusal(error)]))
+        for text in self._protocol.failed(operation_id, [format_refusal(error)]):
+            await self._channel.send(text)
+
+    def _refusal(self, operation_id: str, refused: RequestRefused) -> tuple[str, ...]:
+        """Return the messages that end an operation that is refused: for its document, or for its variables."""
+        if isinstance(refused, VariablesRefused):
+            return self._protocol.failed(operation_id, refused.errors)
+        return (self._protocol.error(operation_id, refused.errors),)
 
     async def stop(self, operation_id: str) -> None:
         """End an operation, if it is under way."""
@@ -131,16 +138,21 @@ class SocketOperations:
     def _has_too_many_subscriptions(self) -> bool:
         return len(self._subscriptions) + len(self._watches or ()) >= self._most
 
-    def _count_subscription(self, operation_id: str) -> None:
+    def _count_subscription(self, operation_id: str, subscription: Subscription) -> None:
         if self._has_too_many_subscriptions():
-            refusal = RateLimited(f"This socket has {self._most} subscriptions, which is the limit.")
-            raise RequestRefused([format_refusal(refusal)])
+            raise subscription.failure(RateLimited(f"This socket has {self._most} subscriptions, which is the limit."))
         self._subscriptions.add(operation_id)
 
-    def _fail(self, operation_id: str, errors: list[FormattedError]) -> None:
-        """Tell the client that a subscription cannot go on."""
+    def _fail(self, operation_id: str, errors: list[FormattedError], *, has_begun: bool) -> None:
+        """Tell the client that a subscription cannot begin, or cannot go on."""
         self._answering.count_failure(errors[0]["extensions"]["code"])
-        self._channel.start(self._channel.send_last(self._protocol.error(operation_id, errors)))
+        self._channel.start(self._channel.send_last(*self._end_of(operation_id, errors, has_begun=has_begun)))
+
+    def _end_of(self, operation_id: str, errors: list[FormattedError], *, has_begun: bool) -> tuple[str, ...]:
+        """Return the messages that end a subscription that has failed."""
+        if has_begun:
+            return (self._protocol.error(operation_id, errors),)
+        return self._protocol.failed(operation_id, errors)
 
     async def _run(self, operation_id: str, request: GraphQLRequest, viewer: Viewer, prepared: Prepared | None) -> None:
         """Run an operation to its end and say so, unless it is stopped before.
@@ -149,10 +161,9 @@ class SocketOperations:
         """
         leave = self._answering.enter(viewer)
         try:
-            await self._answer(operation_id, request, viewer, prepared)
-            last = self._protocol.complete(operation_id)
-        except (RequestRefused, SubscriptionFailed) as failure:
-            last = self._protocol.error(operation_id, failure.errors)
+            last = await self._answer(operation_id, request, viewer, prepared)
+        except RequestRefused as refused:
+            last = self._refusal(operation_id, refused)
         except WebSocketDisconnect:
             return
         except Exception:
@@ -166,25 +177,33 @@ class SocketOperations:
             leave()
         if self._tasks.get(operation_id) is asyncio.current_task():
             del self._tasks[operation_id]
-        await self._channel.send_last(last)
+        await self._channel.send_last(*last)
 
     async def _answer(
         self, operation_id: str, request: GraphQLRequest, viewer: Viewer, prepared: Prepared | None
-    ) -> None:
-        """Send what an operation comes to. Raises RequestRefused, SubscriptionFailed and WebSocketDisconnect."""
+    ) -> tuple[str, ...]:
+        """Send what an operation comes to, and return what is still to be sent: its last messages.
+
+        Raises RequestRefused and WebSocketDisconnect.
+        """
+        complete = self._protocol.complete(operation_id)
         until = self._answering.time_limit.until()
         try:
             if prepared is None:
                 context = self._answering.context(self._request_id, viewer, self._allowance)
                 prepared = await self._answering.prepare(request, context, until)
         except OutOfTime as refusal:
-            await self._channel.send(self._protocol.next(operation_id, refusal.response))
-            return
+            return self._protocol.next(operation_id, refusal.response), complete
         if not prepared.is_subscription:
             response = await self._answering.execute(prepared, until)
-            await self._channel.send(self._protocol.next(operation_id, response))
-            return
-        self._count_subscription(operation_id)
-        async with aclosing(self._answering.events(prepared)) as events:
-            async for event in events:
-                await self._channel.send(self._protocol.next(operation_id, event))
+            return self._protocol.next(operation_id, response), complete
+        has_begun = False
+        try:
+            self._count_subscription(operation_id, prepared.subscription)
+            async with aclosing(self._answering.events(prepared)) as events:
+                async for event in events:
+                    await self._channel.send(self._protocol.next(operation_id, event))
+                    has_begun = True
+        except SubscriptionFailed as failure:
+            return self._end_of(operation_id, failure.errors, has_begun=has_begun)
+        return (complete,)

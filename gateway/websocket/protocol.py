@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from userline.execution.json_values import JSONDecodeError, Reread, decode, find_overflow
+from userline.execution.operation import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
 
@@ -132,9 +135,9 @@ class TransportWS:
             raise Closed(CloseCode.BAD_REQUEST, "The message's payload is not an object.")
         return Message(message_type, "", payload)
 
-    def acknowledge(self) -> str:
-        """Return the answer to ``connection_init``."""
-        return '{"type":"connection_ack"}'
+    def acknowledge(self, limits: Mapping[str, int]) -> str:
+        """Return the answer to ``connection_init``, which says what clients are held to."""
+        return _encode({"type": "connection_ack", "payload": {"limits": limits}})
 
     def pong(self, payload: Any) -> str:
         """Return the answer to ``ping``. Raises Closed for a payload that can be read but not be written."""
@@ -156,8 +159,15 @@ class TransportWS:
         return make(operation_id, self._next_type)
 
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
-        """Return the message that ends an operation that could not be executed or go on."""
+        """Return the message that ends an operation whose document cannot be executed, or that cannot go on."""
         return _encode({"id": operation_id, "type": "error", "payload": errors})
+
+    def failed(self, operation_id: str, errors: list[FormattedError]) -> tuple[str, str]:
+        """Return the messages that end an operation that cannot begin: a result of errors alone, and the end.
+
+        The server of npm's ``graphql-ws`` does the same.
+        """
+        return self.next(operation_id, refuse(errors)), self.complete(operation_id)
 
     def complete(self, operation_id: str) -> str:
         """Return the message that ends an operation."""
@@ -179,8 +189,12 @@ class LegacyWS(TransportWS):
         "connection_terminate": ClientMessage.TERMINATE,
     }
 
+    def acknowledge(self, limits: Mapping[str, int]) -> str:  # noqa: ARG002 - the message has no payload
+        """Return the answer to ``connection_init``."""
+        return '{"type":"connection_ack"}'
+
     def error(self, operation_id: str, errors: list[FormattedError]) -> str:
-        """Return the message that ends an operation that could not be executed or go on: it has room for one error."""
+        """Return the message that ends an operation that cannot be executed or go on: it has room for one error."""
         return _encode({"id": operation_id, "type": "error", "payload": errors[0]})
 
 

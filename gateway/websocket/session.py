@@ -175,7 +175,7 @@ class Session:
         self._is_known()
         self._websocket.scope["headers"] = []  # they have told all that they can, and sockets stay for long
         self._watch_expiry()
-        await self._channel.send(self._protocol.acknowledge())
+        await self._channel.send(self._protocol.acknowledge(self._parts.settings.socket_limits))
         self._acknowledged = True
         if self._protocol.keep_alive is not None:
             seconds = self._parts.settings.ping_seconds

@@ -3,50 +3,52 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from userline.directory.users import distinct_ids
-from userline.execution.errors import format_refusal, mask
-from userline.gateway.websocket.deliveries import MemberSlot, Slot
-from userline.users.errors import BadUserInput, RateLimited, UserlineError
+from userline.directory.ids import distinct_ids
+from userline.execution.plans.subscriptions import WatchStep
+from userline.gateway.websocket.deliveries import GroupSlot, Slot
+from userline.users.errors import BadUserInput, RateLimited
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from userline.execution.errors import FormattedError
+    from userline.execution.plans.plan import BoundSubscription
     from userline.execution.plans.planned import PlannedSubscription
-    from userline.gateway.websocket.deliveries import Deliveries
+    from userline.gateway.websocket.deliveries import AnySlot, Deliveries
     from userline.resolvers.context import Context
     from userline.server.direct import DirectSocket
+    from userline.users.errors import UserlineError
     from userline.users.viewer import Viewer
 
 
+class Failing(Protocol):
+    """What tells the client that an operation cannot begin, or cannot go on."""
+
+    def __call__(self, operation_id: str, errors: list[FormattedError], *, has_begun: bool) -> None:
+        """Tell it."""
+
+
 class Watch:
-    """What one operation watches: a slot for each user."""
+    """What one operation watches."""
 
-    __slots__ = ("_context", "_leave", "_slots")
+    __slots__ = ("_context", "_leave", "slot")
 
-    def __init__(self, context: Context, slots: Sequence[Slot], leave: Callable[[], None]) -> None:
+    def __init__(self, context: Context, slot: AnySlot, leave: Callable[[], None]) -> None:
+        self.slot = slot
         self._context = context
-        self._slots = slots
         self._leave = leave
-
-    def begin(self) -> None:
-        """Deliver what the slots have, now that all of them were offered what there is."""
-        for slot in self._slots:
-            slot.release()
-
-    def __contains__(self, slot: Slot) -> bool:
-        return slot in self._slots
 
     def end(self) -> None:
         """Deliver nothing more."""
-        context = self._context
-        context.users.detach_many([slot.user_id for slot in self._slots], self._slots, context.allowance)
+        self.slot.detach(self._context)
         self._leave()
-        for slot in self._slots:
-            slot.close()
+
+    def failure(self, error: BaseException) -> list[FormattedError]:
+        """Return the errors of the operation if this keeps it from going on."""
+        return [self.slot.step.place.failure(error, self._context.request_id)]
 
 
 class SocketWatches:
@@ -58,12 +60,12 @@ class SocketWatches:
         self,
         socket: DirectSocket,
         deliveries: Deliveries,
-        fail: Callable[[str, list[FormattedError]], None],
+        fail: Failing,
         enter: Callable[[Viewer], Callable[[], None]],
     ) -> None:
         self.socket = socket
         self.deliveries = deliveries
-        self.waiting: list[Slot] = []
+        self.waiting: list[AnySlot] = []
         """Slots that are to be emptied when the client has read what was sent to it."""
         self._fail = fail
         self._enter = enter
@@ -78,16 +80,17 @@ class SocketWatches:
 
     def start(self, operation_id: str, subscription: PlannedSubscription, prefix: bytes) -> bool:
         """Begin to watch, and return whether that is possible. ``prefix`` begins each message to the client."""
-        begin = self._watch_many if subscription.bound.step.is_of_many else self._watch
+        context = subscription.context
         try:
-            watch, loading = begin(subscription, prefix)
+            slot = self._slot(subscription.bound, prefix)
+            loading = slot.attach(context)
         except (BadUserInput, RateLimited):
             return False
-        self._watches[operation_id] = watch
+        watch = self._watches[operation_id] = Watch(context, slot, self._enter(context.viewer))
         if loading is not None:
-            loading.add_done_callback(partial(self._loaded, operation_id, watch, subscription.context.request_id))
+            loading.add_done_callback(partial(self._loaded, operation_id, watch))
         else:
-            watch.begin()
+            slot.release()
         return True
 
     def stop(self, operation_id: str) -> bool:
@@ -98,12 +101,12 @@ class SocketWatches:
         watch.end()
         return True
 
-    def refuse(self, slot: Slot, error: UserlineError) -> None:
+    def refuse(self, slot: AnySlot, error: UserlineError) -> None:
         """End the watch of a slot whose event cannot be sent, and tell the client why."""
         for operation_id, watch in self._watches.items():
-            if slot in watch:
+            if watch.slot is slot:
                 self.stop(operation_id)
-                self._fail(operation_id, [format_refusal(error)])
+                self._fail(operation_id, watch.failure(error), has_begun=slot.has_begun)
                 return
 
     def close(self) -> None:
@@ -113,32 +116,22 @@ class SocketWatches:
         for operation_id in list(self._watches):
             self.stop(operation_id)
 
-    def _watch(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
-        """Watch one user. Raises BadUserInput."""
-        bound, context = subscription.bound, subscription.context
-        slot = Slot(self, bound.argument, bound.step, prefix)
-        loading = context.users.attach(slot.user_id, slot)
-        return Watch(context, [slot], self._enter(context.viewer)), loading
+    def _slot(self, bound: BoundSubscription, prefix: bytes) -> AnySlot:
+        """Return what holds the snapshots of who is to be watched. Raises BadUserInput."""
+        if isinstance(bound.step, WatchStep):
+            return Slot(self, bound.argument, bound.step, prefix)
+        return GroupSlot(self, distinct_ids(bound.argument), bound.step, prefix)
 
-    def _watch_many(self, subscription: PlannedSubscription, prefix: bytes) -> tuple[Watch, asyncio.Future[Any] | None]:
-        """Watch several users. Raises BadUserInput and RateLimited."""
-        bound, context = subscription.bound, subscription.context
-        user_ids = distinct_ids(bound.argument)
-        slots = [MemberSlot(self, user_id, bound.step, prefix) for user_id in user_ids]
-        loading = context.users.attach_many(user_ids, slots, context.allowance)
-        return Watch(context, slots, self._enter(context.viewer)), loading
-
-    def _loaded(self, operation_id: str, watch: Watch, request_id: str, loading: asyncio.Future[Any]) -> None:
+    def _loaded(self, operation_id: str, watch: Watch, loading: asyncio.Future[Any]) -> None:
         """The store has answered: the hub has offered the slots what there is, unless it failed."""
         error = None if loading.cancelled() else loading.exception()
         if self._watches.get(operation_id) is not watch:
             return
         if error is None:
-            watch.begin()
+            watch.slot.release()
             return
         self.stop(operation_id)
-        told = format_refusal(error) if isinstance(error, UserlineError) else mask(error, request_id)
-        self._fail(operation_id, [told])
+        self._fail(operation_id, watch.failure(error), has_begun=False)
 
     def _go_on(self) -> None:
         waiting, self.waiting = self.waiting, []

@@ -19,7 +19,7 @@ def gateway(each_gateway: RunningGateway) -> RunningGateway:
     return each_gateway
 
 
-WATCH = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id name } }"
+WATCH = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id user { name } } }"
 
 both = pytest.mark.parametrize("subprotocol", [TRANSPORT, LEGACY])
 
@@ -30,6 +30,10 @@ def event(wire: Wire, operation_id: str = "watch") -> Any:
     return payload["data"]["usersChanged"]
 
 
+def names(changes: Any) -> list[tuple[str, str | None]]:
+    return [(change["id"], change["user"] and change["user"]["name"]) for change in changes]
+
+
 @both
 def test_the_users_as_they_are_and_then_every_change(gateway: RunningGateway, subprotocol: str) -> None:
     ann, bob, new = (new_id(name) for name in ("ann", "bob", "new"))
@@ -38,14 +42,14 @@ def test_the_users_as_they_are_and_then_every_change(gateway: RunningGateway, su
     with nothing_left_behind(gateway), open_wire(gateway, subprotocol) as wire:
         watchers = gateway.metric("userline_watchers")
         wire.start(WATCH, {"ids": [bob, new, ann, bob]}, "watch")
-        assert [event(wire), event(wire)] == [{"id": bob, "name": "Bob"}, {"id": ann, "name": "Ann"}]
+        assert names(event(wire)) == [(bob, "Bob"), (new, None), (ann, "Ann")]
         assert wire.is_alive()
         assert gateway.metric("userline_watchers") == watchers + 3
         gateway.set_user(new, name="New")
-        assert event(wire) == {"id": new, "name": "New"}
+        assert names(event(wire)) == [(new, "New")]
         gateway.set_user(ann, name="Ann", email="ann@example.com")
         gateway.set_user(ann, name="Anna")
-        assert event(wire) == {"id": ann, "name": "Anna"}
+        assert names(event(wire)) == [(ann, "Anna")]
         wire.stop("watch")
         assert wire.is_alive()
         gateway.set_user(bob, name="Bobby")
@@ -53,38 +57,79 @@ def test_the_users_as_they_are_and_then_every_change(gateway: RunningGateway, su
         assert gateway.metric("userline_watchers") == watchers
 
 
-def test_a_thousand_users_are_one_read(gateway: RunningGateway) -> None:
+@both
+def test_what_is_written_together_is_one_event(gateway: RunningGateway, subprotocol: str) -> None:
+    ids = [new_id("together") for _ in range(100)]
+    with nothing_left_behind(gateway), open_wire(gateway, subprotocol) as wire:
+        wire.start(WATCH, {"ids": ids}, "watch")
+        assert names(event(wire)) == [(user_id, None) for user_id in ids]
+        assert gateway.http.put("/v1/userline/users", json={user_id: {"name": "N"} for user_id in ids}).is_success
+        assert dict(names(event(wire))) == dict.fromkeys(ids, "N")
+        assert wire.is_alive()
+
+
+def test_nobody_at_all_is_told_at_once(gateway: RunningGateway) -> None:
+    with open_wire(gateway, TRANSPORT) as wire:
+        wire.start(WATCH, {"ids": []}, "watch")
+        assert event(wire) == []
+        assert wire.is_alive()
+
+
+def test_a_thousand_users_are_one_read_and_one_event(gateway: RunningGateway) -> None:
     ids = [new_id("contact") for _ in range(1000)]
     for start in range(0, 1000, 100):
         batch = {user_id: {"name": user_id} for user_id in ids[start : start + 100]}
         assert gateway.http.put("/v1/userline/users", json=batch).is_success
     unknown = [new_id("unknown") for _ in range(1000)]
-    with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT, max_queue=None) as wire:
+    with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT) as wire:
         wire.start(WATCH, {"ids": ids}, "watch")
-        assert [event(wire)["id"] for _ in ids] == ids
+        assert names(event(wire)) == [(user_id, user_id) for user_id in ids]
         reads = gateway.metric("userline_store_reads_total")
         wire.start(WATCH, {"ids": unknown}, "unknown")
-        assert wire.is_alive()
+        assert names(event(wire, "unknown")) == [(user_id, None) for user_id in unknown]
         gateway.set_user(unknown[7], name="known")
-        assert event(wire, "unknown") == {"id": unknown[7], "name": "known"}
+        assert names(event(wire, "unknown")) == [(unknown[7], "known")]
         assert gateway.metric("userline_store_reads_total") == reads + 1
+
+
+def test_large_users_come_in_several_events_and_each_once(gateway: RunningGateway) -> None:
+    ids = [new_id("large") for _ in range(60)]
+    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id user { welcomeMessage } } }"
+    for start in range(0, 60, 20):
+        batch = {user_id: {"name": "L", "welcomeMessage": "x" * 50_000} for user_id in ids[start : start + 20]}
+        assert gateway.http.put("/v1/userline/users", json=batch).is_success
+    with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT) as wire:
+        wire.start(query, {"ids": ids}, "watch")
+        told: list[str] = []
+        sizes = []
+        while len(told) < 60:
+            changes = event(wire)
+            assert all(len(change["user"]["welcomeMessage"]) == 50_000 for change in changes)
+            told += [change["id"] for change in changes]
+            sizes.append(len(changes))
+        assert told == ids
+        assert sizes == [10] * 6, "as many as fit into 512 KiB"
 
 
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
         (["a"] * 1001, "Variable '$ids' has a bad value: it must have at most 1000 entries, not 1001."),
-        (["a", ""], "ids must not be empty."),
+        (["a", ""], "ids[1] must not be empty."),
     ],
 )
-def test_bad_ids_end_the_operation_alone(gateway: RunningGateway, ids: list[str], message: str) -> None:
-    with open_wire(gateway, TRANSPORT) as wire:
+@both
+def test_bad_ids_end_the_operation_alone(
+    gateway: RunningGateway, subprotocol: str, ids: list[str], message: str
+) -> None:
+    with open_wire(gateway, subprotocol) as wire:
         wire.start(WATCH, {"ids": ids}, "watch")
-        error = wire.receive()
-        assert (error["type"], error["id"]) == ("error", "watch")
+        payload = wire.expect("watch")
         users = gateway.execute("query($ids: [ID!]!) { users(ids: $ids) { id } }", {"ids": ids})["errors"]
-        assert error["payload"][0]["message"] == users[0]["message"] == message
-        assert error["payload"][0]["extensions"] == users[0]["extensions"]
+        assert list(payload) == ["errors"]
+        assert payload["errors"][0]["message"] == users[0]["message"] == message
+        assert payload["errors"][0]["extensions"] == users[0]["extensions"]
+        assert wire.receive() == {"id": "watch", "type": "complete"}
         assert wire.is_alive()
 
 
@@ -93,13 +138,16 @@ def test_the_users_that_one_socket_may_watch_are_limited(gateway: RunningGateway
         ids = [new_id("limit") for _ in range(1000)]
         for number in range(5):
             wire.start(WATCH, {"ids": ids}, str(number))
-        assert wire.is_alive()
+            assert len(event(wire, str(number))) == 1000
         wire.start(WATCH, {"ids": ids[:1]}, "one more")
-        error = wire.receive()
-        assert error["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
-        assert "5000 users" in error["payload"][0]["message"]
+        (error,) = wire.expect("one more")["errors"]
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert "5000 users" in error["message"]
+        assert error["path"] == ["usersChanged"]
+        assert wire.receive()["type"] == "complete"
         wire.stop("0")
         wire.start(WATCH, {"ids": ids[:1]}, "again")
+        assert names(event(wire, "again")) == [(ids[0], None)]
         gateway.set_user(ids[0], name="Ann")
         heard = {wire.receive()["id"] for _ in range(5)}
         assert heard == {"1", "2", "3", "4", "again"}
@@ -108,17 +156,17 @@ def test_the_users_that_one_socket_may_watch_are_limited(gateway: RunningGateway
 def test_a_client_that_does_not_read_misses_all_but_the_newest_of_each(gateway: RunningGateway) -> None:
     ids = [new_id("slow") for _ in range(10)]
     changes = 100
-    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id name welcomeMessage } }"
+    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id user { name welcomeMessage } } }"
     with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT, max_queue=1) as slow:
         slow.start(query, {"ids": ids}, "watch")
-        assert slow.is_alive()
+        assert [change["user"] for change in event(slow)] == [None] * 10
         for number in range(changes):
             batch = {user_id: {"name": str(number), "welcomeMessage": "x" * 20_000} for user_id in ids}
             assert gateway.http.put("/v1/userline/users", json=batch).is_success
         heard: dict[str, list[int]] = {user_id: [] for user_id in ids}
         while any(not numbers or numbers[-1] != changes - 1 for numbers in heard.values()):
-            user = event(slow)
-            heard[user["id"]].append(int(user["name"]))
+            for change in event(slow):
+                heard[change["id"]].append(int(change["user"]["name"]))
         for numbers in heard.values():
             assert numbers == sorted(set(numbers))
             assert len(numbers) < changes

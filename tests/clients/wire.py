@@ -75,9 +75,13 @@ class Wire:
             if message != {"type": "ka"}:
                 return message
 
-    def init(self) -> None:
+    def init(self) -> Message:
+        """Say who this is, and return what the gateway says to that."""
         self.send({"type": "connection_init"})
-        assert self.receive() == {"type": "connection_ack"}
+        acknowledgement = self.receive()
+        assert acknowledgement.pop("type") == "connection_ack"
+        assert list(acknowledgement) == ([] if self.legacy else ["payload"])
+        return acknowledgement
 
     def start(
         self, query: str, variables: dict[str, Any] | None = None, operation_id: str | None = None, **more: Any

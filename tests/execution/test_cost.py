@@ -84,8 +84,8 @@ def nested(depth: int) -> str:
             "The operation costs 1020; the limit is 1000.",
         ),
         (
-            "subscription{" + "usersChanged(ids:[]){id name}" * 9 + "}",
-            "subscription{" + "usersChanged(ids:[]){id name}" * 10 + "}",
+            "subscription{" + "usersChanged(ids:[]){id user{name}}" * 9 + "}",
+            "subscription{" + "usersChanged(ids:[]){id user{name}}" * 10 + "}",
             "The operation costs 1020; the limit is 1000.",
         ),
         (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis_graphql import mutations, nodes, queries
 
 from tests.support.api import running_api
-from userline.execution.general import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.schema.sdl import print_schema
@@ -78,26 +76,6 @@ async def test_a_subscription_has_a_plan() -> None:
     async with running_api(plans=True) as api:
         operation = api.prepare("subscription($id: ID!) { a: userChanged(id: $id) { id } }", None, {"id": "a"})
         assert isinstance(operation, PlannedSubscription)
-
-
-async def test_many_users_are_watched_both_ways_alike() -> None:
-    query = "subscription($ids: [ID!]!) { a: usersChanged(ids: $ids) { id ...F } } fragment F on User { name custom }"
-    heard = []
-    for plans, kind in ((True, PlannedSubscription), (False, GeneralSubscription)):
-        async with running_api(plans=plans) as api:
-            await api.execute(SET, id="ann", input=ANN)
-            operation = api.prepare(query, None, {"ids": ["new", "ann", "ann", "bob"]})
-            assert isinstance(operation, kind)
-            async with aclosing(operation.events()) as events:
-                first = await anext(events)
-                await api.execute(SET, id="bob", input={"name": "Bob"})
-                await api.execute(SET, id="new", input={"name": "N"})
-                await api.execute(SET, id="new", input={"name": "New"})
-                heard.append([first, await anext(events), await anext(events)])
-    assert heard[0] == heard[1]
-    assert [b'"name":"Ann"' in heard[0][0], b'"name":"Bob"' in heard[0][1], b'"name":"New"' in heard[0][2]] == [
-        True
-    ] * 3
 
 
 async def test_the_bytes_of_a_snapshot_are_made_once_for_equal_selections() -> None:

@@ -37,12 +37,13 @@ def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert "Traceback" not in running.log, running.log
 
 
-def refused(response: dict[str, Any]) -> bool:
+def refused(response: dict[str, Any], path: list[str] | None = None) -> bool:
     """Whether a response is a refusal that says which limit there is and which setting it is."""
     if response.get("data") is not None or "errors" not in response:
         return False
     (error,) = response["errors"]
     assert error["extensions"] == {"code": "OPERATION_TOO_COMPLEX"}, error
+    assert error.get("path") == path
     assert f"{MOST} bytes" in error["message"]
     assert "USERLINE_MAX_ANSWER_BYTES" in error["message"]
     return True
@@ -112,7 +113,7 @@ def test_a_batch_is_limited(small: RunningGateway) -> None:
     [
         ('subscription { userChanged(id: "alice") { custom again: custom } }', {}),
         (
-            "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { custom again: custom } }",
+            "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { user { custom again: custom } } }",
             {"ids": ["alice", "alice"]},
         ),
     ],
@@ -120,13 +121,28 @@ def test_a_batch_is_limited(small: RunningGateway) -> None:
 def test_an_event_is_limited(small: RunningGateway, protocol: str, query: str, variables: dict[str, Any]) -> None:
     with open_wire(small, protocol) as wire:
         operation_id = wire.start(query, variables)
-        message = wire.receive()
-        assert (message["type"], message["id"]) == ("error", operation_id)
-        error = message["payload"] if protocol == LEGACY else message["payload"][0]
-        assert error["extensions"] == {"code": "OPERATION_TOO_COMPLEX"}
+        payload = wire.expect(operation_id)
+        assert refused(payload, path=["usersChanged" if variables else "userChanged"])
+        wire.expect_complete(operation_id)
         assert wire.is_alive(), "it is the end of that subscription alone"
         again = wire.start('subscription { userChanged(id: "bob") { name } }', operation_id=operation_id)
         assert wire.receive()["id"] == again, "and its id is free"
+
+
+@pytest.mark.parametrize("protocol", [TRANSPORT, LEGACY])
+def test_many_users_are_several_events_where_they_are_too_large_for_one(small: RunningGateway, protocol: str) -> None:
+    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id user { custom } } }"
+    ids = ["alice", "bob", *(f"twin {number}" for number in range(3))]
+    for user_id in ids[2:]:
+        small.set_user(user_id, name="T", custom=LARGE)
+    with open_wire(small, protocol) as wire:
+        operation_id = wire.start(query, {"ids": ids})
+        told: list[Any] = []
+        while len(told) < len(ids):
+            told += wire.expect(operation_id)["data"]["usersChanged"]
+        assert [change["id"] for change in told] == ids
+        assert [change["user"]["custom"] == LARGE for change in told] == [True, False, True, True, True]
+        assert wire.is_alive()
 
 
 def test_a_later_event_is_limited(small: RunningGateway) -> None:

@@ -133,8 +133,8 @@ class Sockets:
         return [number for number, _ in self.written]
 
 
-def _fail(operation_id: str, errors: Any) -> None:
-    raise AssertionError((operation_id, errors))
+def _fail(operation_id: str, errors: Any, *, has_begun: bool) -> None:
+    raise AssertionError((operation_id, errors, has_begun))
 
 
 async def test_sockets_are_written_to_in_the_order_in_which_they_came() -> None:

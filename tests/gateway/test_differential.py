@@ -19,7 +19,7 @@ import pytest
 from tests.support.operations import Maker, Operation
 from tests.support.stores import MemoryStore
 
-from userline.execution.general import GeneralSubscription
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request

@@ -42,7 +42,7 @@ def test_some_messages_first_are_fine(gateway: RunningGateway, protocol: str, me
     with opened(gateway, protocol) as client:
         for _ in range(99):
             client.send(json.dumps(message))
-        assert answers_to(client, INIT) == '{"type":"connection_ack"}'
+        assert '"type":"connection_ack"' in answers_to(client, INIT)
         for _ in range(200):
             client.send(json.dumps(message))
         kind = "subscribe" if protocol == "graphql-transport-ws" else "start"

@@ -45,7 +45,7 @@ class Socket:
     def __init__(self, connection: ClientConnection, user_id: str | None) -> None:
         self._connection = connection
         self._send({"type": "connection_init", "payload": {"token": token_of(user_id)}})
-        assert json.loads(connection.recv(PATIENCE)) == {"type": "connection_ack"}
+        assert json.loads(connection.recv(PATIENCE))["type"] == "connection_ack"
 
     def subscribe(self, query: str, **variables: object) -> None:
         self._send({"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})

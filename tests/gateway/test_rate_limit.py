@@ -122,7 +122,7 @@ def wire(gateway: RunningGateway, user_id: str | None) -> Wire:
 
 def test_messages(narrow: RunningGateway) -> None:
     made = wire(narrow, "message")
-    assert made.receive() == {"type": "connection_ack"}
+    assert made.receive()["type"] == "connection_ack"
     for _ in range(5):
         made.send({"type": "ping"})
         assert made.receive() == {"type": "pong"}
@@ -138,14 +138,14 @@ def test_messages(narrow: RunningGateway) -> None:
 
 def test_sockets_of_a_user_and_of_a_gateway(narrow: RunningGateway) -> None:
     first = wire(narrow, "many")
-    assert first.receive() == {"type": "connection_ack"}
+    assert first.receive()["type"] == "connection_ack"
     second = wire(narrow, "many")
     assert second.closed() == (
         CloseCode.TOO_MANY_SOCKETS,
         "This user has 1 sockets and streams open, which is the limit.",
     )
     others = [wire(narrow, None), wire(narrow, None)]
-    assert [other.receive() for other in others] == [{"type": "connection_ack"}] * 2
+    assert [other.receive()["type"] for other in others] == ["connection_ack"] * 2
     with pytest.raises(InvalidStatus) as caught:
         wire(narrow, None)
     answer = caught.value.response
@@ -155,7 +155,7 @@ def test_sockets_of_a_user_and_of_a_gateway(narrow: RunningGateway) -> None:
     for made in (first, *others):
         made.connection.close()
     again = wire(narrow, "many")
-    assert again.receive() == {"type": "connection_ack"}
+    assert again.receive()["type"] == "connection_ack"
     again.connection.close()
 
 

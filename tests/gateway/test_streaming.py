@@ -119,14 +119,22 @@ async def test_a_quiet_stream_has_a_heartbeat_and_outlives_kept_connections(
         await until(lambda: len(stream.names) == 2)
 
 
-async def test_usersChanged_and_other_subscriptions(gateway: RunningGateway) -> None:  # noqa: N802 - the field's name
-    gateway.set_user("many 1", name="One")
-    query = 'subscription { usersChanged(ids: ["many 1", "many 2"]) { id name } }'
-    async with streaming(gateway, query) as stream:
+@pytest.mark.parametrize("headers", [SSE, MULTIPART], ids=["sse", "multipart"])
+async def test_many_users_are_one_event_and_then_what_has_changed(
+    gateway: RunningGateway, headers: dict[str, str]
+) -> None:
+    one, two = (f"many {number} {headers['Accept'][:4]} {gateway.url}" for number in (1, 2))
+    gateway.set_user(one, name="One")
+    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id user { name } } }"
+    async with streaming(gateway, query, headers=headers, variables={"ids": [one, two, one]}) as stream:
         await until(lambda: len(stream.events) == 1)
-        gateway.set_user("many 2", name="Two")
+        gateway.set_user(two, name="Two")
         await until(lambda: len(stream.events) == 2)
-        assert [event["data"]["usersChanged"]["id"] for event in stream.events] == ["many 1", "many 2"]
+        payloads = [event.get("payload", event) for event in stream.events]
+        assert [payload["data"]["usersChanged"] for payload in payloads] == [
+            [{"id": one, "user": {"name": "One"}}, {"id": two, "user": None}],
+            [{"id": two, "user": {"name": "Two"}}],
+        ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.directory.users import Users
 from userline.execution.engine import Engine
-from userline.execution.general import GeneralSubscription
+from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request

@@ -209,7 +209,24 @@ class Maker:
         ids = chance.choice(
             ('["ann"]', '"ann"', '["ann", $id]', '["ann", "nobody", 5]', '["ann", ""]', '[$given, "ann"]')
         )
-        return f"{self._alias()}usersChanged(ids: {ids}){directives} {{ {self._user()} }}"
+        return f"{self._alias()}usersChanged(ids: {ids}){directives} {{ {self._changes()} }}"
+
+    def _changes(self) -> str:
+        """Return a selection of a list of changes, some of it in fragments."""
+        chance = self._chance
+        parts = [
+            f"{self._alias('id')}id{self._directives()}",
+            f"{self._alias('user')}user{self._directives()} {{ {self._user()} }}",
+            f"{self._alias('__typename')}__typename{self._directives()}",
+        ]
+        parts = chance.sample(parts, k=chance.choice((1, 2, 2, 3)))
+        odds = chance.random()
+        if odds < 0.2:
+            parts.append(f"...{chance.choice((' on UserChange', ''))}{self._directives()} {{ {chance.choice(parts)} }}")
+        elif odds < 0.4:
+            self._fragments["C"] = f"fragment C on UserChange {{ {chance.choice(parts)} }}"
+            parts.append(f"...C{self._directives()}")
+        return " ".join(parts)
 
     def _user(self) -> str:
         """Return a selection of a user, some of it in fragments."""

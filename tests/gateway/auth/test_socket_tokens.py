@@ -46,7 +46,7 @@ def wire_of(
 
 
 def acknowledged(wire: Wire) -> None:
-    assert wire.receive() == {"type": "connection_ack"}
+    assert wire.receive()["type"] == "connection_ack"
 
 
 def write(gateway: RunningGateway, user_id: str, name: str) -> None:
