@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from userline.users.fields import FIELDS, LOOKS, PUBLIC, Audience
+from userline.users.fields import FIELDS, LOOKS, PUBLIC
 from userline.users.kinds import FROM_JSON, TO_JSON, Kind
 from userline.users.record import UserSnapshot
 from userline.users.written_out import make_function, written_call, written_dict
@@ -35,8 +35,6 @@ _ALL_ITEMS: Final = [
 ]
 _to_json: Final = make_function("snapshot", written_dict(_PUBLIC_ITEMS), **_CONVERTERS)
 _all_to_json: Final = make_function("record", written_dict(_ALL_ITEMS), **_CONVERTERS)
-
-_VERSION_IS_SEEN: Final = any(field.kind is Kind.VERSION and field.seen_by >= Audience.SERVERS for field in FIELDS)
 
 _TEXT_TYPES: Final = {False: (str,), True: (str, NoneType)}
 _TEXTS: Final = tuple(
@@ -121,13 +119,15 @@ def _of_any(value: Mapping[str, Any], version: int) -> UserSnapshot:
 
 
 def record_to_json(record: UserRecord) -> dict[str, Any]:
-    """Return the whole record, as a server sees it: the public half, the private half and the times."""
+    """Return the whole record, as a server sees it: the public half, the private half, the times and the version."""
     value: dict[str, Any] = _all_to_json(record)
-    if _VERSION_IS_SEEN:
-        value["version"] = str(record.snapshot.version)
+    value["version"] = str(record.snapshot.version)
     return value
 
 
 def encoded_size(record: UserRecord) -> int:
-    """Return the size that the limit on a whole record counts: bytes of its compact JSON form in UTF-8."""
-    return len(orjson.dumps(record_to_json(record)))
+    """Return the size that the limit on a whole record counts: bytes of its compact JSON form in UTF-8.
+
+    The version, which is the store's, does not count.
+    """
+    return len(orjson.dumps(_all_to_json(record)))

@@ -261,14 +261,19 @@ FIELDS: Final = (
         name="version",
         attribute="version",
         kind=Kind.VERSION,
-        seen_by=Audience.NOBODY,
-        output="Grows with every write that changed something: digits, opaque but for their order.",
+        output=(
+            "Grows with every write that changed something, private fields included, and never goes back for an id: "
+            "digits, opaque but for their order as whole numbers."
+        ),
     ),
 )
 """Every field, in the contract's order."""
 
 GIVEN: Final = tuple(field for field in FIELDS if field.is_given)
 """What callers set."""
+
+READ_ONLY: Final = tuple(field for field in FIELDS if not field.is_given and field.seen_by >= Audience.SERVERS)
+"""What servers see and nobody sets. A patch may have it, if it is as stored."""
 
 PUBLIC: Final = tuple(field for field in FIELDS if field.is_public)
 """What everybody sees."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from userline.users import validation
-from userline.users.codec import encoded_size
+from userline.users.codec import encoded_size, record_to_json
 from userline.users.errors import BadUserInput, NameRequired, Problem
-from userline.users.fields import BY_ATTRIBUTE, GIVEN
+from userline.users.fields import BY_ATTRIBUTE, GIVEN, READ_ONLY
 from userline.users.kinds import PATCHED, Kind
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.versions import next_version
@@ -33,14 +33,18 @@ class UserPatch:
     """
 
     given: Mapping[str, Any]
+    as_stored: Mapping[str, Any]
+    """What is read-only and came with the patch, by the contract's names: the patch is refused if it is not so."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, as_stored: Mapping[str, Any] | None = None, /, **given: Any) -> None:
         object.__setattr__(self, "given", given)
+        object.__setattr__(self, "as_stored", as_stored or {})
 
 
 # What is needed for each write is looked up in the table of fields once, here.
 _CHECKS: Final = tuple((field.name, field.attribute, field.check, field.is_required) for field in GIVEN)
-_NAMES: Final = frozenset(field.name for field in GIVEN)
+_NAMES: Final = frozenset(field.name for field in (*GIVEN, *READ_ONLY))
+_READ_ONLY: Final = tuple(field.name for field in READ_ONLY)
 _PATCHED: Final = {field.attribute: (PATCHED[field.kind], field.default, field.is_of_snapshot) for field in GIVEN}
 _BLANK_SNAPSHOT: Final = {field.attribute: field.default for field in GIVEN if field.is_of_snapshot}
 _BLANK_RECORD: Final = {field.attribute: field.default for field in GIVEN if not field.is_of_snapshot}
@@ -62,7 +66,8 @@ def parse_id(value: object, field: str = "id") -> str:
 def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
     """Return the patch that ``given`` (contract names to values) asks for.
 
-    Raises BadUserInput with every problem of every field.
+    What nobody sets may be there too, as whoever has read a whole user sends it back: ``apply`` compares it. Raises
+    BadUserInput with every problem of every field.
     """
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
@@ -81,7 +86,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
             problems.append(Problem(name, f"{name} {error}"))
     if problems:
         raise BadUserInput(problems)
-    return UserPatch(**values)
+    return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, **values)
 
 
 def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
@@ -108,8 +113,11 @@ def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int
     """Return what ``before`` (None: no such user) becomes under ``patch``: ``before`` itself if nothing changes.
 
     ``now`` is in Unix milliseconds. Raises NameRequired if the user would be created without a name, and BadUserInput
-    if the outcome is past a limit; a record that is past one already may still shrink.
+    if what is read-only is not as stored, or the outcome is past a limit; a record that is past one already may still
+    shrink.
     """
+    if patch.as_stored:
+        _check_as_stored(patch, before, user_id)
     public: dict[str, Any] = {}
     private: dict[str, Any] = {}
     for attribute, given in patch.given.items():
@@ -134,6 +142,21 @@ def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], n
         raise NameRequired
     snapshot = UserSnapshot(id=user_id, version=next_version(0, now), **(_BLANK_SNAPSHOT | public))
     return UserRecord(snapshot=snapshot, created_at=now, updated_at=now, **(_BLANK_RECORD | private))
+
+
+def _check_as_stored(patch: UserPatch, before: UserRecord | None, user_id: str) -> None:
+    stored = {"id": user_id} if before is None else record_to_json(before)
+    problems = []
+    for name, value in patch.as_stored.items():
+        if name not in stored:
+            problems.append(Problem(name, f"{name} is read-only, and there is no user with this id: leave it out."))
+        # By type, too: to Python, 1 is 1.0 and True.
+        elif type(value) is not type(stored[name]) or value != stored[name]:
+            problems.append(
+                Problem(name, f"{name} is read-only, and not as stored: leave it out, or read the user again.")
+            )
+    if problems:
+        raise BadUserInput(problems)
 
 
 def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord, rules: Rules) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from userline.users.fields import FIELDS, GIVEN, Audience, Field
+from userline.users.fields import FIELDS, GIVEN, READ_ONLY, Audience, Field
 from userline.users.kinds import Kind
 from userline.users.rules import MAX_LIST_ENTRIES
 
@@ -30,6 +30,8 @@ def _output(field: Field) -> Json:
             described = {"type": "object", **_keys(field), "additionalProperties": {"const": True}}
         case Kind.TIME:
             described = {"type": "integer"}
+        case Kind.VERSION:
+            described = {"type": _STRING, "pattern": "^[0-9]+$"}
         case _:
             described = {"type": _STRING}
     return described | {"description": field.output}
@@ -57,8 +59,16 @@ def patch_schema(settings: Settings) -> Json:
         "type": "object",
         "description": "The fields to set. Left out = unchanged; null = back to the default; a value = set. "
         f"A user as a whole is at most {settings.max_record_bytes} bytes large as JSON.",
-        "properties": {field.name: _input(field, rules) for field in GIVEN},
+        "properties": {field.name: _input(field, rules) for field in GIVEN}
+        | {field.name: _read_only(field) for field in READ_ONLY},
         "additionalProperties": False,
+    }
+
+
+def _read_only(field: Field) -> Json:
+    return _output(field) | {
+        "readOnly": True,
+        "description": "Read-only: ignored if it is as stored, so that what was read may be sent back; else refused.",
     }
 
 

@@ -59,6 +59,7 @@ class Way:
         self.runtime = Runtime(
             load_settings({"access_log": False, "federation": federation, "plans": plans, "rate_limit_per_second": 0})
         )
+        self.store._clock = lambda: 1_700_000_000_000  # versions are the same everywhere
         app = make_app(self.runtime)
         self._app: ASGIApp = app
         if name != "shortcut" and isinstance(app, Entry):

@@ -16,7 +16,7 @@ from graphql import (
 import userline.schema
 from userline.schema.sdl import print_schema
 
-PRIVATE = {"email", "phone", "pushTokens", "createdAt", "updatedAt", "version"}
+PRIVATE = {"email", "phone", "pushTokens", "createdAt", "updatedAt"}
 
 
 def test_the_exported_schema_is_the_one_that_is_served() -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from random import Random
 
-USER_FIELDS: Final = ("id", "name", "custom", "locale", "photoUrl", "role", "welcomeMessage", "effectiveLocale")
+USER_FIELDS: Final = (
+    "id",
+    "name",
+    "custom",
+    "locale",
+    "photoUrl",
+    "role",
+    "welcomeMessage",
+    "version",
+    "effectiveLocale",
+)
 IDS: Final = ("ann", "bob", "0", "5", "nobody", "é", "a b", "", "a\0b", "x" * 256)
 _NUMBERS: Final[tuple[Any, ...]] = (0, 5, -1, 2**53 + 1, 2**63, 2**64 - 1, -(2**63), 1.0, 1.5, 1e3, 2.0**64, -0.0)
 ODD: Final[tuple[Any, ...]] = (*_NUMBERS, None, True, False, "", [], {}, [[]], ["ann"], {"a": 1}, "ann", [None], "\0")

@@ -29,7 +29,7 @@ CONTRACT = {
     "pushTokens": Audience.SERVERS,
     "createdAt": Audience.SERVERS,
     "updatedAt": Audience.SERVERS,
-    "version": Audience.NOBODY,
+    "version": Audience.EVERYBODY,
 }
 
 TYPES = {

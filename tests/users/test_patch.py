@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from tests.users.samples import DEFAULTS, FIELDS, FULL, RULES, change, content, create
+from tests.strategies import new_users, patches
+from userline.users.codec import record_to_json
 from userline.users.errors import BadUserInput, ErrorCode, NameRequired, Problem
 from userline.users.patch import UserPatch, apply, parse_id, parse_new_user, parse_patch
 from userline.users.rules import Limits, Rules
@@ -61,7 +64,7 @@ class TestParsing:
             ("pushTokens", {"a": True}, 'pushTokens keys must look like "fcm:TOKEN" or "apns:TOKEN".'),
             ("pushTokens", {"fcm:a": 1}, "pushTokens values must be true (register) or null (unregister)."),
             ("photo_url", "https://example.com", "photo_url is not a field of a user."),
-            ("id", "alice", "id is not a field of a user."),
+            ("effectiveLocale", "en", "effectiveLocale is not a field of a user."),
         ],
     )
     def test_a_problem_names_its_field(self, name: str, bad: object, message: str) -> None:
@@ -214,3 +217,41 @@ class TestApplying:
         for record in (create({"name": "Alice"}), create(FULL), change(create(FULL), {"custom": None})):
             with pytest.raises(TypeError):
                 record.snapshot.custom["a"] = "b"  # type: ignore[index]
+
+
+class TestReadOnly:
+    """What was read may be sent back: what nobody sets is ignored if it is as stored, and else refused."""
+
+    @given(new=new_users, patched=patches)
+    def test_a_whole_user_that_was_read_can_be_sent_back(self, new: UserPatch, patched: UserPatch) -> None:
+        record = apply(new, None, user_id="alice", now=5, rules=RULES)
+        record = apply(patched, record, user_id="alice", now=9, rules=RULES)
+        read = record_to_json(record)
+        assert change(record, read) is record
+        assert change(record, {**read, "name": "Other"}).snapshot.name == "Other"
+
+    @pytest.mark.parametrize("name", ["id", "createdAt", "updatedAt", "version"])
+    @pytest.mark.parametrize("bad", [None, "", "bob", "1001", "01000", "+1000", 999, 1000.0, True, [], {"a": 1}])
+    def test_what_is_not_as_stored_is_refused_and_named(self, name: str, bad: object) -> None:
+        record = create({"name": "Alice"})
+        with pytest.raises(BadUserInput) as caught:
+            change(record, {"name": "Other", name: bad})
+        message = f"{name} is read-only, and not as stored: leave it out, or read the user again."
+        assert caught.value.problems == (Problem(name, message),)
+
+    def test_the_version_that_was_read_is_a_condition(self) -> None:
+        """Whoever sends the version back with a change overwrites nobody's change."""
+        read = record_to_json(create({"name": "Alice"}))
+        newer = change(create({"name": "Alice"}), {"role": "agent"})
+        with pytest.raises(BadUserInput) as caught:
+            change(newer, {**read, "name": "Other"})
+        assert [problem.field for problem in caught.value.problems] == ["updatedAt", "version"]
+
+    def test_a_user_who_is_gone_does_not_come_back_by_it(self) -> None:
+        read = record_to_json(create({"name": "Alice"}))
+        with pytest.raises(BadUserInput) as caught:
+            apply(parse_patch(read, RULES), None, user_id="alice", now=5000, rules=RULES)
+        assert [problem.field for problem in caught.value.problems] == ["createdAt", "updatedAt", "version"]
+        assert "there is no user with this id" in caught.value.problems[0].message
+        new = apply(parse_patch({"id": "alice", "name": "A"}, RULES), None, user_id="alice", now=5000, rules=RULES)
+        assert new.snapshot.name == "A"

@@ -72,7 +72,7 @@ def test_a_user_from_first_to_last(server: httpx.Client) -> None:
     assert server.put("/users/first", json=patch).json() == {"created": False, "changed": True}
     assert server.put("/users/first", json=patch).json() == {"created": False, "changed": False}
     record = server.get("/users/first").json()
-    assert record.pop("createdAt") <= record.pop("updatedAt")
+    assert record.pop("createdAt") <= record.pop("updatedAt") <= int(record.pop("version"))
     assert record == EMPTY | {
         "id": "first",
         "name": "First",
@@ -160,9 +160,9 @@ def test_bodies_that_are_none(server: httpx.Client, path: str, body: bytes, cont
 
 
 def test_all_problems_of_a_patch_are_told(server: httpx.Client) -> None:
-    patch = {"name": " ", "email": "nobody", "pushTokens": {"x": False}, "createdAt": 5}
+    patch = {"name": " ", "email": "nobody", "pushTokens": {"x": False}, "madeAt": 5}
     reasons = refused(server.put("/users/bad", json=patch), 400, "BAD_USER_INPUT")
-    assert [reason.split()[0] for reason in reasons] == ["createdAt", "name", "email", "pushTokens"]
+    assert [reason.split()[0] for reason in reasons] == ["madeAt", "name", "email", "pushTokens"]
     many = refused(server.put("/users/bad", json={str(number): 1 for number in range(5000)}), 400, "BAD_USER_INPUT")
     assert many[49:] == [
         "49 is not a field of a user.",
@@ -257,6 +257,34 @@ def test_server_tokens_alone(guarded: RunningGateway, server: httpx.Client) -> N
                 assert answer.status_code == 401, what
                 assert "secret@example.com" not in answer.text
     assert server.get("/users/alice").json()["name"] == "Alice"
+
+
+def test_what_get_gave_can_be_put_back(guarded: RunningGateway, server: httpx.Client) -> None:
+    full = {"name": "R", "email": ["r@example.com"], "custom": {"a": "1", "": "\0"}, "pushTokens": {"fcm:x": True}}
+    server.put("/users/read", json=full)
+    read = server.get("/users/read").json()
+    assert read["version"].isdecimal()
+    assert server.put("/users/read", json=read).json() == {"created": False, "changed": False}
+    assert server.put("/users", json={"read": read}).json() == {"read": {"created": False, "changed": False}}
+    assert server.put("/users/read", json=read | {"name": "R2"}).json() == {"created": False, "changed": True}
+    for stale in (read, read | {"name": "R3"}):
+        reasons = refused(server.put("/users/read", json=stale), 400, "BAD_USER_INPUT")
+        assert "version is read-only, and not as stored: leave it out, or read the user again." in reasons
+    answer = server.put("/users", json={"read": read, "other": {"name": "O", "id": "read"}})
+    assert answer.status_code == 400
+    assert set(answer.json()["users"]) == {"read", "other"}
+    assert server.get("/users/other").status_code == 404
+    assert server.get("/users/read").json()["name"] == "R2"
+    now = guarded_version(guarded, "read")
+    assert now == server.get("/users/read").json()["version"]
+    assert int(now) > int(read["version"])
+
+
+def guarded_version(guarded: RunningGateway, user_id: str) -> str:
+    query = {"query": "query($id: ID!) { user(id: $id) { version } }", "variables": {"id": user_id}}
+    headers = {"authorization": f"Bearer {token_of(user_id)}"}
+    version: str = guarded.http.post("/graphql", json=query, headers=headers).json()["data"]["user"]["version"]
+    return version
 
 
 def test_open_gateways_serve_everybody(gateway: RunningGateway) -> None:
