@@ -139,7 +139,7 @@ def test_a_clock_that_is_set_back_does_nothing() -> None:
 
 @pytest.mark.behaviour(37)
 async def test_a_network_that_swallows_everything_is_left_for_another_socket(
-    scripted: ScriptedGateway, clock: ScriptedClock
+    scripted: ScriptedGateway, live_clock: ScriptedClock
 ) -> None:
     """No bytes come, and no FIN either."""
     port = int(scripted.url.rpartition(":")[2].partition("/")[0])
@@ -149,12 +149,12 @@ async def test_a_network_that_swallows_everything_is_left_for_another_socket(
         await subscription.connected
         proxy.swallow()
         for _ in range(13):
-            await clock.pass_time_slowly(1)
+            await live_clock.pass_time_slowly(1)
             await asyncio.sleep(0.01)
         await scripted.tell(await scripted.expect_watch("a"), user("a", "After"))
         await until(lambda: subscription.latest_snapshot is not None and subscription.latest_snapshot.name == "After")
         for _ in range(30):
-            await clock.pass_time_slowly(1)
+            await live_clock.pass_time_slowly(1)
             await asyncio.sleep(0.01)  # it answers pings
         assert proxy.accepted == 2
         assert isinstance(subscription.state, Active)
@@ -162,7 +162,7 @@ async def test_a_network_that_swallows_everything_is_left_for_another_socket(
 
 @pytest.mark.behaviour(38)
 async def test_after_a_sleep_everything_is_watched_anew_without_a_pause(
-    scripted: ScriptedGateway, clock: ScriptedClock
+    scripted: ScriptedGateway, live_clock: ScriptedClock
 ) -> None:
     port = int(scripted.url.rpartition(":")[2].partition("/")[0])
     async with (
@@ -174,11 +174,11 @@ async def test_after_a_sleep_everything_is_watched_anew_without_a_pause(
         await subscription.connected
         for _ in range(2):
             proxy.swallow()
-            clock.sleep(600)
-            clock.pass_time(1.5)
+            live_clock.sleep(600)
+            live_clock.pass_time(1.5)
             await asyncio.sleep(0.02)  # it is lost, and there is a pause: which the next tick ends, if this did not
-            clock.sleep(600)
-            clock.pass_time(1)
+            live_clock.sleep(600)
+            live_clock.pass_time(1)
             await scripted.tell(await scripted.expect_watch("a"))
 
 
