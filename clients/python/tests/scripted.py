@@ -49,6 +49,7 @@ class ScriptedGateway:
         """What is told in ``connection_ack``."""
         self.most_bytes = 2**20
         """A message may not be larger."""
+        self._open: set[ServerConnection] = set()
         self._socket: ServerConnection | None = None
         self._socket_of: dict[int, ServerConnection] = {}
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -57,6 +58,13 @@ class ScriptedGateway:
         """Take what a client says."""
         self.sockets += 1
         self._socket = socket
+        self._open.add(socket)
+        try:
+            await self._listen(socket)
+        finally:
+            self._open.discard(socket)
+
+    async def _listen(self, socket: ServerConnection) -> None:
         async for text in socket:
             assert len(text.encode() if isinstance(text, str) else text) <= self.most_bytes
             message = json.loads(text)
@@ -146,6 +154,10 @@ class ScriptedGateway:
         """Close the newest socket."""
         assert self._socket is not None
         await self._socket.close(code, reason)
+
+    async def close_all(self, code: int, reason: str) -> None:
+        """Close every socket."""
+        await asyncio.gather(*(socket.close(code, reason) for socket in list(self._open)))
 
     def cut(self) -> None:
         """Cut the newest socket."""

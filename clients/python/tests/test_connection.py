@@ -15,6 +15,7 @@ import pytest
 from clients.python.tests.helpers import SOON, make_certificate, new_id, session_with
 from clients.python.tests.proxy import proxy_to
 from clients.python.tests.scripted import scripted_gateway, user
+from tests.support.tokens import token_of
 from tests.support.waiting import until
 from websockets.asyncio.server import serve
 
@@ -60,12 +61,12 @@ async def test_it_is_made_when_needed_and_closed_when_idle(scripted: ScriptedGat
             assert scripted.sockets == number
             await until(lambda: not session._core.connection.is_open)
         async with ref.subscribe() as subscription:
-            await scripted.tell(await scripted.expect_watch())
+            await scripted.tell(await scripted.expect_watch(), user("a", "A"))
             await subscription.connected
             await asyncio.sleep(0.1)
             assert session._core.connection.is_open, "closed with a user watched"
-        await scripted.expect("complete")
         await until(lambda: not session._core.connection.is_open)
+        assert not session._core._watches._by_key, "what only lingers went with it"
 
 
 @pytest.mark.behaviour(33)
@@ -158,7 +159,7 @@ async def test_requests_under_way_are_sent_again(scripted: ScriptedGateway) -> N
             again = [await scripted.expect("subscribe") for _ in asking]
             assert _payloads(again) == _payloads(sent)
         by_name = {request["payload"]["query"].split()[1].partition("(")[0]: request for request in again}
-        await scripted.answer(by_name["Users"], users=[None])
+        await scripted.tell(by_name["Changed"])
         await scripted.answer(by_name["Set"], setUser={"user": user("a", "A"), "created": True, "changed": True})
         await scripted.answer(by_name["Create"], createUserIfNotExists={"user": user("a", "A"), "created": False})
         await asyncio.gather(*asking)
@@ -171,12 +172,14 @@ def _payloads(messages: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.behaviour(36)
 async def test_a_request_without_an_answer_runs_out_of_time(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, timeout=0.1) as session:
-        with pytest.raises(ConnectionTimeout) as caught:
-            await session.user("a").get()
-        assert not isinstance(caught.value, Disconnected)
-        request = await scripted.expect("subscribe", "users")
+        for ask in (session.user("a").get(), session.app()):
+            with pytest.raises(ConnectionTimeout) as caught:
+                await ask
+            assert not isinstance(caught.value, Disconnected)
+        await scripted.expect_watch("a")
+        request = await scripted.expect("subscribe", "app")
         assert (await scripted.expect("complete"))["id"] == request["id"], "the gateway need not go on"
-        await scripted.answer(request, users=[None])  # too late
+        await scripted.answer(request, app=None)  # too late
 
 
 @pytest.mark.behaviour(36)
@@ -250,7 +253,7 @@ async def test_a_mistake_of_the_client_ends_everything(scripted: ScriptedGateway
         await scripted.tell(await scripted.expect_watch())
         await subscription.connected
         getting = asyncio.create_task(session.user("b").get())
-        await scripted.expect("subscribe", "users")
+        await scripted.expect_watch()
         await scripted.close(code, "What is wrong")
         with pytest.raises(ProtocolError, match="What is wrong") as caught:
             await getting
@@ -332,7 +335,7 @@ async def test_a_gateway_that_is_full_is_asked_again() -> None:
 async def test_a_gateway_that_talks_nonsense_is_an_error(scripted: ScriptedGateway, text: str) -> None:
     async with session_with(scripted.url, on_error=lambda _: None) as session:
         getting = asyncio.create_task(session.user("a").get())
-        await scripted.expect("subscribe", "users")
+        await scripted.expect_watch()
         await scripted.say_raw(text)
         with pytest.raises(ProtocolError):
             await getting
@@ -340,14 +343,19 @@ async def test_a_gateway_that_talks_nonsense_is_an_error(scripted: ScriptedGatew
 
 @pytest.mark.behaviour(45)
 @pytest.mark.parametrize(
-    "payload", [None, {}, {"data": None}, {"data": {}}, {"data": {"users": []}}, {"data": {"users": [{}]}}]
+    "payload",
+    [
+        *(None, {}, [], {"data": None}, {"data": {}}, {"data": {"usersChanged": {}}}, {"data": [], "errors": []}),
+        *({"data": {"usersChanged": [told]}} for told in (None, {}, {"id": "a"}, {"id": "a", "user": {}})),
+        {"data": {"usersChanged": []}, "errors": [{"message": "?"}]},
+    ],
 )
 async def test_an_answer_that_is_none_is_an_error_of_that_request(scripted: ScriptedGateway, payload: Any) -> None:
     async with session_with(scripted.url) as session:
         getting = asyncio.create_task(session.user("a").get())
-        request = await scripted.expect("subscribe", "users")
+        request = await scripted.expect_watch()
         await scripted.say("next", id=request["id"], payload=payload)
-        with pytest.raises(ProtocolError):
+        with pytest.raises(UserlineError):
             await getting
         subscription = session.user("b").subscribe()
         while (watch := await scripted.expect_any())["type"] != "subscribe":
@@ -383,3 +391,94 @@ async def test_an_error_handler_that_raises_breaks_nothing(
             with pytest.raises(Unauthenticated):
                 await session.user("a").get()
     assert "of the application: No." in caplog.text
+
+
+@pytest.mark.behaviour(40)
+async def test_sessions_of_the_same_url_and_user_are_the_same_if_asked_for(scripted: ScriptedGateway) -> None:
+    token = token_of("ann")
+    first = Session.shared(scripted.url, token=token)
+    others = [
+        Session.shared(scripted.url, user_id="ann"),
+        Session.shared(scripted.url, token=token_of("ann", n=2)),
+    ]
+    assert all(other is first for other in others)
+    bob, nobody = Session.shared(scripted.url, user_id="bob"), Session.shared(scripted.url)
+    assert len({id(session) for session in (first, bob, nobody, Session(scripted.url, token=token))}) == 4
+    with pytest.raises(InvalidInput):
+        first.set_token(token_of("bob"))
+    with pytest.raises(InvalidInput):
+        Session.shared(scripted.url, user_id="bob", token=token)
+    first.user("x").subscribe()
+    await scripted.expect_watch("x")
+    assert scripted.payloads == [{"Authorization": f"Bearer {token_of('ann', n=2)}"}], "the last token counts"
+    for session in (others[0], first):
+        await session.close()
+        session.user("y").subscribe()
+    await others[1].close()
+    with pytest.raises(SessionClosed):
+        first.user("z").subscribe()
+    again = Session.shared(scripted.url, user_id="ann")
+    assert again is not first
+    await asyncio.gather(again.close(), bob.close(), nobody.close())
+
+
+@pytest.mark.behaviour(40)
+async def test_a_shared_session_is_that_of_its_event_loop() -> None:
+    def elsewhere() -> Session:
+        async def ask() -> Session:
+            session = Session.shared(NOWHERE)
+            await session.close()
+            return session
+
+        return asyncio.run(ask())
+
+    async with Session.shared(NOWHERE) as here:
+        assert await asyncio.to_thread(elsewhere) is not here
+        async with Session.shared(NOWHERE) as same:
+            assert same is here
+        here.user("a").subscribe()
+    with pytest.raises(SessionClosed):
+        here.user("a").subscribe()
+
+
+@pytest.mark.behaviour(39)
+async def test_closing_with_many_sockets_and_operations_leaves_nothing(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"watchedUsers": 10}
+    async with session_with(scripted.url) as session:
+        subscriptions = [session.user(str(number)).subscribe() for number in range(35)]
+        subscriptions += [session.user("a").subscribe()]
+        for number in range(4):
+            await scripted.expect_watch()
+            if number == 1:
+                await scripted.refuse(await _first(scripted, session), "RATE_LIMITED", retryAfterSeconds=60)
+    for subscription in subscriptions:
+        assert await subscription.terminated == Unsubscribed()
+
+
+async def _first(scripted: ScriptedGateway, session: Session) -> dict[str, Any]:
+    session.user("one more").subscribe()
+    return await scripted.expect_watch()
+
+
+@pytest.mark.behaviour(34)
+@pytest.mark.parametrize("code", [1001, 1012, 1013, 4430, 4503])
+async def test_any_code_of_those_may_say_when_to_come_back(scripted: ScriptedGateway, code: int) -> None:
+    async with session_with(scripted.url, backoff=Backoff(base=60, ceiling=60)) as session:
+        session.user("a").subscribe()
+        await scripted.expect_watch("a")
+        await scripted.close(code, "Not now; retry after 0.05 s")
+        await scripted.expect_watch("a")
+
+
+@pytest.mark.behaviour(35)
+async def test_what_comes_back_is_one_operation_however_it_was_begun(scripted: ScriptedGateway) -> None:
+    async with session_with(scripted.url, backoff=SOON) as session:
+        for number in range(20):
+            subscription = session.user(f"user {number}").subscribe()
+            await scripted.tell(await scripted.expect_watch(f"user {number}"))
+            await subscription.connected
+        scripted.cut()
+        watch = await scripted.expect_watch()
+        assert len(watch["payload"]["variables"]["ids"]) == 20
+        await asyncio.sleep(0.02)
+        assert scripted.is_silent

@@ -256,3 +256,54 @@ async def test_what_cannot_be_a_token_is_refused_at_once(scripted: ScriptedGatew
     async with session_with(scripted.url) as session:
         with pytest.raises(InvalidInput):
             session.set_token(bad)
+
+
+@pytest.mark.behaviour(42, 43)
+async def test_a_token_is_asked_for_once_for_all_sockets_and_shown_over_each(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"watchedUsers": 10}
+    asked = 0
+
+    async def next_token() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.02)
+        return f"token-{asked}"
+
+    async with session_with(scripted.url, on_need_token=next_token, backoff=SOON) as session:
+        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
+        assert (scripted.sockets, asked) == (3, 1)
+        session.set_token("by hand")
+        for _ in range(3):
+            assert (await scripted.expect("ping"))["payload"] == {"Authorization": "Bearer by hand"}
+        await scripted.close_all(4403, "Forbidden: No.")
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        assert (scripted.sockets, asked) == (6, 2)
+        assert all(isinstance(subscription.state, Active) for subscription in subscriptions)
+
+
+@pytest.mark.behaviour(44)
+async def test_tokens_that_are_refused_over_many_sockets_end_it_all_once(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"watchedUsers": 10}
+    errors: list[UserlineError] = []
+    async with session_with(scripted.url, token="one", on_error=errors.append, backoff=SOON) as session:
+        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
+        scripted.refusal = (4403, "Forbidden: No.")
+        await scripted.close_all(4403, "Forbidden: No.")
+        for subscription in subscriptions:
+            ended = await subscription.terminated
+            assert isinstance(ended, Failed)
+            assert isinstance(ended.error, Unauthenticated)
+        await asyncio.sleep(0.05)
+        assert len(errors) == 1
+        scripted.refusal = None
+        session.set_token("two")
+        again = session.user("a").subscribe()
+        await scripted.tell(await scripted.expect_watch("a"))
+        await again.connected

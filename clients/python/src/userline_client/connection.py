@@ -152,7 +152,7 @@ class Connection:
                 task.cancel()
 
     def _is_needed(self) -> bool:
-        return len(self._operations) > 0 or self._listener.is_held()
+        return self._operations.needing > 0 or self._listener.is_held()
 
     def _keep(self) -> None:
         if self._idle is not None:

@@ -12,6 +12,9 @@ from userline_client.errors import ProtocolError, UserlineError, error_from
 class Operation(ABC):
     """One operation. ``payload`` is that of its ``subscribe`` message, encoded."""
 
+    needs_socket: bool = True
+    """Whether it is a reason to stay connected; otherwise somebody else has to be one."""
+
     def __init__(self, payload: str) -> None:
         self.payload = payload
 
@@ -63,9 +66,8 @@ class Operations:
         self._by_id: dict[str, Operation] = {}
         self._ids: dict[Operation, str] = {}
         self._last_id = 0
-
-    def __len__(self) -> int:
-        return len(self._by_id)
+        self.needing: int = 0
+        """How many are a reason to stay connected."""
 
     def add(self, operation: Operation) -> str:
         """Add an operation and return its id."""
@@ -73,6 +75,7 @@ class Operations:
         operation_id = str(self._last_id)
         self._by_id[operation_id] = operation
         self._ids[operation] = operation_id
+        self.needing += operation.needs_socket
         return operation_id
 
     def remove(self, operation: Operation) -> str | None:
@@ -80,6 +83,7 @@ class Operations:
         operation_id = self._ids.pop(operation, None)
         if operation_id is not None:
             del self._by_id[operation_id]
+            self.needing -= operation.needs_socket
         return operation_id
 
     def all(self) -> list[tuple[str, Operation]]:

@@ -170,6 +170,8 @@ class Owner(Protocol):
 class Batch(Operation):
     """The watches that one operation keeps up to date."""
 
+    needs_socket = False
+
     def __init__(self, payload: str, watches: list[Watch], carrier: Carrier, owner: Owner) -> None:
         super().__init__(payload)
         self.size = len(watches)
