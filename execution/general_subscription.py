@@ -74,11 +74,16 @@ class GeneralSubscription:
                 result = await self._execute(part)
             except AnswerTooLarge:
                 if len(part) == 1:
+                    if entries:
+                        yield _join(key, entries)
                     raise
                 half = len(part) // 2
                 waiting += [part[half:], part[:half]]
                 continue
             if result.errors or result.data is None:
+                if entries:
+                    yield _join(key, entries)
+                    entries = []
                 yield self._response(result)
                 continue
             entries += [orjson.dumps(entry) for entry in result.data[key]]
@@ -86,7 +91,7 @@ class GeneralSubscription:
                 taken = fill(entries, around, self.executor.budget.most)
                 if len(taken) == len(entries) and waiting:
                     break  # there may be room for more
-                yield orjson.dumps({"data": {key: [orjson.Fragment(entry) for entry in taken]}})
+                yield _join(key, taken)
                 del entries[: len(taken)]
                 if not entries:
                     break
@@ -111,3 +116,7 @@ class GeneralSubscription:
         ).grouped_field_set
         key, details = next(iter(fields.items()))
         return key, [each.node for each in details]
+
+
+def _join(key: str, entries: list[bytes]) -> Response:
+    return orjson.dumps({"data": {key: [orjson.Fragment(entry) for entry in entries]}})

@@ -1,7 +1,8 @@
-"""JSON as every door reads it: numbers are exact, or can be told to be not.
+"""JSON as every door reads it: numbers are exact, or can be told to be not, and so can strings that are no Unicode.
 
-orjson is fast, and has two ways that do not fit: it refuses all of a text for one number that overflows, which may be
-in one operation of a batch, and it reads -0 as 0, which is another id. Texts with such a number are read again.
+orjson is fast, and has three ways that do not fit: it refuses all of a text for one number that overflows or one half
+of a surrogate pair, which may be in one operation of many, and it reads -0 as 0, which is another id. Texts with such a
+value are read again.
 """
 
 from __future__ import annotations
@@ -9,24 +10,46 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 JSONDecodeError = orjson.JSONDecodeError
 
-_OVERFLOW: Final = "number is infinity"
-"""How orjson says that a number overflows."""
+MOST_CONTAINERS: Final = 50_000
+"""How many objects and lists a text may begin: 1 MiB has room for half a million, which hold everybody for long."""
+
+_READ_AGAIN: Final = ("number is infinity", "no low surrogate", "invalid low surrogate", "invalid high surrogate")
+"""How orjson begins to say that a number overflows, or that a string has half of a surrogate pair."""
 
 _MINUS_ZERO: Final = re.compile(rb"[\[,:\s]-0[,\]}\s]")
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_MOST_BYTES: Final = 262_144
-"""How long a text may be that is read again, which takes some times as long."""
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_MOST_VALUES: Final = 65_536
+"""How many values a text may have that is read again, which takes some times as long."""
+
+_LONGEST_PLACE: Final = 200
 
 
 class Reread(dict[str, Any]):
-    """An object of a text that was read again: it may have infinite numbers, which are none of JSON's."""
+    """An object of a text that was read again: it may have a flaw, which is none of JSON's values."""
 
+
+class Flaw(NamedTuple):
+    """A value that is none of JSON's, and where it is."""
+
+    path: list[str | int]
+    complaint: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, as one writes it: ``variables.ids[3]``."""
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).removeprefix(".")
+        return place[:_LONGEST_PLACE].encode(errors="replace").decode()
+
+
+_OVERFLOWS: Final = "is a number that overflows"
+_HALF: Final = "has half of a surrogate pair, which is no character"
+_HALF_IN_NAME: Final = "has a name with half of a surrogate pair, which is no character"
 
 _DIGITS: Final = len(str(2**64))
 
@@ -34,18 +57,27 @@ _DIGITS: Final = len(str(2**64))
 def decode(data: bytes | str) -> Any:
     """Return the value of a JSON text. Raises JSONDecodeError.
 
-    A whole number within 64 bits is an int, and any other number a float, infinite if it overflows. Then the objects of
-    the text are ``Reread``.
+    A whole number within 64 bits is an int, and any other number a float, infinite if it overflows; a string may have
+    halves of surrogate pairs. Then the objects of the text are ``Reread``.
     """
     try:
         value = orjson.loads(data)
     except JSONDecodeError as error:
-        if not error.msg.startswith(_OVERFLOW):
+        if not error.msg.startswith(_READ_AGAIN):
             raise
         return _decode_slowly(data, error)
     if _has_minus_zero(data):
         return _decode_slowly(data, JSONDecodeError("the number -0 is not read in a text of this length", "", 0))
     return value
+
+
+def has_too_many_containers(data: bytes | str) -> bool:
+    """Whether more objects and lists might have to be made of a text than is allowed; those in strings count, too."""
+    if len(data) <= MOST_CONTAINERS:
+        return False
+    if isinstance(data, str):
+        return data.count("[") + data.count("{") > MOST_CONTAINERS
+    return data.count(b"[") + data.count(b"{") > MOST_CONTAINERS
 
 
 def _has_minus_zero(data: bytes | str) -> bool:
@@ -61,27 +93,46 @@ def _has_minus_zero(data: bytes | str) -> bool:
 
 def _decode_slowly(data: bytes | str, refusal: JSONDecodeError) -> Any:
     """Return the value as Python's own decoder reads it, or raise the refusal where orjson would refuse it, too."""
-    if len(data) > _MOST_BYTES:
-        raise refusal
     try:
         text = data if isinstance(data, str) else data.decode()
+        if text.count(",") + text.count("[") + text.count("{") > _MOST_VALUES:
+            raise refusal
         value = json.loads(text, parse_int=_read_int, parse_constant=_refuse, object_hook=Reread)
-        orjson.dumps(value)  # refuses lone surrogates, and what is nested too deeply
-    except (ValueError, TypeError, RecursionError):
+        find_flaw(value)  # finds what is nested too deeply
+    except (ValueError, RecursionError):
         raise refusal from None
     return value
 
 
-def find_overflow(value: Any, place: str) -> str | None:
-    """Return the place of the first infinite number in a value that is itself at ``place``, or None."""
-    if isinstance(value, float):
-        return place if math.isinf(value) else None
-    inside: list[tuple[str, Any]] = []
+def find_flaw(value: Any) -> Flaw | None:
+    """Return the first flaw in a value, or None."""
     if isinstance(value, dict):
-        inside = [(f"{place}.{key}" if place else key, item) for key, item in value.items()]
+        for name, item in value.items():
+            if _has_half(name):
+                return Flaw([name], _HALF_IN_NAME)
+            if found := find_flaw(item):
+                found.path.insert(0, name)
+                return found
     elif isinstance(value, list):
-        inside = [(f"{place}[{number}]", item) for number, item in enumerate(value)]
-    return next((found for there, item in inside if (found := find_overflow(item, there)) is not None), None)
+        for number, item in enumerate(value):
+            if found := find_flaw(item):
+                found.path.insert(0, number)
+                return found
+    elif isinstance(value, float):
+        return Flaw([], _OVERFLOWS) if math.isinf(value) else None
+    elif isinstance(value, str) and _has_half(value):
+        return Flaw([], _HALF)
+    return None
+
+
+def _has_half(text: str) -> bool:
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _read_int(digits: str) -> int | float:

@@ -9,10 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from userline.execution.json_values import Reread, find_overflow
+from userline.execution.json_values import Reread, find_flaw
 from userline.users.errors import BadUserInput, Problem
-
-_LONGEST_PLACE = 200
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -28,22 +26,14 @@ class GraphQLRequest:
     """The SHA-256 hash of the document, in hexadecimal digits. With it, ``query`` may be empty."""
 
 
-class NumberOverflows(BadUserInput):
-    """A request has a number that is larger than any number is."""
-
-    def __init__(self, place: str) -> None:
-        field = re.split(r"[.\[]", place, maxsplit=1)[0]
-        super().__init__([Problem(field, f"{place[:_LONGEST_PLACE]} is a number that overflows.")])
-
-
 def parse_request(value: object) -> GraphQLRequest:
     """Return the request in a decoded JSON value. Raises BadUserInput with all that is wrong with it."""
-    if isinstance(value, Reread):
-        place = find_overflow(value, "")
-        if place is not None:
-            raise NumberOverflows(place)
     if not isinstance(value, dict):
         raise BadUserInput([Problem("body", 'A GraphQL request must be a JSON object such as {"query": "{ … }"}.')])
+    if isinstance(value, Reread) or any(isinstance(item, Reread) for item in value.values()):
+        flaw = find_flaw(value)
+        if flaw is not None:
+            raise BadUserInput([Problem(str(flaw.path[0]), f"{flaw.place} {flaw.complaint}.")])
     problems = []
     document_hash, problem = _hash_in(value)
     query = value.get("query")
@@ -56,10 +46,7 @@ def parse_request(value: object) -> GraphQLRequest:
     if not isinstance(operation_name, str | None):
         problems.append(Problem("operationName", "operationName must be a string or null."))
         operation_name = None
-    variables = value.get("variables")
-    if not isinstance(variables, dict | None):
-        problems.append(Problem("variables", "variables must be an object or null."))
-        variables = None
+    variables = _object_in(value, "variables", problems)
     if problem is not None:
         problems.append(problem)
     if problems:
@@ -67,11 +54,23 @@ def parse_request(value: object) -> GraphQLRequest:
     return GraphQLRequest(query, operation_name or None, variables, document_hash)
 
 
+def _object_in(value: dict[str, Any], name: str, problems: list[Problem]) -> dict[str, Any] | None:
+    """Return the object of this name, or None, and tell if it is none. PHP writes an empty one as an empty list."""
+    found = value.get(name)
+    if isinstance(found, dict | None):
+        return found
+    if found == []:
+        return {}
+    problems.append(Problem(name, f"{name} must be an object or null."))
+    return None
+
+
 def _hash_in(value: dict[str, Any]) -> tuple[str | None, Problem | None]:
     """Return the hash that a request names its document by, or None, and what is wrong with it."""
-    extensions = value.get("extensions")
-    if not isinstance(extensions, dict | None):
-        return None, Problem("extensions", "extensions must be an object or null.")
+    problems: list[Problem] = []
+    extensions = _object_in(value, "extensions", problems)
+    if problems:
+        return None, problems[0]
     found, place = value.get("documentId"), "documentId"
     persisted = (extensions or {}).get("persistedQuery")
     if found is None and persisted is not None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from userline.execution.json_values import JSONDecodeError, decode
+from userline.execution.json_values import MOST_CONTAINERS, JSONDecodeError, decode, has_too_many_containers
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-_MOST_CONTAINERS: Final = 50_000
-"""How many objects and lists a body may begin: 1 MiB has room for half a million, which hold everybody for long."""
 
 
 class BodyRefused(Exception):
@@ -37,10 +34,8 @@ def decode_body(body: bytes) -> Any:
 
     How many objects and lists might have to be made of it is counted before; those in strings count as well.
     """
-    if body.count(b"[") + body.count(b"{") > _MOST_CONTAINERS:
-        raise BodyRefused(
-            400, "body", f"The body has more than {_MOST_CONTAINERS} of '[' and '{{', which is the limit."
-        )
+    if has_too_many_containers(body):
+        raise BodyRefused(400, "body", f"The body has more than {MOST_CONTAINERS} of '[' and '{{', which is the limit.")
     try:
         return decode(body)
     except JSONDecodeError as error:
@@ -48,7 +43,9 @@ def decode_body(body: bytes) -> Any:
 
 
 async def _read(request: Request, most: int) -> bytes:
-    too_large = BodyRefused(413, "body", f"The body is larger than {most} bytes, which is the limit.")
+    too_large = BodyRefused(
+        413, "body", f"The body is larger than {most} bytes, which is the limit (USERLINE_MAX_BODY_BYTES)."
+    )
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise too_large

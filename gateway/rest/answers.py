@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -36,8 +37,12 @@ _LONGEST_REASON: Final = 1000
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return ``value`` as JSON that nobody keeps."""
+    try:
+        body = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # a refusal that shows what was sent, with half of a surrogate pair in it
+        body = json.dumps(value, ensure_ascii=False).encode(errors="replace")
     return Response(
-        orjson.dumps(value),
+        body,
         status,
         {
             "cache-control": "no-store",

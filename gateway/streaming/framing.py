@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
 
+from userline.execution.errors import format_refusal
+from userline.execution.operation import refuse
 from userline.gateway.negotiation import EVENT_STREAM
 
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
+    from userline.users.errors import Unauthenticated
 
 _SUBSCRIPTION_SPEC: Final = "1.0"
 _PART: Final = b"\r\ncontent-type: application/json; charset=utf-8\r\n\r\n%b\r\n--graphql"
@@ -36,18 +39,25 @@ class Framing(Protocol):
         """Return the end, after which the client does not come back."""
 
     def failed(self, errors: list[FormattedError]) -> bytes:
-        """Return an end that errors have brought about."""
+        """Return the end of a subscription that cannot begin, or go on."""
+
+    def expired(self, refusal: Unauthenticated) -> bytes:
+        """Return the end of a stream whose token is not good any more: clients may come back with another one."""
 
     def farewell(self, retry_after: float) -> bytes:
         """Return what asks the client to come back after so many seconds."""
 
 
 class EventStream:
-    """Server-sent events: ``next`` and ``complete``."""
+    """Server-sent events: ``next`` and ``complete``.
+
+    What says nothing is a comment, which is a line and no block: some clients take any block for an event, and stop at
+    one that is not ``next``.
+    """
 
     content_type = f"{EVENT_STREAM}; charset=utf-8"
-    opening = b":\n\n"
-    beat = b":\n\n"
+    opening = b":\n"
+    beat = b":\n"
 
     def next(self, response: Response) -> bytes:
         """Return a result."""
@@ -63,7 +73,11 @@ class EventStream:
 
     def failed(self, errors: list[FormattedError]) -> bytes:
         """Return errors as the last result, and the end."""
-        return self.next(orjson.dumps({"errors": errors})) + self.complete()
+        return self.next(refuse(errors)) + self.complete()
+
+    def expired(self, refusal: Unauthenticated) -> bytes:
+        """Return a comment; the stream ends without ``complete``, so that clients connect again, with a new token."""
+        return f": {refusal.code} {refusal.message}\n".encode()
 
     def farewell(self, retry_after: float) -> bytes:
         """Return the time to wait; the stream ends without ``complete``, so that clients connect again."""
@@ -86,8 +100,12 @@ class Multipart:
         return b"--\r\n"
 
     def failed(self, errors: list[FormattedError]) -> bytes:
-        """Return errors of the transport, and the end."""
-        return _PART % orjson.dumps({"payload": None, "errors": errors}) + self.complete()
+        """Return errors as the last result, and the end."""
+        return self.next(refuse(errors)) + self.complete()
+
+    def expired(self, refusal: Unauthenticated) -> bytes:
+        """Return an error of the transport, and the end."""
+        return _PART % orjson.dumps({"payload": None, "errors": [format_refusal(refusal)]}) + self.complete()
 
     def farewell(self, retry_after: float) -> bytes:  # noqa: ARG002 - the protocol has no word for it
         """Return nothing: a response that ends without its last boundary tells clients that it was cut."""

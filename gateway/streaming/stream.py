@@ -7,7 +7,6 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
-from userline.execution.errors import format_refusal
 from userline.execution.operation import SubscriptionFailed
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS, ends_at
 from userline.gateway.negotiation import API_HEADERS
@@ -141,7 +140,7 @@ class Stream:
                     if self._seconds_left() <= 0:
                         what = "is not valid any more" if self._viewer is None else "has expired"
                         refusal = Unauthenticated(f"The token {what}; subscribe again with a new one.")
-                        await write(self._framing.failed([format_refusal(refusal)]))
+                        await write(self._framing.expired(refusal))
                         break
                     if leaving in happened:
                         await write(self._framing.farewell(self._retry_after))

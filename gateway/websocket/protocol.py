@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from userline.execution.json_values import JSONDecodeError, Reread, decode, find_overflow
+from userline.execution.json_values import (
+    MOST_CONTAINERS,
+    JSONDecodeError,
+    Reread,
+    decode,
+    find_flaw,
+    has_too_many_containers,
+)
 from userline.execution.operation import refuse
 
 if TYPE_CHECKING:
@@ -111,6 +118,9 @@ class TransportWS:
 
     def parse(self, text: str) -> Message:
         """Return the message in a text frame. Raises Closed."""
+        if has_too_many_containers(text):
+            reason = f"The message has more than {MOST_CONTAINERS} of '[' and '{{', which is the limit."
+            raise Closed(CloseCode.BAD_REQUEST, reason)
         try:
             value = decode(text)
         except JSONDecodeError:
@@ -121,10 +131,11 @@ class TransportWS:
         message_type = self._types.get(name) if isinstance(name, str) else None
         if message_type is None:
             raise Closed(CloseCode.BAD_REQUEST, f"The message's type is not one of {', '.join(self._types)}.")
-        if message_type is not ClientMessage.SUBSCRIBE and isinstance(value, Reread):
-            place = find_overflow(value, "")
-            if place is not None:
-                raise Closed(CloseCode.BAD_REQUEST, "The message has a number that overflows.")
+        if isinstance(value, Reread):
+            # What is wrong with the payload of an operation ends that operation alone.
+            flaw = find_flaw(value if message_type is not ClientMessage.SUBSCRIBE else {"id": value.get("id")})
+            if flaw is not None:
+                raise Closed(CloseCode.BAD_REQUEST, f"The message's {flaw.place} {flaw.complaint}.")
         payload = value.get("payload")
         if message_type in (ClientMessage.SUBSCRIBE, ClientMessage.COMPLETE):
             message_id = value.get("id")

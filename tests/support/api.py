@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 class Api:
     """Runs operations by plans, or without them."""
 
-    def __init__(self, *, plans: bool, time_limit: float) -> None:
+    def __init__(self, *, plans: bool, time_limit: float, max_answer_bytes: int) -> None:
         self.store = MemoryStore()
         self.bus = Bus("memory://")
         self.hub = Hub()
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
         app = AppInfo("app", "en", {"default": {"a": 1}, "ädmin": {}})
-        self.engine = Engine(make_schema(), app, time_limit=time_limit, plans=plans)
+        self.engine = Engine(make_schema(), app, time_limit=time_limit, plans=plans, max_answer_bytes=max_answer_bytes)
         self.context = Context(self.users, app, OPEN_VIEWER, Presence(self.bus), "request-1")
 
     def prepare(self, query: str, operation_name: str | None, variables: object) -> Execution | Subscription:
@@ -77,9 +77,9 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(*, plans: bool, time_limit: float = 0.2) -> AsyncIterator[Api]:
+async def running_api(*, plans: bool, time_limit: float = 0.2, max_answer_bytes: int = 8_388_608) -> AsyncIterator[Api]:
     """Start an Api, and stop it on the way out."""
-    api = Api(plans=plans, time_limit=time_limit)
+    api = Api(plans=plans, time_limit=time_limit, max_answer_bytes=max_answer_bytes)
     await api.bus.start(api.hub.hear)
     try:
         yield api
