@@ -49,6 +49,16 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What a deletion did."""
+
+    deleted: bool
+    """Whether there was such a user."""
+    version: int
+    """That of the last deletion of such a user, 0 if none is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """What stands in a store in the place of a user, and is none, because another program wrote it."""
 
@@ -126,11 +136,27 @@ class UserStore(Protocol):
         see some users of a batch before the others.
         """
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def delete(self, user_id: str) -> DeleteResult:
+        """Delete the user, if there is one: nothing of it is left in the store but what ``deletions`` needs.
+
+        The result's version is above every version that the user had. Whoever creates the user again, at whatever time
+        by whatever clock, gives it a higher one. Two deletions of one user at the same time may both have deleted it.
+        """
+
+    async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the version of the last deletion of each of these ids, without those of which none is known.
+
+        There may be such a user again. Of a deletion is kept a hash of the id with a key of the store, its version and
+        its time, for ``userline.storage.deletions.KEPT_DAYS``. What somebody deletes by hand leaves nothing. At most
+        ``MAX_BATCH`` ids, else ValueError.
+        """
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         """Write whole records as they are, but for versions that must not go back; return what was done, in order.
 
         What putting a record does to a user is what :func:`userline.users.replacement.put` says: with ``overwrite`` a
-        user who exists and is another is replaced, without it left as it is. Each user is written atomically, and all
+        user who exists and is another is replaced, without it left as it is; a user who was deleted since it was as in
+        the record comes back with ``restore`` alone. Each user is written atomically, and all
         are durable when this returns; a failure (StoreUnavailable) may leave some written and others not, and repeating
         the call is safe. At most ``MAX_PUTS`` records and none of the same user, else ValueError.
 

@@ -109,12 +109,14 @@ def parse_new_user(given: Mapping[str, object], rules: Rules) -> UserPatch:
     return parse_patch(present if "name" in present else {**present, "name": None}, rules)
 
 
-def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int, rules: Rules) -> UserRecord:
+def apply(  # noqa: PLR0913 - each is something else
+    patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int, rules: Rules, deleted: int = 0
+) -> UserRecord:
     """Return what ``before`` (None: no such user) becomes under ``patch``: ``before`` itself if nothing changes.
 
-    ``now`` is in Unix milliseconds. Raises NameRequired if the user would be created without a name, and BadUserInput
-    if what is read-only is not as stored, or the outcome is past a limit; a record that is past one already may still
-    shrink.
+    ``now`` is in Unix milliseconds. ``deleted`` is the version of the last deletion of such a user (0: none is known).
+    Raises NameRequired if the user would be created without a name, and BadUserInput if what is read-only is not as
+    stored, or the outcome is past a limit; a record that is past one already may still shrink.
     """
     if patch.as_stored:
         _check_as_stored(patch, before, user_id)
@@ -127,7 +129,7 @@ def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int
         if before is None or after != current:
             (public if is_of_snapshot else private)[attribute] = after
     if before is None:
-        record = _new_record(user_id, public, private, now)
+        record = _new_record(user_id, public, private, now, deleted)
     elif public or private:
         snapshot = replace(before.snapshot, version=next_version(before.snapshot.version, now), **public)
         record = replace(before, snapshot=snapshot, updated_at=max(now, before.updated_at), **private)
@@ -137,10 +139,10 @@ def apply(patch: UserPatch, before: UserRecord | None, *, user_id: str, now: int
     return record
 
 
-def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], now: int) -> UserRecord:
+def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], now: int, deleted: int) -> UserRecord:
     if "name" not in public:
         raise NameRequired
-    snapshot = UserSnapshot(id=user_id, version=next_version(0, now), **(_BLANK_SNAPSHOT | public))
+    snapshot = UserSnapshot(id=user_id, version=next_version(deleted, now), **(_BLANK_SNAPSHOT | public))
     return UserRecord(snapshot=snapshot, created_at=now, updated_at=now, **(_BLANK_RECORD | private))
 
 

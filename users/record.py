@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.users.fields import LOOKS
 from userline.users.written_out import make_function
@@ -51,3 +51,15 @@ class UserRecord:
     push_tokens: frozenset[str]
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """That a user was deleted: ``version`` is above every one that the user had, and below what comes after."""
+
+    id: str
+    version: int
+
+
+Change: TypeAlias = UserSnapshot | Deletion
+"""What can be told of a user. Two changes of one user are put in order by their versions."""

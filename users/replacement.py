@@ -21,17 +21,26 @@ class Put(StrEnum):
     """The user was there already, just so."""
     KEPT = "kept"
     """The user was there, another than the record, and was left as it was."""
+    DELETED = "deleted"
+    """The user was deleted since it was as in the record, and was not brought back."""
 
 
-def put(record: UserRecord, before: UserRecord | None, *, now: int, overwrite: bool) -> tuple[Put, UserRecord]:
+def put(  # noqa: PLR0913 - each is something else
+    record: UserRecord, before: UserRecord | None, *, now: int, overwrite: bool, deleted: int = 0, restore: bool = False
+) -> tuple[Put, UserRecord | None]:
     """Return what putting ``record`` where ``before`` is (None: no such user) does, and what is there then.
+
+    ``deleted`` is the version of the last deletion of such a user (0: none is known). A record from before it is put
+    only with ``restore``.
 
     The user has the times of the record then, and its version or the next one at ``now`` (Unix milliseconds), whichever
     is higher: the record may be old, and the user have been deleted since, and whoever held it would take the new state
     for an old one. Putting the same record again does nothing.
     """
     if before is None:
-        return Put.CREATED, _at(record, max(record.snapshot.version, next_version(0, now)))
+        if record.snapshot.version <= deleted and not restore:
+            return Put.DELETED, None
+        return Put.CREATED, _at(record, max(record.snapshot.version, next_version(deleted, now)))
     version = before.snapshot.version
     if record.snapshot.version <= version and _at(record, version) == before:
         return Put.SAME, before

@@ -1,7 +1,8 @@
 """The one rule of versions: they grow with every write that changed something, and never go back for an id.
 
-A version counts from the clock's milliseconds, not from 1: a user who was deleted, and is created again, or restored
-from an old export, begins above every version that it had, and nobody takes its new state for an old one.
+A version counts from the clock's milliseconds, not from 1. A deletion has a version, too, which the store keeps: a user
+who is created again, or restored from an old export, begins above it, whatever the clocks say, and nobody takes its new
+state for an old one. Where somebody deleted by hand, the clock alone sees to that.
 """
 
 from __future__ import annotations

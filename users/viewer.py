@@ -44,6 +44,16 @@ class Viewer:
 OPEN_VIEWER = Viewer(ViewerKind.OPEN)
 
 
+def check_may_delete(viewer: Viewer, user_id: str, *, self_deletion: bool) -> None:
+    """Return if the viewer may delete this user. Raises Forbidden."""
+    if viewer.kind is not ViewerKind.USER:
+        return
+    if not self_deletion:
+        raise Forbidden("Only the app's back end may delete users.")
+    if viewer.user_id != user_id:
+        raise Forbidden("A user token may delete its own user only.")
+
+
 def check_may_write(viewer: Viewer, user_id: str, syncing: ClientUserSyncing) -> None:
     """Return if the viewer may write this user. Raises UserSyncDisabled or Forbidden."""
     if viewer.kind is not ViewerKind.USER or syncing is ClientUserSyncing.ANY:

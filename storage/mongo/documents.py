@@ -88,6 +88,21 @@ def read_user(document: Document) -> StoredUser:
     return StoredUser(record, _guard(document), ids or "", others)
 
 
+def guard_of(document: Document) -> Document:
+    """Return the query that finds the document, whatever it is, as long as nobody has written it since."""
+    # Of one that cannot be read there is no more than the id. No write of ours goes over it.
+    return _guard(document) if len(document) > 1 else document
+
+
+def version_of(document: Document) -> int:
+    """Return the version of a document that may be no user, 0 if it has none."""
+    try:
+        return decode_user(document).snapshot.version
+    except DocumentError:
+        version = document.get("version")
+        return min(version, LARGEST_VERSION) if isinstance(version, int) else 0
+
+
 def _guard(document: Document) -> Document:
     # No two writes have the same ids. The version is for edits by other programs, which leave them as they were.
     return {name: document.get(name) for name in ("_id", "version", write_ids.FIELD)}

@@ -204,9 +204,28 @@ class Driver:
             return {users[failure["index"]]: refusal(failure) for failure in failed_writes(error)}
         return {}
 
-    async def delete(self, collection: str, query: Document) -> None:
-        """Delete one document that matches, if there is one."""
-        await self._database[collection].delete_one(query)
+    async def delete(self, collection: str, query: Document) -> bool:
+        """Delete one document that matches, and return whether there was one."""
+        return bool((await self._database[collection].delete_one(query)).deleted_count)
+
+    async def delete_many(self, collection: str, query: Document) -> None:
+        """Delete all documents that match."""
+        await self._database[collection].delete_many(query)
+
+    async def find_in(self, collection: str, ids: Sequence[Any]) -> list[Document]:
+        """Return the documents of another collection with these ids, in any order."""
+        cursor = self._database[collection].find({"_id": {"$in": ids}}, batch_size=len(ids) + 1)
+        return list(await cursor.to_list(None))
+
+    async def upsert(self, collection: str, document_id: Any, update: Document) -> None:
+        """Update the document with this id, or make it."""
+        try:
+            await self._database[collection].update_one({"_id": document_id}, update, upsert=True)
+        except DuplicateKeyError as error:
+            if not is_own_id_taken(error.details or {}):
+                raise
+            # Somebody else has made it at the same time.
+            await self._database[collection].update_one({"_id": document_id}, update)
 
     async def command(self, name: str) -> Document:
         """Return the server's answer to a command without arguments."""

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import bson
 
 from userline.users.fields import GIVEN, PUBLIC
+from userline.users.record import UserSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from userline.storage.mongo.documents import StoredUser
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """How large all guesses may be together, about."""
@@ -94,13 +95,15 @@ class Guesses:
             _, (_, dropped) = self._kept.popitem(last=False)
             self.bytes -= dropped
 
-    def hear(self, snapshot: UserSnapshot) -> None:
-        """Forget the user if somebody tells of a newer version, or of another look at this one."""
-        if snapshot.id not in self._kept:
+    def hear(self, change: Change) -> None:
+        """Forget the user if somebody tells of a newer version, of another look at this one, or of its deletion."""
+        if change.id not in self._kept:
             return
-        kept = self._kept[snapshot.id][0].record.snapshot
-        if kept.version < snapshot.version or (kept.version == snapshot.version and not kept.looks_like(snapshot)):
-            self.forget(snapshot.id)
+        kept = self._kept[change.id][0].record.snapshot
+        if kept.version < change.version or (
+            kept.version == change.version and not (isinstance(change, UserSnapshot) and kept.looks_like(change))
+        ):
+            self.forget(change.id)
 
     def forget(self, user_id: str) -> None:
         """Forget the user."""

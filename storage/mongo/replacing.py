@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from userline.storage.mongo.connection import Connection
+    from userline.storage.mongo.deletions import Deletions
     from userline.storage.mongo.documents import Document, StoredUser
     from userline.users.record import UserRecord
 
@@ -26,28 +27,44 @@ _RECORDS_A_COMMAND: Final = 250
 _LONGEST_PAUSE_SECONDS: Final = 0.05
 
 
-async def put_records(connection: Connection, records: Sequence[UserRecord], *, now: int, overwrite: bool) -> list[Put]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """What putting does where there is more than one answer. ``now`` is in Unix milliseconds."""
+
+    now: int
+    overwrite: bool
+    restore: bool
+
+
+async def put_records(
+    connection: Connection, deletions: Deletions, records: Sequence[UserRecord], how: How
+) -> list[Put]:
     """Put each record as :func:`userline.users.replacement.put` says. Raises StoreUnavailable, StoreFormatError."""
     # One for all: no user is written twice, and the ids of the store's other writes are not in the way.
     ids = WriteIds()
     done: list[Put] = []
     for start in range(0, len(records), _RECORDS_A_COMMAND):
         some = [
-            _Putting(connection, record, ids, now, overwrite) for record in records[start : start + _RECORDS_A_COMMAND]
+            _Putting(connection, deletions, record, ids, how) for record in records[start : start + _RECORDS_A_COMMAND]
         ]
-        done += await _put_some(connection, some)
+        done += await _put_some(connection, deletions, some)
     return done
 
 
-async def _put_some(connection: Connection, puts: Sequence[_Putting]) -> list[Put]:
+async def _put_some(connection: Connection, deletions: Deletions, puts: Sequence[_Putting]) -> list[Put]:
     # Most users of an import are new, so what is there is looked at only where an insertion says so.
-    documents = [put.attempt(None) for put in puts]
-    taken = await connection.run(lambda driver: driver.insert_many(USERS, documents), connection.deadline)
-    done = [Put.CREATED] * len(puts)
-    if taken:
-        found = await _read(connection, [documents[index]["_id"] for index in taken])
-        outcomes = await asyncio.gather(*(puts[index].over(found.get(documents[index]["_id"])) for index in taken))
-        for index, outcome in zip(taken, outcomes, strict=True):
+    deleted = await deletions.versions([put.user_id for put in puts], connection.deadline)
+    done = [put.attempt(None, deleted.get(put.user_id, 0)) for put in puts]
+    tried = [index for index, what in enumerate(done) if what is Put.CREATED]
+    unsure = [index for index, what in enumerate(done) if what is Put.DELETED]  # there may be such a user again
+    if tried:
+        documents = [puts[index].document for index in tried]
+        taken = await connection.run(lambda driver: driver.insert_many(USERS, documents), connection.deadline)
+        unsure += [tried[number] for number in taken]
+    if unsure:
+        found = await _read(connection, [puts[index].user_id for index in unsure])
+        outcomes = await asyncio.gather(*(puts[index].over(found.get(puts[index].user_id)) for index in unsure))
+        for index, outcome in zip(unsure, outcomes, strict=True):
             done[index] = outcome
     return done
 
@@ -57,32 +74,45 @@ class _Putting:
     """The putting of one record."""
 
     connection: Connection
+    deletions: Deletions
     record: UserRecord
     ids: WriteIds
-    now: int
-    overwrite: bool
+    how: How
     what: Put = field(default=Put.SAME, init=False)
     document: Document = field(default_factory=dict, init=False)
+    """What is to be written, if anything is."""
 
-    def attempt(self, stored: StoredUser | None) -> Document:
-        """Return what to write where ``stored`` is; ``what`` says what that does."""
-        self.what, after = put(self.record, stored.record if stored else None, now=self.now, overwrite=self.overwrite)
-        _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""), stored)
-        return self.document
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+        return self.record.snapshot.id
+
+    def attempt(self, stored: StoredUser | None, deleted: int) -> Put:
+        """Find out what putting the record where ``stored`` is does, and what to write for it."""
+        how = self.how
+        before = stored.record if stored else None
+        self.what, after = put(
+            self.record, before, now=how.now, overwrite=how.overwrite, deleted=deleted, restore=how.restore
+        )
+        if self.what in (Put.CREATED, Put.REPLACED) and after is not None:
+            _, self.document = written_user(after, self.ids.follow(stored.write_ids if stored else ""), stored)
+        return self.what
 
     async def over(self, stored: StoredUser | None) -> Put:
         """Put the record where ``stored`` was found after an attempt that failed."""
         while True:
-            if stored is not None and has_seen(stored.write_ids, self.document[FIELD]):
+            if stored is not None and self.document and has_seen(stored.write_ids, self.document[FIELD]):
                 # The attempt had not failed. Its answer was lost, and to the driver's second try it was in its own way.
                 return self.what
-            document = self.attempt(stored)
-            if self.what in (Put.SAME, Put.KEPT) or await self._written(stored, document):
+            deleted = 0
+            if stored is None:
+                deleted = (await self.deletions.versions([self.user_id], self.connection.deadline)).get(self.user_id, 0)
+            self.attempt(stored, deleted)
+            if self.what not in (Put.CREATED, Put.REPLACED) or await self._written(stored, self.document):
                 return self.what
             # Somebody else has written or deleted the user since it was read.
             await asyncio.sleep(spread(_LONGEST_PAUSE_SECONDS))
-            user_id = self.record.snapshot.id
-            stored = (await _read(self.connection, [user_id])).get(user_id)
+            stored = (await _read(self.connection, [self.user_id])).get(self.user_id)
 
     async def _written(self, stored: StoredUser | None, document: Document) -> bool:
         connection = self.connection

@@ -16,7 +16,7 @@ from userline.storage.mongo.driver import DRIVERS, USERS, Driver, DriverName
 from userline.storage.mongo.examination import examine_deployment
 from userline.storage.mongo.failures import failure
 from userline.storage.mongo.opening import measure, open_connection
-from userline.storage.mongo.replacing import put_records
+from userline.storage.mongo.replacing import How, put_records
 from userline.storage.mongo.url import parse_mongo_url
 from userline.storage.mongo.walking import readable, walk_users
 from userline.storage.mongo.writing import Writing
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from userline.storage.mongo.distance import Distance
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
-    from userline.storage.protocol import Unreadable
+    from userline.storage.protocol import DeleteResult, Unreadable
     from userline.users.patch import UserPatch
-    from userline.users.record import UserRecord, UserSnapshot
+    from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
     from userline.users.rules import Rules
 
@@ -195,10 +195,24 @@ class MongoUserStore:
             raise BatchRefused(refused)
         return results
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def delete(self, user_id: str) -> DeleteResult:
+        """Delete the user, or a document in its place that cannot be read as one."""
+        connection = self._opened()
+        with connection.outages():
+            async with asyncio.timeout_at(connection.deadline + GRACE_SECONDS):
+                return await self._writing.delete(user_id)
+
+    async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the version of the last deletion of each of these ids, without those of which none is known."""
+        if len(ids) > MAX_BATCH:
+            raise ValueError(f"deletions takes at most {MAX_BATCH} ids, not {len(ids)}.")
+        return await self._writing.deletions.versions(ids, self._opened().deadline)
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         """Write whole records, each as ``put`` says; return what was done, in the same order."""
         check_puts(records)
-        return await put_records(self._opened(), records, now=self._clock(), overwrite=overwrite)
+        how = How(now=self._clock(), overwrite=overwrite, restore=restore)
+        return await put_records(self._opened(), self._writing.deletions, records, how)
 
     async def count_users(self) -> int:
         """Return how many users there are, as MongoDB's statistics say."""
@@ -221,9 +235,9 @@ class MongoUserStore:
         follower.start()
         return follower
 
-    def hear(self, snapshot: UserSnapshot) -> None:
+    def hear(self, change: Change) -> None:
         """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""
-        self._writing.guesses.hear(snapshot)
+        self._writing.guesses.hear(change)
 
     async def examine(self) -> DeploymentFacts:
         """Return what the deployment tells of itself. Raises StoreUnavailable, also if nothing can be written.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.common.backoff import Backoff
 from userline.common.futures import settle
+from userline.storage.mongo.deleting import delete_user
+from userline.storage.mongo.deletions import Deletions
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
     from userline.storage.mongo.connection import Connection
     from userline.storage.mongo.documents import Document
-    from userline.storage.mongo.write_queues import Write
+    from userline.storage.mongo.write_queues import Delete, Write
+    from userline.storage.protocol import DeleteResult
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.rules import Rules
@@ -48,7 +52,9 @@ class Writing:
         self._clock = clock
         self._ids = WriteIds()
         self.guesses = Guesses()
-        self._queues = WriteQueues(self._write_together)
+        self.deletions = Deletions(connection, clock)
+        self._queues = WriteQueues(self._write_together, self._delete_together)
+        self._deleted = Groups(self._deleted_group, MAX_BATCH, self._most_groups)
         self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups)
         self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups)
         most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
@@ -57,6 +63,10 @@ class Writing:
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
         return self._queues.join(user_id, patch, leave_existing=leave_existing)
+
+    def delete(self, user_id: str) -> asyncio.Future[DeleteResult]:
+        """Return a future of what the deletion did."""
+        return self._queues.join_to_delete(user_id)
 
     async def read_many(self, ids: Sequence[str], deadline: float) -> list[UserRecord | None]:
         """Return users who are about to be written, and remember them for that."""
@@ -95,7 +105,8 @@ class Writing:
                     # The write did hold. Its answer was lost, and to the driver's second try it was in its own way.
                     break
             before = stored.record if stored is not None else None
-            outcomes, after = self._outcomes(user_id, writes, before)
+            deleted = await self._deleted.ask(user_id, deadline) if stored is None else 0
+            outcomes, after = self._outcomes(user_id, writes, before, deleted)
             if after is not None and after is not before:
                 if stored is not None and not stored.write_ids:
                     # What another program has written is marked first, and then read as it is with the mark.
@@ -118,6 +129,19 @@ class Writing:
         self.guesses.keep(user_id, stored)
         _answer(writes, outcomes)
         return stored
+
+    async def _delete_together(self, user_id: str, deletions: Sequence[Delete]) -> None:
+        """Delete the user: the first deletion does it, and the others find nobody."""
+        self.guesses.forget(user_id)
+        done = await delete_user(self._connection(), self.deletions, user_id, clock=self._clock)
+        for deletion in deletions:
+            settle(deletion.future, done)
+            done = replace(done, deleted=False)
+
+    async def _deleted_group(self, ids: Sequence[str], deadline: float) -> list[int | Exception]:
+        """Return the versions of the last deletions of users who are to be created, 0 where none is known."""
+        found = await self.deletions.versions(ids, deadline)
+        return [found.get(user_id, 0) for user_id in ids]
 
     async def _read_group(self, ids: Sequence[str], deadline: float) -> list[StoredUser | Exception | None]:
         """Read users who are to be written."""
@@ -149,7 +173,7 @@ class Writing:
         return [await connection.run(lambda driver: driver.replace(guard, document), deadline)]
 
     def _outcomes(
-        self, user_id: str, writes: Sequence[Write], current: UserRecord | None
+        self, user_id: str, writes: Sequence[Write], current: UserRecord | None, deleted: int
     ) -> tuple[list[WriteResult | Exception], UserRecord | None]:
         """Return what comes of each write, and what they leave behind; one that ``apply`` refuses fails alone."""
         outcomes: list[WriteResult | Exception] = []
@@ -158,7 +182,9 @@ class Writing:
                 outcomes.append(WriteResult(current, current))
                 continue
             try:
-                after = apply(write.patch, current, user_id=user_id, now=self._clock(), rules=self._rules)
+                after = apply(
+                    write.patch, current, user_id=user_id, now=self._clock(), rules=self._rules, deleted=deleted
+                )
             except Exception as error:  # noqa: BLE001 - raised where the write is awaited
                 outcomes.append(error)
             else:

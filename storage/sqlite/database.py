@@ -175,6 +175,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA synchronous = FULL")
             # macOS's fsync leaves data in the drive's cache; elsewhere this does nothing.
             connection.execute("PRAGMA fullfsync = ON")
+            # What users were is overwritten where it stood, as soon as they are not so any more.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             yield connection
         except BaseException:

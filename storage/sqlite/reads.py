@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from userline.storage.protocol import MAX_BATCH
+from userline.storage.sqlite.deletions import select_deletions
 from userline.storage.sqlite.rows import count_users, select_page, select_users, walk_page
 
 if TYPE_CHECKING:
@@ -36,11 +37,18 @@ class Count:
     """How many there are."""
 
 
-Read: TypeAlias = "Sequence[str] | Page | Step | Count"
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """The versions of the last deletions of some ids."""
+
+    ids: Sequence[str]
+
+
+Read: TypeAlias = "Sequence[str] | Page | Step | Count | Deletions"
 """A question; ids are one for the users who have them."""
 
 Found: TypeAlias = "dict[str, UserRecord]"
-Answer: TypeAlias = "Found | dict[str, UserRecord | Unreadable] | int"
+Answer: TypeAlias = "Found | dict[str, UserRecord | Unreadable] | dict[str, int] | int"
 
 
 def read(connection: sqlite3.Connection, question: Read) -> Answer:
@@ -51,4 +59,6 @@ def read(connection: sqlite3.Connection, question: Read) -> Answer:
         return walk_page(connection, question.after, MAX_BATCH)
     if isinstance(question, Count):
         return count_users(connection)
+    if isinstance(question, Deletions):
+        return select_deletions(connection, question.ids)
     return select_users(connection, question)

@@ -5,32 +5,32 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.storage.batch_scheduler import FEWEST_BATCHES
 from userline.storage.files import PRIVATE
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts, sift
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, check_puts, sift
 from userline.storage.sqlite.database import FORMAT, open_existing, open_reader, open_writer
+from userline.storage.sqlite.deletions import empty_log
 from userline.storage.sqlite.file import set_mode
 from userline.storage.sqlite.guard import Guard
-from userline.storage.sqlite.reads import Count, Page, Step, read
-from userline.storage.sqlite.rows import select_users, upsert_users
+from userline.storage.sqlite.reads import Count, Deletions, Page, Step, read
 from userline.storage.sqlite.worker import Worker
-from userline.users.errors import BadUserInput, BatchRefused, StoreUnavailable
-from userline.users.patch import apply
-from userline.users.replacement import Put, put
+from userline.storage.sqlite.writes import Delete, Puts, Users, Write
+from userline.users.errors import BatchRefused, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from userline.storage.protocol import Unreadable
+    from userline.storage.protocol import DeleteResult, Unreadable, WriteResult
     from userline.storage.sqlite.reads import Answer, Found, Read
     from userline.storage.sqlite.trouble import Trouble
+    from userline.storage.sqlite.writes import Asked, Outcome, Written
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
+    from userline.users.replacement import Put
     from userline.users.rules import Rules
 
 MOST_WRITES_A_COMMIT: Final = 512
@@ -42,33 +42,6 @@ PATIENCE_SECONDS: Final = 10.0
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """The patches of one call, by user id: all of them are written or none."""
-
-    patches: Mapping[str, UserPatch]
-    leave_existing: bool = False
-
-    @property
-    def ids(self) -> Collection[str]:
-        return self.patches.keys()
-
-
-@dataclass(frozen=True, slots=True)
-class _Puts:
-    """Whole records, which are written as they are."""
-
-    records: Mapping[str, UserRecord]
-    overwrite: bool
-
-    @property
-    def ids(self) -> Collection[str]:
-        return self.records.keys()
-
-
-_Written: TypeAlias = "dict[str, WriteResult]"
 
 
 class SQLiteUserStore:
@@ -91,7 +64,7 @@ class SQLiteUserStore:
         self._rules = rules
         self._clock = clock
         self._guard = Guard(self.path)
-        self._writer: Worker[_Write | _Puts, Any] | None = None
+        self._writer: Worker[Asked, Any] | None = None
         self._reader: Worker[Read, Any] | None = None
         self._is_open = False
 
@@ -130,7 +103,7 @@ class SQLiteUserStore:
     async def ping(self) -> None:
         """Return if a read is answered and users can be written; raises StoreUnavailable if not."""
         await self._ask_reader(())
-        await self._ask_writer(_Write({}))
+        await self._ask_writer(Write({}))
 
     @property
     def most_reads(self) -> int:
@@ -156,13 +129,26 @@ class SQLiteUserStore:
         """Patch several users in one transaction, all or none. Raises BatchRefused."""
         if len(patches) > MAX_WRITES:
             raise ValueError(f"patch_many takes at most {MAX_WRITES} users, not {len(patches)}.")
-        written: _Written = await self._ask_writer(_Write(dict(patches)))
+        written: Written = await self._ask_writer(Write(dict(patches)))
         return written
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def delete(self, user_id: str) -> DeleteResult:
+        """Delete the user, and overwrite where it stood in the files."""
+        done: DeleteResult = await self._ask_writer(Delete(user_id))
+        return done
+
+    async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the version of the last deletion of each of these ids, without those of which none is known."""
+        if len(ids) > MAX_BATCH:
+            raise ValueError(f"deletions takes at most {MAX_BATCH} ids, not {len(ids)}.")
+        found: dict[str, int] = await self._ask_reader(Deletions(ids))
+        return found
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         """Write whole records, in one transaction; return what was done, in the same order."""
         check_puts(records)
-        done: list[Put] = await self._ask_writer(_Puts({record.snapshot.id: record for record in records}, overwrite))
+        by_id = {record.snapshot.id: record for record in records}
+        done: list[Put] = await self._ask_writer(Puts(by_id, overwrite, restore))
         return done
 
     async def count_users(self) -> int:
@@ -187,7 +173,7 @@ class SQLiteUserStore:
 
     async def _write_one(self, user_id: str, patch: UserPatch, *, leave_existing: bool = False) -> WriteResult:
         try:
-            written: _Written = await self._ask_writer(_Write({user_id: patch}, leave_existing))
+            written: Written = await self._ask_writer(Write({user_id: patch}, leave_existing))
         except BatchRefused as refused:
             raise refused.errors[user_id] from None
         return written[user_id]
@@ -195,7 +181,7 @@ class SQLiteUserStore:
     async def _ask_reader(self, question: Read) -> Any:
         return await self._ask(self._reader, question, self._guard.reading)
 
-    async def _ask_writer(self, write: _Write | _Puts) -> Any:
+    async def _ask_writer(self, write: Asked) -> Any:
         return await self._ask(self._writer, write, self._guard.writing)
 
     async def _ask(self, worker: Worker[Any, Any] | None, question: Any, trouble: Trouble) -> Any:
@@ -217,26 +203,18 @@ class SQLiteUserStore:
         self._guard.opened()
         return connection
 
-    def _write(
-        self, connection: sqlite3.Connection, writes: Sequence[_Write | _Puts]
-    ) -> list[_Written | list[Put] | Exception]:
+    def _write(self, connection: sqlite3.Connection, writes: Sequence[Asked]) -> list[Outcome]:
         """Do all of ``writes`` in one transaction, or raise StoreUnavailable."""
         with self._guard.write(is_ping=not any(write.ids for write in writes)):
             return self._transact(connection, writes)
 
-    def _transact(
-        self, connection: sqlite3.Connection, writes: Sequence[_Write | _Puts]
-    ) -> list[_Written | list[Put] | Exception]:
+    def _transact(self, connection: sqlite3.Connection, writes: Sequence[Asked]) -> list[Outcome]:
         """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone and whole."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            stored = select_users(connection, (user_id for write in writes for user_id in write.ids))
-            current = dict(stored)
-            outcomes = [
-                _put_all(write, current, self._clock()) if isinstance(write, _Puts) else self._outcome(write, current)
-                for write in writes
-            ]
-            upsert_users(connection, [user for key, user in current.items() if user is not stored.get(key)])
+            users = Users(connection, writes, self._rules, self._clock)
+            outcomes = [users.do(write) for write in writes]
+            has_deleted = users.save()
             if self._guard.writing:
                 # Something is written, or a ping would find that all is well again.
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -245,29 +223,9 @@ class SQLiteUserStore:
             with suppress(sqlite3.Error):  # SQLite may have rolled back already
                 connection.execute("ROLLBACK")
             raise
+        if has_deleted:
+            empty_log(connection)
         return outcomes
-
-    def _outcome(self, write: _Write, current: Found) -> _Written | Exception:
-        """Do one write in ``current``, or leave it as it is and return why not."""
-        results: _Written = {}
-        refused: dict[str, BadUserInput] = {}
-        for user_id, patch in write.patches.items():
-            before = current.get(user_id)
-            if before is not None and write.leave_existing:
-                results[user_id] = WriteResult(before, before)
-                continue
-            try:
-                after = apply(patch, before, user_id=user_id, now=self._clock(), rules=self._rules)
-            except BadUserInput as error:
-                refused[user_id] = error
-            except Exception as error:  # noqa: BLE001 - raised where the write is awaited
-                return error
-            else:
-                results[user_id] = WriteResult(before, after)
-        if refused:
-            return BatchRefused(refused)
-        current.update((user_id, result.after) for user_id, result in results.items())
-        return results
 
     def _read(self, connection: sqlite3.Connection, questions: Sequence[Read]) -> list[Answer | Exception]:
         """Do reads, each for itself, or raise StoreUnavailable."""
@@ -284,12 +242,3 @@ class SQLiteUserStore:
             return error
         self._guard.reading.end()
         return found
-
-
-def _put_all(puts: _Puts, current: Found, now: int) -> list[Put]:
-    """Put the records into ``current``."""
-    done = []
-    for user_id, record in puts.records.items():
-        what, current[user_id] = put(record, current.get(user_id), now=now, overwrite=puts.overwrite)
-        done.append(what)
-    return done

@@ -10,7 +10,7 @@ from userline.users.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-    from userline.storage.protocol import Unreadable, UserStore, WriteResult
+    from userline.storage.protocol import DeleteResult, Unreadable, UserStore, WriteResult
     from userline.telemetry.metrics.recorder import Metrics
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
@@ -60,9 +60,17 @@ class MeasuredStore:
         """Patch users."""
         return await self._measured("patch_many", self._store.patch_many(patches))
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def delete(self, user_id: str) -> DeleteResult:
+        """Delete a user."""
+        return await self._measured("delete", self._store.delete(user_id))
+
+    async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Look for deletions."""
+        return await self._measured("deletions", self._store.deletions(ids))
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         """Put records."""
-        return await self._measured("put_many", self._store.put_many(records, overwrite=overwrite))
+        return await self._measured("put_many", self._store.put_many(records, overwrite=overwrite, restore=restore))
 
     async def count_users(self) -> int:
         """Count users."""

@@ -3,12 +3,13 @@
 import pytest
 
 from tests.storage.contract.base import Clock, Connect, Remove
+from tests.storage.contract.deleting import Deleting
 from tests.storage.contract.versions import Versions
 from tests.storage.contract.writing import Writing
 from tests.support.stores import MemoryStore
 
 
-class TestMemoryStore(Versions, Writing):
+class TestMemoryStore(Deleting, Versions, Writing):
     @pytest.fixture
     def connect(self, memory: MemoryStore) -> Connect:
         async def connect() -> MemoryStore:

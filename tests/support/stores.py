@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from userline.storage.protocol import MAX_BATCH, MAX_WRITES, WriteResult, check_puts
+from userline.storage.protocol import MAX_BATCH, MAX_WRITES, DeleteResult, WriteResult, check_puts
 from userline.users.errors import BadUserInput, BatchRefused
 from userline.users.patch import UserPatch, apply
 from userline.users.replacement import Put, put
 from userline.users.rules import Rules
+from userline.users.versions import next_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 class MemoryStore:
     """Keeps users in a dict. ``reads`` has the ids of each read; every call raises ``failure`` while it is set.
 
-    ``patch`` and ``patch_many`` raise ``lost_answer`` after they have written, while it is set.
+    ``patch``, ``patch_many`` and ``delete`` raise ``lost_answer`` after they have written, while it is set.
     """
 
     most_reads = 2
 
     def __init__(self) -> None:
         self.users: dict[str, UserRecord] = {}
+        self.deleted: dict[str, int] = {}
         self.reads: list[list[str]] = []
         self.failure: Exception | None = None
         self.lost_answer: Exception | None = None
@@ -61,7 +63,8 @@ class MemoryStore:
     async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
         self._fail()
         before = self.users.get(user_id)
-        after = apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules)
+        deleted = self.deleted.get(user_id, 0)
+        after = apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules, deleted=deleted)
         self.users[user_id] = after
         await self.gate.wait()
         self._lose_answer()
@@ -72,10 +75,11 @@ class MemoryStore:
         self._fail()
         results, errors = {}, {}
         for user_id, patch in patches.items():
-            before = self.users.get(user_id)
+            before, deleted = self.users.get(user_id), self.deleted.get(user_id, 0)
             try:
                 results[user_id] = WriteResult(
-                    before, apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules)
+                    before,
+                    apply(patch, before, user_id=user_id, now=self.clock(), rules=self.rules, deleted=deleted),
                 )
             except BadUserInput as error:
                 errors[user_id] = error
@@ -86,13 +90,31 @@ class MemoryStore:
         self._lose_answer()
         return results
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def delete(self, user_id: str) -> DeleteResult:
+        self._fail()
+        before, known = self.users.pop(user_id, None), self.deleted.get(user_id, 0)
+        if before is not None:
+            known = self.deleted[user_id] = next_version(max(before.snapshot.version, known), self.clock())
+        await self.gate.wait()
+        self._lose_answer()
+        return DeleteResult(before is not None, known)
+
+    async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
+        if len(ids) > MAX_BATCH:
+            raise ValueError(f"at most {MAX_BATCH} ids")
+        self._fail()
+        return {user_id: self.deleted[user_id] for user_id in ids if user_id in self.deleted}
+
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         check_puts(records)
         self._fail()
         done = []
         for record in records:
-            before = self.users.get(record.snapshot.id)
-            what, self.users[record.snapshot.id] = put(record, before, now=self.clock(), overwrite=overwrite)
+            user_id = record.snapshot.id
+            before, deleted = self.users.get(user_id), self.deleted.get(user_id, 0)
+            what, after = put(record, before, now=self.clock(), overwrite=overwrite, deleted=deleted, restore=restore)
+            if after is not None:
+                self.users[user_id] = after
             done.append(what)
         await self.gate.wait()
         return done

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tests.users.samples import DEFAULTS, FIELDS, FULL, RULES, change, content, create
 from tests.strategies import new_users, patches
+from tests.users.samples import DEFAULTS, FIELDS, FULL, RULES, change, content, create
 from userline.users.codec import record_to_json
 from userline.users.errors import BadUserInput, ErrorCode, NameRequired, Problem
 from userline.users.patch import UserPatch, apply, parse_id, parse_new_user, parse_patch

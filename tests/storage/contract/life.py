@@ -50,4 +50,8 @@ class Life(StoreTests):
         with pytest.raises(StoreUnavailable, match="not open"):
             await store.patch_many({"alice": patch(name="Alice")})
         with pytest.raises(StoreUnavailable, match="not open"):
+            await store.delete("alice")
+        with pytest.raises(StoreUnavailable, match="not open"):
+            await store.deletions(["alice"])
+        with pytest.raises(StoreUnavailable, match="not open"):
             await store.list_users(limit=1, after=None)
