@@ -1,4 +1,4 @@
-"""A dead peer, a sleeping machine, and a program that stood still are told from each other, by the session's own clock."""
+"""A dead peer, a sleeping machine and a program that stood still are told from each other, by the session's clock."""
 
 from __future__ import annotations
 

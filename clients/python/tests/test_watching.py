@@ -234,7 +234,7 @@ async def test_many_are_one_subscription(scripted: ScriptedGateway) -> None:
     seen: list[dict[str, str | None]] = []
 
     def note(users: Mapping[str, UserSnapshot | None]) -> None:
-        seen.append({user_id: snapshot and snapshot.name for user_id, snapshot in users.items()})
+        seen.append({user_id: None if snapshot is None else snapshot.name for user_id, snapshot in users.items()})
 
     async with session_with(scripted.url) as session:
         refs = session.users(["b", "a", "b"])

@@ -40,7 +40,7 @@ from userline_client.fields import UNSET, Unset, UserFields
 from userline_client.ref import UserRef, UserRefs
 from userline_client.session import Session, SessionOptions
 from userline_client.snapshot import UserOnline, UserSnapshot
-from userline_client.states import Active, Failed, Pending, SubscriptionState, Unsubscribed
+from userline_client.states import Active, Failed, Pending, StateOf, SubscriptionState, Unsubscribed
 from userline_client.subscription import (
     OnlineSubscription,
     Outcome,
@@ -88,6 +88,7 @@ __all__ = [
     "SessionOptions",
     "SetResult",
     "SnapshotIterator",
+    "StateOf",
     "StoreUnavailable",
     "Subscription",
     "SubscriptionEnded",

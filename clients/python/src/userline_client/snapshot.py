@@ -42,12 +42,12 @@ class UserSnapshot:
     """
 
     id: str
+    name: str
     version: str = field(compare=False)
     """Digits, to be compared as a number and otherwise opaque: of two snapshots of a user, the newer one's is greater.
 
     It grows, too, with what only servers see. Snapshots that differ in nothing else are equal.
     """
-    name: str
     custom: Mapping[str, str]
     """Read-only."""
     locale: str | None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
+from userline_client.snapshot import UserSnapshot
+
 if TYPE_CHECKING:
     from userline_client.errors import UserlineError
 
@@ -44,5 +46,8 @@ class Failed:
     type: Literal["error"] = field(default="error", init=False)
 
 
-SubscriptionState: TypeAlias = Pending | Active[T] | Unsubscribed | Failed
+StateOf: TypeAlias = Pending | Active[T] | Unsubscribed | Failed
 """One of the four; ``match`` on the class or on ``type`` narrows it."""
+
+SubscriptionState: TypeAlias = StateOf[UserSnapshot | None]
+"""That of a subscription to a user."""

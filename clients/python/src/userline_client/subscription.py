@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
 
-    from userline_client.states import SubscriptionState
+    from userline_client.states import StateOf
 
 logger: logging.Logger = logging.getLogger("userline_client")
 
@@ -63,7 +63,7 @@ class Subscription(Generic[T]):
             raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
         self._on_snapshot = on_snapshot
         self._on_unsubscribe = on_unsubscribe
-        self._state: SubscriptionState[T] = Pending()
+        self._state: StateOf[T] = Pending()
         self._revision = 0
         self._changed = asyncio.Event()
         self._latest: T | None = None
@@ -71,7 +71,7 @@ class Subscription(Generic[T]):
         self._terminated: Outcome[Unsubscribed | Failed] = Outcome()
 
     @property
-    def state(self) -> SubscriptionState[T]:
+    def state(self) -> StateOf[T]:
         """What the subscription is now."""
         return self._state
 
