@@ -83,7 +83,7 @@ class Carrier:
         self._queue: dict[UserWatch, None] = {}
         self._online_queue: dict[OnlineWatch, None] = {}
         self._watched = 0
-        self.held = 0
+        self.held: int = 0
         """How many of its watches somebody uses now."""
         self.connection: Connection = connect(self)
 

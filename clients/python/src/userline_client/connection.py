@@ -68,7 +68,7 @@ class Connection:
         self._hint: float | None = None
         self.limits: Limits | None = None
         """What the gateway said last that a socket may do."""
-        self.opened = 0
+        self.opened: int = 0
         """How many sockets there have been."""
         self.problem: str = ""
         """Why there is no connection, if there is none."""

@@ -32,7 +32,7 @@ class Limits:
 class Socket(ClientConnection):
     """Counts what it has received, so that whoever watches over it sees that the other end lives."""
 
-    heard = 0
+    heard: int = 0
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the network."""

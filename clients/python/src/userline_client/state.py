@@ -31,7 +31,7 @@ class UserState:
     )
 
     def __init__(self) -> None:
-        self.is_known = False
+        self.is_known: bool = False
         """Whether anything is known; ``snapshot`` means nothing before."""
         self.snapshot: UserSnapshot | None = None
         self._greatest = -1

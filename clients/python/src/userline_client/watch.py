@@ -26,16 +26,16 @@ class Watch(ABC):
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.subscriptions: list[Subscription[Any]] = []
-        self.waiting = 0
+        self.waiting: int = 0
         """How many wait for what the user is now."""
-        self.is_wanted = True
+        self.is_wanted: bool = True
         """Whether somebody uses it, or has used it lately."""
-        self.is_fresh = False
+        self.is_fresh: bool = False
         """Whether no change can have been missed."""
         self.batch: Batch | None = None
         self.carrier: Carrier | None = None
         """Which socket it is watched over, or will be."""
-        self.failures = 0
+        self.failures: int = 0
         self.problem: UserlineError | None = None
         """Why the gateway does not watch the user, if it has said so."""
         self._arrival: Outcome[None] | None = None
@@ -99,7 +99,7 @@ class UserWatch(Watch):
 
     def __init__(self, user_id: str, state: UserState) -> None:
         super().__init__(user_id)
-        self.encoded_id = encode(user_id)
+        self.encoded_id: str = encode(user_id)
         self.state = state
 
     @property
@@ -170,13 +170,13 @@ class Owner(Protocol):
 class Batch(Operation):
     """The watches that one operation keeps up to date."""
 
-    needs_socket = False
+    needs_socket: bool = False
 
     def __init__(self, payload: str, watches: list[Watch], carrier: Carrier, owner: Owner) -> None:
         super().__init__(payload)
-        self.size = len(watches)
+        self.size: int = len(watches)
         """How many users the gateway watches for it, wanted or not."""
-        self.wanted = sum(watch.is_wanted for watch in watches)
+        self.wanted: int = sum(watch.is_wanted for watch in watches)
         self.watches: dict[str, Watch] = {watch.user_id: watch for watch in watches}
         """Those that it still keeps up to date."""
         self.carrier = carrier
