@@ -189,7 +189,7 @@ class Run:
 
     def __init__(self, seed: int) -> None:
         self.chosen = random.Random(seed)
-        random.seed(seed)  # pauses have jitter
+        random.seed(seed + 1_000_000)  # pauses have jitter
         self.clock = ScriptedClock()
         self.weather = Weather(self.chosen)
         self.watches = Watches(
