@@ -1,7 +1,7 @@
-"""Watches under random use and random weather, without a network: the books are right after each step, and all ends well.
+"""Watches under random use and weather, without a network: the books are right after each step, and all ends well.
 
-A seed repeats a run exactly. The gateway is a model: it has versions, answers operations when it likes, refuses them, loses
-sockets, and tells of limits that change.
+A seed repeats a run exactly. The gateway is a model: it has versions, answers operations when it likes, refuses them,
+loses sockets, and tells of limits that change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from userline_client.watch import OnlineBatch, UserWatch
 from userline_client.watches import Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from userline_client.connection import Connection, Listener
     from userline_client.operations import Operation
@@ -263,7 +263,7 @@ class Run:
 
     async def step(self) -> None:
         refuse = self.weather.refuse
-        steps = [
+        steps: list[Callable[[], None]] = [
             *[self.subscribe] * 4,
             *[self.unsubscribe] * 3,
             *[self.get] * 3,
@@ -322,6 +322,8 @@ class Run:
             self.clock.pass_time(3)
             await self.settle()
             self.check()
+        self.weather.clear_up()  # what was regrouped just now
+        await self.settle()
         for watch in self.watches._by_key.values():
             assert watch.is_fresh, "deaf, or pending for ever"
             if isinstance(watch, UserWatch):
