@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stores chaos soak streams check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
+.PHONY: help docs run test test-stores chaos soak streams check bench bench-client schema settings-docs lock graphiql wheel client-wheel clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,10 @@ graphiql: $(VENV)/.runtime ## Build GraphiQL's page from its npm packages, unles
 		sys.exit(not (is_current() or find_node()))' || $(INSTALL) -r requirements/node.txt
 	@$(BIN)/python -m userline.gateway.graphiql.build
 
+docs: $(VENV)/.dev ## Build the documentation as a site into docs/_build/html; a link that leads nowhere is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html -c docs . docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m hatchling build -d dist
 
@@ -74,7 +78,7 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules bench/peers/node/node_modules \
+	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules bench/peers/node/node_modules \
 		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
 		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

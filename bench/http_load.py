@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from itertools import count
+from itertools import cycle
 from typing import TYPE_CHECKING, Final, cast
 
 from bench.sample import Sample, percentile
@@ -29,21 +29,23 @@ def post(body: bytes, token: str) -> bytes:
 
 
 class PythonLoad:
-    """Each connection sends the next request when it has the answer to its last, which must be of ``size`` bytes."""
+    """Each connection sends the next request when it has the answer to its last, which must be of ``size`` bytes.
+
+    Each run goes on where the last one has ended.
+    """
 
     def __init__(self, address: Address, connections: int, requests: Sequence[bytes], size: int) -> None:
         self._address = address
         self._count = connections
-        self._requests = requests
+        self._requests = cycle(requests)
         self._size = size
 
     async def run(self, seconds: float) -> Sample:
         """Load the server. Connections are opened before the time counts, and closed after."""
-        requests = (self._requests[number % len(self._requests)] for number in count())
         connections = [await connect(self._address) for _ in range(self._count)]
         try:
             busy, started = time.process_time(), time.perf_counter()
-            loads = (connection.load(requests, self._size, started + seconds) for connection in connections)
+            loads = (connection.load(self._requests, self._size, started + seconds) for connection in connections)
             latencies = sorted(latency for each in await asyncio.gather(*loads) for latency in each)
             elapsed, busy = time.perf_counter() - started, time.process_time() - busy
         finally:

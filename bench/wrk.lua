@@ -1,5 +1,6 @@
--- wrk -s wrk.lua URL -- FILE TOKEN: posts the lines of FILE to /graphql one after the other, again and again, and
--- prints what came of it as JSON. wrk itself counts answers with a status of 400 and above.
+-- wrk -s wrk.lua URL -- FILE TOKEN LAST: posts the lines of FILE to /graphql one after the other, those after the first
+-- LAST first, again and again, and prints what came of it as JSON. wrk itself counts answers with a status of 400 and
+-- above.
 
 local requests = {}
 local last = 0
@@ -13,6 +14,7 @@ function init(arguments)
   for line in io.lines(arguments[1]) do
     requests[#requests + 1] = wrk.format("POST", "/graphql", headers, line)
   end
+  last = tonumber(arguments[3])
 end
 
 function request()

@@ -77,6 +77,8 @@ class Bus:
         self.published = 0
         self.publish_failures = 0
         self.heard = 0
+        self.changes_of_others = 0
+        """How many messages with changes of other gateways were heard."""
         self.nonsense = 0
         self.foreign = 0
         self.gaps = 0
@@ -195,7 +197,8 @@ class Bus:
         async with self._broadcast.subscribe(self.channel_of(topic)) as subscriber:
             while True:
                 message: bytes | str = (await subscriber.get()).message
-                self._time(message)
+                if not self._is_own(message) and topic == CHANGES:
+                    self.changes_of_others += 1
                 try:
                     hear(decode_message(self._app_id, message))
                 except BusMessageError as error:
@@ -205,10 +208,12 @@ class Bus:
                 except Exception:
                     logger.exception("Taking a message from the bus failed.")
 
-    def _time(self, message: bytes | str) -> None:
+    def _is_own(self, message: bytes | str) -> bool:
+        """Whether this gateway has sent a message; then its time is taken."""
         sent_at = self._sent.pop(message, None) if isinstance(message, bytes) else None
         if sent_at is not None:
             self.on_lag(time.perf_counter() - sent_at)
+        return sent_at is not None
 
     def _deliver(self, changes: object) -> None:
         if not isinstance(changes, list):

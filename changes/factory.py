@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from userline.changes.memory import MemoryBackend, check_memory_url
 from userline.changes.postgres.url import check_postgres_url
-from userline.changes.redis import RedisBackend, check_redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +30,29 @@ class Kind:
     """Makes the backend of a URL that was checked."""
 
 
+# Redis and PostgreSQL bring libraries that take memory and a part of the start, for nothing where the bus is another.
+
+
+def _check_redis(url: str) -> None:
+    from userline.changes.redis import check_redis_url  # noqa: PLC0415
+
+    check_redis_url(url)
+
+
+def _redis(url: str) -> Backend:
+    from userline.changes.redis import RedisBackend  # noqa: PLC0415
+
+    return RedisBackend(url)
+
+
 def _postgres(url: str) -> Backend:
-    # It brings asyncpg, some 8 MB that a gateway on another bus has no use for.
     from userline.changes.postgres.backend import PostgresBackend  # noqa: PLC0415
 
     return PostgresBackend(url)
 
 
 _MEMORY: Final = Kind("memory", "memory://", False, check_memory_url, lambda _: MemoryBackend())
-_REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, check_redis_url, RedisBackend)
+_REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, _check_redis, _redis)
 
 _POSTGRES: Final = Kind("PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, _postgres)
 

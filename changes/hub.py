@@ -69,17 +69,17 @@ class Hub:
         self.misses += 1
         return MISS
 
-    def peek_many(self, user_ids: Iterable[str]) -> list[UserSnapshot | None] | None:
-        """Return the snapshots held of all these users, or None if the store must be read for any of them."""
+    def peek_many(self, user_ids: Iterable[str]) -> list[UserSnapshot | None] | Miss:
+        """Return the snapshots held of all these users, or MISS if the store must be read for any of them."""
         if not self._in_touch:
-            return None
+            return MISS
         oldest = self._clock() - self._ttl
         found = []
         for entry in map(self._entries.get, user_ids):
             if entry is None:
-                return None
+                return MISS
             if entry.confirmed_at <= oldest and (not entry.watchers or entry.confirmed_at == NEVER):
-                return None
+                return MISS
             entry.used = True
             found.append(entry.snapshot)
         self.hits += len(found)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PAGES_A_MIB = 256  # of SQLite's 4 KiB
 
 
-@click.command(cls=SettingsCommand, short_help="Copy the SQLite store into a file, while gateways run.")
+@click.command(cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
 @takes_settings

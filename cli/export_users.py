@@ -35,7 +35,7 @@ _STANDARD_OUTPUT = 1
 _MOST_SHOWN = 20
 
 
-@click.command("export", cls=SettingsCommand, short_help="Write all users into a file.")
+@click.command("export", cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
 @click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")

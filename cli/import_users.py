@@ -48,7 +48,7 @@ class _Options:
     report: Path | None
 
 
-@click.command("import", cls=SettingsCommand, short_help="Write the users of a file into the store.")
+@click.command("import", cls=SettingsCommand)
 @click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False, allow_dash=True))
 @click.option(
     "--on-existing",

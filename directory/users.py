@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from userline.changes.held import Miss
+from userline.changes.held import MISS, Miss
 from userline.directory.batcher import Batcher
 from userline.directory.ids import check_entry, check_number
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
@@ -73,9 +73,9 @@ class Users(Watching):
         """Return the snapshot that is held (None: there is no such user), or MISS: then ``load`` has it."""
         return self._hub.peek(user_id)
 
-    def held_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None] | None:
-        """Return the snapshots if all are held, else None: then ``get_many`` has them."""
-        return self._hub.peek_many(user_ids) if len(user_ids) <= MAX_IDS else None
+    def held_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None] | Miss:
+        """Return the snapshots if all are held, else MISS: then ``get_many`` has them."""
+        return self._hub.peek_many(user_ids) if len(user_ids) <= MAX_IDS else MISS
 
     def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
         """Return a future of the user's snapshot, read from the store. Raises BadUserInput; it, StoreUnavailable."""

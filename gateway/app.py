@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,54 +12,64 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from userline.gateway.browsers import BrowserMiddleware
-from userline.gateway.entry import Entry
 from userline.gateway.graphiql.page import static_directory
-from userline.gateway.health import Health
-from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.metrics_listener import metrics_route
-from userline.gateway.middleware import RequestMiddleware
-from userline.gateway.rest.api import RestApi, RestRoute
-from userline.gateway.streaming.stream import Streams
-from userline.gateway.websocket.admission import Admission
-from userline.gateway.websocket.session import SocketParts
+from userline.gateway.middleware import LastNet, RequestMiddleware
+from userline.gateway.rest.api import RestRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
 
-    from userline.gateway.runtime import Runtime
+    from userline.gateway.health import Health
+    from userline.gateway.http import GraphQLOverHTTP
+    from userline.gateway.rest.api import RestApi
+    from userline.gateway.websocket.admission import Admission
+    from userline.settings.settings import Settings
+    from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.tracing.tracer import Tracer
 
 
-def make_app(runtime: Runtime) -> ASGIApp:
-    """Return the application of a gateway. Its lifespan, where the server runs it, opens and closes the runtime."""
-    settings = runtime.settings
-    health = Health(runtime)
+_GRAPHQL_PATHS = ("/graphql", "/graphql/")
 
-    parts = SocketParts(settings, runtime.answering, runtime.authenticator, runtime.connections, runtime.deliveries)
-    sockets = Admission(parts, runtime.unidentified)
-    streams = Streams(
-        runtime.answering,
-        runtime.authenticator.live,
-        runtime.connections,
-        runtime.drain,
-        ping_seconds=settings.ping_seconds,
-    )
+
+class Doors(NamedTuple):
+    """What answers at the paths of a gateway."""
+
+    graphql: GraphQLOverHTTP
+    sockets: Admission
+    rest: RestApi
+    health: Health
+    exposition: Callable[[], Awaitable[bytes]]
+    """Returns the metrics as a text."""
+
+
+def make_app(  # noqa: PLR0913 - each is needed by one part of it
+    settings: Settings,
+    doors: Doors,
+    *,
+    running: Callable[[], AbstractAsyncContextManager[None]],
+    metrics: Metrics,
+    tracer: Tracer | None,
+    logs_requests: bool,
+) -> Starlette:
+    """Return the application of a gateway, which runs as long as its lifespan, where the server has one."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 - Starlette's signature
-        async with runtime.running():
+        async with running():
             yield
 
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLOverHTTP(settings, runtime.answering, runtime.authenticator, streams)),
-        WebSocketRoute("/graphql", sockets.serve),
-        Route("/healthz", health.healthz),
-        Route("/readyz", health.readyz),
-        *([] if settings.metrics_address else [metrics_route(runtime.exposition)]),
-        RestRoute(RestApi(settings, runtime.users, runtime.authenticator, runtime.answering)),
+        *(Route(path, doors.graphql) for path in _GRAPHQL_PATHS),
+        *(WebSocketRoute(path, doors.sockets.serve) for path in _GRAPHQL_PATHS),
+        Route("/healthz", doors.health.healthz),
+        Route("/readyz", doors.health.readyz),
+        *([] if settings.metrics_address else [metrics_route(doors.exposition)]),
+        RestRoute(doors.rest),
         Route("/", _to_graphql),
     ]
     if settings.graphiql and static_directory().is_dir():
@@ -68,26 +78,22 @@ def make_app(runtime: Runtime) -> ASGIApp:
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            *_tracing(runtime),
-            Middleware(
-                RequestMiddleware,
-                metrics=runtime.metrics,
-                access_log=runtime.logs_requests,
-            ),
+            *_tracing(tracer),
+            Middleware(RequestMiddleware, metrics=metrics, access_log=logs_requests),
             Middleware(BrowserMiddleware, settings=settings),
+            Middleware(LastNet),
         ],
     )
-    if not runtime.answers_at_once:
-        return app
-    return Entry(app, runtime.answering, runtime.meanings, runtime.count_at_once)
+    app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of
+    return app
 
 
-def _tracing(runtime: Runtime) -> list[Middleware]:
-    if runtime.tracer is None:
+def _tracing(tracer: Tracer | None) -> list[Middleware]:
+    if tracer is None:
         return []
     from userline.telemetry.tracing.parts import TracingMiddleware  # noqa: PLC0415 - it needs userline[tracing]
 
-    return [Middleware(TracingMiddleware, tracer=runtime.tracer)]
+    return [Middleware(TracingMiddleware, tracer=tracer)]
 
 
 class _Assets(StaticFiles):

@@ -1,8 +1,9 @@
-"""Bodies of requests: read whole up to a limit, and JSON alone."""
+"""Bodies of requests: read whole up to a limit, and JSON alone, which may be compressed with gzip."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.execution.json_values import MOST_CONTAINERS, JSONDecodeError, decode, has_too_many_containers
 from userline.gateway.negotiation import JSON
@@ -10,23 +11,28 @@ from userline.gateway.negotiation import JSON
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+
 
 class BodyRefused(Exception):
     """A body that is not read to its end, or is not JSON. ``field`` is the part of the request that is wrong."""
 
-    def __init__(self, status: int, field: str, message: str) -> None:
+    def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.field = field
+        self.headers = headers or {}
 
 
 async def read_json(request: Request, most: int) -> Any:
-    """Return the value in a JSON body of at most ``most`` bytes.
+    """Return the value in a JSON body of at most ``most`` bytes, before and after it is decompressed.
 
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
     check_content_type(request.headers.get("content-type"))
-    return decode_body(await _read(request, most))
+    is_compressed = _is_compressed(request.headers.get("content-encoding"))
+    body = await _read(request, most)
+    return decode_body(_decompressed(body, most) if is_compressed else body)
 
 
 def decode_body(body: bytes) -> Any:
@@ -43,9 +49,7 @@ def decode_body(body: bytes) -> Any:
 
 
 async def _read(request: Request, most: int) -> bytes:
-    too_large = BodyRefused(
-        413, "body", f"The body is larger than {most} bytes, which is the limit (USERLINE_MAX_BODY_BYTES)."
-    )
+    too_large = _too_large(most)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise too_large
@@ -55,6 +59,36 @@ async def _read(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise too_large
     return bytes(body)
+
+
+def _too_large(most: int) -> BodyRefused:
+    return BodyRefused(
+        413, "body", f"The body is larger than {most} bytes, which is the limit (USERLINE_MAX_BODY_BYTES)."
+    )
+
+
+def _is_compressed(header: str | None) -> bool:
+    """Whether a Content-Encoding header says gzip. Raises BodyRefused (415) for another one."""
+    codings = [coding.strip().lower() for coding in (header or "").split(",")]
+    codings = [coding for coding in codings if coding not in ("", "identity")]
+    if len(codings) > 1 or not _GZIP.issuperset(codings):
+        message = "The Content-Encoding of the body must be gzip, once, or none."
+        raise BodyRefused(415, "content-encoding", message, {"accept-encoding": "gzip, identity"})
+    return bool(codings)
+
+
+def _decompressed(body: bytes, most: int) -> bytes:
+    """Return what a gzip body of one member holds. Raises BodyRefused (400; 413 beyond ``most`` bytes)."""
+    member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = member.decompress(body, most + 1)
+    except zlib.error:
+        found = b""
+    if len(found) > most:
+        raise _too_large(most)
+    if not member.eof or member.unused_data:
+        raise BodyRefused(400, "body", "The body is not valid gzip, which its Content-Encoding says it is.")
+    return found
 
 
 def check_content_type(header: str | None) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 
 from userline.gateway.refusals import JSON_TYPE, body_of
@@ -21,11 +22,38 @@ from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from userline.settings.settings import Settings
 
 _EXPOSED: Final = ("retry-after", "www-authenticate", "x-request-id")
+
+READABLE_BY_ANY_PAGE: Final = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+"""The lines of an answer that says nothing but what is wrong with a request, whose origin may not even be known."""
+
+_ALLOWED_HEADERS: Final = (
+    "authorization",
+    "cache-control",
+    "content-type",
+    "last-event-id",
+    "x-request-id",
+    "x-requested-with",
+    # Apollo's clients: which client it is, which operation, and that this is no form of another page.
+    "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "x-apollo-operation-id",
+    "x-apollo-operation-name",
+    # W3C Trace Context and Baggage, and Sentry's form of them.
+    "baggage",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+)
+"""What pages may send beside what they may always send. USERLINE_CORS_HEADERS adds to it."""
+
+_FOR_OPERATORS: Final = frozenset({"/healthz", "/metrics", "/readyz"})
+"""No page has to read these."""
 
 _REMEMBERED_SECONDS: Final = 600
 """How long a browser may go by the answer to a preflight request."""
@@ -37,12 +65,13 @@ class BrowserRules:
     def __init__(self, settings: Settings) -> None:
         self.allowed = frozenset(settings.origins_allowed)
         self._is_open = settings.is_open
-        self._own_host = settings.host.lower() if settings.is_open and not settings.allow_open else None
+        is_bound = settings.is_open and not settings.allow_open
+        self._own_hosts = frozenset(host.lower() for host in settings.hosts) if is_bound else None
 
     def refusal(self, scope: Scope) -> str | None:
         """Return why a request or socket is refused, or None."""
         host = _header(scope, b"host")
-        if self._own_host is not None and host and not _is_local(host, self._own_host):
+        if self._own_hosts is not None and host and not _is_local(host, self._own_hosts):
             return "This host name is not one of the gateway's; open it as localhost."
         if scope["type"] == "websocket" and not self._may_connect(_header(scope, b"origin"), host):
             return "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may."
@@ -50,13 +79,15 @@ class BrowserRules:
 
     def applies_cors(self, path: str) -> bool:
         """Whether pages of other origins may read answers at this path."""
-        return bool(self.allowed) and (path == "/graphql" or path.startswith("/v1/"))
+        return bool(self.allowed) and path not in _FOR_OPERATORS
 
     def cors_headers(self, scope: Scope) -> dict[str, str] | None:
         """Return the headers that let the page read an answer, as the middleware adds them; None if it may not."""
-        origin = _header(scope, b"origin")
-        if origin is None or not self.applies_cors(scope["path"]):
+        if not self.applies_cors(scope["path"]):
             return {}
+        origin = _header(scope, b"origin")
+        if origin is None:
+            return {"vary": "Origin"}
         if origin not in self.allowed:
             return None
         return {
@@ -70,10 +101,9 @@ class BrowserRules:
             return True
         try:
             asking = normal_origin(origin)
-            own = normal_origin(f"{urlsplit(asking).scheme}://{host}")
         except ValueError:
             return False
-        return asking == own or asking in self.allowed or (self._is_open and is_loopback(_host_name(asking)))
+        return asking in self.allowed or _is_same(asking, host) or (self._is_open and _is_of_this_machine(asking))
 
 
 class BrowserMiddleware:
@@ -85,8 +115,8 @@ class BrowserMiddleware:
         self._cors = CORSMiddleware(
             app,
             allow_origins=settings.origins_allowed,
-            allow_methods=("GET", "POST", "PUT"),
-            allow_headers=("authorization", "content-type", "x-request-id"),
+            allow_methods=("DELETE", "GET", "POST", "PUT"),
+            allow_headers=(*_ALLOWED_HEADERS, *settings.headers_allowed),
             expose_headers=_EXPOSED,
             max_age=_REMEMBERED_SECONDS,
         )
@@ -99,20 +129,59 @@ class BrowserMiddleware:
         refusal = self._rules.refusal(scope)
         if refusal is not None:
             await _refuse(scope, send, refusal)
-        elif self._rules.applies_cors(scope["path"]):
-            await self._cors(scope, receive, send)
+        elif scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
+            await self._cors(scope, receive, _varying(send))
         else:
             await self._app(scope, receive, send)
 
 
+def _is_same(origin: str, host: str | None) -> bool:
+    """Whether a page comes from where its request goes to.
+
+    A proxy may pass on the name of the host without the port (nginx's ``$host``). Then the name alone is compared: a
+    page of another port of it may open a socket, where it has to show a token as everybody has to.
+    """
+    parts = urlsplit(origin)
+    if host is None or parts.scheme not in {"http", "https"}:
+        return False
+    try:
+        own = normal_origin(f"{parts.scheme}://{host}")
+    except ValueError:
+        return False
+    return origin == own or (_has_no_port(host) and parts.hostname == _host_name(own))
+
+
+def _has_no_port(host: str) -> bool:
+    return ":" not in host.rpartition("]")[2]
+
+
+def _is_of_this_machine(origin: str) -> bool:
+    parts = urlsplit(origin)
+    return parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "")
+
+
+def _varying(send: Send) -> Send:
+    """Return a ``send`` whose answers all say that they depend on the origin, for caches in between."""
+
+    async def send_varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            headers = MutableHeaders(scope=message)
+            if "origin" not in headers.get("vary", "").lower():
+                headers.add_vary_header("Origin")
+        await send(message)
+
+    return send_varying
+
+
 @lru_cache(maxsize=64)
-def _is_local(host: str, own_name: str) -> bool:
+def _is_local(host: str, own_names: frozenset[str]) -> bool:
     """Whether a Host header names the loopback address, or what the gateway was told to listen on."""
     try:
         name = _host_name(normal_origin(f"http://{host}"))
     except ValueError:
         return False
-    return is_loopback(name) or name == own_name
+    return is_loopback(name) or name in own_names
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

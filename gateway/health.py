@@ -4,52 +4,82 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
-    from userline.gateway.runtime import Runtime
+    from userline.server.drain import Drain
 
 logger = logging.getLogger("userline.health")
 
-_PATIENCE = 2.0
-"""Seconds that the store has to answer."""
+_PATIENCE: Final = 0.5
+"""Seconds that the store has to answer. Balancers wait some seconds for an answer at most."""
 
 
 class Health:
-    """The endpoints that tell how the gateway is."""
+    """The endpoints that tell how the gateway is.
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    ``ping`` raises if the store does not answer, ``coherent`` says whether all changes are heard, and
+    ``changes_of_others`` how many were heard from other gateways, which is how one knows that they can still write.
+    """
+
+    def __init__(
+        self,
+        drain: Drain,
+        ping: Callable[[], Awaitable[None]],
+        coherent: Callable[[], bool],
+        changes_of_others: Callable[[], int],
+    ) -> None:
+        self._drain = drain
+        self._ping = ping
+        self._coherent = coherent
+        self._changes_of_others = changes_of_others
+        self._heard_at_outage: int | None = None
+        """How many changes of others had been heard when the store went away, while it is away."""
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Say that the process lives."""
         return _json({"status": "ok"}, 200)
 
-    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
-        """Say whether the store answers and changes are heard: 200 if so, else 503. The log has the reason.
+    async def readyz(self, request: Request) -> Response:
+        """Say whether this gateway should get requests: 200 if so, else 503. The log has the reason.
 
-        After a gap of the bus it is 503 until every watched user has been read again, and from the first signal to stop
-        on it is 503 for good.
+        It is 503 from the first signal to stop on, and while the store is away for this gateway and not for others. An
+        outage that others have too leaves it 200, with the status ``degraded``: nobody could serve better, and what is
+        held in memory is served. With ``?strict=1`` it is 503 then, for those who want to know.
         """
-        if self._runtime.drain.begun:
+        if self._drain.begun:
             return _json({"status": "stopping"}, 503)
-        parts = {"store": await self._store_answers(), "bus": self._runtime.coherent}
-        ready = all(parts.values())
-        body = {"status": "ready" if ready else "not ready"}
-        return _json(body | {name: "ok" if ok else "unavailable" for name, ok in parts.items()}, 200 if ready else 503)
+        parts = {"store": await self._store_answers(), "bus": self._coherent()}
+        body = {name: "ok" if is_well else "unavailable" for name, is_well in parts.items()}
+        if all(parts.values()):
+            return _json({"status": "ready"} | body, 200)
+        if request.query_params.get("strict") == "1" or self._others_can_write():
+            return _json({"status": "not ready"} | body, 503)
+        return _json({"status": "degraded"} | body, 200)
+
+    def _others_can_write(self) -> bool:
+        """Whether the store is away, and other gateways have told of changes since: it is not away for them."""
+        return self._heard_at_outage is not None and self._changes_of_others() > self._heard_at_outage
 
     async def _store_answers(self) -> bool:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._runtime.measured_store.ping()
+                await self._ping()
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is not ready
-            logger.warning("The store is not ready: %s", error)
+            if self._heard_at_outage is None:
+                self._heard_at_outage = self._changes_of_others()
+                logger.warning("The store is not ready: %s", str(error) or "it does not answer.")
             return False
+        if self._heard_at_outage is not None:
+            self._heard_at_outage = None
+            logger.info("The store is ready again.")
         return True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONDecodeError, decode
@@ -77,7 +77,8 @@ class GraphQLOverHTTP:
             and self._settings.graphiql
             and choose(accept, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         ):
-            return graphiql_page()
+            # The page refers to what it loads from beside it: with a slash at the end, that would be below it.
+            return RedirectResponse("../graphql") if request.url.path.endswith("/") else graphiql_page()
         media_type = choose(accept, (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
         if media_type is None and wants_multipart(accept):
             media_type = JSON  # for what is no subscription
@@ -140,7 +141,7 @@ class GraphQLOverHTTP:
         try:
             value = await read_json(request, self._settings.max_body_bytes) if read is None else read.value_or_refusal()
         except BodyRefused as refused:
-            raise HTTPRefused(refused.status, refused.field, str(refused)) from None
+            raise HTTPRefused(refused.status, refused.field, str(refused), refused.headers) from None
         if isinstance(value, list):
             return await self._batch(value, request, media_type)
         wanted = read.request if read is not None and read.request is not None else _parse(value)

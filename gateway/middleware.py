@@ -53,11 +53,6 @@ class RequestMiddleware:
         REQUEST_STATE.set(scope["state"])
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception as error:
-            body = refuse([mask(error, request_id)])
-            if scope["type"] != "http" or status:
-                raise
-            await _send_failure(send_with_id, body)
         finally:
             method, state = scope.get("method", "WEBSOCKET"), scope["state"]
             if scope["type"] == "http":
@@ -65,6 +60,36 @@ class RequestMiddleware:
             if self._access_log:
                 asked = Asked(request_id, state.get("viewer"), state.get("operations", ()))
                 log_access(method, scope["path"], status, time.perf_counter() - started, asked)
+
+
+class LastNet:
+    """Answers a request that ends with an exception, of which the caller gets the request id alone.
+
+    It stands within what lets pages of other origins read answers, so that they can read this one too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_begun = False
+
+        async def send_seen(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_seen)
+        except Exception as error:
+            body = refuse([mask(error, scope["state"]["request_id"])])
+            if is_begun:
+                raise
+            await _send_failure(send, body)
 
 
 _LONGEST_PATH: Final = 256

@@ -13,13 +13,21 @@ from userline.directory.users import Users
 from userline.execution.engine import Engine
 from userline.gateway.answering.answering import Answering
 from userline.gateway.answering.meaning import Meanings
+from userline.gateway.app import Doors, make_app
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.browsers import BrowserRules
+from userline.gateway.entry import Entry
 from userline.gateway.exposition import Exposition
+from userline.gateway.health import Health
+from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import RateLimiter
+from userline.gateway.rest.api import RestApi
+from userline.gateway.streaming.stream import Streams
+from userline.gateway.websocket.admission import Admission
 from userline.gateway.websocket.deliveries import Deliveries
+from userline.gateway.websocket.session import SocketParts
 from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo
@@ -27,7 +35,7 @@ from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 from userline.server.drain import Drain
 from userline.storage.factory import make_store
-from userline.storage.mongo import MongoUserStore
+from userline.storage.protocol import FollowedStore
 from userline.telemetry.metrics.loop import watching_the_loop
 from userline.telemetry.metrics.recorder import Metrics
 from userline.telemetry.metrics.store import MeasuredStore
@@ -36,6 +44,8 @@ from userline.telemetry.tracing.setup import make_tracer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
 
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.workers import WorkerMetrics
@@ -54,6 +64,8 @@ class Runtime:
             mongodb_driver=settings.mongodb_driver,
             file_mode=settings.file_mode,
         )
+        # Looked at once: to check a protocol takes longer than to tell of a change.
+        self._followed = self.store if isinstance(self.store, FollowedStore) else None
         self.tracer = make_tracer(settings)
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users)
@@ -117,7 +129,35 @@ class Runtime:
         self.workers: WorkerMetrics | None = None
         """This process's place among several, if there are several."""
 
-    def count_at_once(self) -> None:
+    def make_app(self) -> ASGIApp:
+        """Return the application of this gateway. Its lifespan, where the server runs it, is that of the gateway."""
+        settings, answering, authenticator = self.settings, self.answering, self.authenticator
+        sockets = SocketParts(settings, answering, authenticator, self.connections, self.deliveries)
+        streams = Streams(
+            answering, authenticator.live, self.connections, self.drain, ping_seconds=settings.ping_seconds
+        )
+        app = make_app(
+            settings,
+            Doors(
+                GraphQLOverHTTP(settings, answering, authenticator, streams),
+                Admission(sockets, self.unidentified),
+                RestApi(settings, self.users, authenticator, answering),
+                Health(
+                    self.drain,
+                    self.measured_store.ping,
+                    lambda: self.coherent,
+                    lambda: self.bus.changes_of_others,
+                ),
+                self.exposition,
+            ),
+            running=self.running,
+            metrics=self.metrics,
+            tracer=self.tracer,
+            logs_requests=self.logs_requests,
+        )
+        return Entry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
+
+    def _count_at_once(self) -> None:
         """Count a request that was answered in front of the application."""
         self.requests_at_once += 1
 
@@ -147,9 +187,9 @@ class Runtime:
         await self.store.open()
         try:
             self.refresher.start()
-            if self.settings.change_stream and isinstance(self.store, MongoUserStore):
-                self.store.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if isinstance(self.store, MongoUserStore) else self.hub.hear
+            if self.settings.change_stream and self._followed is not None:
+                self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
+            hear = self._hear_of_a_change if self._followed is not None else self.hub.hear
             await self.bus.start(
                 hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
             )
@@ -196,13 +236,13 @@ class Runtime:
     def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
         self.hub.hear(snapshot)
-        if isinstance(self.store, MongoUserStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
-        if isinstance(self.store, MongoUserStore):
-            self.store.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
         if self.hub.hear_of(snapshot.id, snapshot.version):
             self.refresher.hasten()
 

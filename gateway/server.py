@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvicorn
 
 from userline.execution.weighed import WeighedCache
-from userline.gateway.app import make_app
+from userline.gateway.browsers import READABLE_BY_ANY_PAGE
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
+from userline.gateway.websocket.session import FIRST_BYTES
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
+from userline.server.listeners import give_up_on_silent_clients, is_file, listening, url_of
 from userline.server.turns import Turns
 from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
 from userline.server.workers import follow_parent, run_workers
@@ -30,9 +31,13 @@ from userline.telemetry.logs import configure_logging
 from userline.telemetry.metrics.workers import WorkerMetrics
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from types import FrameType
 
+    from starlette.types import ASGIApp
+
+    from userline.gateway.lane import Lane
     from userline.gateway.open_connections import OpenConnections
     from userline.server.drain import Drain, Leaving
     from userline.settings.settings import Settings
@@ -49,6 +54,10 @@ _HEADS_BYTES: Final = 4_194_304
 _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
+_OPEN: Final = (
+    "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
+)
+
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -56,12 +65,7 @@ def serve(settings: Settings) -> None:
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
     opened.
     """
-    with ExitStack() as stack:
-        listeners = _Listeners(
-            stack.enter_context(_listen(settings.host, settings.port)),
-            stack.enter_context(_listen(*_address_of(settings.metrics_address))) if settings.metrics_address else None,
-        )
-        _give_up_on_silent_clients(listeners.api, settings.ping_seconds)
+    with _listening(settings) as listeners:
         if settings.workers == 1:
             _work(settings, listeners)
         else:
@@ -78,7 +82,7 @@ def serve(settings: Settings) -> None:
 class _Listeners(NamedTuple):
     """What the process, or all workers together, listen on."""
 
-    api: socket.socket
+    api: tuple[socket.socket, ...]
     metrics: socket.socket | None
 
 
@@ -92,35 +96,51 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, numb
 def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
     runtime = Runtime(settings)
     runtime.workers = workers
-    config = make_config(runtime)
+    config = make_config(settings, runtime.make_app(), runtime.drain, runtime.lane)
+    server = _Server(config, runtime.drain, runtime.connections)
+
+    async def run() -> None:
+        async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
+            if runtime.authenticator.is_open:
+                logger.warning(_OPEN)
+            _say_where(settings, listeners)
+            with Collecting(lambda: runtime.connections.sockets).running():
+                await server.serve(list(listeners.api))
+        logger.info("Stopped.")
+
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(_Server(config, runtime.drain, runtime.connections), runtime, listeners))
+        runner.run(run())
 
 
-def make_config(runtime: Runtime) -> uvicorn.Config:
-    """Return what makes Uvicorn serve this gateway."""
-    settings = runtime.settings
+def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | None) -> uvicorn.Config:
+    """Return what makes Uvicorn serve an application: with a lane, what that does not answer."""
     turns = Turns()
     return uvicorn.Config(
-        make_app(runtime),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",  # the runtime is opened here, so that what goes wrong ends as a sentence and an exit code
         server_header=False,
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         http=make_http_protocol(
             max_header_bytes=settings.max_header_bytes,
             header_seconds=settings.header_seconds,
-            answerer=runtime.lane.answer if runtime.lane else None,
+            answerer=lane.answer if lane else None,
             refusal_body=body_of_bad_request,
+            refusal_lines=READABLE_BY_ANY_PAGE if settings.origins_allowed else b"",
             head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
-            drain=runtime.drain,
+            drain=drain,
             turns=turns,
         ),
         ws=make_websocket_protocol(
-            direct=settings.fast_lane, turns=turns, hurried=frozenset((CloseCode.TOKEN_EXPIRED,))
+            direct=settings.fast_lane,
+            turns=turns,
+            hurried=frozenset((CloseCode.TOKEN_EXPIRED,)),
+            first_bytes=FIRST_BYTES,
+            too_large=partial(_message_too_large, settings.max_message_bytes),
         ),
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,
@@ -129,25 +149,19 @@ def make_config(runtime: Runtime) -> uvicorn.Config:
     )
 
 
-async def _serve(server: uvicorn.Server, runtime: Runtime, listeners: _Listeners) -> None:
-    async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
-        if runtime.authenticator.is_open:
-            logger.warning(
-                "OPEN: no tokens are checked; whoever reaches this address may read and write every user. "
-                "For development."
-            )
-        what = "GraphQL, WebSocket and GraphiQL" if runtime.settings.graphiql else "GraphQL and WebSocket"
-        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, _url_of(listeners.api))
-        if listeners.metrics is not None:
-            logger.info("Metrics at %s/metrics.", _url_of(listeners.metrics))
-        with Collecting(lambda: runtime.connections.sockets).running():
-            await server.serve([listeners.api])
-    logger.info("Stopped.")
+def _message_too_large(most_of_all: int, most: int) -> str:
+    """Return why a socket is closed for a message that has more than ``most`` bytes."""
+    if most < most_of_all:
+        return f"A message before connection_ack has more than {most} bytes, which is the limit"
+    return f"A message has more than {most} bytes, which is the limit (USERLINE_MAX_MESSAGE_BYTES)"
 
 
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _say_where(settings: Settings, listeners: _Listeners) -> None:
+    what = "GraphQL, WebSocket and GraphiQL" if settings.graphiql else "GraphQL and WebSocket"
+    for listener in listeners.api:
+        logger.info("%s at %s/graphql; stop with Ctrl+C.", what, url_of(listener))
+    if listeners.metrics is not None:
+        logger.info("Metrics at %s/metrics.", url_of(listeners.metrics))
 
 
 def _address_of(text: str) -> tuple[str, int]:
@@ -166,19 +180,25 @@ def _check_store(settings: Settings) -> None:
     asyncio.run(check())
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
-        raise OSError(error.errno, f"Cannot listen on {host}, port {port}: {reason}.") from error
+@contextmanager
+def _listening(settings: Settings) -> Iterator[_Listeners]:
+    """Listen on all addresses until this is left. Raises OSError with a sentence.
 
-
-def _give_up_on_silent_clients(listener: socket.socket, ping_seconds: float) -> None:
-    """Have the system end connections, where it can, whose client acknowledges nothing of what was sent to it."""
-    if ping_seconds and hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1000, int(ping_seconds * 2000)))
+    Where any free port will do, the others take the one that the first has got.
+    """
+    with ExitStack() as stack:
+        listeners: list[socket.socket] = []
+        port = settings.port
+        for host in settings.hosts:
+            listener = stack.enter_context(listening(host, port, backlog=BACKLOG))
+            give_up_on_silent_clients(listener, settings.ping_seconds)
+            listeners.append(listener)
+            if port == 0 and not is_file(host):
+                port = listener.getsockname()[1]
+        metrics = None
+        if settings.metrics_address:
+            metrics = stack.enter_context(listening(*_address_of(settings.metrics_address), backlog=BACKLOG))
+        yield _Listeners(tuple(listeners), metrics)
 
 
 class _Server(uvicorn.Server):

@@ -4,19 +4,17 @@ Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schem
 """
 
 from functools import cache
-from typing import Annotated, Any, NewType, cast
+from typing import Annotated, Any, NewType
 
 import strawberry
 from graphql import GraphQLError, ValueNode
 from strawberry.schema.config import StrawberryConfig
 
+from userline.resolvers import queries
 from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
 from userline.schema.scalars import SCALARS
 from userline.schema.sdl import print_schema
-from userline.schema.types import User
-from userline.users.errors import BadUserInput, Problem
-from userline.users.rules import MAX_IDS
-from userline.users.validation import check_id
+from userline.schema.types import User, as_optional_users
 
 _LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
 
@@ -69,30 +67,7 @@ class FederatedQuery(Query):
         ],
     ) -> list[Entity | None]:
         """Return the users that a router refers to."""
-        ids = _read_ids(representations)
-        users = iter(await info.context.users.get_many([each for each in ids if isinstance(each, str)]))
-        return cast("list[Entity | None]", [next(users) if isinstance(each, str) else each for each in ids])
-
-
-def _read_ids(representations: list[Representation]) -> list[str | BadUserInput]:
-    """Return the ids of the users that are referred to, and what is wrong where there is none. Raises BadUserInput."""
-    if len(representations) > MAX_IDS:
-        message = f"representations must have at most {MAX_IDS} entries, not {len(representations)}."
-        raise BadUserInput([Problem("representations", message)])
-    return [_read_id(number, given) for number, given in enumerate(representations)]
-
-
-def _read_id(number: int, given: object) -> str | BadUserInput:
-    if not isinstance(given, dict) or given.get("__typename") != "User":
-        complaint = f'representations[{number}] must have "__typename": "User".'
-    elif not isinstance(given.get("id"), str):
-        complaint = f"representations[{number}] must have the id of a user."
-    else:
-        try:
-            return check_id(given["id"])
-        except ValueError as error:
-            complaint = f"representations[{number}].id {error}"
-    return BadUserInput([Problem("representations", complaint)])
+        return as_optional_users(await queries.entities(info.context, representations))
 
 
 @cache

@@ -7,20 +7,19 @@ from typing import Annotated, cast
 import strawberry
 from strawberry.types import Info
 
-from userline.resolvers import mutations, watching
+from userline.resolvers import mutations, queries, watching
 from userline.resolvers.context import Context
 from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
-from userline.schema.scalars import RoleSettings
 from userline.schema.types import (
     App,
     CreateUserIfNotExistsPayload,
-    Role,
     SetUserPayload,
     User,
     UserChange,
     UserOnline,
     as_changes,
     as_optional_user,
+    as_optional_users,
     as_user,
 )
 
@@ -41,7 +40,7 @@ class Query:
     )
     async def user(self, info: OperationInfo, id: UserId) -> User | None:  # noqa: A002 - the contract's name
         """Return one user."""
-        return as_optional_user(await info.context.users.get(id))
+        return as_optional_user(await queries.user(info.context, id))
 
     @strawberry.field(
         description=(
@@ -55,17 +54,12 @@ class Query:
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
     ) -> list[User | None]:
         """Return many users."""
-        return cast("list[User | None]", await info.context.users.get_many(ids))
+        return as_optional_users(await queries.users(info.context, ids))
 
     @strawberry.field(description="What is configured for everybody who uses this gateway.")
     def app(self, info: OperationInfo) -> App:
         """Return the app's configuration."""
-        app = info.context.app
-        return App(
-            id=strawberry.ID(app.id),
-            default_locale=app.default_locale,
-            roles=[Role(name=name, settings=RoleSettings(dict(settings))) for name, settings in app.roles.items()],
-        )
+        return cast("App", queries.app(info.context.app))  # it has the attributes that ``App`` resolves
 
 
 @strawberry.type(description="What can be written. Every mutation is safe to repeat.")

@@ -6,9 +6,11 @@ import strawberry
 from strawberry.types import Info
 
 from userline.changes.watcher import Changes
+from userline.resolvers import queries
 from userline.resolvers.context import Context
 from userline.schema.fields import with_public_fields
 from userline.schema.scalars import RoleSettings
+from userline.users.errors import BadUserInput
 from userline.users.record import UserSnapshot
 
 
@@ -32,7 +34,7 @@ class User:
     @staticmethod
     def effective_locale(root: strawberry.Parent[UserSnapshot], info: Info[Context, None]) -> str:
         """Return the user's locale or the app's."""
-        return root.locale or info.context.app.default_locale
+        return queries.effective_locale(root, info.context.app.default_locale)
 
 
 def as_user(snapshot: UserSnapshot) -> User:
@@ -43,6 +45,11 @@ def as_user(snapshot: UserSnapshot) -> User:
 def as_optional_user(snapshot: UserSnapshot | None) -> User | None:
     """Return a snapshot or None where an optional ``User`` is asked for."""
     return cast("User | None", snapshot)
+
+
+def as_optional_users(snapshots: list[UserSnapshot | BadUserInput | None]) -> list[User | None]:
+    """Return snapshots where a list of optional ``User`` is asked for. An error is null, and told at its place."""
+    return cast("list[User | None]", snapshots)
 
 
 @strawberry.type(description="A role that users can have, with what it means for a frontend.")

@@ -133,7 +133,8 @@ class Cycle:
         self._head: bytes | None = None
         self._has_body = scope["method"] != "HEAD"
         self._chunked: bool | None = None
-        self._left = 0
+        self._left: int | None = 0
+        """How many bytes of the body are still to come; None: it ends with the connection."""
         """How many bytes of the answer are still to be sent."""
 
     def start(self, loop: asyncio.AbstractEventLoop, app: ASGIApp) -> None:
@@ -240,7 +241,9 @@ class Cycle:
         if self._more_body and self.keep_alive:
             self.keep_alive = self._connection.can_be_kept()
         lines = [b"%b: %b\r\n" % header for header in self._connection.server.default_headers]
-        chunked, left, says_close = None, 0, False
+        chunked: bool | None = None
+        left: int | None = 0
+        says_close = False
         for any_case, value in headers:
             name = any_case.lower()
             lines.append(b"%b: %b\r\n" % (name, value))
@@ -255,8 +258,10 @@ class Cycle:
         if not self.keep_alive and not says_close:
             lines.append(b"connection: close\r\n")
         if chunked is None and self._has_body and status not in (204, 304):
-            chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            # Chunks came with HTTP/1.1. Before that, the end of the connection is the end of the answer.
+            chunked = self._scope["http_version"] != "1.0"
+            left = None
+            lines += [b"transfer-encoding: chunked\r\n"] * chunked
         block = b"".join(lines)
         if block.count(b"\r\n") != len(lines) or not _LINES.fullmatch(block):
             raise RuntimeError("Invalid HTTP header name or value.")
@@ -270,7 +275,7 @@ class Cycle:
         elif self._chunked:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body = body if more else body + b"0\r\n\r\n"
-        else:
+        elif self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
                 raise RuntimeError(f"Response content {'longer' if self._left < 0 else 'shorter'} than Content-Length")

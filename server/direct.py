@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 DIRECT: Final = "server.direct"
 """Where the state of a socket's scope has its ``DirectSocket``, if there is one."""
 
+ADMIT: Final = "server.admit"
+"""Where it has what is to be called when the client is known: then its messages may be as large as messages may be."""
+
 _TEXT: Final = 0x81
 _TEXT_2: Final = b"\x81\x7e"
 _TEXT_8: Final = b"\x81\x7f"

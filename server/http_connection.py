@@ -13,6 +13,7 @@ from userline.server.deadline import Deadline
 from userline.server.flow import ReadFlow, Unparsed
 from userline.server.idle import IdleTimer
 from userline.server.linger import linger
+from userline.server.listeners import client_of
 from userline.server.reading import RequestReader
 from userline.server.refusals import refusal
 from userline.server.stuck import StuckWatch
@@ -40,6 +41,7 @@ class HTTPConnection(asyncio.Protocol):
     header_seconds: ClassVar[float] = 10.0
     answerer: ClassVar[Answerer | None] = None
     refusal_body: ClassVar[RefusalBody]
+    refusal_lines: ClassVar[bytes] = b""
     drain: ClassVar[Drain]
     known_heads: ClassVar[KnownHeads]
     held_heads: ClassVar[HeldHeads]
@@ -70,7 +72,7 @@ class HTTPConnection(asyncio.Protocol):
         self.server_state.connections.add(self)  # type: ignore[arg-type]  # Uvicorn calls shutdown() and nothing else
         self.transport = transport
         self.server = get_local_addr(transport)
-        self.client = get_remote_addr(transport)
+        self.client = client_of(transport, get_remote_addr(transport))
         self.scheme = "https" if is_ssl(transport) else "http"
         self._unparsed = Unparsed(transport)
         self.flow = ReadFlow(transport, self._unparsed, self._parse_soon)
@@ -176,7 +178,8 @@ class HTTPConnection(asyncio.Protocol):
         is_answered = cycle.response_started if cycle else self._reader.has_body
         self._disconnect()
         if not is_answered:
-            self.transport.write(refusal(status, *type(self).refusal_body(field, message)))
+            media_type, body = type(self).refusal_body(field, message)
+            self.transport.write(refusal(status, media_type, body, self.refusal_lines))
         self._end(linger_anyway=True)
 
     def _end(self, *, linger_anyway: bool = False) -> None:

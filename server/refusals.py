@@ -36,10 +36,10 @@ def plain_body(field: str, message: str) -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", f"{field}: {message}\n".encode()
 
 
-def refusal(status: int, media_type: str, body: bytes) -> bytes:
-    """Return a whole answer after which the connection is closed."""
+def refusal(status: int, media_type: str, body: bytes, more_lines: bytes = b"") -> bytes:
+    """Return a whole answer after which the connection is closed. ``more_lines`` are whole lines of its head."""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {media_type}\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n"
     )
-    return head.encode() + body
+    return b"%b%b\r\n%b" % (head.encode(), more_lines, body)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from websockets.frames import CloseCode
 
-from userline.server.direct import DIRECT
+from userline.server.direct import ADMIT, DIRECT
 from userline.server.flow import Unparsed
+from userline.server.listeners import client_of
 from userline.server.stuck import StuckWatch
 from userline.server.turns import Turns
 from userline.server.websocket_end import EndingWebSocketProtocol
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from websockets.frames import Frame
     from websockets.http11 import Request
+
+    from userline.server.websocket_end import TooLarge
 
 _SLICE_BYTES: Final = 2048
 """How much is parsed before it is looked at whether to go on: a frame can be as small as six bytes."""
@@ -31,6 +34,10 @@ _FRAGMENTS: Final = 256
 
 _BYTES_AFTER_CLOSE: Final = 262_144
 """How much is looked at while the gateway waits for the answer to its close."""
+
+
+def _too_large(most: int) -> str:
+    return f"A message has more than {most} bytes"
 
 
 class ControlFrames:
@@ -59,9 +66,14 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
 
     direct: ClassVar[bool] = True
     turns: ClassVar[Turns]
+    first_bytes: ClassVar[int | None] = None
+    """How large a message may be before the application knows the client, where that is less than afterwards."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        most = self.conn.max_message_size
+        if self.first_bytes is not None and (most is None or self.first_bytes < most):
+            self.conn.max_message_size = self.first_bytes
         self._waits = False
         """Whether parsing goes on in a later turn."""
         self._fragments = 0
@@ -169,6 +181,7 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Start to watch whether the client reads."""
         super().connection_made(transport)
+        self.client = client_of(transport, self.client)
         self._socket.transport = self.transport
         self._unparsed = Unparsed(self.transport)
         self._stuck = StuckWatch(self.transport, self.loop, self._cut_off)
@@ -176,8 +189,15 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     def handle_connect(self, event: Request) -> None:
         """Begin a socket, and let the application write to it directly if it wants to."""
         super().handle_connect(event)
-        if self.direct and not self.close_sent:
+        if self.close_sent:
+            return
+        self.scope["state"][ADMIT] = self._admit
+        if self.direct:
             self.scope["state"][DIRECT] = self._socket
+
+    def _admit(self) -> None:
+        """Take messages as large as they may be."""
+        self.conn.max_message_size = self.config.ws_max_size
 
     def resume_writing(self) -> None:
         """Go on sending, an owed answer first."""
@@ -218,11 +238,24 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
 
 
 def make_websocket_protocol(
-    *, direct: bool, turns: Turns | None = None, hurried: frozenset[int] = frozenset()
+    *,
+    direct: bool,
+    turns: Turns | None = None,
+    hurried: frozenset[int] = frozenset(),
+    first_bytes: int | None = None,
+    too_large: TooLarge = _too_large,
 ) -> type[BoundedWebSocketProtocol]:
     """Return the protocol class, which lets applications write to sockets directly or not.
 
-    A client gets no time to read a close with one of the ``hurried`` codes.
+    A client gets no time to read a close with one of the ``hurried`` codes. Before the application says that it knows a
+    client, by what the state of the scope has under ``ADMIT``, a message has at most ``first_bytes``. ``too_large``
+    makes the reason of the close for a message that has more bytes than it is given.
     """
-    attributes: dict[str, Any] = {"direct": direct, "turns": turns or Turns(), "hurried": hurried}
+    attributes: dict[str, Any] = {
+        "direct": direct,
+        "turns": turns or Turns(),
+        "hurried": hurried,
+        "first_bytes": first_bytes,
+        "too_large": staticmethod(too_large),
+    }
     return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)

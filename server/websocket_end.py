@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from userline.server.cut_offs import CUT_OFFS, Reason
-from userline.server.direct import DirectSocket
+from userline.server.direct import ADMIT, DirectSocket
 from userline.server.linger import LINGER_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from uvicorn._types import ASGISendEvent
 
     from userline.server.flow import Unparsed
     from userline.server.stuck import StuckWatch
+
+    TooLarge: TypeAlias = Callable[[int], str]
 
 _PATIENCE: Final = 5.0
 """How long a client that reads slowly may take to get the last that was sent to it."""
@@ -38,6 +43,8 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     hurried: ClassVar[frozenset[int]] = frozenset()
     """The codes of closes that a client gets no time to read, beyond half a second."""
+    too_large: ClassVar[TooLarge]
+    """Returns the reason of the close for a message that has more bytes than this, which is the limit."""
 
     _unparsed: Unparsed
     _stuck: StuckWatch
@@ -80,6 +87,8 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _let_go(self) -> None:
         """Nothing comes any more: drop all that refers back to this, so that no collection has to find it."""
+        if self.handshake_initiated:
+            self.scope["state"].pop(ADMIT, None)
         self.conn.parser.close()
         error: BaseException | None = self.conn.parser_exc or self.conn.handshake_exc
         while error is not None:
@@ -128,10 +137,15 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._is_deaf:
             return
         close = self.conn.close_sent
-        if close is not None:
-            self._hear_no_more(close.code, close.reason)
-        else:
+        if close is None:
             self.transport.abort()
+        elif close.code == CloseCode.MESSAGE_TOO_BIG:
+            self.conn.data_to_send()  # the close with the words of websockets, which name no setting
+            reason = type(self).too_large(self.conn.max_message_size or 0)
+            frame = Frame(Opcode.CLOSE, Close(close.code, reason).serialize())
+            self._hear_no_more(close.code, reason, frame.serialize(mask=False))
+        else:
+            self._hear_no_more(close.code, close.reason)
 
     def _refuse_handshake(self) -> None:
         """Answer a handshake that websockets cannot read: its limits are lower than those of the HTTP parser."""
@@ -154,12 +168,12 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.fail(code, reason)
         self._hear_no_more(code, reason)
 
-    def _hear_no_more(self, code: int, reason: str) -> None:
-        """Send the close that there is to be sent, and end; the application is told of it."""
+    def _hear_no_more(self, code: int, reason: str, close: bytes | None = None) -> None:
+        """Send the close that there is to be sent, or this one, and end; the application is told of it."""
         self.frames = []
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        output = b"".join(self.conn.data_to_send())
+        output = close or b"".join(self.conn.data_to_send())
         if self.close_sent or self.writable.is_set():
             if not self.transport.is_closing():
                 self.transport.write(output)

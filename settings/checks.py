@@ -11,28 +11,47 @@ import orjson
 
 from userline.changes import channels
 from userline.changes import factory as buses
+from userline.server.listeners import UNIX, UNIX_CLIENT
 from userline.storage import factory
 from userline.users import validation
 
 MAX_PORT: Final = 65_535
+_MOST_PATH_BYTES: Final = 105
+"""What the path of a Unix socket may have, on the narrowest of systems."""
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9._~\[\]:-]+")
+_ORIGIN = re.compile(r"(?!wss?:)[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
 
-def check_host(value: str) -> str:
-    """An IP address or a host name."""
+def check_hosts(value: str) -> str:
+    """Addresses to listen on, separated by commas."""
+    hosts = [part.strip() for part in value.split(",")]
+    for host in hosts:
+        if host.startswith(UNIX):
+            if not host.removeprefix(UNIX).startswith("/") or len(host.encode()) > _MOST_PATH_BYTES:
+                raise ValueError("A Unix socket is unix: and a path from the root, such as unix:/run/userline.sock.")
+        else:
+            _check_host(host)
+    if len(set(hosts)) < len(hosts):
+        raise ValueError("It names an address twice.")
+    return ",".join(hosts)
+
+
+def _check_host(value: str) -> None:
     if _ip(value) is None and not _HOST_NAME.fullmatch(value):
-        raise ValueError("It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port.")
-    return value
+        raise ValueError(
+            "It must be IP addresses or host names, such as 127.0.0.1 or ::1, without a port and separated by commas, "
+            "or unix: and a path."
+        )
 
 
 def check_address(value: str | None) -> str | None:
     """A host and a port."""
     if value is not None:
         host, port = split_address(value)
-        check_host(host)
+        _check_host(host)
         if not port.isascii() or not port.isdigit() or int(port[:6]) > MAX_PORT:
             raise ValueError(
                 f"It must be HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100, with a port up to {MAX_PORT}."
@@ -58,15 +77,24 @@ def check_origins(value: str | None) -> str | None:
     return ",".join(normal_origin(part.strip()) for part in value.split(",")) if value else None
 
 
+def check_header_names(value: str | None) -> str | None:
+    """Names of headers, separated by commas, or ``*``."""
+    names = [part.strip().lower() for part in value.split(",")] if value else []
+    if not all(map(_HEADER_NAME.fullmatch, names)):
+        raise ValueError("It must be names of headers, separated by commas, such as x-client,x-tenant, or * for any.")
+    return ",".join(names) or None
+
+
 def check_proxies(value: str | None) -> str | None:
-    """IP addresses and networks, separated by commas."""
+    """IP addresses and networks, separated by commas, and perhaps ``unix``."""
     parts = [part.strip() for part in value.split(",")] if value else []
     for part in parts:
         try:
-            ipaddress.ip_network(part)
+            _ = part == UNIX_CLIENT[0] or ipaddress.ip_network(part)
         except ValueError:
             raise ValueError(
-                "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16."
+                "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16, or unix "
+                "for who comes by a Unix socket."
             ) from None
     return ",".join(parts) or None
 
@@ -138,23 +166,36 @@ def check_url(value: str) -> None:
 
 
 def normal_origin(value: str) -> str:
-    """Return an origin as browsers send it: in lower case, without a default port. Raises ValueError."""
-    problem = "It must be origins, separated by commas, such as https://app.example.com: scheme, host, port, no path."
-    if not _ORIGIN.fullmatch(value.lower()):
+    """Return an origin as browsers send it: in lower case, without a default port. Raises ValueError.
+
+    It is that of a web page, that of an app which shows pages of its own (``capacitor://localhost``), or ``null``.
+    """
+    problem = (
+        "It must be origins, separated by commas, such as https://app.example.com or capacitor://localhost: "
+        "scheme, host, port, no path. (Or null, which many pages are.)"
+    )
+    text = value.lower()
+    if text == "null":
+        return text
+    if not _ORIGIN.fullmatch(text):
         raise ValueError(problem)
     try:
-        parts = urlsplit(value.lower())
+        parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ValueError(problem) from None
     if not host:
-        raise ValueError(problem)
-    text = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
-    return text if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{text}:{port}"
+        if text != "file://":  # pages of Android's web views
+            raise ValueError(problem)
+        return text
+    origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    return origin if port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{origin}:{port}"
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``."""
+    if host.startswith(UNIX):
+        return True
     address = _ip(host)
     return address.is_loopback if address else host.lower().rstrip(".") == "localhost"
 

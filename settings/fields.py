@@ -13,7 +13,8 @@ from userline.settings.checks import (
     check_app_id,
     check_bus_prefix,
     check_bus_url,
-    check_host,
+    check_header_names,
+    check_hosts,
     check_jwks_url,
     check_locale,
     check_names,
@@ -29,8 +30,11 @@ from userline.users.viewer import ClientUserSyncing
 class Serving(BaseModel):
     """Where and for what the gateway serves."""
 
-    host: Annotated[str, AfterValidator(check_host)] = setting(
-        "Serving", "127.0.0.1", "The address or host name to listen on."
+    host: Annotated[str, AfterValidator(check_hosts)] = setting(
+        "Serving",
+        "127.0.0.1",
+        "The addresses or host names to listen on, separated by commas (127.0.0.1,::1; 0.0.0.0,:: for all), or unix: "
+        "and the path of a socket.",
     )
     port: int = setting("Serving", 8000, "The port to listen on; 0 takes any that is free.", ge=0, le=65535)
     allow_open: bool = setting(
@@ -72,8 +76,21 @@ class Serving(BaseModel):
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,
-        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; unix "
+        "for who comes by a Unix socket.",
     )
+    keep_alive_seconds: int = setting(
+        "Serving",
+        75,
+        "How long a connection may be idle between two requests; longer than a balancer in front keeps its own.",
+        ge=1,
+        le=3600,
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses in ``host``."""
+        return tuple(self.host.split(","))
 
 
 class Tokens(BaseModel):
@@ -120,7 +137,13 @@ class Tokens(BaseModel):
     cors_origins: Annotated[str | None, AfterValidator(check_origins)] = setting(
         "Tokens",
         None,
-        "The origins of web pages, separated by commas, that may use the API, such as https://app.example.com.",
+        "The origins of web pages and web views, separated by commas, that may use the API, such as "
+        "https://app.example.com or capacitor://localhost.",
+    )
+    cors_headers: Annotated[str | None, AfterValidator(check_header_names)] = setting(
+        "Tokens",
+        None,
+        "Headers, separated by commas, that these pages may send beside those of common clients; * = any.",
     )
 
     @property
@@ -137,6 +160,11 @@ class Tokens(BaseModel):
     def origins_allowed(self) -> tuple[str, ...]:
         """The origins in ``cors_origins``."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def headers_allowed(self) -> tuple[str, ...]:
+        """The headers in ``cors_headers``."""
+        return tuple(self.cors_headers.split(",")) if self.cors_headers else ()
 
 
 class Storage(BaseModel):

@@ -142,7 +142,13 @@ class OperationBounds(BaseModel):
 class Sockets(BaseModel):
     """What sockets are held to."""
 
-    max_message_bytes: int = setting("WebSockets", 65_536, "How large a message from a client may be.", ge=1)
+    max_message_bytes: int = setting(
+        "WebSockets",
+        1_048_576,
+        "How large a message from a client may be. 1,000 ids of 255 characters need up to 1 MiB, and up to three times "
+        "as much if the client writes them as escapes. Before connection_ack it is 64 KiB, or this if it is less.",
+        ge=1024,
+    )
     max_subscriptions: int = setting("WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1)
     max_watched_users: int = setting(
         "WebSockets", 5000, "How many users the usersChanged subscriptions of one socket may watch at once.", ge=1000

@@ -42,7 +42,7 @@ def check_together(
         fields.is_open
         and not fields.allow_open
         and not bad & {"host", "allow_open", "secret", "jwks_url"}
-        and not is_loopback(fields.host)
+        and not all(map(is_loopback, fields.hosts))
     ):
         problems.append(
             f"{describe('host', fields.host, origins)} Whoever reaches that address could read and write every user, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextvars import Context
 from copy import copy
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -16,6 +17,7 @@ FEWEST_BATCHES: Final = 2
 """How many batches are worth having under way where the way is short: one is worked at while the next arrives."""
 
 _SECONDS: Final = 0.002
+_FEWEST_SECONDS: Final = 0.001
 _PATIENCE_SECONDS: Final = 0.25
 
 
@@ -23,8 +25,11 @@ class BatchScheduler:
     """Says when to begin a batch: when the loop has run its ready callbacks. What comes in one turn is together then.
 
     Under load those would be many small batches; so while one is under way, things gather until it is answered, but for
-    no longer than ``_SECONDS``: what is slow makes nobody wait longer. (Where the way is long, and ``most`` are more
-    than the fewest, they are sent at once: small batches that follow each other on the way are answered sooner.)
+    no longer than ``_SECONDS``: what is slow makes nobody wait longer.
+
+    Where the way is long, ``most`` are more than the fewest: batches follow each other, ``apart()`` seconds from one to
+    the next. (0: each sets out at once, and a small one is answered the sooner.) Who was answered by one batch comes
+    again in several turns of the loop, so that things gather for ``_FEWEST_SECONDS`` at least.
 
     If ``most`` are under way, though, whoever answers them has enough to do, and would serve more of them in an order
     of its own: things gather until one is answered, and who came first is served first. So batches grow where the
@@ -33,11 +38,15 @@ class BatchScheduler:
     ``begin`` begins one batch, of those who have waited longest, and returns whether there is more. For one event loop.
     """
 
-    __slots__ = ("_begin", "_is_full", "_most", "_timer", "_under_way")
+    __slots__ = ("_apart", "_began_at", "_begin", "_is_full", "_most", "_timer", "_under_way")
 
-    def __init__(self, begin: Callable[[], bool], most: Callable[[], int]) -> None:
+    def __init__(
+        self, begin: Callable[[], bool], most: Callable[[], int], apart: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._begin = begin
         self._most = most
+        self._apart = apart
+        self._began_at = -math.inf
         self._under_way = 0
         self._is_full = False
         """Whether things wait for an answer to what is under way."""
@@ -57,6 +66,7 @@ class BatchScheduler:
     def has_begun(self) -> None:
         """A batch is under way."""
         self._under_way += 1
+        self._began_at = asyncio.get_running_loop().time()
 
     def is_answered(self) -> None:
         """A batch no longer is; the next one begins at once, before the answers to this one are passed on."""
@@ -65,10 +75,22 @@ class BatchScheduler:
             self._begin_some()
 
     def _turn_is_over(self) -> None:
-        if not self._under_way or self._under_way < self._most() > FEWEST_BATCHES:
+        if not self._under_way:
             self._begin_some()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._begin_some)
+            seconds = self._to_wait()
+            if seconds:
+                self._timer = asyncio.get_running_loop().call_later(seconds, self._begin_some)
+            else:
+                self._begin_some()
+
+    def _to_wait(self) -> float:
+        """Return how many seconds things gather, while a batch is under way."""
+        if self._most() <= FEWEST_BATCHES:
+            return _SECONDS
+        apart = self._apart()
+        since = asyncio.get_running_loop().time() - self._began_at
+        return max(apart - since, _FEWEST_SECONDS) if apart else 0.0
 
     def _begin_some(self) -> None:
         """Begin as many batches as may be under way."""

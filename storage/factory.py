@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote
 
 from userline.storage.files import PRIVATE
-from userline.storage.mongo import MongoUserStore, check_mongo_url
 from userline.storage.sqlite import SQLiteUserStore
 
 if TYPE_CHECKING:
@@ -74,6 +73,9 @@ def _sqlite(_url: str, rest: str) -> _Maker:
 
 
 def _mongodb(url: str, _rest: str) -> _Maker:
+    # It brings PyMongo and Motor, which take a good part of the start, and memory that other stores have no use for.
+    from userline.storage.mongo import MongoUserStore, check_mongo_url  # noqa: PLC0415
+
     check_mongo_url(url)
     return lambda rules, driver, _: MongoUserStore(url, rules, driver)
 

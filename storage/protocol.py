@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from userline.users.patch import UserPatch
-    from userline.users.record import UserRecord
+    from userline.users.record import UserRecord, UserSnapshot
     from userline.users.replacement import Put
 
 MAX_BATCH = 1000
@@ -221,3 +221,22 @@ class StoreRefused(StoreFormatError):
 
     Nothing was written. The message says what to change there, and has nothing of the user.
     """
+
+
+@runtime_checkable
+class FollowedStore(Protocol):
+    """What a store has besides that other programs may write to, and that can tell of it."""
+
+    def follow(
+        self,
+        on_change: Callable[[UserSnapshot], None],
+        on_delete: Callable[[str], None],
+        on_gap: Callable[[], None],
+    ) -> object:
+        """Tell of what anybody changes or deletes, and of gaps in that, until the store is closed.
+
+        Raises StoreUnavailable if the store is not open.
+        """
+
+    def hear(self, snapshot: UserSnapshot) -> None:
+        """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""

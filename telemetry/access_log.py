@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+
+from userline.telemetry.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class AccessLog:
     def __init__(self) -> None:
         self._handler: LogHandler | None = None
         self._format: Callable[[dict[str, Any]], str] = format_json
-        self._stamp = _Clock()
+        self._stamp = Clock()
 
     def use(self, handler: LogHandler, format_line: Callable[[dict[str, Any]], str]) -> None:
         """Write to this handler from now on."""
@@ -92,21 +93,6 @@ class AccessLog:
         """Write what waits."""
         if self._handler is not None:
             self._handler.write_waiting()
-
-
-class _Clock:
-    """The time in ISO 8601; the part that changes once a second is kept."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = ""
-
-    def __call__(self) -> str:
-        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._text}.{nanoseconds // 1000:06}Z"
 
 
 def format_json(line: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import structlog
 
 from userline.telemetry.access_log import ACCESS_LOG, LogHandler, format_json, format_text
+from userline.telemetry.formatter import LONGEST_VALUE, LogFormatter
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 REQUEST_STATE: ContextVar[dict[str, Any] | None] = ContextVar("userline-request-state", default=None)
 """The state of the request or socket that is being served; its id and its viewer are in every line of the log."""
 
-_LONGEST_VALUE: Final = 4096
 _LONGEST_EXCEPTION: Final = 16_384
-"""So many characters of a value, and of an exception with its traceback, are logged."""
+"""So many characters of an exception with its traceback are logged."""
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
@@ -56,12 +56,14 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     )
     handler = LogHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        LogFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *(_json_processors() if log_format == "json" else _text_processors()),
             ],
+            by_hand=None if log_format == "text" and _has_colours() else log_format,
+            context=_request_fields,
         )
     )
     root = logging.getLogger()
@@ -105,18 +107,25 @@ def _coloured(line: dict[str, Any]) -> str:
 
 
 def _merge_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    state = REQUEST_STATE.get()
-    if state is not None:
-        event.setdefault("request_id", state["request_id"])
-        if "viewer" in state:
-            event.setdefault("viewer", state["viewer"].kind.value)
+    for name, value in _request_fields().items():
+        event.setdefault(name, value)
     return event
+
+
+def _request_fields() -> dict[str, str]:
+    state = REQUEST_STATE.get()
+    if state is None:
+        return {}
+    fields: dict[str, str] = {"request_id": state["request_id"]}
+    if "viewer" in state:
+        fields["viewer"] = state["viewer"].kind.value
+    return fields
 
 
 def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Cut what is long: much of what is logged has something in it that a caller sent."""
     for name, value in event.items():
-        most = _LONGEST_EXCEPTION if name in ("exception", "stack") else _LONGEST_VALUE
+        most = _LONGEST_EXCEPTION if name in ("exception", "stack") else LONGEST_VALUE
         if isinstance(value, str):
             event[name] = _cut(value, most)
         elif isinstance(value, list | tuple | dict | bytes):

@@ -20,6 +20,8 @@ settings.register_profile("userline", deadline=None, suppress_health_check=[Heal
 settings.load_profile("userline")
 
 LONG_FILES = (
+    "test_on_redis.py",
+    "test_on_postgres.py",
     "test_many_gateways.py",
     "test_peers.py",
     "test_side_by_side.py",
@@ -37,6 +39,17 @@ LONG_FILES = (
     "test_chaos.py",
 )
 """Files that take long. They come first, so that none of them is alone at the end when files run side by side."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only tests are wanted that run alone, import the files alone that have some."""
+    if (
+        config.option.markexpr == "alone"
+        and collection_path.name.startswith("test_")
+        and collection_path.suffix == ".py"
+    ):
+        return "mark.alone" not in collection_path.read_text() or None
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

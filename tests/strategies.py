@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from userline.users.blank import is_blank
 from userline.users.fields import GIVEN
 from userline.users.kinds import Kind
 from userline.users.patch import UserPatch, parse_new_user, parse_patch
@@ -40,7 +41,7 @@ ODD_TEXTS = (
 texts = st.sampled_from(ODD_TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 """Any text that has a UTF-8 form."""
 
-names = texts.filter(lambda text: text.strip() != "")
+names = texts.filter(lambda text: not is_blank(text))
 user_ids = texts.filter(lambda text: text != "" and "\0" not in text)
 
 # Few enough keys that the patches of one sequence meet.

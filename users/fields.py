@@ -116,10 +116,8 @@ class Field:
 
 def _check_by_kind(field: Field, value: object, rules: Rules) -> Any:
     if field.kind is Kind.TEXT:
-        text = validation.check_text(value, field.most_characters)
-        if not field.is_blank_allowed and not text.strip():
-            raise ValueError("must not be empty.")
-        return text
+        check_text = validation.check_text if field.is_blank_allowed else validation.check_not_blank
+        return check_text(value, field.most_characters)
     most = field.most_entries(rules)
     if field.kind is Kind.LIST:
         check = partial(validation.check_text, most=field.most_characters)

@@ -8,14 +8,16 @@ WHATWG URL standard, which browsers follow).
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import email_validator
 import langcodes
 import phonenumbers
-from pydantic import HttpUrl, TypeAdapter, ValidationError
+from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 
+from userline.users.blank import is_blank, is_invisible
 from userline.users.rules import (
     MAX_EMAIL_CHARACTERS,
     MAX_ID_CHARACTERS,
@@ -37,7 +39,10 @@ T = TypeVar("T")
 # Addresses are checked for syntax alone, and names such as example.test are good syntax.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-_HTTP_URL = TypeAdapter(HttpUrl)
+# Not HttpUrl, which counts the bytes of a form that it makes of the URL.
+_HTTP_URL: Final[TypeAdapter[AnyUrl]] = TypeAdapter(
+    Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"])]
+)
 _URL_START = re.compile(r"https?://[^/\\]", re.IGNORECASE)
 _URL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 # phonenumbers leaves out what stands around a number; here it must be the whole text.
@@ -69,12 +74,19 @@ def check_id(value: object) -> str:
     return text
 
 
+def check_not_blank(value: object, most: int | None = None) -> str:
+    """A text of at most ``most`` characters with something to see in it."""
+    text = check_text(value, most)
+    if not text:
+        raise ValueError("must not be empty.")
+    if is_blank(text):
+        raise ValueError("must have something to see in it, not only spaces and invisible characters.")
+    return text
+
+
 def check_name(value: object) -> str:
     """A display name: not blank, at most 255 characters; kept as given."""
-    text = check_text(value, MAX_NAME_CHARACTERS)
-    if not text.strip():
-        raise ValueError("must not be empty.")
-    return text
+    return check_not_blank(value, MAX_NAME_CHARACTERS)
 
 
 def check_locale(value: object) -> str:
@@ -108,9 +120,7 @@ def check_role(value: object, rules: Rules) -> str:
     text = check_text(value, MAX_ROLE_CHARACTERS)
     if rules.roles is not None and text not in rules.roles:
         raise ValueError(f"must be one of the configured roles: {', '.join(sorted(rules.roles))}.")
-    if not text.strip():
-        raise ValueError("must not be empty.")
-    return text
+    return check_not_blank(text)
 
 
 def check_email(value: object) -> str:
@@ -131,19 +141,27 @@ def check_email(value: object) -> str:
 
 
 def check_phone(value: object) -> str:
-    """One phone number in international form that is possible, though perhaps not assigned; kept as given."""
+    """One phone number in international form that can be dialled from abroad, though perhaps not assigned; as given."""
     text = check_text(value, MAX_PHONE_CHARACTERS)
-    try:
-        possible = bool(_PHONE.fullmatch(text)) and phonenumbers.is_possible_number(phonenumbers.parse(text, None))
-    except phonenumbers.NumberParseException:
-        possible = False
-    if not possible:
+    if not _is_possible_phone(text):
         raise ValueError("must be a possible phone number in international form, such as +14155552671.")
     return text
 
 
+def _is_possible_phone(text: str) -> bool:
+    # phonenumbers passes over invisible characters. Two texts that look alike would be two numbers.
+    if not _PHONE.fullmatch(text) or any(not character.isspace() and is_invisible(character) for character in text):
+        return False
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return False
+    # Not is_possible_number, which takes numbers that can be dialled only within an area.
+    return phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+
+
 def check_list(value: object, check: Callable[[object], str], most: int) -> tuple[str, ...]:
-    """Return a list of at most ``most`` values that each pass ``check``; a single value means a list of one."""
+    """Return a list of at most ``most`` values that pass ``check``, each once. A single value means a list of one."""
     items = value if isinstance(value, list | tuple) else [value]
     if len(items) > most:
         raise ValueError(f"must have at most {most} entries, not {len(items)}.")
@@ -153,7 +171,7 @@ def check_list(value: object, check: Callable[[object], str], most: int) -> tupl
             checked.append(check(item))
         except ValueError as error:
             raise ValueError(f"entry {index} {error}") from None
-    return tuple(checked)
+    return tuple(dict.fromkeys(checked))
 
 
 def check_custom(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, str | None]:
@@ -214,7 +232,7 @@ def _check_map(
 
 
 def _shown(key: str) -> str:
-    return repr(key if len(key) <= 40 else key[:40] + "…")
+    return json.dumps(key if len(key) <= 40 else key[:40] + "…", ensure_ascii=False)
 
 
 def _kind(value: object) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command(cls=SettingsCommand, short_help="Say what is wrong here, and what to do.")
+@click.command(cls=SettingsCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @takes_settings
 def doctor(env_file: Path | None, *, as_json: bool, **flags: Any) -> None:

@@ -84,7 +84,7 @@ def _examine_settings(settings: Settings) -> list[Finding]:
         advice("settings", warning, "Correct the name, or remove the variable.")
         for warning in settings_warnings(settings)
     ]
-    if settings.env == "development" and not is_loopback(settings.host):
+    if settings.env == "development" and not all(map(is_loopback, settings.hosts)):
         findings.append(
             advice(
                 "settings",

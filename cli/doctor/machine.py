@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from userline.cli.doctor.findings import advice, ok, problem
 from userline.gateway.server import BACKLOG
+from userline.server.listeners import is_file, listening
 from userline.settings.checks import split_address
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def examine_backlog(path: Path = _SOMAXCONN) -> Finding | None:
 
 def examine_addresses(settings: Settings) -> list[Finding]:
     """Look whether the addresses can be listened on."""
-    found = [_examine_address(settings.host, settings.port, "USERLINE_HOST", "USERLINE_PORT")]
+    found = [_examine_address(host, settings.port, "USERLINE_HOST", "USERLINE_PORT") for host in settings.hosts]
     if settings.metrics_address is not None:
         host, port = split_address(settings.metrics_address)
         found.append(_examine_address(host, int(port), "USERLINE_METRICS_ADDRESS", "USERLINE_METRICS_ADDRESS"))
@@ -66,10 +66,10 @@ def examine_addresses(settings: Settings) -> list[Finding]:
 
 
 def _examine_address(host: str, port: int, host_set_by: str, port_set_by: str) -> Finding:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    where = f"{host}, port {port}"
+    where = host if is_file(host) else f"{host}, port {port}"
     try:
-        socket.create_server((host, port), family=family).close()
+        with listening(host, port, backlog=1):
+            pass
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return advice(

@@ -6,11 +6,13 @@ of a user, a payload or the app is selected below them, aliases, fragments, @inc
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 from graphql import GraphQLNonNull, OperationType, coerce_input_literal, type_from_ast
+from strawberry.utils.str_converters import to_camel_case
 
 from userline.execution.plans.failures import Place
 from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
@@ -20,6 +22,7 @@ from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, Us
 from userline.execution.plans.selections import NotSimple, collect_fields, find_conditions
 from userline.execution.plans.subscriptions import ChangeProjection, WatchManyStep, WatchStep
 from userline.execution.plans.values import UNFIT, reader_of, source_of
+from userline.resolvers import queries
 from userline.resolvers.mutations import RESOLVERS
 
 if TYPE_CHECKING:
@@ -54,14 +57,7 @@ class Compiler:
         self._schema = schema
         self._most_bytes = most_bytes
         self._projections = Projections(app.default_locale, most_bytes)
-        self._app = {
-            "id": app.id,
-            "defaultLocale": app.default_locale,
-            "roles": [
-                {"name": name, "settings": dict(settings), "__typename": "Role"} for name, settings in app.roles.items()
-            ],
-            "__typename": "App",
-        }
+        self._app = queries.app(app)
 
     def compile(self, operation: OperationDefinitionNode, fragments: Fragments) -> Plan | None:
         """Return the plan of an operation, or None if it is not simple."""
@@ -179,13 +175,15 @@ class Compiler:
 
 
 def _pick(value: Any, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
-    """Return what is selected of a value that is known beforehand."""
+    """Return what is selected of a value that is known beforehand: a dataclass with the names of its type's fields."""
     if not field.selection_sets:
         return value
     if isinstance(value, list):
         return [_pick(item, field, fragments, conditions) for item in value]
+    known = {"__typename": type(value).__name__}
+    known |= {to_camel_case(each.name): getattr(value, each.name) for each in fields(value)}
     selected = collect_fields(field.selection_sets, fragments, conditions)
     try:
-        return {below.key: _pick(value[below.name], below, fragments, conditions) for below in selected}
+        return {below.key: _pick(known[below.name], below, fragments, conditions) for below in selected}
     except KeyError:
         raise NotSimple from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -10,6 +11,7 @@ import orjson
 from userline.execution.operation import AnswerTooLarge
 from userline.execution.plans.selections import NotSimple, collect_fields
 from userline.execution.weighed import WeighedCache, weight_of
+from userline.resolvers import queries
 from userline.users.fields import PUBLIC
 from userline.users.kinds import TO_JSON, Kind
 
@@ -57,7 +59,7 @@ class Projection:
     __slots__ = ("_fields", "_largest", "_left", "_most")
 
     def __init__(self, shape: Shape, default_locale: str, most: int) -> None:
-        attributes = _ATTRIBUTES | {"effectiveLocale": lambda snapshot: snapshot.locale or default_locale}
+        attributes = _ATTRIBUTES | {"effectiveLocale": partial(queries.effective_locale, default_locale=default_locale)}
         try:
             self._fields = [(key, attributes[name]) for key, name in shape]
         except KeyError:

@@ -12,6 +12,7 @@ from userline.changes.held import Miss
 from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
 from userline.execution.plans.failures import Place, format_failure
 from userline.execution.plans.values import UNFIT
+from userline.resolvers import queries
 from userline.users.errors import BadUserInput
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class UserStep:
 
     def held(self, user_id: str, users: Users, most: int) -> bytes | None:  # noqa: ARG002 - as its sibling
         """Return the value if the user is held, else None."""
-        snapshot = users.held(user_id)
+        snapshot = queries.held_user(users, user_id)
         return None if isinstance(snapshot, Miss) else self.projection.encode(snapshot)
 
     async def load(self, user_id: str, users: Users) -> UserSnapshot | None:
         """Return the user, read from the store. Raises UserlineError."""
-        return await users.load(user_id)
+        return await queries.load_user(users, user_id)
 
     def encode(self, loaded: UserSnapshot | None, most: int) -> bytes:  # noqa: ARG002 - as its sibling
         """Return the value that was loaded: it is no larger than a user with all its aliases."""
@@ -69,15 +70,15 @@ class UsersStep:
 
     def held(self, user_ids: Sequence[str], users: Users, most: int) -> bytes | None:
         """Return the value if all these users are held, else None. Raises AnswerTooLarge past ``most`` bytes."""
-        snapshots = users.held_many(user_ids)
-        return None if snapshots is None else self.projection.encode_many(snapshots, most)
+        snapshots = queries.held_users(users, user_ids)
+        return None if isinstance(snapshots, Miss) else self.projection.encode_many(snapshots, most)
 
     async def load(self, user_ids: Sequence[str], users: Users) -> list[UserSnapshot | BadUserInput | None]:
         """Return the users, who is not held read from the store, and what is wrong with what is no id.
 
         Raises UserlineError.
         """
-        return await users.get_many(user_ids)
+        return await queries.load_users(users, user_ids)
 
     def take_out(self, loaded: list[UserSnapshot | BadUserInput | None], request_id: str) -> list[FormattedError]:
         """Put null in the place of what is wrong with ids, and return an error for each."""
@@ -178,7 +179,7 @@ class QuerySteps:
         if not isinstance(self._only, UserStep):
             return None
         try:
-            future = users.load(arguments[0])
+            future = queries.load_user(users, arguments[0])
         except BadUserInput:
             return None  # ``finish`` says why
         return UserRead(self._only, self._ends, future, self._most)

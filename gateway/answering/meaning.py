@@ -21,7 +21,7 @@ _MOST_BYTES: Final = 4096
 _MOST_HEADERS: Final = 64
 _MOST_BODY_BYTES: Final = 65_536
 
-_NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect"))
+_NOT_PLAIN: Final = frozenset((b"content-encoding", b"expect", b"transfer-encoding"))
 """Headers that ask more of a server than to read as many bytes as are said."""
 
 

@@ -60,7 +60,7 @@ def refuse(status: int, code: str, reason: str, headers: dict[str, str] | None =
 
 def refuse_body(refused: BodyRefused) -> Response:
     """Return the error that says why a body was not read."""
-    return refuse(refused.status, ErrorCode.BAD_USER_INPUT, str(refused))
+    return refuse(refused.status, ErrorCode.BAD_USER_INPUT, str(refused), refused.headers)
 
 
 def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) -> Response:

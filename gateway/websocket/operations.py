@@ -93,7 +93,7 @@ class SocketOperations:
                 await self._channel.send(text)
             return
         if prepared is None or not self._watch(message.id, prepared):
-            self._tasks[message.id] = asyncio.create_task(self._run(message.id, request, viewer, prepared))
+            self._tasks[message.id] = asyncio.create_task(self._run(message.id, [request], viewer, prepared))
 
     async def refuse(self, operation_id: str, error: RateLimited) -> None:
         """Tell the client that an operation is not begun. Raises WebSocketDisconnect."""
@@ -154,14 +154,17 @@ class SocketOperations:
             return (self._protocol.error(operation_id, errors),)
         return self._protocol.failed(operation_id, errors)
 
-    async def _run(self, operation_id: str, request: GraphQLRequest, viewer: Viewer, prepared: Prepared | None) -> None:
+    async def _run(
+        self, operation_id: str, asked: list[GraphQLRequest], viewer: Viewer, prepared: Prepared | None
+    ) -> None:
         """Run an operation to its end and say so, unless it is stopped before.
 
-        The id is free for a next operation from just before the message that ends this one.
+        The id is free for a next operation from just before the message that ends this one. ``asked`` has the request,
+        and is emptied when that is of no more use: it may be large, and subscriptions stay for long.
         """
         leave = self._answering.enter(viewer)
         try:
-            last = await self._answer(operation_id, request, viewer, prepared)
+            last = await self._answer(operation_id, asked, viewer, prepared)
         except RequestRefused as refused:
             last = self._refusal(operation_id, refused)
         except WebSocketDisconnect:
@@ -180,7 +183,7 @@ class SocketOperations:
         await self._channel.send_last(*last)
 
     async def _answer(
-        self, operation_id: str, request: GraphQLRequest, viewer: Viewer, prepared: Prepared | None
+        self, operation_id: str, asked: list[GraphQLRequest], viewer: Viewer, prepared: Prepared | None
     ) -> tuple[str, ...]:
         """Send what an operation comes to, and return what is still to be sent: its last messages.
 
@@ -191,9 +194,10 @@ class SocketOperations:
         try:
             if prepared is None:
                 context = self._answering.context(self._request_id, viewer, self._allowance)
-                prepared = await self._answering.prepare(request, context, until)
+                prepared = await self._answering.prepare(asked[0], context, until)
         except OutOfTime as refusal:
             return self._protocol.next(operation_id, refusal.response), complete
+        asked.clear()
         if not prepared.is_subscription:
             response = await self._answering.execute(prepared, until)
             return self._protocol.next(operation_id, response), complete

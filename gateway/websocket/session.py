@@ -16,7 +16,7 @@ from userline.gateway.websocket.channel import Channel
 from userline.gateway.websocket.credentials import NO_LONGER_VALID, Credentials
 from userline.gateway.websocket.operations import SocketOperations
 from userline.gateway.websocket.protocol import ClientMessage, CloseCode, Closed, Message, TransportWS
-from userline.server.direct import DIRECT
+from userline.server.direct import ADMIT, DIRECT
 from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("userline.websocket")
 
 _FIRST_MESSAGES: Final = 100
-_FIRST_CHARACTERS: Final = 65_536
-"""What a client may send before it says who it is with ``connection_init``, this message included."""
+FIRST_BYTES: Final = 65_536
+"""What a client may send before it says who it is with ``connection_init``, this message included.
+
+All messages together are counted in characters.
+"""
 
 
 class SocketParts(NamedTuple):
@@ -125,10 +128,10 @@ class Session:
         """Count a message of a client that has not said who it is. Raises Closed."""
         self._first_messages += 1
         self._first_characters += len(text)
-        if self._first_messages > _FIRST_MESSAGES or self._first_characters > _FIRST_CHARACTERS:
+        if self._first_messages > _FIRST_MESSAGES or self._first_characters > FIRST_BYTES:
             raise Closed(
                 CloseCode.RATE_LIMITED,
-                f"More than {_FIRST_MESSAGES} messages or {_FIRST_CHARACTERS} characters before connection_init",
+                f"More than {_FIRST_MESSAGES} messages or {FIRST_BYTES} characters before connection_init",
             )
 
     async def _handle(self, message: Message) -> None:
@@ -175,6 +178,9 @@ class Session:
         self._is_known()
         self._websocket.scope["headers"] = []  # they have told all that they can, and sockets stay for long
         self._watch_expiry()
+        admit = self._websocket.scope["state"].pop(ADMIT, None)
+        if admit is not None:  # else the server is not ours
+            admit()
         await self._channel.send(self._protocol.acknowledge(self._parts.settings.socket_limits))
         self._acknowledged = True
         if self._protocol.keep_alive is not None:

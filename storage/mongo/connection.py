@@ -12,7 +12,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from userline.storage.batch_scheduler import FEWEST_BATCHES
-from userline.storage.mongo.distance import batches_for
+from userline.storage.mongo.distance import batches_for, writes_apart_for
 from userline.storage.mongo.failures import Kind, failure
 from userline.storage.protocol import StoreRefused
 from userline.users.errors import StoreUnavailable
@@ -62,6 +62,7 @@ class Connection:
         self.quickest = math.inf
         """How many seconds the quickest command took."""
         self._most_batches = FEWEST_BATCHES
+        self._writes_apart = 0.0
         self._measured_at = -math.inf
 
     @property
@@ -77,11 +78,22 @@ class Connection:
     @property
     def most_batches(self) -> int:
         """How many commands of a kind are worth having under way."""
+        self._measure()
+        return self._most_batches
+
+    @property
+    def writes_apart(self) -> float:
+        """How many seconds after one command of writes the next one sets out; 0 where it does not wait for that."""
+        self._measure()
+        return self._writes_apart
+
+    def _measure(self) -> None:
         now = self._loop.time()
         if now - self._measured_at > _MEASURED_SECONDS:
             self._measured_at = now
-            self._most_batches = min(batches_for(self.round_trip), self.driver.most_commands)
-        return self._most_batches
+            round_trip = self.round_trip
+            self._most_batches = min(batches_for(round_trip), self.driver.most_commands)
+            self._writes_apart = writes_apart_for(round_trip)
 
     async def run(self, command: Callable[[Driver], Awaitable[Answer]], deadline: float) -> Answer:
         """Return the command's answer. Raises StoreUnavailable if there is none by the deadline, and StoreRefused."""

@@ -15,6 +15,12 @@ under way at once.
 _SECONDS_A_BATCH: Final = 0.002
 """About how far apart batches of one kind set out to servers that are far away."""
 
+_MOST_APART: Final = 0.004
+_PART_OF_THE_WAY: Final = 0.4
+"""So many round trips, or ``_MOST_APART`` seconds, are between commands of writes. A command costs the gateway, and the
+servers, as much as a dozen writes in it; and this is how much longer one takes that waits for others.
+"""
+
 _MOST_BATCHES: Final = 32
 _COMMANDS_A_SECOND: Final = 5_000
 _MOST_CONNECTIONS: Final = 400
@@ -58,3 +64,8 @@ def batches_for(round_trip: float) -> int:
     """Return how many batches of a kind are worth having under way: enough that the line is never empty."""
     on_the_way = int(round_trip / _SECONDS_A_BATCH) if round_trip >= FAR_SECONDS else 0
     return min(FEWEST_BATCHES + on_the_way, _MOST_BATCHES)
+
+
+def writes_apart_for(round_trip: float) -> float:
+    """Return how many seconds after one command of writes the next one sets out; 0 for servers that are near."""
+    return min(round_trip * _PART_OF_THE_WAY, _MOST_APART) if round_trip >= FAR_SECONDS else 0.0

@@ -32,7 +32,8 @@ class Groups(Generic[Item, Result]):
     """Gathers items and serves up to ``most`` at a time, those first that came first.
 
     ``serve`` gets the items and the latest of their deadlines, and returns for each its result or what it fails with;
-    if it raises, all of them fail so. ``most_groups`` says how many groups may be under way.
+    if it raises, all of them fail so. ``most_groups`` says how many groups may be under way, and ``apart`` how many
+    seconds after one the next sets out, where the servers are far away.
     """
 
     def __init__(
@@ -40,12 +41,13 @@ class Groups(Generic[Item, Result]):
         serve: Callable[[Sequence[Item], float], Awaitable[Sequence[Result | Exception]]],
         most: int,
         most_groups: Callable[[], int],
+        apart: Callable[[], float],
     ) -> None:
         self._serve = serve
         self._most = most
         self._asked: list[_Asked[Item, Result]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._scheduler = BatchScheduler(self._begin, most_groups)
+        self._scheduler = BatchScheduler(self._begin, most_groups, apart)
 
     def ask(self, item: Item, deadline: float) -> asyncio.Future[Result]:
         """Return a future of what comes of the item. The deadline is by the event loop's clock."""

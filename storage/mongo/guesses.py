@@ -7,27 +7,25 @@ what is read. So a guess that is wrong costs a command, and one that is right sa
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from operator import attrgetter
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import bson
 
 from userline.users.fields import GIVEN, PUBLIC
+from userline.users.kinds import Kind
 from userline.users.record import UserSnapshot
+from userline.users.written_out import make_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from userline.storage.mongo.documents import StoredUser
+    from userline.users.fields import Field
     from userline.users.record import Change
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """How large all guesses may be together, about."""
-
-_snapshot_values: Final = attrgetter(*(field.attribute for field in PUBLIC))
-_record_values: Final = attrgetter(*(field.attribute for field in GIVEN if not field.is_public))
 
 _OBJECTS_BYTES: Final = 2_000
 _COPIES: Final = 3
@@ -117,19 +115,25 @@ class Guesses:
 
 
 def _size(stored: StoredUser) -> int:
-    size = _OBJECTS_BYTES + _COPIES * _weight(_snapshot_values(stored.record.snapshot))
-    size += _weight(_record_values(stored.record))
+    size: int = _OBJECTS_BYTES + _weight(stored.record)
     return size + len(bson.encode(stored.others)) if stored.others else size
 
 
-def _weight(values: Iterable[Any]) -> int:
-    """Return how large what the values consist of is."""
-    size = 0
-    for value in values:
-        if isinstance(value, Mapping):
-            size += sum(map(getsizeof, value)) + sum(map(getsizeof, value.values()))
-        elif isinstance(value, tuple | frozenset):
-            size += sum(map(getsizeof, value))
-        else:
-            size += getsizeof(value)
-    return size
+def _weighed(fields: Iterable[Field]) -> str:
+    """Return the expression of how large the values of these fields are."""
+    values = [
+        (field.kind, f"record.{'snapshot.' if field.is_of_snapshot else ''}{field.attribute}") for field in fields
+    ]
+    return " + ".join(_WEIGHTS.get(kind, "size({0})").format(value) for kind, value in values)
+
+
+_WEIGHTS: Final = {
+    Kind.LIST: "sum(map(size, {0}))",
+    Kind.KEYS: "sum(map(size, {0}))",
+    Kind.MAP: "sum(map(size, {0})) + sum(map(size, {0}.values()))",
+}
+_weight: Final = make_function(
+    "record",
+    f"{_COPIES} * ({_weighed(PUBLIC)}) + {_weighed(field for field in GIVEN if not field.is_public)}",
+    size=getsizeof,
+)

@@ -54,11 +54,11 @@ class Writing:
         self.guesses = Guesses()
         self.deletions = Deletions(connection, clock)
         self._queues = WriteQueues(self._write_together, self._delete_together)
-        self._deleted = Groups(self._deleted_group, MAX_BATCH, self._most_groups)
-        self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups)
-        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups)
+        self._deleted = Groups(self._deleted_group, MAX_BATCH, self._most_groups, self._apart)
+        self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups, self._apart)
+        self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups, self._apart)
         most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
-        self._puts = Groups(self._put_group, max(1, most), self._most_groups)
+        self._puts = Groups(self._put_group, max(1, most), self._most_groups, self._apart)
 
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
@@ -81,6 +81,9 @@ class Writing:
 
     def _most_groups(self) -> int:
         return self._connection().most_batches
+
+    def _apart(self) -> float:
+        return self._connection().writes_apart
 
     async def _write_together(
         self, user_id: str, writes: Sequence[Write], left: StoredUser | None

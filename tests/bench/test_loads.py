@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import asynccontextmanager
+import re
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,4 +69,42 @@ async def test_answers_of_another_size_are_noticed(tmp_path: Path, kind: str) ->
 async def test_refusals_are_noticed(tmp_path: Path, kind: str) -> None:
     async with served(tmp_path) as (address, head, body):
         with pytest.raises(BenchError, match="refused"):
-            await load_of(kind, address, head, body, [*BODIES, REFUSED]).run(0.3)
+            await load_of(kind, address, head, body, [*BODIES[:2], REFUSED]).run(0.3)
+
+
+@asynccontextmanager
+async def recorded() -> AsyncIterator[tuple[Address, list[bytes]]]:
+    """Answer every request alike: the address, and the bodies that have come."""
+    bodies: list[bytes] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+                assert length is not None
+                bodies.append(await reader.readexactly(int(length[1])))
+                await asyncio.sleep(0.01)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname(), bodies
+        for writer in writers:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@pytest.mark.parametrize("kind", LOADS)
+async def test_a_load_goes_on_where_it_was(kind: str) -> None:
+    """Then what it writes is never what is there already."""
+    wanted = [b"%d" % number for number in range(10_000)]
+    async with recorded() as (address, bodies):
+        load = load_of(kind, address, len(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), 2, wanted)
+        for _ in range(2):
+            await load.run(1 if kind == "wrk" else 0.2)
+    assert len(bodies) > 20
+    assert len(set(bodies)) == len(bodies)
+    assert max(map(int, bodies)) < 10_000 - 1

@@ -1,5 +1,5 @@
 """A deployment of three gateways, what may happen to it, and what must hold all the same.
 
-``tests/gateway/test_many_gateways.py`` plays each scenario once; ``python -m tests.chaos`` plays them many times and
+``tests/gateway/many`` plays each scenario once; ``python -m tests.chaos`` plays them many times and
 says how long each took.
 """

@@ -38,6 +38,9 @@ class Deployment:
     Those of the neighbour begin at another number, so that what crosses shows.
     """
 
+    edits = 50
+    """How often a scenario edits each user."""
+
     def __init__(self, bus: BusServer, gateways: list[RunningGateway], app_id: str) -> None:
         self.bus = bus
         self.gateways = gateways
@@ -88,14 +91,17 @@ class Deployment:
         await asyncio.gather(*(watching.stop() for watching in self.watchers))
         self.watchers = []
 
-    async def edit(self, users: list[str], edits: int, *, pause: float = 0.0, through: int | None = None) -> None:
-        """Edit users at once, each user's edits one after the other, through random gateways or one."""
+    async def edit(self, users: list[str], edits: int, *, within: float = 0.0, through: int | None = None) -> None:
+        """Edit users at once, each user's edits one after the other, through random gateways or one.
+
+        They are spread over ``within`` seconds, or follow each other without a pause.
+        """
 
         async def edit_one(user: str) -> None:
             for _ in range(edits):
                 gateway = self._chance.choice(self.gateways) if through is None else self.gateways[through]
                 await self._set(gateway, user, self.acknowledged.get(user, self._first) + 1)
-                await asyncio.sleep(self._chance.uniform(0, 2 * pause))
+                await asyncio.sleep(self._chance.uniform(0, 2 * within / edits))
 
         await asyncio.gather(*(edit_one(user) for user in users))
 
@@ -129,8 +135,8 @@ class Deployment:
     async def until_ready(self, *, ready: bool = True) -> None:
         """Wait until every gateway says that it is ready, or that it is not."""
         for gateway in self.gateways:
-            while ((await self._http.get(gateway.url + "/readyz")).status_code == 200) is not ready:
-                await asyncio.sleep(0.01)
+            while ((await self._http.get(gateway.url + "/readyz?strict=1")).status_code == 200) is not ready:
+                await asyncio.sleep(0.03)
 
     async def close(self) -> None:
         """Stop watching and asking."""

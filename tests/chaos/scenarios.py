@@ -1,4 +1,4 @@
-"""What may happen to a deployment while its users are edited a thousand times."""
+"""What may happen to a deployment while its users are edited all the time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ RESUMED_WITHIN: Final = 2.0
 """How soon after the bus's return a change made through each gateway must have reached the watchers of all."""
 
 _USERS: Final = 20
-_EDITS: Final = 50
 _KILLS: Final = 50
 
 
@@ -55,6 +54,11 @@ class Scenario:
     replica: bool = False
     neighbour: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it can be played on any deployment, and leaves it as it was."""
+        return not (self.detour or self.replica or self.neighbour)
+
     def deployed(self, directory: Path, store: str, bus: str = "redis") -> AbstractAsyncContextManager[Deployment]:
         """Start what it is played on."""
         return deployed(
@@ -70,7 +74,7 @@ class Scenario:
 
 async def _healthy(deployment: Deployment) -> Outcome:
     users = await deployment.watch(_USERS)
-    await deployment.edit(users, _EDITS)
+    await deployment.edit(users, deployment.edits)
     return Outcome(None, await deployment.converge(time.monotonic()))
 
 
@@ -86,7 +90,7 @@ async def _resume(deployment: Deployment, editing: asyncio.Future[Any]) -> Outco
 
 async def _bus_dead(deployment: Deployment, seconds: float) -> Outcome:
     users = await deployment.watch(_USERS)
-    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=(seconds + 1) / _EDITS))
+    editing = asyncio.create_task(deployment.edit(users, deployment.edits, within=seconds + 1))
     await asyncio.sleep(0.3)
     deployment.bus.kill()
     died = time.monotonic()
@@ -98,7 +102,7 @@ async def _bus_dead(deployment: Deployment, seconds: float) -> Outcome:
 
 async def _clients_killed(deployment: Deployment) -> Outcome:
     users = await deployment.watch(_USERS)
-    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.08))
+    editing = asyncio.create_task(deployment.edit(users, deployment.edits, within=4))
     for _ in range(_KILLS):
         await asyncio.to_thread(deployment.bus.kill_listeners)
         await asyncio.sleep(0.05)
@@ -110,7 +114,7 @@ async def _bus_frozen(deployment: Deployment) -> Outcome:
     deployment.bus.freeze()
     try:
         # Writes wait for no bus: all are done while the bus is frozen.
-        editing = asyncio.create_task(deployment.edit(users, _EDITS))
+        editing = asyncio.create_task(deployment.edit(users, deployment.edits))
         await asyncio.wait_for(editing, 60)
         await deployment.until_ready(ready=False)
     finally:
@@ -122,7 +126,7 @@ async def _gateway_dies_untold(deployment: Deployment) -> Outcome:
     """The last gateway is killed when its writes are acknowledged and none of them is published."""
     assert deployment.detour is not None
     users = await deployment.watch(_USERS, on=GATEWAYS - 1)
-    await deployment.edit(users, _EDITS - 1)
+    await deployment.edit(users, deployment.edits - 1)
     await deployment.converge(time.monotonic())
     deployment.detour.hold()
     await deployment.edit(users, 1, through=GATEWAYS - 1)
@@ -143,7 +147,7 @@ async def _two_deployments(deployment: Deployment) -> Outcome:
             await Watching.start(one.gateways[-1].websocket_url, ["ann", "bob"], token=one.token_of(None), query=ONLINE)
             for one in both
         ]
-        editing = asyncio.gather(*(one.edit(users, _EDITS, pause=0.08) for one in both))
+        editing = asyncio.gather(*(one.edit(users, one.edits, within=4) for one in both))
         await asyncio.sleep(0.3)
         deployment.bus.kill()
         await asyncio.gather(*(one.until_ready(ready=False) for one in both))
@@ -182,7 +186,7 @@ async def _replica_swapped(deployment: Deployment) -> Outcome:
     assert isinstance(deployment.bus, RedisServer)
     master, replica = deployment.bus, deployment.replica
     users = await deployment.watch(_USERS)
-    editing = asyncio.create_task(deployment.edit(users, _EDITS, pause=0.15))
+    editing = asyncio.create_task(deployment.edit(users, deployment.edits, within=7.5))
     await asyncio.sleep(0.3)
     await asyncio.to_thread(master.follow, replica)
     await deployment.until_ready(ready=False)

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from userline import __version__
-from userline.cli import main as cli
+from userline.cli import serve as cli
 from userline.cli.main import userline
 from userline.gateway import server
 from userline.schema.sdl import print_schema

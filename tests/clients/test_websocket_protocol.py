@@ -13,7 +13,6 @@ import pytest
 
 from tests.clients.wire import LEGACY, TRANSPORT, WATCH, new_id, nothing_left_behind, open_wire
 from tests.support.gateway import RunningGateway
-from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
 from userline.gateway.websocket.protocol import CloseCode
 from userline.settings.settings import load_settings
@@ -128,17 +127,6 @@ BAD_MESSAGES: dict[str, str | bytes] = {
     "id object": subscribe(id={}),
     "complete without id": '{"type":"complete"}',
     "complete id list": '{"type":"complete","id":[]}',
-    "no payload": '{"type":"subscribe","id":"1"}',
-    "payload null": subscribe(payload=None),
-    "payload string": subscribe(payload="{ app { id } }"),
-    "payload list": subscribe(payload=[]),
-    "no query": subscribe(payload={}),
-    "query number": subscribe(payload={"query": 5}),
-    "query list": subscribe(payload={"query": ["{ app { id } }"]}),
-    "variables list": subscribe(payload={"query": "{ app { id } }", "variables": []}),
-    "variables string": subscribe(payload={"query": "{ app { id } }", "variables": "{}"}),
-    "operationName number": subscribe(payload={"query": "{ app { id } }", "operationName": 5}),
-    "extensions list": subscribe(payload={"query": "{ app { id } }", "extensions": []}),
 }
 
 
@@ -148,6 +136,29 @@ def test_a_message_that_is_not_allowed_closes_4400(gateway: RunningGateway, fram
         wire.connection.send(frame)
         code, reason = wire.closed()
     assert (code, bool(reason)) == (CloseCode.BAD_REQUEST, True)
+
+
+BAD_PAYLOADS: dict[str, str] = {
+    "no payload": '{"type":"subscribe","id":"1"}',
+    "payload null": subscribe(payload=None),
+    "payload string": subscribe(payload="{ app { id } }"),
+    "payload list": subscribe(payload=[]),
+    "no query": subscribe(payload={}),
+    "query number": subscribe(payload={"query": 5}),
+    "query list": subscribe(payload={"query": ["{ app { id } }"]}),
+    "variables string": subscribe(payload={"query": "{ app { id } }", "variables": "{}"}),
+    "operationName number": subscribe(payload={"query": "{ app { id } }", "operationName": 5}),
+}
+
+
+def test_a_payload_that_is_none_ends_that_operation_alone(gateway: RunningGateway) -> None:
+    with open_wire(gateway, TRANSPORT) as wire:
+        for name, frame in BAD_PAYLOADS.items():
+            wire.connection.send(frame)
+            message = wire.receive()
+            assert (message["type"], message["id"]) == ("error", "1"), name
+            assert message["payload"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert wire.is_alive()
 
 
 @pytest.mark.parametrize("payload", ["[]", '"token"', "5", "true"])
@@ -177,14 +188,76 @@ def test_deep_variables_get_an_answer_or_a_typed_close(strict_gateway: RunningGa
 
 
 def test_a_message_past_the_limit_closes_1009(gateway: RunningGateway) -> None:
-    room = 64 * 1024 - len(json.dumps({"type": "ping", "payload": {"a": ""}}))
+    room = 1_048_576 - len(json.dumps({"type": "ping", "payload": {"a": ""}}))
     with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT) as wire:
         wire.watch(new_id("large"), "watch")
         assert wire.event("watch") is None
         wire.send({"type": "ping", "payload": {"a": "x" * room}})
         assert len(wire.receive()["payload"]["a"]) == room
         wire.send({"type": "ping", "payload": {"a": "x" * (room + 1)}})
-        assert wire.closed()[0] == 1009
+        reason = "A message has more than 1048576 bytes, which is the limit (USERLINE_MAX_MESSAGE_BYTES)"
+        assert wire.closed() == (1009, reason)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 17])
+def test_a_message_before_the_acknowledgement_is_smaller(gateway: RunningGateway, parts: int) -> None:
+    def messages(length: int) -> list[str]:
+        text = json.dumps({"type": "connection_init", "payload": {"a": ""}})
+        text = text.replace('""', f'"{"x" * (length - len(text))}"')
+        return [text[start : start + length // parts + 1] for start in range(0, length, length // parts + 1)]
+
+    for length in (65_536, 65_537):
+        with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT, init=False) as wire:
+            wire.connection.send(messages(length))
+            if length == 65_536:
+                assert wire.receive()["type"] == "connection_ack"
+                wire.send({"type": "ping", "payload": {"a": "x" * 1_000_000}})
+                assert len(wire.receive()["payload"]["a"]) == 1_000_000
+            else:
+                reason = "A message before connection_ack has more than 65536 bytes, which is the limit"
+                assert wire.closed() == (1009, reason)
+
+
+def test_the_acknowledgement_tells_the_limits(gateway: RunningGateway, strict_gateway: RunningGateway) -> None:
+    for running, limits in (
+        (gateway, {"messageBytes": 1_048_576, "subscriptions": 1000, "watchedUsers": 5000}),
+        (strict_gateway, {"messageBytes": 1_000_000, "subscriptions": 3, "watchedUsers": 5000}),
+    ):
+        with open_wire(running, TRANSPORT, init=False) as wire:
+            assert wire.init() == {"payload": {"limits": limits}}
+        with open_wire(running, LEGACY, init=False) as wire:
+            assert wire.init() == {}
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize("character", ["a", '"', "\x01", "é", "€", "\U0001f600"])
+def test_a_thousand_ids_of_255_characters_fit_or_are_refused_by_the_name_of_the_setting(
+    gateway: RunningGateway, character: str, escaped: bool
+) -> None:
+    ids = [f"{number:03}" + character * 252 for number in range(1000)]
+    query = "subscription($ids: [ID!]!) { usersChanged(ids: $ids) { id } }"
+    message = {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": {"ids": ids}}}
+    text = json.dumps(message, ensure_ascii=escaped)
+    with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT) as wire:
+        wire.connection.send(text)
+        if len(text.encode()) <= 1_048_576:
+            told: list[str] = []
+            while len(told) < 1000:
+                told += [change["id"] for change in wire.expect("1")["data"]["usersChanged"]]
+            assert told == ids
+            assert wire.is_alive()
+        else:
+            assert escaped or character == "\x01", "which JSON must escape"
+            assert "USERLINE_MAX_MESSAGE_BYTES" in wire.closed()[1]
+
+
+def test_what_holds_everybody_for_long_is_not_read(gateway: RunningGateway) -> None:
+    with nothing_left_behind(gateway), open_wire(gateway, TRANSPORT) as wire:
+        wire.connection.send('{"type":"ping","payload":{"a":[' + "[]," * 60_000 + "0]}}")
+        assert wire.closed() == (
+            CloseCode.BAD_REQUEST,
+            "The message has more than 50000 of '[' and '{', which is the limit.",
+        )
 
 
 def test_a_message_past_the_limit_while_events_are_sent_leaves_no_traceback(gateway: RunningGateway) -> None:
@@ -194,14 +267,14 @@ def test_a_message_past_the_limit_while_events_are_sent_leaves_no_traceback(gate
         with (
             nothing_left_behind(gateway),
             open_wire(gateway, TRANSPORT, max_queue=None, close_timeout=1) as wire,
-            open_wire(gateway, TRANSPORT) as writer,
+            open_wire(gateway, TRANSPORT, max_queue=None) as writer,
         ):
             for _ in range(300):
                 wire.watch(user_id)
             for number in range(10):
                 rename = "mutation($id: ID!, $n: String!) { setUser(id: $id, input: {name: $n}) { changed } }"
                 writer.start(rename, {"id": user_id, "n": f"{attempt}.{number}"})
-            wire.connection.send("x" * 70_000)
+            wire.connection.send("x" * 1_100_000)
             assert wire.closed()[0] == 1009
     assert "Traceback" not in gateway.log
 
@@ -233,7 +306,7 @@ async def test_the_unexpected_closes_1011_and_is_logged(
             closed.set()
 
     scope = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": [TRANSPORT]}
-    await make_app(runtime)(scope, receive, send)
+    await runtime.make_app()(scope, receive, send)
     assert [event["type"] for event in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert sent[-1]["code"] == CloseCode.INTERNAL_ERROR
     assert "request id" in sent[-1]["reason"]
@@ -298,11 +371,6 @@ def test_an_error_while_executing_is_part_of_the_result(gateway: RunningGateway)
         ("", {}, "GRAPHQL_PARSE_FAILED"),
         ("{ nothing }", {}, "GRAPHQL_VALIDATION_FAILED"),
         ("fragment F on User { id }", {}, "GRAPHQL_VALIDATION_FAILED"),
-        (WATCH, {}, "BAD_USER_INPUT"),
-        (WATCH, {"id": None}, "BAD_USER_INPUT"),
-        (WATCH, {"id": {}}, "BAD_USER_INPUT"),
-        (WATCH, {"id": ""}, "BAD_USER_INPUT"),
-        (WATCH, {"id": "x" * 256}, "BAD_USER_INPUT"),
         (f"{{ {'a: __typename ' * 2000} }}", {}, "OPERATION_TOO_COMPLEX"),
     ],
 )
@@ -317,6 +385,41 @@ def test_what_cannot_be_executed_ends_that_operation_only(
         assert (message["type"], message["id"]) == ("error", operation_id)
         assert [error["extensions"]["code"] for error in message["payload"]] == [code]
         assert all(error["message"] for error in message["payload"])
+        assert wire.is_alive()
+        wire.watch(new_id("reused"), operation_id)
+        assert wire.event(operation_id) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "path"),
+    [
+        (WATCH, {}, None),
+        (WATCH, {"id": None}, None),
+        (WATCH, {"id": {}}, None),
+        (WATCH, {"id": ""}, ["userChanged"]),
+        (WATCH, {"id": "x" * 256}, ["userChanged"]),
+        ("subscription($ids: [ID!]!) { a: usersChanged(ids: $ids) { id } }", {"ids": ["a", None]}, None),
+        ("subscription($ids: [ID!]!) { a: usersChanged(ids: $ids) { id } }", {"ids": ["a", ""]}, ["a"]),
+        ("subscription($id: ID!) { userOnlineChanged(id: $id) { isConnected } }", {"id": ""}, ["userOnlineChanged"]),
+        ("query($id: ID!) { user(id: $id) { id } }", {"id": {}}, None),
+    ],
+)
+@pytest.mark.parametrize("protocol", [TRANSPORT, LEGACY])
+def test_what_cannot_begin_is_a_result_of_errors_and_the_end(
+    gateway: RunningGateway, protocol: str, query: str, variables: dict[str, Any], path: list[str] | None
+) -> None:
+    """As the server of npm's graphql-ws does: no ``data``, and with its place if it was a field that failed."""
+    with open_wire(gateway, protocol) as wire:
+        wire.watch(new_id("lives-on"), "watch")
+        assert wire.event("watch") is None
+        operation_id = wire.start(query, variables)
+        payload = wire.expect(operation_id)
+        assert list(payload) == ["errors"]
+        (error,) = payload["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert error.get("path") == path
+        assert error["locations"][0]["line"] == 1
+        wire.expect_complete(operation_id)
         assert wire.is_alive()
         wire.watch(new_id("reused"), operation_id)
         assert wire.event(operation_id) is None
@@ -347,10 +450,11 @@ def test_as_many_subscriptions_as_allowed_and_not_one_more(strict_gateway: Runni
             wire.watch(user_id, operation_id)
             assert wire.event(operation_id) is None
         wire.watch(user_id, "4")
-        message = wire.receive()
-        assert (message["type"], message["id"]) == ("error", "4")
-        assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
-        assert "3" in message["payload"][0]["message"]
+        (error,) = wire.expect("4")["errors"]
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert "3" in error["message"]
+        assert error["path"] == ["userChanged"]
+        wire.expect_complete("4")
         wire.start("{ app { id } }", operation_id="5")
         wire.expect("5")
         wire.expect_complete("5")

@@ -24,7 +24,6 @@ from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway import runtime as runtime_module
-from userline.gateway.app import make_app
 from userline.gateway.entry import Entry
 from userline.gateway.runtime import Runtime
 from userline.server.at_once import Left
@@ -60,7 +59,7 @@ class Way:
             load_settings({"access_log": False, "federation": federation, "plans": plans, "rate_limit_per_second": 0})
         )
         self.store._clock = lambda: 1_700_000_000_000  # versions are the same everywhere
-        app = make_app(self.runtime)
+        app = self.runtime.make_app()
         self._app: ASGIApp = app
         if name != "shortcut" and isinstance(app, Entry):
             self._app = app.app

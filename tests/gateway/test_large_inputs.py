@@ -22,7 +22,6 @@ from graphql import (
     get_nullable_type,
 )
 
-from userline.gateway.app import make_app
 from userline.gateway.runtime import Runtime
 from userline.schema.federation import make_subgraph
 from userline.settings.settings import load_settings
@@ -190,7 +189,7 @@ def test_no_large_input_takes_long(tmp_path: Path, plans: bool) -> None:
             )
         )
         async with runtime.running():
-            door = Door(make_app(runtime))
+            door = Door(runtime.make_app())
             chosen = POSITIONS if LONG or plans else POSITIONS[::4]
             graphql = [
                 (name, "POST", "/graphql", f'{{"query":{orjson.dumps(query).decode()},"variables":{text}}}')

@@ -181,7 +181,7 @@ LIFES: dict[str, Callable[[int], None]] = {
 async def served(directory: Path) -> AsyncIterator[tuple[int, uvicorn.Server]]:
     """Serve a gateway in this process: its port, and what knows the connections."""
     runtime = Runtime(Settings(store_url=f"sqlite:///{directory}/users.db", access_log=False, env="development"))
-    config = make_config(runtime)
+    config = make_config(runtime.settings, runtime.make_app(), runtime.drain, runtime.lane)
     config.load()
     server = uvicorn.Server(config)
 

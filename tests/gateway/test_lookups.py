@@ -15,6 +15,7 @@ from userline.execution.request import GraphQLRequest
 from userline.gateway.answering.known import ReadBody
 from userline.gateway.answering.meaning import Meaning
 from userline.gateway.runtime import Runtime
+from userline.resolvers import queries
 from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
@@ -38,7 +39,7 @@ class Asker:
         self.runtime = runtime
         self.reads: list[asyncio.Future[UserSnapshot | None]] = []
         runtime.engine.prepare(GraphQLRequest(QUERY, None, {"id": "a"}), runtime.answering.context("", OPEN_VIEWER))
-        monkeypatch.setattr(type(runtime.users), "load", lambda _, __: self._read())
+        monkeypatch.setattr(queries, "load_user", lambda _, __: self._read())
 
     def _read(self) -> asyncio.Future[UserSnapshot | None]:
         self.reads.append(asyncio.get_running_loop().create_future())

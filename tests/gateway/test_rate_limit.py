@@ -127,9 +127,9 @@ def test_messages(narrow: RunningGateway) -> None:
         made.send({"type": "ping"})
         assert made.receive() == {"type": "pong"}
     operation = made.start("{ app { id } }")
-    refusal = made.receive()
-    assert (refusal["type"], refusal["id"]) == ("error", operation)
-    assert refusal["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
+    (error,) = made.expect(operation)["errors"]
+    assert error["extensions"] == {"code": "RATE_LIMITED"}
+    made.expect_complete(operation)
     made.send({"type": "ping"})
     code, reason = made.closed()
     assert code == CloseCode.RATE_LIMITED
@@ -166,6 +166,6 @@ def test_an_open_gateway_goes_by_address_if_told_to(tmp_path: Path) -> None:
         assert codes == [200, 200, 429]
         with open_wire(gateway, TRANSPORT) as made:
             made.start("{ app { id } }")
-            assert made.receive()["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
+            assert made.receive()["payload"]["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
     finally:
         assert gateway.stop() == 0

@@ -107,7 +107,7 @@ class Door:
 @asynccontextmanager
 async def opened(tmp_path: Path, **settings: Any) -> AsyncIterator[Door]:
     runtime = Runtime(load_settings({"store_url": f"sqlite:///{tmp_path}/users.db", "access_log": False, **settings}))
-    config = make_config(runtime)
+    config = make_config(runtime.settings, runtime.make_app(), runtime.drain, runtime.lane)
     config.load()
     state = uvicorn.Server(config).server_state
     make: Any = config.http_protocol_class

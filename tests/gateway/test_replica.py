@@ -33,7 +33,7 @@ def test_a_gateway_that_starts_on_a_replica_is_ready_when_that_is_a_master(tmp_p
         assert "Set USERLINE_BUS_URL to its master" in said
         replica.follow(master)
         deadline = time.monotonic() + 10
-        while gateway.http.get("/readyz").status_code == 200:
+        while gateway.http.get("/readyz?strict=1").status_code == 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         gateway.set_user("alice", name="Alice")
@@ -47,7 +47,7 @@ def test_a_gateway_that_starts_on_a_replica_is_ready_when_that_is_a_master(tmp_p
         while gateway.metric("userline_bus_published_total") == 0 or not gateway.metric("userline_coherent"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert gateway.http.get("/readyz").status_code == 200
+        assert gateway.http.get("/readyz?strict=1").status_code == 200
         assert gateway.stop() == 0, gateway.log
         assert "Traceback" not in gateway.log
         assert gateway.log.count("cannot be joined") == 1, gateway.log

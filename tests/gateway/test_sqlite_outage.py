@@ -42,7 +42,7 @@ def read(gateway: RunningGateway) -> str | None:
 
 
 def ready(gateway: RunningGateway) -> int:
-    return gateway.http.get("/readyz").status_code
+    return gateway.http.get("/readyz?strict=1").status_code
 
 
 def becomes_ready(gateway: RunningGateway) -> bool:
@@ -57,7 +57,8 @@ def refused(gateway: RunningGateway) -> None:
     for number in range(3):
         assert write(gateway, name=f"Lost {number}") == "STORE_UNAVAILABLE"
     assert ready(gateway) == 503
-    assert gateway.http.get("/readyz").json()["store"] == "unavailable"
+    answer = gateway.http.get("/readyz")
+    assert (answer.status_code, answer.json()["status"], answer.json()["store"]) == (200, "degraded", "unavailable")
     assert gateway.http.get("/healthz").status_code == 200
 
 

@@ -1,7 +1,7 @@
 """Any stream of bytes costs a bystander little time and the process little memory, and ends with an answer.
 
 Which streams, and what is measured, is in ``tests/streams``. ``USERLINE_TEST_STREAM_SECONDS`` is how long they are sent
-(60), ``USERLINE_TEST_STREAM_SEED`` the number of the first one (0). A failure tells the number of its stream, which
+(25), ``USERLINE_TEST_STREAM_SEED`` the number of the first one (0). A failure tells the number of its stream, which
 ``python -m tests.streams --seed NUMBER --count 1`` sends alone.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.alone
 
-SECONDS = float(os.environ.get("USERLINE_TEST_STREAM_SECONDS", "60"))
+SECONDS = float(os.environ.get("USERLINE_TEST_STREAM_SECONDS", "25"))
 SEED = int(os.environ.get("USERLINE_TEST_STREAM_SEED", "0"))
 MOST_SECONDS = 0.05 if os.environ.get("USERLINE_TEST_LONG") == "1" else 0.1
 

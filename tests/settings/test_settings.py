@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
+HOSTS = (
+    "It must be IP addresses or host names, such as 127.0.0.1 or ::1, without a port and separated by commas, or unix: "
+    "and a path."
+)
+
+
 def problems(**flags: Any) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         load_settings(flags)
@@ -39,6 +45,7 @@ def test_the_defaults() -> None:
         "get_queries": True,
         "metrics_address": None,
         "trusted_proxies": None,
+        "keep_alive_seconds": 75,
         "secret": None,
         "secret_file": None,
         "second_secret": None,
@@ -50,6 +57,7 @@ def test_the_defaults() -> None:
         "audience": None,
         "client_user_syncing": "own",
         "cors_origins": None,
+        "cors_headers": None,
         "store_url": "sqlite:///userline.db",
         "store_url_file": None,
         "mongodb_driver": "motor",
@@ -96,7 +104,7 @@ def test_the_defaults() -> None:
         "document_cache": 1000,
         "document_cache_bytes": 33_554_432,
         "operation_seconds": 10,
-        "max_message_bytes": 65_536,
+        "max_message_bytes": 1_048_576,
         "max_subscriptions": 1000,
         "max_watched_users": 5000,
         "connection_init_seconds": 3,
@@ -189,9 +197,12 @@ def test_the_limits_are_those_of_the_rules() -> None:
         ("cache_seconds", "inf", "It must be a number, at least 0."),
         ("operation_seconds", "0", "It must be a number greater than 0."),
         ("connection_init_seconds", "nan", "It must be a number greater than 0."),
-        ("host", "", "It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port."),
-        ("host", "127.0.0.1:80", "It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port."),
-        ("host", "[::1]", "It must be an IP address or a host name, such as 127.0.0.1 or ::1, without a port."),
+        ("host", "", HOSTS),
+        ("host", "127.0.0.1,", HOSTS),
+        ("host", "127.0.0.1,::1,127.0.0.1", "It names an address twice."),
+        ("host", "unix:here", "A Unix socket is unix: and a path from the root, such as unix:/run/userline.sock."),
+        ("host", "127.0.0.1:80", HOSTS),
+        ("host", "[::1]", HOSTS),
         ("app_id", "", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
         ("app_id", "a/b", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),
         ("app_id", "..", "It must be 1 to 255 letters, digits, hyphens, dots, underscores or tildes."),

@@ -21,14 +21,26 @@ def problems(**flags: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST", "localhost."])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST", "localhost.", "127.0.0.1,::1", "unix:/run/u.sock"],
+)
 def test_loopback_may_be_open(host: str) -> None:
     assert load_settings({"host": host}).host == host
 
 
 @pytest.mark.parametrize(
     "host",
-    ["0.0.0.0", "::", "10.0.0.1", "example.com", "localhost.example.com", "::ffff:8.8.8.8"],  # noqa: S104 - nothing is bound
+    [
+        "0.0.0.0",  # noqa: S104 - nothing is bound
+        "::",
+        "10.0.0.1",
+        "example.com",
+        "localhost.example.com",
+        "::ffff:8.8.8.8",
+        "127.0.0.1,::",
+        "unix:/run/u.sock,0.0.0.0",
+    ],
 )
 def test_other_addresses_may_be_open_only_if_told_to(host: str) -> None:
     (problem,) = problems(host=host)

@@ -123,7 +123,7 @@ def test_origins(value: str, origins: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["*", "app.example.com", "https://a/", "https://a/b", "https://a,", "null", "https://*.a", "https://u@a", "ws://a"],
+    ["*", "app.example.com", "https://a/", "https://a/b", "https://a,", "https://*.a", "https://u@a", "ws://a"],
 )
 def test_what_is_no_origin(value: str) -> None:
     (problem,) = problems(cors_origins=value)

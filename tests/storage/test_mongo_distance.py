@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.storage.contract.base import RULES, existing, new_user, patch
-from tests.support.mongo_wire import Delay, Message, WireProxy
+from tests.storage.contract.base import existing, new_user, patch
+from tests.storage.far_database import Held, connection_of, opened
 from tests.support.mongo_wire.proxy import HELLOS
-from tests.support.mongodb import MongoServer, new_database
+from tests.support.mongodb import MongoServer
 from tests.support.waiting import until
-from userline.storage.mongo import MongoUserStore
-from userline.storage.mongo.distance import FAR_SECONDS, NEAR, batches_for, sizes_for
+from userline.storage.mongo.distance import FAR_SECONDS, NEAR, batches_for, sizes_for, writes_apart_for
 from userline.storage.mongo.url import parse_mongo_url
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
-    from tests.support.mongo_wire.proxy import Forward
-    from userline.storage.mongo.connection import Connection
     from userline.storage.mongo.driver import DriverName
-
-PATIENT = {"retryWrites": "false", "timeoutMS": 20_000}
 
 
 @pytest.fixture(scope="module")
@@ -38,57 +31,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
     server.start()
     yield server
     server.stop()
-
-
-class Held:
-    """Holds commands of a name back until it is told to let one of them take effect: the one of the first user."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self.most = 0
-
-    async def play(self, message: Message, forward: Forward) -> Message | None:
-        if message.command != self._name or not message.namespace.endswith(".users"):
-            return None
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((_first_user(message), turn))
-        self.most = max(self.most, len(self._waiting))
-        await turn
-        return await forward(message)
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def release(self) -> None:
-        self._waiting.sort(key=itemgetter(0))
-        self._waiting.pop(0)[1].set_result(None)
-
-
-def _first_user(message: Message) -> int:
-    """Return the number of the first user that a command writes."""
-    ids = [update["q"]["_id"] for update in message.documents("updates")]
-    return int(ids[0].rpartition(" ")[2]) if ids else 0
-
-
-@asynccontextmanager
-async def opened(
-    server: MongoServer, driver: DriverName, away: float = 0, **options: object
-) -> AsyncIterator[tuple[MongoUserStore, WireProxy]]:
-    async with await WireProxy.open(server.port) as proxy:
-        if away:
-            proxy.rule(Delay(away), times=None)
-        store = MongoUserStore(proxy.url(new_database(), **{**PATIENT, **options}), RULES, driver)
-        await store.open()
-        try:
-            yield store, proxy
-        finally:
-            await store.close()
-
-
-def connection_of(store: MongoUserStore) -> Connection:
-    assert store._connection is not None
-    return store._connection
 
 
 @pytest.fixture
@@ -231,6 +173,10 @@ def test_sizes_are_within_bounds_and_grow_with_the_distance(seconds: float) -> N
     assert 2 <= sizes.connecting <= farther.connecting <= 10
     assert 2 <= batches_for(seconds) <= batches_for(seconds * 1.5) <= 32
     assert sizes.connecting < sizes.pool
+    assert (writes_apart_for(seconds) == 0) == (seconds < FAR_SECONDS)
+    assert writes_apart_for(seconds) <= min(seconds * 0.4, 0.004), (
+        "who writes alone waits for less than half of the way"
+    )
 
 
 def test_pool_sizes_of_a_url_that_do_not_go_together() -> None:

@@ -97,7 +97,7 @@ class RunningGateway:
             address = _ADDRESS.search(self._log_path.read_text())
             if address:
                 try:
-                    if httpx.get(address[0] + "/readyz").status_code == 200:
+                    if httpx.get(address[0] + "/readyz?strict=1").status_code == 200:
                         return address[0]
                 except httpx.TransportError:
                     pass

@@ -42,10 +42,10 @@ class TestParsing:
         ("name", "bad", "message"),
         [
             ("name", None, "name is required and cannot be null."),
-            ("name", " ", "name must not be empty."),
+            ("name", "", "name must not be empty."),
             ("name", 5, "name must be a string, not a number."),
             ("custom", [], "custom must be an object, not a list."),
-            ("custom", {"a.b": 1}, "custom value of 'a.b' must be a string, not a number."),
+            ("custom", {"a.b": 1}, 'custom value of "a.b" must be a string, not a number.'),
             (
                 "locale",
                 "en_US",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import phonenumbers
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.strategies import texts
 from userline.users import validation
@@ -24,6 +26,9 @@ TEXT_CHECKS: list[Callable[[object], str]] = [
     validation.check_phone,
     lambda value: validation.check_role(value, Rules()),
 ]
+
+
+NOTHING_TO_SEE = "must have something to see in it, not only spaces and invisible characters."
 
 
 def refusal(check: Callable[[object], Any], value: object) -> str:
@@ -87,8 +92,11 @@ def test_good_names_are_kept_as_given(value: str) -> None:
     ("value", "message"),
     [
         ("", "must not be empty."),
-        (" \t\n", "must not be empty."),
-        ("\u3000\u00a0", "must not be empty."),
+        (" \t\n", NOTHING_TO_SEE),
+        ("\u3000\u00a0", NOTHING_TO_SEE),
+        ("\u3164", NOTHING_TO_SEE),
+        ("\u200b\ufeff\u2060", NOTHING_TO_SEE),
+        ("\0", NOTHING_TO_SEE),
         ("a" * 256, "must be at most 255 characters long, not 256."),
     ],
 )
@@ -172,7 +180,7 @@ def test_a_photo_url_is_bounded() -> None:
 
 def test_any_role_goes_where_none_are_configured() -> None:
     assert validation.check_role("a.b 👩🏽‍🚀", Rules()) == "a.b 👩🏽‍🚀"
-    assert refusal(lambda value: validation.check_role(value, Rules()), " ") == "must not be empty."
+    assert refusal(lambda value: validation.check_role(value, Rules()), " ") == NOTHING_TO_SEE
     message = refusal(lambda value: validation.check_role(value, Rules()), "a" * 256)
     assert message == "must be at most 255 characters long, not 256."
 
@@ -248,6 +256,10 @@ def test_good_phones_are_kept_as_given(value: str) -> None:
         "+14155552671 or so",
         "tel:+14155552671",
         "+1" + "4" * 200,
+        "+15552671",
+        "+1 555 2671",
+        "+4420 7946",
+        *(f"+1{character}4155552671" for character in "\u200b\u200e\u00ad\u2060\ufeff\u3164\u180e\ufe0f"),
     ],
 )
 def test_bad_phones(value: str) -> None:
@@ -297,3 +309,38 @@ def test_a_list_names_its_first_bad_entry() -> None:
 def test_a_list_is_bounded() -> None:
     message = refusal(lambda value: validation.check_list(value, validation.check_text, 2), ["a", "b", "c"])
     assert message == "must have at most 2 entries, not 3."
+
+
+def area_numbers() -> list[str]:
+    """Numbers that are possible within an area only, of every country that has such."""
+    numbers = []
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+        assert metadata is not None
+        lengths = metadata.general_desc.possible_length_local_only if metadata.general_desc else ()
+        code = phonenumbers.country_code_for_region(region)
+        numbers += [f"+{code}{'2' * length}" for length in lengths]
+    return numbers
+
+
+def test_numbers_of_an_area_alone_are_refused_in_every_country() -> None:
+    numbers = area_numbers()
+    assert len(numbers) > 100
+    for number in numbers:
+        reason = phonenumbers.is_possible_number_with_reason(phonenumbers.parse(number, None))
+        if reason == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+            refusal(validation.check_phone, number)
+
+
+@pytest.mark.parametrize("character", "aé中👩")
+def test_urls_are_measured_in_characters(character: str) -> None:
+    start = "https://example.com/"
+    longest = start + character * (2083 - len(start))
+    assert validation.check_photo_url(longest) == longest
+    assert refusal(validation.check_photo_url, longest + "a") == "must be at most 2083 characters long, not 2084."
+
+
+@given(st.lists(st.sampled_from(["a@example.com", "A@example.com", "b@example.com"]), max_size=20))
+def test_equal_entries_of_a_list_are_kept_once(addresses: list[str]) -> None:
+    kept = validation.check_list(addresses, validation.check_email, 20)
+    assert list(kept) == list(dict.fromkeys(addresses))

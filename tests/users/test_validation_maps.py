@@ -32,12 +32,12 @@ def test_a_custom_patch_may_have_any_keys_and_texts() -> None:
         (7, "must be an object, not a number."),
         ({1: "a"}, "keys must be a string, not a number."),
         ({"a\ud800": "b"}, "keys must be valid Unicode, without lone surrogates."),
-        ({"a.b": 1}, "value of 'a.b' must be a string, not a number."),
-        ({"a": True}, "value of 'a' must be a string, not a boolean."),
-        ({"a": {"b": "c"}}, "value of 'a' must be a string, not an object."),
-        ({"a": ["b"]}, "value of 'a' must be a string, not a list."),
-        ({"": "\ud800"}, "value of '' must be valid Unicode, without lone surrogates."),
-        ({"k" * 41: 1}, f"value of '{'k' * 40}…' must be a string, not a number."),
+        ({"a.b": 1}, 'value of "a.b" must be a string, not a number.'),
+        ({"a": True}, 'value of "a" must be a string, not a boolean.'),
+        ({"a": {"b": "c"}}, 'value of "a" must be a string, not an object.'),
+        ({"a": ["b"]}, 'value of "a" must be a string, not a list.'),
+        ({"": "\ud800"}, 'value of "" must be valid Unicode, without lone surrogates.'),
+        ({"k" * 41: 1}, 'value of "' + "k" * 40 + '…" must be a string, not a number.'),
     ],
 )
 def test_bad_custom_patches(value: object, message: str) -> None:

@@ -13,7 +13,6 @@ from tests.support.stores import MemoryStore
 from tests.support.tokens import SECRET, token_of
 
 from userline.gateway import runtime
-from userline.gateway.app import make_app
 from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 
@@ -43,7 +42,7 @@ async def client(token: str | None = None, **settings: Any) -> AsyncIterator[htt
     running = runtime.Runtime(load_settings(settings))
     async with running.running():
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(make_app(running)),
+            transport=httpx.ASGITransport(running.make_app()),
             base_url="http://localhost/v1/userline",
             headers={"authorization": f"Bearer {token}"} if token else {},
         )

@@ -3,57 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.chaos.deployment import Deployment, deployed
-from tests.chaos.scenarios import SCENARIOS
+import pytest_asyncio
+from tests.gateway.many.playing import PLAIN, plain_deployment, play
 from tests.support.waiting import until
 from tests.support.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-LONG = os.environ.get("USERLINE_TEST_LONG") == "1"
-BRIEF = [name for name in SCENARIOS if name not in ("bus dead for 10 s", "bus dead for 60 s")]
-ON_POSTGRES = [(name, "sqlite", "postgres") for name, scenario in SCENARIOS.items() if not scenario.replica]
-ALL = [(name, store, "redis") for store in ("sqlite", "nx-27017/motor", "nx-27017/pymongo") for name in SCENARIOS]
-SOME = [
-    *((name, "sqlite", "redis") for name in BRIEF),
-    ("nothing happens", "nx-27017/pymongo", "redis"),
-    (BRIEF[1], "nx-27017/motor", "redis"),
-    *(one for one in ON_POSTGRES if one[0] in BRIEF),
-]
+    from tests.chaos.deployment import Deployment
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "0"}) { created } }'
 
 
-@pytest.mark.parametrize(("name", "store", "bus"), [*ALL, *ON_POSTGRES] if LONG else SOME)
-async def test_a_thousand_edits_reach_every_watcher_in_order(tmp_path: Path, name: str, store: str, bus: str) -> None:
-    scenario = SCENARIOS[name]
-    async with scenario.deployed(tmp_path, store, bus) as deployment:
-        outcome = await scenario.play(deployment)
-    # Wide enough for a machine that does other things as well; `make chaos` holds it to what is promised.
-    assert (outcome.resumed or 0) < 5
-    assert outcome.converged < scenario.within + 3
-
-
-@pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
-    async with deployed(tmp_path, "sqlite", reread_seconds=20) as deployment:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    async with plain_deployment(tmp_path_factory.mktemp("many"), "redis") as deployment:
         yield deployment
 
 
-async def test_a_gateway_that_is_killed_takes_nobody_with_it(deployment: Deployment) -> None:
-    users = await deployment.watch(10, on=2)
-    await deployment.edit(users, 10)
-    deployment.gateways.pop().kill()
-    await deployment.edit(users, 10)
-    assert await deployment.converge(time.monotonic()) < 10
+@pytest.mark.parametrize("name", PLAIN)
+async def test_edits_reach_every_watcher_in_order(deployment: Deployment, name: str) -> None:
+    await play(name, deployment)
 
 
 async def test_two_hundred_first_subscribers_at_once(deployment: Deployment) -> None:
@@ -107,3 +85,12 @@ async def test_what_a_gateway_has_shown_it_never_takes_back(deployment: Deployme
     for gateway in deployment.gateways:
         gateway.http.headers.update(deployment.headers)
         await until(lambda gateway=gateway: gateway.data(read)["user"]["name"] == "100")  # type: ignore[misc]
+
+
+async def test_a_gateway_that_is_killed_takes_nobody_with_it(deployment: Deployment) -> None:
+    """The last test here, because the deployment has two gateways afterwards."""
+    users = await deployment.watch(10, on=2)
+    await deployment.edit(users, 10)
+    deployment.gateways.pop().kill()
+    await deployment.edit(users, 10)
+    assert await deployment.converge(time.monotonic()) < 10

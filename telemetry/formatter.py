@@ -1,0 +1,62 @@
+"""How a line of the log is laid: by structlog's processors, or by hand where a line is as most are.
+
+The processors take longer than a small request. By hand, a line is the same to the character.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+
+from userline.telemetry.clock import Clock
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+
+    from structlog.typing import Processor
+
+LONGEST_VALUE: Final = 4096
+"""So many characters of a value are logged."""
+
+_LEVELS: Final = {level: level.lower() for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
+_TO_QUOTE: Final = frozenset(" \t=\r\n\"'")
+
+
+class LogFormatter(structlog.stdlib.ProcessorFormatter):
+    """Lays lines by the processors, and those that are a text and nothing more by hand, if ``by_hand`` says how.
+
+    ``context`` returns what is in each line beside what was logged.
+    """
+
+    def __init__(
+        self,
+        *,
+        foreign_pre_chain: Sequence[Processor],
+        processors: Sequence[Processor],
+        by_hand: Literal["text", "json"] | None,
+        context: Callable[[], dict[str, str]],
+    ) -> None:
+        super().__init__(foreign_pre_chain=foreign_pre_chain, processors=processors)
+        self._lay = {"text": _lay_text, "json": json.dumps, None: None}[by_hand]
+        self._context = context
+        self._stamp = Clock()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        level = _LEVELS.get(record.levelname)
+        if self._lay is None or level is None or record.exc_info or record.stack_info or hasattr(record, "_logger"):
+            return super().format(record)
+        event = record.getMessage()
+        if max(len(event), len(record.name)) > LONGEST_VALUE or structlog.contextvars.get_contextvars():
+            return super().format(record)
+        line = {"timestamp": self._stamp(), "level": level, "logger": record.name, "event": event}
+        return self._lay(line | self._context())
+
+
+def _lay_text(line: dict[str, str]) -> str:
+    first = f"{line['timestamp']} [{line['level']:9}] {line['event']:30} [{line['logger']}]"
+    more = [f"{name}={value if _TO_QUOTE.isdisjoint(value) else repr(value)}" for name, value in list(line.items())[4:]]
+    return " ".join([first, *more]).rstrip(" ")
