@@ -31,12 +31,13 @@ from userline.changes.outbox import Outbox
 from userline.changes.rejoining import Rejoining
 from userline.common.backoff import Backoff
 from userline.users.codec import is_whole_snapshot
+from userline.users.record import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from userline.changes.protocol import Explanation
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change, UserSnapshot
 
 logger = logging.getLogger("userline.changes")
 
@@ -70,7 +71,7 @@ class Bus:
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
         self._idle = asyncio.Event()
-        self._hear: Callable[[UserSnapshot], None] = lambda _: None
+        self._hear: Callable[[Change], None] = lambda _: None
         self._hear_in_part: Callable[[UserSnapshot], None] = lambda _: None
         self._on_lost: Callable[[], None] = lambda: None
         self._on_joined: Callable[[], None] = lambda: None
@@ -129,7 +130,7 @@ class Bus:
 
     async def start(
         self,
-        hear: Callable[[UserSnapshot], None],
+        hear: Callable[[Change], None],
         *,
         hear_in_part: Callable[[UserSnapshot], None] | None = None,
         on_lost: Callable[[], None] = lambda: None,
@@ -177,10 +178,10 @@ class Bus:
         self._joined.clear()
         await self._broadcast.disconnect()
 
-    def publish(self, snapshot: UserSnapshot) -> None:
-        """Tell every gateway of a new snapshot, as soon as possible."""
+    def publish(self, change: Change) -> None:
+        """Tell every gateway of a change, as soon as possible."""
         self._idle.clear()
-        self._outbox.put(snapshot)
+        self._outbox.put(change)
 
     def lost(self) -> None:
         """Take note that messages may be missed. For the backend."""
@@ -220,13 +221,16 @@ class Bus:
             raise BusMessageError("The changes are not a list.")
         for change in changes:
             try:
-                snapshot = decode_change(change)
+                told = decode_change(change)
             except BusMessageError as error:
                 self._drop(error)
                 continue
             self.heard += 1
             try:
-                (self._hear if is_whole_snapshot(change["user"]) else self._hear_in_part)(snapshot)
+                if isinstance(told, Deletion) or is_whole_snapshot(change["user"]):
+                    self._hear(told)
+                else:
+                    self._hear_in_part(told)
             except Exception:
                 logger.exception("Taking a change from the bus failed.")
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from userline.users.record import UserSnapshot
 
 _UNREAD: Final = -1
-"""Version of an entry whose user has not been read yet. A user that does not exist has version 0."""
+"""Version of an entry whose user has not been read yet. One who does not exist has that of the deletion, else 0."""
 
 NEVER: Final = -math.inf
 """When an entry was confirmed that is in doubt."""
@@ -26,11 +26,15 @@ MISS: Final = Miss()
 class Entry:
     """The newest snapshot known of a user, how sure it is, and who watches."""
 
-    __slots__ = ("confirmed_at", "doubted", "pins", "snapshot", "used", "version", "watchers")
+    __slots__ = ("confirmed_at", "doubted", "last_call", "pins", "snapshot", "told", "used", "version", "watchers")
 
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
+        # The last store call whose outcome was taken, by the order in which they began.
+        self.last_call = 0
+        # The newest snapshot that somebody told of while there was none held, and the last store call begun by then.
+        self.told: tuple[UserSnapshot, int] | None = None
         self.confirmed_at = NEVER
         self.pins = 0
         # Whether it is in doubt since a store call began that is still under way, which then confirms nothing.
@@ -40,15 +44,42 @@ class Entry:
         # order in which it has opened them finds what it knows of them in its caches.
         self.watchers: dict[HubWatcher, None] = {}
 
+    def note(self, snapshot: UserSnapshot, calls: int) -> None:
+        """Take note of what somebody told, when so many store calls had begun."""
+        if self.told is None or snapshot.version > self.told[0].version:
+            self.told = snapshot, calls
+
 
 def was_edited(entry: Entry, snapshot: UserSnapshot | None, known: int) -> bool:
-    """Return whether the store shows what only an edit behind the gateways' backs explains.
+    """Return whether the store shows what only an edit behind the gateways' backs explains, or a deletion unheard of.
 
-    That is another content at the version held, or no user where one was held when the call began (``known``) and no
-    newer version was heard of since.
+    That is another content at the version held; no user where one was held when the call began (``known``) and no newer
+    version was heard of since; or a user, below the version of the deletion that was known when the call began.
     """
     if entry.snapshot is None:
-        return False
+        return snapshot is not None and 0 < snapshot.version <= entry.version == known
     if snapshot is None:
         return entry.version == known
     return snapshot.version == entry.version and not snapshot.looks_like(entry.snapshot)
+
+
+def is_old(entry: Entry, snapshot: UserSnapshot | None, call: int) -> bool:
+    """Return whether one that began after this store call has found the opposite: whether there is such a user.
+
+    Where a deletion is known, versions tell.
+    """
+    if snapshot is None:
+        return entry.snapshot is not None and call < entry.last_call
+    return entry.snapshot is None and entry.version == 0 and call < entry.last_call
+
+
+def is_unclear(entry: Entry, snapshot: UserSnapshot | None, known: int, call: int) -> bool:
+    """Return whether a store call has found nobody while somebody told of a version: the next one will tell.
+
+    The user was created since, or deleted before, and what was told is of before.
+    """
+    if snapshot is not None:
+        return False
+    if entry.snapshot is not None:
+        return entry.version != known
+    return entry.told is not None and call <= entry.told[1]

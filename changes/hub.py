@@ -19,13 +19,15 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from userline.changes.held import MISS, NEVER, Entry, Miss, was_edited
+from userline.changes.held import MISS, NEVER, Entry, Miss, is_old, is_unclear, was_edited
+from userline.changes.reading import Reading
 from userline.changes.watcher import HubWatcher, Watcher
+from userline.users.record import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change, UserSnapshot
 
 
 class Hub:
@@ -42,7 +44,9 @@ class Hub:
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._watched: OrderedDict[str, None] = OrderedDict()
         self._in_touch = True
-        self._epoch = 0
+        self._epoch = self._calls = 0
+        self.on_doubt: Callable[[], None] = lambda: None
+        """Called when a watched user is in doubt by what was heard, and has to be read again soon."""
         self.hits = 0
         self.misses = 0
         self.deliveries = 0
@@ -96,7 +100,8 @@ class Hub:
             entry.pins += 1
             self._idle.pop(user_id, None)
         try:
-            yield Reading(self, entries, {user_id: entry.version for user_id, entry in entries.items()}, self._epoch)
+            self._calls += 1
+            yield Reading(self, entries, self._calls, self._epoch)
         finally:
             for user_id, entry in entries.items():
                 entry.pins -= 1
@@ -104,11 +109,20 @@ class Hub:
                     entry.doubted = False
                 self._release(user_id, entry)
 
-    def hear(self, snapshot: UserSnapshot) -> None:
+    def hear(self, change: Change) -> None:
         """Take a change that the bus brought. A user who is not held is left alone."""
-        entry = self._entries.get(snapshot.id)
-        if entry is not None:
-            self._take(entry, snapshot)
+        entry = self._entries.get(change.id)
+        if entry is None:
+            return
+        if isinstance(change, Deletion):
+            self._take_deletion(entry, change.version)
+        elif entry.snapshot is None and entry.version <= 0:
+            # Created now, or deleted meanwhile and told of late: the store knows.
+            entry.note(change, self._calls)
+            if entry.version == 0 and self.doubt(change.id):
+                self.on_doubt()
+        else:
+            self._take(entry, change)
 
     def hear_of(self, user_id: str, version: int) -> bool:
         """Take note that there is a version of which nobody has said all; return whether somebody watches the user.
@@ -179,11 +193,13 @@ class Hub:
         return False
 
     def differs(self, snapshot: UserSnapshot) -> bool:
-        """Return whether the user is held and looks different, at this version or an older one."""
+        """Return whether the user is held and looks different at this version or an older one, or as a deleted one."""
         entry = self._entries.get(snapshot.id)
-        if entry is None or snapshot.version < entry.version:
+        if entry is None:
             return False
-        return entry.snapshot is None or not snapshot.looks_like(entry.snapshot)
+        if entry.snapshot is None:
+            return True
+        return snapshot.version >= entry.version and not snapshot.looks_like(entry.snapshot)
 
     def lose_touch(self) -> None:
         """Answer nothing from now on: changes are not heard."""
@@ -209,16 +225,27 @@ class Hub:
             entry = self._entries[user_id] = Entry()
         return entry
 
-    def _confirm(
-        self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, epoch: int
+    def take_outcome(  # noqa: PLR0913, PLR0917 - what one call knows of one user
+        self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, call: int, epoch: int
     ) -> UserSnapshot | None:
+        """Take what a store call has found. For :class:`Reading`."""
+        if is_old(entry, snapshot, call):
+            return entry.snapshot
+        if is_unclear(entry, snapshot, known, call):
+            if self.doubt(user_id):
+                self.on_doubt()
+            return entry.snapshot
         if epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
+        entry.last_call = max(entry.last_call, call)
         if was_edited(entry, snapshot, known):
             self._show(entry, snapshot)
         self._take(entry, snapshot)
+        if entry.told is not None and snapshot is not None:
+            self._take(entry, entry.told[0])
+        entry.told = None
         for watcher in entry.watchers:
             if watcher.is_new:
                 watcher.offer(entry.snapshot)
@@ -232,6 +259,14 @@ class Hub:
             entry.snapshot, entry.version = snapshot, version
         else:
             self._show(entry, snapshot)
+
+    def _take_deletion(self, entry: Entry, version: int) -> None:
+        # The largest version is also that of the deletion.
+        if version < entry.version:
+            return
+        if entry.snapshot is not None or entry.version < 0:
+            self._show(entry, None)
+        entry.version = version
 
     def _show(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
         entry.snapshot = snapshot
@@ -263,23 +298,3 @@ class Hub:
                 idle.move_to_end(next_to_go)
             else:
                 del idle[next_to_go], entries[next_to_go]
-
-
-class Reading:
-    """A store call under way. Made by :meth:`Hub.reading`."""
-
-    __slots__ = ("_entries", "_epoch", "_hub", "_versions")
-
-    def __init__(self, hub: Hub, entries: dict[str, Entry], versions: dict[str, int], epoch: int) -> None:
-        self._hub = hub
-        self._entries = entries
-        self._versions = versions
-        self._epoch = epoch
-
-    def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
-        """Take what the store has just said of one of the users (None: there is none); return the newest known.
-
-        If the bus was away since the call began, what the store said is taken, but stays in doubt.
-        """
-        known = self._versions[user_id]
-        return self._hub._confirm(user_id, self._entries[user_id], snapshot, known, self._epoch)  # noqa: SLF001

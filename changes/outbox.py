@@ -7,33 +7,33 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change
 
 
 class Outbox:
-    """A bounded waiting room. A newer snapshot of a user takes the place of an older one; ``dropped`` counts losses."""
+    """A bounded waiting room. A newer change of a user takes the place of an older one; ``dropped`` counts losses."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._waiting: OrderedDict[str, UserSnapshot] = OrderedDict()
+        self._waiting: OrderedDict[str, Change] = OrderedDict()
         self._something = asyncio.Event()
         self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, snapshot: UserSnapshot) -> None:
+    def put(self, change: Change) -> None:
         """Add a change. If there is no room, the one that has waited longest is dropped."""
-        waiting = self._waiting.get(snapshot.id)
-        if waiting is not None and waiting.version >= snapshot.version:
+        waiting = self._waiting.get(change.id)
+        if waiting is not None and waiting.version >= change.version:
             return
-        self._waiting[snapshot.id] = snapshot
+        self._waiting[change.id] = change
         if len(self._waiting) > self._capacity:
             self._waiting.popitem(last=False)
             self.dropped += 1
         self._something.set()
 
-    async def next_batch(self, most: int) -> list[UserSnapshot]:
+    async def next_batch(self, most: int) -> list[Change]:
         """Wait until there is something, and take up to ``most`` changes."""
         await self._something.wait()
         taken = [self._waiting.popitem(last=False)[1] for _ in range(min(most, len(self._waiting)))]
@@ -41,15 +41,15 @@ class Outbox:
             self._something.clear()
         return taken
 
-    def put_back(self, snapshots: list[UserSnapshot]) -> None:
+    def put_back(self, changes: list[Change]) -> None:
         """Return what could not be published, before everything that came since."""
-        for snapshot in reversed(snapshots):
-            if snapshot.id in self._waiting:
+        for change in reversed(changes):
+            if change.id in self._waiting:
                 continue
             if len(self._waiting) >= self._capacity:
                 self.dropped += 1
                 continue
-            self._waiting[snapshot.id] = snapshot
-            self._waiting.move_to_end(snapshot.id, last=False)
+            self._waiting[change.id] = change
+            self._waiting.move_to_end(change.id, last=False)
         if self._waiting:
             self._something.set()

@@ -16,7 +16,7 @@ import click
 from userline.cli.moving import GO_ON, INTERRUPTED, check_standard, run, stopping, store_files, store_of
 from userline.cli.options import SettingsCommand, load, takes_settings
 from userline.moving.checkpoint import Checkpoint, MoveRefused, fingerprint
-from userline.moving.importing import Import, ImportOutcome, ImportPlan, OnExisting
+from userline.moving.importing import Import, ImportOutcome, ImportPlan, OnDeleted, OnExisting
 from userline.moving.refusal_report import is_report
 from userline.moving.streams import read_stream
 from userline.moving.targets import Targets, is_descriptor
@@ -41,6 +41,7 @@ class _Options:
 
     file: Path
     on_existing: OnExisting
+    on_deleted: OnDeleted
     skip_refused: bool
     dry_run: bool
     restart: bool
@@ -57,6 +58,13 @@ class _Options:
     show_default=True,
     help="What to do with a line whose user exists and is another: leave the user, replace it, or refuse the line.",
 )
+@click.option(
+    "--on-deleted",
+    type=click.Choice([choice.value for choice in OnDeleted]),
+    default=OnDeleted.REFUSE.value,
+    show_default=True,
+    help="What to do with a line whose user was deleted since: leave the user away, restore it, or refuse the line.",
+)
 @click.option("--skip-refused", is_flag=True, help="Write the good lines although others are refused.")
 @click.option("--dry-run", is_flag=True, help="Check the lines and write nothing.")
 @click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
@@ -71,7 +79,8 @@ def import_users(env_file: Path | None, **given: Any) -> None:
     """Write the users in FILE, one line of JSON each as "userline export" writes them, into the store.
 
     First every line is checked by the rules of this gateway's settings; if one is refused, nothing is written and the
-    report says why. A user who is there already, just so, is left alone. An interrupted import goes on where it was
+    report says why. A user who is there already, just so, is left alone; one who was deleted after the export is told
+    of, and comes back with --on-deleted restore alone. An interrupted import goes on where it was
     when it is run again. "-" is standard input; what comes from there or from a pipe is copied first, into TMPDIR, and
     cannot be gone on with.
 
@@ -86,7 +95,8 @@ def import_users(env_file: Path | None, **given: Any) -> None:
       userline export - --store-url sqlite:///old.db | userline import - --store-url mongodb://localhost/userline
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
     chosen = {name: given.pop(name) for name in _Options.__dataclass_fields__}
-    options = _Options(**chosen | {"on_existing": OnExisting(chosen["on_existing"])})
+    choices = {"on_existing": OnExisting(chosen["on_existing"]), "on_deleted": OnDeleted(chosen["on_deleted"])}
+    options = _Options(**chosen | choices)
     check_standard(options.file, _STANDARD_INPUT)
     settings = load(env_file, given)
     configure_logging("text", "warning")
@@ -139,6 +149,7 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
         size=status.st_size,
         rules=settings.rules,
         on_existing=options.on_existing,
+        on_deleted=options.on_deleted,
         skip_refused=options.skip_refused,
         dry_run=options.dry_run,
         report=target,
@@ -149,6 +160,7 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
             "store": fingerprint(settings.store_url),
             "report": str(report),
             "onExisting": options.on_existing,
+            "onDeleted": options.on_deleted,
             "skipRefused": options.skip_refused,
             "dryRun": options.dry_run,
         },
@@ -159,15 +171,18 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
 def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) -> None:
     """Say what came of it, and end with the exit code."""
     refused = counts["refused"] + (counts[Put.KEPT] if plan.on_existing is OnExisting.REFUSE else 0)
+    refused += counts[Put.DELETED] if plan.on_deleted is OnDeleted.REFUSE else 0
     if outcome is ImportOutcome.INTERRUPTED:
         hint = GO_ON if plan.source else "What came in is gone; import it again."
         click.echo(f"Interrupted. {hint}", err=True)
         sys.exit(INTERRUPTED)
     lines = f"{counts['lines']:,} lines"
     if outcome is ImportOutcome.DONE:
+        away = f"{counts[Put.DELETED]:,} left deleted, " if counts[Put.DELETED] else ""
         click.echo(
             f"{lines}: {counts[Put.CREATED]:,} users created, {counts[Put.REPLACED]:,} replaced, "
-            f"{counts[Put.SAME]:,} there already, {counts[Put.KEPT]:,} left as they were, {refused:,} lines refused.",
+            f"{counts[Put.SAME]:,} there already, {counts[Put.KEPT]:,} left as they were, {away}{refused:,} lines "
+            "refused.",
             err=True,
         )
     else:
@@ -176,6 +191,8 @@ def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) ->
         click.echo(f"Why: {plan.report}", err=True)
         if outcome is ImportOutcome.REFUSED:
             click.echo("Correct them, or import the others with --skip-refused.", err=True)
+            if plan.on_deleted is OnDeleted.REFUSE:
+                click.echo("Users who were deleted since come back with --on-deleted restore alone.", err=True)
         sys.exit(1)
 
 

@@ -15,6 +15,7 @@ from userline import __version__
 # Each command: the module and the name in it, and what the list of commands says of it.
 _COMMANDS: Final = {
     "backup": ("backup", "backup", "Copy the SQLite store into a file, while gateways run."),
+    "delete": ("delete_users", "delete_users", "Delete users for good."),
     "doctor": ("doctor.command", "doctor", "Say what is wrong here, and what to do."),
     "export": ("export_users", "export_users", "Write all users into a file."),
     "import": ("import_users", "import_users", "Write the users of a file into the store."),

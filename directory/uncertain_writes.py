@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
+from userline.users.record import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.storage.protocol import UserStore
+    from userline.users.record import Change
 
 logger = logging.getLogger("userline.users")
 
@@ -93,13 +95,25 @@ class UncertainWrites:
             return False
 
     async def _tell(self, ids: list[str], seen: dict[str, int]) -> dict[str, int]:
-        """Read users and publish those that were not seen at this version; return the versions (0: no such user)."""
+        """Read users and publish those that were not seen at this version; return the versions (0: no such user).
+
+        Of a user who is not there, the deletion is published, if there was one.
+        """
         versions: dict[str, int] = {}
         with self._hub.reading(ids) as reading:
-            for user_id, record in zip(ids, await self._store.get_many(ids), strict=True):
-                snapshot = record.snapshot if record else None
-                reading.confirm(user_id, snapshot)
-                versions[user_id] = snapshot.version if snapshot else 0
-                if snapshot is not None and seen.get(user_id) != snapshot.version:
-                    self._bus.publish(snapshot)
+            records = await self._store.get_many(ids)
+            gone = [user_id for user_id, record in zip(ids, records, strict=True) if record is None]
+            deletions = await self._store.deletions(gone) if gone else {}
+            for user_id, record in zip(ids, records, strict=True):
+                change: Change | None = record.snapshot if record else None
+                if record is not None:
+                    reading.confirm(user_id, record.snapshot)
+                elif user_id in deletions:
+                    change = Deletion(user_id, deletions[user_id])
+                    reading.confirm_deletion(change)
+                else:
+                    reading.confirm(user_id, None)
+                versions[user_id] = change.version if change else 0
+                if change is not None and seen.get(user_id) != change.version:
+                    self._bus.publish(change)
         return versions

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from userline.changes.held import MISS, Miss
 from userline.directory.batcher import Batcher
 from userline.directory.ids import check_entry, check_number
+from userline.directory.inputs import parse_both, patch_of
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
 from userline.directory.watching import Watching
 from userline.directory.writes import Writes
@@ -20,16 +21,17 @@ from userline.users.errors import (
     Problem,
     UserSyncDisabled,
 )
-from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
+from userline.users.patch import parse_id, parse_new_user, parse_patch
 from userline.users.rules import MAX_IDS
-from userline.users.viewer import ClientUserSyncing, check_may_write
+from userline.users.viewer import ClientUserSyncing, check_may_delete, check_may_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.storage.protocol import UserStore, WriteResult
+    from userline.users.patch import UserPatch
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
     from userline.users.viewer import Viewer
@@ -52,12 +54,14 @@ class Users(Watching):
         bus: Bus,
         rules: Rules,
         syncing: ClientUserSyncing = ClientUserSyncing.OWN,
+        self_deletion: bool = False,
         pacer: Pacer | None = None,
     ) -> None:
         super().__init__(hub, Batcher(store, hub), pacer or Pacer())
         self._store = store
         self._rules = rules
         self._syncing = syncing
+        self._self_deletion = self_deletion
         self._writes = Writes(store, hub, bus)
 
     async def close(self) -> None:
@@ -138,7 +142,7 @@ class Users(Watching):
         Returns the user's snapshot and whether it was created. Whether the viewer may create it is asked only if it
         does not exist. Raises BadUserInput, Forbidden, UserSyncDisabled, StoreUnavailable.
         """
-        user_id, patch = self._parse(user_id, lambda: parse_new_user(given, self._rules))
+        user_id, patch = parse_both(user_id, lambda: parse_new_user(given, self._rules))
         try:
             check_may_write(viewer, user_id, self._syncing)
         except (Forbidden, UserSyncDisabled):
@@ -159,8 +163,17 @@ class Users(Watching):
         input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
-        user_id, patch = self._parse(user_id, lambda: parse_patch(given, self._rules))
+        user_id, patch = parse_both(user_id, lambda: parse_patch(given, self._rules))
         return await self._writes.write(user_id, self._store.patch(user_id, patch))
+
+    async def delete(self, user_id: str, *, viewer: Viewer) -> bool:
+        """Delete the user, and return whether there was one.
+
+        Whether the viewer may delete it is asked before the id is looked at. Raises Forbidden, BadUserInput,
+        StoreUnavailable.
+        """
+        check_may_delete(viewer, user_id, self_deletion=self._self_deletion)
+        return (await self._writes.delete(parse_id(user_id))).deleted
 
     async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
         """Patch several users (ids to contract names to values), all or none, creating those who do not exist.
@@ -174,7 +187,7 @@ class Users(Watching):
         refused: dict[str, BadUserInput] = {}
         for user_id, fields in given.items():
             try:
-                patches[user_id] = self._parse(user_id, partial(self._parse_fields, fields))[1]
+                patches[user_id] = parse_both(user_id, partial(patch_of, fields, self._rules))[1]
             except BadUserInput as error:
                 refused[user_id] = error
         if refused:
@@ -187,24 +200,3 @@ class Users(Watching):
             return await self.batcher.load(user_id)
         await self._pacer.turn(HITS_SECONDS)
         return snapshot
-
-    def _parse_fields(self, fields: object) -> UserPatch:
-        if not isinstance(fields, dict):
-            raise BadUserInput([Problem("body", "The patch of a user must be an object.")])
-        return parse_patch(fields, self._rules)
-
-    def _parse(self, user_id: str, parse: Callable[[], UserPatch]) -> tuple[str, UserPatch]:
-        """Check the id and the input, and report the problems of both together."""
-        problems: list[Problem] = []
-        try:
-            user_id = parse_id(user_id)
-        except BadUserInput as error:
-            problems.extend(error.problems)
-        try:
-            patch = parse()
-        except BadUserInput as error:
-            problems.extend(error.problems)
-            raise BadUserInput(problems) from None
-        if problems:
-            raise BadUserInput(problems)
-        return user_id, patch

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from userline.directory.uncertain_writes import UncertainWrites
 from userline.storage.protocol import StoreRefused
 from userline.users.errors import StoreUnavailable
+from userline.users.record import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
-    from userline.storage.protocol import UserStore, WriteResult
+    from userline.storage.protocol import DeleteResult, UserStore, WriteResult
     from userline.users.patch import UserPatch
     from userline.users.record import UserSnapshot
 
@@ -43,6 +44,10 @@ class Writes:
         """Do one write of the store. Returns the newest snapshot and what the write did. Raises what the store does."""
         return await self._to_the_end(self._write_and_tell(user_id, write))
 
+    async def delete(self, user_id: str) -> DeleteResult:
+        """Delete a user. Raises what the store does."""
+        return await self._to_the_end(self._delete_and_tell(user_id))
+
     async def write_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
         """Patch several users, all or none. Raises what the store does."""
         return await self._to_the_end(self._write_many_and_tell(patches))
@@ -66,6 +71,22 @@ class Writes:
         if result.snapshot_changed:
             self._bus.publish(result.after.snapshot)
         return newest, result
+
+    async def _delete_and_tell(self, user_id: str) -> DeleteResult:
+        with self._hub.reading([user_id]) as reading:
+            try:
+                done = await self._store.delete(user_id)
+            except StoreUnavailable:
+                self._uncertain_writes.look_at([user_id])
+                raise
+            if not done.version:
+                reading.confirm(user_id, None)
+                return done
+            deletion = Deletion(user_id, done.version)
+            reading.confirm_deletion(deletion)
+        # Also where somebody else has deleted the user: whoever did may have died before it could tell.
+        self._bus.publish(deletion)
+        return done
 
     async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
         with self._hub.reading(patches) as reading:

@@ -36,6 +36,7 @@ _WEIGHTS: Final = {
     "users": 100,
     "createUserIfNotExists": 10,
     "setUser": 10,
+    "deleteUser": 10,
     "userChanged": 10,
     "usersChanged": 100,
     "_entities": 100,

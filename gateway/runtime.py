@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.workers import WorkerMetrics
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change, UserSnapshot
 
 
 class Runtime:
@@ -72,6 +72,7 @@ class Runtime:
         self.bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
         self.bus.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
+        self.hub.on_doubt = self.refresher.hasten
         self.authenticator = Authenticator.of(settings)
         self.presence = Presence(self.bus, seconds=settings.presence_seconds, users_seen=self.authenticator.users_seen)
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
@@ -97,6 +98,7 @@ class Runtime:
             bus=self.bus,
             rules=settings.rules,
             syncing=settings.syncing,
+            self_deletion=settings.self_deletion,
             pacer=self.engine.pacer,
         )
         if self.tracer is not None:
@@ -233,11 +235,11 @@ class Runtime:
         self.refresher.settle()
         self.presence.ask()
 
-    def _hear_of_a_change(self, snapshot: UserSnapshot) -> None:
+    def _hear_of_a_change(self, change: Change) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
-        self.hub.hear(snapshot)
+        self.hub.hear(change)
         if self._followed is not None:
-            self._followed.hear(snapshot)
+            self._followed.hear(change)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""

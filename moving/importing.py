@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BATCHES_UNDER_WAY: Final = 4
 
 _EXISTS: Final = Problem("id", "id is that of a user who exists already, and is another.")
+_DELETED: Final = Problem("id", "id is that of a user who was deleted since the user was as in this line.")
 
 
 class OnExisting(StrEnum):
@@ -41,6 +42,14 @@ class OnExisting(StrEnum):
 
     SKIP = "skip"
     REPLACE = "replace"
+    REFUSE = "refuse"
+
+
+class OnDeleted(StrEnum):
+    """What is done with a line whose user was deleted after it was so: the line has no version above the deletion."""
+
+    SKIP = "skip"
+    RESTORE = "restore"
     REFUSE = "refuse"
 
 
@@ -71,6 +80,7 @@ class ImportPlan:
     report: Path
     checkpoint: Path | None
     identity: dict[str, object]
+    on_deleted: OnDeleted = OnDeleted.REFUSE
     overwrite_report: bool = True
     """A report may take the place of what is there."""
 
@@ -131,6 +141,8 @@ class Import:
             self.counts["refused"] += len(batch.refused)
             if self._plan.on_existing is OnExisting.REFUSE and self._is_there:
                 await self._refuse_existing(batch)
+            if self._plan.on_deleted is OnDeleted.REFUSE and self._is_there:
+                await self._refuse_deleted(batch)
             self._save(batch.offset, batch.line)
 
     async def _refuse_existing(self, batch: Batch) -> None:
@@ -141,6 +153,21 @@ class Import:
             what, _ = put(timed, existing, now=self._state.now, overwrite=False)
             if what is Put.KEPT:
                 self._report.add(line, record.snapshot.id, [_EXISTS])
+                self.counts["refused"] += 1
+
+    async def _refuse_deleted(self, batch: Batch) -> None:
+        deletions = await patiently(partial(self._store.deletions, list(batch.users)))
+        ids = [
+            user_id
+            for user_id, (_, record) in batch.users.items()
+            if record.snapshot.version <= deletions.get(user_id, 0)
+        ]
+        if not ids:
+            return
+        found = await patiently(partial(self._store.get_many, ids))
+        for user_id, existing in zip(ids, found, strict=True):
+            if existing is None:  # and was not created again
+                self._report.add(batch.users[user_id][0], user_id, [_DELETED])
                 self.counts["refused"] += 1
 
     async def _write(self) -> None:
@@ -168,7 +195,8 @@ class Import:
             found = await patiently(partial(self._store.get_many, list(batch.users)))
             records = [self._timed_as(*pair) for pair in zip(records, found, strict=True)]
         overwrite = self._plan.on_existing is OnExisting.REPLACE
-        return await patiently(partial(self._store.put_many, records, overwrite=overwrite))
+        restore = self._plan.on_deleted is OnDeleted.RESTORE
+        return await patiently(partial(self._store.put_many, records, overwrite=overwrite, restore=restore))
 
     def _is_untimed(self, record: UserRecord) -> bool:
         """Whether the line leaves out a time, so that it is that of the import."""
@@ -191,10 +219,12 @@ class Import:
 
     def _take_note(self, batch: Batch, outcomes: list[Put]) -> None:
         self.counts.update(outcome.value for outcome in outcomes)
-        if self._plan.on_existing is OnExisting.REFUSE:
-            for (line, record), outcome in zip(batch.users.values(), outcomes, strict=True):
-                if outcome is Put.KEPT:  # created since the check
-                    self._report.add(line, record.snapshot.id, [_EXISTS])
+        for (line, record), outcome in zip(batch.users.values(), outcomes, strict=True):
+            # Created or deleted since the check.
+            if outcome is Put.KEPT and self._plan.on_existing is OnExisting.REFUSE:
+                self._report.add(line, record.snapshot.id, [_EXISTS])
+            elif outcome is Put.DELETED and self._plan.on_deleted is OnDeleted.REFUSE:
+                self._report.add(line, record.snapshot.id, [_DELETED])
         self._save(batch.offset, batch.line)
 
     async def _batches(self, label: str) -> AsyncIterator[Batch]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from userline.resolvers.audit import audit_server_token
+from userline.resolvers.audit import audit, audit_server_token
+from userline.users.viewer import ViewerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
@@ -37,5 +38,23 @@ async def set_user(context: Context, user_id: str, given: Mapping[str, Any]) -> 
     return Written(user, result.created, result.changed)
 
 
-RESOLVERS: Final = {"createUserIfNotExists": create_user_if_not_exists, "setUser": set_user}
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a deletion did, under the name of its payload's field."""
+
+    deleted: bool
+
+
+async def delete_user(context: Context, user_id: str) -> Deleted:
+    """Delete the user. Raises UserlineError."""
+    if context.viewer.kind is not ViewerKind.OPEN:
+        audit(context.viewer, "deletion", [user_id], context.request_id)
+    return Deleted(await context.users.delete(user_id, viewer=context.viewer))
+
+
+RESOLVERS: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
+    "createUserIfNotExists": create_user_if_not_exists,
+    "setUser": set_user,
+    "deleteUser": delete_user,
+}
 """By the field's name in the schema."""

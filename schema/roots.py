@@ -13,6 +13,7 @@ from userline.schema.inputs import CreateUserInput, SetUserInput, given_fields
 from userline.schema.types import (
     App,
     CreateUserIfNotExistsPayload,
+    DeleteUserPayload,
     SetUserPayload,
     User,
     UserChange,
@@ -97,6 +98,21 @@ class Mutation:
         written = await mutations.set_user(info.context, id, given_fields(input))
         return SetUserPayload(user=as_user(written.user), created=written.created, changed=written.changed)
 
+    @strawberry.mutation(
+        description=(
+            "Deletes the user for good; whoever watches it gets null. Nothing brings it back but a create, or a set "
+            "with a name. That there is no such user is a success. For server tokens alone, unless the gateway lets "
+            "users delete themselves."
+        )
+    )
+    async def delete_user(
+        self,
+        info: OperationInfo,
+        id: UserId,  # noqa: A002 - the contract's name
+    ) -> DeleteUserPayload:
+        """Delete a user."""
+        return DeleteUserPayload(deleted=(await mutations.delete_user(info.context, id)).deleted)
+
 
 @strawberry.type(description="What can be watched.")
 class Subscription:
@@ -104,8 +120,8 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "First the user as it is now (null if there is none), and then again whenever it is created or something "
-            "that everybody sees of it changes. A slow reader may miss states in between, never the last one."
+            "First the user as it is now (null if there is none), and then again whenever it is created or deleted, or "
+            "something that everybody sees of it changes. A slow reader may miss states in between, never the last one."
         )
     )
     async def user_changed(

@@ -101,6 +101,13 @@ def as_changes(changes: Changes) -> list[UserChange]:
     return [UserChange(id=strawberry.ID(user_id), user=as_optional_user(user)) for user_id, user in changes.items()]
 
 
+@strawberry.type(description="What `deleteUser` did.")
+class DeleteUserPayload:
+    """What deleteUser did."""
+
+    deleted: bool = strawberry.field(description="Whether there was such a user; false if there was none, or no more.")
+
+
 @strawberry.type(description="A user, and whether the user is connected.")
 class UserOnline:
     """What userOnlineChanged tells."""

@@ -134,6 +134,9 @@ class Tokens(BaseModel):
     client_user_syncing: Literal["off", "own", "any"] = setting(
         "Tokens", "own", "What user tokens may write: nothing, their own user, or every user."
     )
+    self_deletion: bool = setting(
+        "Tokens", False, "Let user tokens delete their own user; without it, server tokens alone delete users."
+    )
     cors_origins: Annotated[str | None, AfterValidator(check_origins)] = setting(
         "Tokens",
         None,

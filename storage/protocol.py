@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from userline.users.patch import UserPatch
-    from userline.users.record import UserRecord, UserSnapshot
+    from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
 
 MAX_BATCH = 1000
@@ -238,5 +238,5 @@ class FollowedStore(Protocol):
         Raises StoreUnavailable if the store is not open.
         """
 
-    def hear(self, snapshot: UserSnapshot) -> None:
+    def hear(self, change: Change) -> None:
         """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""

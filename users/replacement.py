@@ -38,7 +38,7 @@ def put(  # noqa: PLR0913 - each is something else
     for an old one. Putting the same record again does nothing.
     """
     if before is None:
-        if record.snapshot.version <= deleted and not restore:
+        if 0 < deleted >= record.snapshot.version and not restore:
             return Put.DELETED, None
         return Put.CREATED, _at(record, max(record.snapshot.version, next_version(deleted, now)))
     version = before.snapshot.version

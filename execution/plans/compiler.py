@@ -47,7 +47,12 @@ _CONDITIONS: Final = 4
 _CONSTANT_BYTES: Final = 65_536
 """What is known beforehand is kept with the plan, so that it is not to be large."""
 
-_FLAGS: Final = {"setUser": ("created", "changed"), "createUserIfNotExists": ("created",)}
+_FLAGS: Final = {
+    "setUser": ("created", "changed"),
+    "createUserIfNotExists": ("created",),
+    "deleteUser": ("deleted",),
+}
+_ARGUMENTS: Final = {"setUser": ("id", "input"), "createUserIfNotExists": ("id", "input"), "deleteUser": ("id",)}
 
 
 class Compiler:
@@ -124,11 +129,11 @@ class Compiler:
             PayloadField(below.key_json, self._payload_value(below, field, fragments, conditions))
             for below in collect_fields(field.selection_sets, fragments, conditions)
         ]
-        user_id, given = (self._argument("Mutation", field, name) for name in ("id", "input"))
-        return WriteStep(field, RESOLVERS[field.name], user_id, given, payload)
+        arguments = [self._argument("Mutation", field, name) for name in _ARGUMENTS[field.name]]
+        return WriteStep(field, RESOLVERS[field.name], arguments, payload)
 
     def _payload_value(self, below: Field, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
-        if below.name == "user":
+        if below.name == "user" and field.name != "deleteUser":
             return self._projections.of(below, fragments, conditions)
         if below.name == "__typename":
             return orjson.dumps(f"{field.name[0].upper()}{field.name[1:]}Payload")

@@ -10,7 +10,7 @@ from userline.execution.plans.failures import format_failure
 from userline.execution.plans.values import UNFIT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from userline.directory.users import Users
     from userline.execution.operation import Response
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
-    from userline.resolvers.mutations import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class PayloadField:
     key_json: bytes
     value: str | Projection | bytes
 
-    def encode(self, written: Written) -> bytes:
+    def encode(self, written: Any) -> bytes:
         """Return the field as a member of a JSON object."""
         value = self.value
         if isinstance(value, str):
@@ -41,20 +40,19 @@ class WriteStep:
     """A root field that writes a user. It is never null, so that there is no response if it fails."""
 
     field: Field
-    resolve: Callable[[Context, str, Mapping[str, Any]], Awaitable[Written]]
-    id: Source
-    input: Source
+    resolve: Callable[..., Awaitable[Any]]
+    """The resolver. Its result has an attribute for each field of the payload."""
+    arguments: Sequence[Source]
     payload: Sequence[PayloadField]
 
     def read(self, values: Values) -> Any:
-        """Return the id and the input, or UNFIT."""
-        arguments = (self.id(values), self.input(values))
+        """Return the arguments, or UNFIT."""
+        arguments = [argument(values) for argument in self.arguments]
         return UNFIT if UNFIT in arguments else arguments
 
     async def write(self, arguments: Any, context: Context) -> bytes:
         """Write, and return the field as a member of the response. Raises UserlineError."""
-        user_id, given = arguments
-        written = await self.resolve(context, user_id, given)
+        written = await self.resolve(context, *arguments)
         return self.field.key_json + b"{" + b",".join(field.encode(written) for field in self.payload) + b"}"
 
 

@@ -98,12 +98,16 @@ class RestApi:
             case Collection():
                 handlers = {"GET": self._list, "PUT": self._put_many}
             case Item() as item:
-                handlers = {"GET": partial(self._get, item=item), "PUT": partial(self._put, item=item)}
+                handlers = {
+                    "GET": partial(self._get, item=item),
+                    "PUT": partial(self._put, item=item),
+                    "DELETE": partial(self._delete, item=item),
+                }
             case None:
                 return refuse(404, NOT_FOUND, "There is nothing at this address.")
         if request.method not in handlers:
             allowed = ", ".join(handlers)
-            reason = f"This address takes {' and '.join(handlers)} requests."
+            reason = f"This address takes {' and '.join(allowed.rsplit(', ', 1))} requests."
             return refuse(405, ErrorCode.BAD_USER_INPUT, reason, {"allow": allowed})
         return await handlers[request.method](request)
 
@@ -149,6 +153,14 @@ class RestApi:
         _audit(request, viewer, "write", [user_id])
         _, result = await self._in_time(self._users.set(user_id, patch, viewer=viewer))
         return answer(_written(result))
+
+    async def _delete(self, request: Request, item: Item) -> Response:
+        viewer = await self._authenticate(request)
+        no_parameters(request)
+        user_id = item.user_id()
+        _audit(request, viewer, "deletion", [user_id])
+        deleted = await self._in_time(self._users.delete(user_id, viewer=viewer))
+        return answer({"deleted": deleted})
 
     async def _put_many(self, request: Request) -> Response:
         viewer = await self._authenticate(request)

@@ -37,6 +37,14 @@ _WRITTEN: Final[Json] = {
     "additionalProperties": False,
 }
 
+_DELETED: Final[Json] = {
+    "type": "object",
+    "description": "What a deletion did.",
+    "properties": {"deleted": {"type": "boolean", "description": "Whether there was such a user."}},
+    "required": ["deleted"],
+    "additionalProperties": False,
+}
+
 _PAGE: Final[Json] = {
     "type": "object",
     "properties": {
@@ -113,6 +121,7 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
                 "parameters": [_app_id(settings), _user_id()],
                 "get": _get_user(with_tokens=with_tokens),
                 "put": _set_user(with_tokens=with_tokens),
+                "delete": _delete_user(with_tokens=with_tokens),
             },
         },
         "components": {
@@ -120,6 +129,7 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
                 "User": USER,
                 "UserPatch": patch_schema(settings),
                 "Written": _WRITTEN,
+                "Deleted": _DELETED,
                 "Page": _PAGE,
                 "Error": _ERROR,
                 "BatchError": _BATCH_ERROR,
@@ -182,6 +192,18 @@ def _set_user(*, with_tokens: bool) -> Json:
         "summary": "Patch one user, creating it if it does not exist",
         "requestBody": _body({"$ref": "#/components/schemas/UserPatch"}),
         "responses": {"200": written, **_refusals(with_tokens=with_tokens, body=True)},
+    }
+
+
+def _delete_user(*, with_tokens: bool) -> Json:
+    return {
+        "operationId": "deleteUser",
+        "summary": "Delete one user for good",
+        "description": "That there is no such user is a success. Whoever creates the user again begins with nothing.",
+        "responses": {
+            "200": _content("There is no such user any more.", "Deleted"),
+            **_refusals(with_tokens=with_tokens),
+        },
     }
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tests.support.waiting import until
 from userline.changes.bus import Bus
-
-if TYPE_CHECKING:
-    from userline.users.record import UserSnapshot
 
 
 class Listener:
@@ -16,7 +13,7 @@ class Listener:
 
     def __init__(self, url: str, *, app_id: str = "userline", prefix: str = "userline") -> None:
         self.bus = Bus(url, app_id=app_id, prefix=prefix)
-        self.heard: list[UserSnapshot] = []
+        self.heard: list[Any] = []
         self.events: list[str] = []
 
     async def start(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from userline.changes.held import MISS
 from userline.changes.hub import Hub
-from userline.users.record import UserSnapshot
+from userline.users.record import Deletion, UserSnapshot
 
 
 class Clock:
@@ -235,7 +237,11 @@ async def test_the_first_event_for_a_missing_user_is_none_and_then_it_is_created
     with hub.watching("alice") as watcher:
         confirm(hub, None)
         assert await watcher.next() is None
+        asked: list[str] = []
+        hub.on_doubt = lambda: asked.extend(hub.overdue(math.inf, 9))
         hub.hear(snapshot(1))
+        assert asked == ["alice"], "it may have been deleted since: the store is asked"
+        confirm(hub, snapshot(1))
         created = await watcher.next()
         assert created is not None
         assert created.version == 1
@@ -373,3 +379,131 @@ def test_the_watched_are_read_again_in_their_turn() -> None:
         with hub.watching("new"):
             assert hub.overdue(30, 1) == ["new"]
         assert hub.watched_users == 3
+
+
+class TestDeletions:
+    """A user who was deleted stays so, whatever comes late."""
+
+    async def test_who_watches_is_told_once(self) -> None:
+        hub = Hub()
+        confirm(hub, snapshot(5))
+        with hub.watching("alice") as watcher:
+            await watcher.next()
+            for _ in range(3):
+                hub.hear(Deletion("alice", 7))
+                confirm(hub, None)
+            assert await watcher.next() is None
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(watcher.next(), 0.01)
+        assert hub.peek("alice") is None
+
+    @pytest.mark.parametrize("version", [1, 4, 5, 6, 7])
+    def test_an_older_snapshot_that_comes_late_does_not_bring_it_back(self, version: int) -> None:
+        hub = Hub()
+        confirm(hub, snapshot(5))
+        with hub.reading(["alice"]) as before:
+            hub.hear(Deletion("alice", 7))
+            hub.hear(snapshot(version))
+            assert hub.peek("alice") is None
+            assert before.confirm("alice", snapshot(version)) is None
+        assert hub.peek("alice") is None
+
+    def test_a_deletion_that_comes_late_does_not_remove_who_was_created_again(self) -> None:
+        hub = Hub()
+        created = confirm(hub, snapshot(9))
+        hub.hear(Deletion("alice", 7))
+        assert hub.peek("alice") is created
+        hub.hear(Deletion("alice", 10))
+        assert hub.peek("alice") is None
+        hub.hear(snapshot(11))
+        assert isinstance(hub.peek("alice"), UserSnapshot)
+
+    @pytest.mark.parametrize("version", [1, 7])
+    def test_who_was_created_again_by_hand_is_shown(self, version: int) -> None:
+        """Below the version of the deletion, by a program that knows none: a read that began after it has found it."""
+        hub = Hub()
+        confirm(hub, snapshot(5))
+        hub.hear(Deletion("alice", 7))
+        assert hub.differs(snapshot(version)), "of a change stream"
+        assert confirm(hub, snapshot(version)) == snapshot(version)
+        assert hub.peek("alice") == snapshot(version)
+
+    @pytest.mark.parametrize("known", [None, 4])
+    def test_a_gateway_that_did_not_hear_of_it_is_not_fooled_by_what_comes_late(self, known: int | None) -> None:
+        """It was cut off while the user was written and deleted; what was written is published only now."""
+        hub = Hub()
+        asked = 0
+
+        def ask() -> None:
+            nonlocal asked
+            asked += 1
+
+        hub.on_doubt = ask
+        if known:
+            confirm(hub, snapshot(known))
+        with hub.watching("alice") as watcher:
+            hub.doubt_all()
+            confirm(hub, None)
+            hub.hear(snapshot(6))
+            assert asked == 1
+            assert hub.peek("alice") is MISS
+            confirm(hub, None)
+            assert hub.peek("alice") is None
+            assert watcher._latest is None
+
+    def test_what_is_told_while_nobody_is_found_is_asked_for_again(self) -> None:
+        hub = Hub()
+        confirm(hub, snapshot(4))
+        with hub.watching("alice"), hub.reading(["alice"]) as reading:
+            hub.hear(snapshot(6))
+            reading.confirm("alice", None)
+            assert hub.peek("alice") is MISS, "created since, or deleted before: it is not known"
+            confirm(hub, None)
+        assert len(hub) == 0 or hub.peek("alice") in (None, MISS)
+
+    @pytest.mark.parametrize("seed", range(300))
+    def test_whatever_the_order_the_end_is_what_the_store_says(self, seed: int) -> None:
+        """Reads that overlap, messages that are late, lost or doubled: the hub ends with the store, and never shows
+        after a deletion that it knows what was before it.
+        """
+        chance = random.Random(seed)
+        hub = Hub()
+        stored: UserSnapshot | None = None
+        version = 0
+        messages: list[UserSnapshot | Deletion] = []
+        open_reads: list[tuple[Any, Any, UserSnapshot | None]] = []
+        known_gone = 0
+        with hub.watching("alice") as watcher:
+            for _ in range(40):
+                step = chance.random()
+                if step < 0.25:
+                    version += chance.randint(1, 3)
+                    stored = snapshot(version)
+                    messages.append(stored)
+                elif step < 0.4 and stored is not None:
+                    version += chance.randint(1, 3)
+                    stored = None
+                    messages.append(Deletion("alice", version))
+                elif step < 0.6 and messages:
+                    told = chance.choice(messages) if chance.random() < 0.3 else messages.pop(0)
+                    hub.hear(told)
+                    if isinstance(told, Deletion):
+                        known_gone = max(known_gone, told.version)
+                elif step < 0.8 and len(open_reads) < 3:
+                    manager = hub.reading(["alice"])
+                    open_reads.append((manager, manager.__enter__(), stored))
+                elif open_reads:
+                    manager, reading, found = open_reads.pop(chance.randrange(len(open_reads)))
+                    reading.confirm("alice", found)
+                    manager.__exit__(None, None, None)
+                latest = watcher._latest
+                assert not isinstance(latest, UserSnapshot) or latest.version > known_gone
+            for manager, reading, found in open_reads:
+                reading.confirm("alice", found)
+                manager.__exit__(None, None, None)
+            for told in messages:
+                hub.hear(told)
+            confirm(hub, stored)  # as the refresher does, whether it was asked or its time has come
+            confirm(hub, stored)
+            assert hub.peek("alice") == stored
+            assert not isinstance(watcher._latest, UserSnapshot) or watcher._latest == stored

@@ -12,22 +12,23 @@ from tests.support.waiting import until
 from userline.directory import uncertain_writes
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
+from userline.users.record import Deletion
 from userline.users.rules import Rules
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
     from tests.support.parts import Gateway
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change
 
 
 @pytest.fixture
-def told(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[UserSnapshot]:
+def told(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[Change]:
     """What the bus was given."""
     monkeypatch.setattr(uncertain_writes, "LATER_SECONDS", 0.2)
-    told: list[UserSnapshot] = []
+    told: list[Change] = []
     publish = gateway.bus.publish
 
-    def note(snapshot: UserSnapshot) -> None:
+    def note(snapshot: Change) -> None:
         told.append(snapshot)
         publish(snapshot)
 
@@ -40,7 +41,7 @@ async def write(gateway: Gateway, user_id: str, name: str) -> None:
         await gateway.users.set(user_id, {"name": name}, viewer=OPEN_VIEWER)
 
 
-async def test_watchers_hear_of_it_without_a_repetition(gateway: Gateway, told: list[UserSnapshot]) -> None:
+async def test_watchers_hear_of_it_without_a_repetition(gateway: Gateway, told: list[Change]) -> None:
     async with aclosing(gateway.watch("alice")) as events:
         assert await anext(events) is None
         gateway.store.lost_answer = StoreUnavailable()
@@ -53,14 +54,14 @@ async def test_watchers_hear_of_it_without_a_repetition(gateway: Gateway, told: 
     assert [(snapshot.id, snapshot.version) for snapshot in told] == [("alice", 1)], "told once"
 
 
-async def test_of_a_batch_everybody_is_looked_at(gateway: Gateway, told: list[UserSnapshot]) -> None:
+async def test_of_a_batch_everybody_is_looked_at(gateway: Gateway, told: list[Change]) -> None:
     gateway.store.lost_answer = StoreUnavailable()
     with pytest.raises(StoreUnavailable):
         await gateway.users.set_many({f"user {number}": {"name": "N"} for number in range(10)})
     await until(lambda: len(told) == 10, 5)
 
 
-async def test_it_waits_for_a_store_that_is_away(gateway: Gateway, told: list[UserSnapshot]) -> None:
+async def test_it_waits_for_a_store_that_is_away(gateway: Gateway, told: list[Change]) -> None:
     gateway.store.lost_answer = StoreUnavailable()
     writing = asyncio.create_task(write(gateway, "alice", "Alice"))
     await asyncio.sleep(0)
@@ -73,9 +74,7 @@ async def test_it_waits_for_a_store_that_is_away(gateway: Gateway, told: list[Us
     await until(lambda: len(told) == 1, 5)
 
 
-async def test_a_write_that_is_done_late_is_found_by_the_second_look(
-    gateway: Gateway, told: list[UserSnapshot]
-) -> None:
+async def test_a_write_that_is_done_late_is_found_by_the_second_look(gateway: Gateway, told: list[Change]) -> None:
     gateway.store.failure = StoreUnavailable()
     await write(gateway, "alice", "Alice")
     gateway.store.failure = None
@@ -85,7 +84,7 @@ async def test_a_write_that_is_done_late_is_found_by_the_second_look(
     await until(lambda: len(told) == 1, 5)
 
 
-async def test_nothing_is_left_when_the_gateway_ends(gateway: Gateway, told: list[UserSnapshot]) -> None:
+async def test_nothing_is_left_when_the_gateway_ends(gateway: Gateway, told: list[Change]) -> None:
     gateway.store.failure = StoreUnavailable()
     await write(gateway, "alice", "Alice")
     assert uncertain_write_tasks()
@@ -96,3 +95,29 @@ async def test_nothing_is_left_when_the_gateway_ends(gateway: Gateway, told: lis
 
 def uncertain_write_tasks() -> list[asyncio.Task[Any]]:
     return [task for task in asyncio.all_tasks() if task.get_name() == "userline-uncertain-writes"]
+
+
+async def test_a_deletion_is_told_of_although_its_answer_was_lost(gateway: Gateway, told: list[Change]) -> None:
+    await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
+    async with aclosing(gateway.watch("alice")) as events:
+        assert await anext(events) is not None
+        gateway.store.lost_answer = StoreUnavailable()
+        with pytest.raises(StoreUnavailable):
+            await gateway.users.delete("alice", viewer=OPEN_VIEWER)
+        async with asyncio.timeout(5):
+            assert await anext(events) is None
+    await until(lambda: not uncertain_write_tasks(), 5)
+    assert [each for each in told if isinstance(each, Deletion)] == [Deletion("alice", 2)], "told once"
+
+
+async def test_a_write_in_doubt_and_a_deletion_after_it(gateway: Gateway, told: list[Change]) -> None:
+    """What is told in the end is that the user is gone, whatever became of the write."""
+    await gateway.users.set("alice", {"name": "Alice"}, viewer=OPEN_VIEWER)
+    gateway.store.lost_answer = StoreUnavailable()
+    await write(gateway, "alice", "In doubt")
+    gateway.store.lost_answer = None
+    assert await gateway.users.delete("alice", viewer=OPEN_VIEWER)
+    await until(lambda: not uncertain_write_tasks(), 5)
+    last = max(told, key=lambda each: each.version)
+    assert isinstance(last, Deletion)
+    assert await gateway.users.get("alice") is None

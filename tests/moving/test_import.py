@@ -54,7 +54,7 @@ class Desk:
 
     async def run(self, on_existing: OnExisting = OnExisting.REFUSE, **options: bool) -> ImportOutcome:
         with self.path.open("rb") as file:
-            chosen = {"skip_refused": False, "dry_run": False} | options
+            chosen: dict[str, Any] = {"skip_refused": False, "dry_run": False} | options
             plan = ImportPlan(
                 source=self.path,
                 file=file,
@@ -162,10 +162,12 @@ class TestUsersWhoExist:
         store = desk.store
 
         class Late(MemoryStore):
-            async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+            async def put_many(
+                self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False
+            ) -> list[Put]:
                 late = replace(records[0], snapshot=replace(records[0].snapshot, name="Theirs"))
                 await store.put_many([late], overwrite=True)
-                return await store.put_many(records, overwrite=overwrite)
+                return await store.put_many(records, overwrite=overwrite, restore=restore)
 
         desk.store = Late()
         assert await desk.run() is ImportOutcome.DONE
@@ -189,13 +191,13 @@ class Failing(MemoryStore):
         self.puts = 0
         self._desk, self._after, self._failure = desk, after, failure
 
-    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool) -> list[Put]:
+    async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
         self.puts += 1
         if self.puts == self._after:
             if self._failure is not None:
                 raise self._failure
             self._desk.stop.set()
-        return await super().put_many(records, overwrite=overwrite)
+        return await super().put_many(records, overwrite=overwrite, restore=restore)
 
 
 async def test_an_interrupted_import_goes_on_where_it_was(desk: Desk) -> None:

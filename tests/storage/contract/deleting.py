@@ -82,6 +82,7 @@ class Deleting(StoreTests):
         stores = [await connect(), await connect()]
         await stores[0].create_if_not_exists("alice", new_user())
         export = await existing(stores[0], "alice")
+        highest = 0
         for number in range(50):  # many writes in one millisecond
             highest = (await stores[0].patch("alice", patch(custom={"n": str(number)}))).after.snapshot.version
         for turn in range(4):
@@ -197,7 +198,9 @@ class Deleting(StoreTests):
             calls = [*patches[:turn], deleting, *patches[turn:]]
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert all(not isinstance(each, BaseException) or isinstance(each, NameRequired) for each in outcomes)
-            assert outcomes[turn].deleted  # type: ignore[union-attr]
+            done = outcomes[turn]
+            assert isinstance(done, DeleteResult)
+            assert done.deleted
             assert await stores[1 - turn % 2].get_many(["alice"]) == [None]
             assert await get(stores[0], "alice") is None
 

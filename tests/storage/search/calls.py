@@ -8,7 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from userline.storage.protocol import WriteResult
+from userline.storage.protocol import DeleteResult, WriteResult
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable
 from userline.users.patch import UserPatch, apply
 from userline.users.record import UserRecord, UserSnapshot
@@ -52,7 +52,7 @@ class Seen(NamedTuple):
     after: State | None
 
 
-Answer: TypeAlias = "State | WriteResult | Put | Seen | Exception | Unknown | None"
+Answer: TypeAlias = "State | WriteResult | DeleteResult | Put | Seen | Exception | Unknown | None"
 
 
 def record_state(record: UserRecord) -> State:
@@ -94,6 +94,7 @@ class Done:
     record: UserRecord | None = None
     leave_existing: bool = False
     overwrite: bool = False
+    deletes: bool = False
     began: int = 0
     ended: float = math.inf
     oldest_version: int = 0
@@ -104,20 +105,33 @@ class Done:
         assert before is None or isinstance(before, State)
         if isinstance(self.answer, Seen):
             return [self.answer.after] if _agree(self.answer.before, before) else []
+        if self.deletes:
+            return self._follow_deletion(before)
         if self.record is not None:
             return self._follow_put(self.record, before)
         if self.patch is not None:
             return self._follow_patch(self.patch, before)
         if isinstance(self.answer, Unknown):
             return [before]
-        assert not isinstance(self.answer, WriteResult | Put | Exception)
+        assert not isinstance(self.answer, WriteResult | DeleteResult | Put | Exception)
         return [self.answer or before] if _agree(self.answer, before) else []
+
+    def _follow_deletion(self, before: State | None) -> Iterable[State | None]:
+        if self.answer is Unknown.UNKNOWN:
+            return [None]
+        if not isinstance(self.answer, DeleteResult):
+            return []
+        if before is None:
+            return [None]  # of several at the same time, more than one may have deleted the user
+        newer = before.version is None or self.answer.version > before.version
+        return [None] if self.answer.deleted and newer else []
 
     def _follow_put(self, record: UserRecord, before: State | None) -> Iterable[State | None]:
         put_there = record_state(record)._replace(version=None)
         outcomes: dict[Put, State | None] = {}
         if before is None:
             outcomes[Put.CREATED] = put_there
+            outcomes[Put.DELETED] = None
         elif self.overwrite:
             outcomes[Put.REPLACED] = put_there
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
-from pymongo.results import BulkWriteResult, InsertManyResult, InsertOneResult, UpdateResult
+from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +21,10 @@ def _matches(document: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
     for name, wanted in query.items():
         if isinstance(wanted, dict):
             ((operator, value),) = wanted.items()
+            if operator == "$lt":
+                if not document[name] < value:
+                    return False
+                continue
             assert operator == "$in", query
             if document.get(name) not in value:
                 return False
@@ -54,16 +58,28 @@ class ModelCollection:
             self.documents[found["_id"]] = deepcopy(document)
         return UpdateResult({"n": int(found is not None)}, True)
 
-    async def update_one(self, query: Document, update: Document) -> UpdateResult:
+    async def update_one(self, query: Document, update: Document, *, upsert: bool = False) -> UpdateResult:
         found = next(iter(self.find_now(query)), None)
+        if found is None and upsert:
+            found = self.documents[query["_id"]] = {"_id": query["_id"]}
         if found is not None:
-            assert update.keys() == {"$set"}
-            self.documents[found["_id"]] |= deepcopy(update["$set"])
+            assert update.keys() <= {"$set", "$max"}
+            document = self.documents[found["_id"]]
+            document |= deepcopy(update["$set"])
+            document |= {name: max(value, document.get(name, value)) for name, value in update.get("$max", {}).items()}
         return UpdateResult({"n": int(found is not None)}, True)
 
-    async def delete_one(self, query: Document) -> None:
-        for found in self.find_now(query)[:1]:
-            del self.documents[found["_id"]]
+    async def delete_one(self, query: Document) -> DeleteResult:
+        found = self.find_now(query)[:1]
+        for each in found:
+            del self.documents[each["_id"]]
+        return DeleteResult({"n": len(found)}, True)
+
+    async def delete_many(self, query: Document) -> DeleteResult:
+        found = self.find_now(query)
+        for each in found:
+            del self.documents[each["_id"]]
+        return DeleteResult({"n": len(found)}, True)
 
     async def insert_many(
         self, documents: Sequence[Document], *, between: Callable[[str], Awaitable[None]]

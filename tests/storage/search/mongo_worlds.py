@@ -13,6 +13,7 @@ from pymongo import MongoClient, WriteConcern
 from tests.storage.search.calls import RULES, Seen, state_of
 from tests.storage.search.model import ModelCollection
 from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.deletions import DELETIONS
 from userline.storage.mongo.documents import decode_user, encode_user
 from userline.storage.mongo.driver import DRIVERS, USERS, Driver, MotorDriver
 from userline.storage.mongo.format import META
@@ -112,6 +113,12 @@ class _HeldCollection:
     async def delete_one(self, query: Any) -> Any:
         return await self._send("delete", lambda: self._inner.delete_one(query))
 
+    async def delete_many(self, query: Any) -> Any:
+        return await self._send("delete many", lambda: self._inner.delete_many(query))
+
+    async def update_one(self, query: Any, update: Any, *, upsert: bool = False) -> Any:
+        return await self._send("update", lambda: self._inner.update_one(query, update, upsert=upsert))
+
     async def insert_many(self, documents: Any, *, ordered: bool) -> Any:
         assert not ordered
         return await self._send("insert many", lambda: self._inner.insert_many(documents, between=self._between))
@@ -147,7 +154,7 @@ class ModelWorld:
     def __init__(self, stepper: Stepper, *, losses: bool = False, forgetful: bool = False) -> None:
         self._trouble = Trouble(stepper, losses=losses, forgetful=forgetful)
         self.late = self._trouble.late
-        self._collections: dict[str, ModelCollection] = {USERS: ModelCollection(), META: ModelCollection()}
+        self._collections: dict[str, ModelCollection] = {name: ModelCollection() for name in (USERS, META, DELETIONS)}
 
     def gateway(self, name: str, clock: Clock) -> UserStore:
         collections = {each: _HeldCollection(inner, self._trouble, name) for each, inner in self._collections.items()}
@@ -190,7 +197,15 @@ class _RealDriver(MotorDriver):
         self._database = {
             USERS: self._users,
             META: _HeldRealCollection(real[META], trouble, gateway),
+            DELETIONS: _HeldRealCollection(real[DELETIONS], trouble, gateway),
         }
+
+    async def find_in(self, collection: str, ids: Any) -> Any:
+        async def effect() -> Any:
+            finding = self._database[collection].inner.find({"_id": {"$in": ids}}).to_list(None)
+            return await self._trouble.stepper.work_outside(finding)
+
+        return await self._trouble.command(f"{self._gateway}: find deletions", effect, writes=False)
 
     async def _find(self, query: Any, batch_size: int, fields: Any = None) -> Any:
         async def effect() -> Any:

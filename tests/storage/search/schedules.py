@@ -44,7 +44,8 @@ _PATCHES: Final[list[dict[str, Any]]] = [
     {},
 ]
 _KINDS: Final = {
-    "patch": 9, "create": 3, "get": 2, "put": 2, "delete": 5, "insert": 3, "edit": 1, "old": 1, "anew": 3, "again": 5
+    "patch": 9, "create": 3, "get": 2, "put": 2, "delete": 5, "insert": 3, "edit": 1, "old": 1, "anew": 3, "again": 5,
+    "erase": 4,
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class Schedule:
         self.world = make_world(self.stepper)
         self._random = self.stepper.random
         self._kinds = {
-            kind: weight for kind, weight in _KINDS.items() if deletes or kind not in ("delete", "old", "anew")
+            kind: weight for kind, weight in _KINDS.items() if deletes or kind not in ("delete", "old", "anew", "erase")
         }
         self._users = [f"u{seed}", f"v{seed}"][: self._random.choice((1, 1, 2))]
         self._pace = self._random.choice((0, 0, 1, 1000))
@@ -140,7 +141,7 @@ class Schedule:
             name, overwrite = self._random.choice(_NAMES), self._random.random() < 0.5
             record = record_of(user_id, State(name, (), (), 0))
             return Done(user_id, f"put {user_id} {name} {overwrite=}", record=record, overwrite=overwrite)
-        return Done(user_id, f"{kind} {user_id}")
+        return Done(user_id, f"{kind} {user_id}", deletes=kind == "erase")
 
     def _patch(self, user_id: str, given: dict[str, Any]) -> Done:
         return Done(user_id, f"patch {user_id} {given}", parse_patch(given, RULES))
@@ -174,6 +175,8 @@ class Schedule:
             call.ended = self.stepper.moment()
 
     async def _ask(self, store: UserStore, call: Done) -> Answer:
+        if call.deletes:
+            return await store.delete(call.user_id)
         if call.record is not None:
             (done,) = await store.put_many([call.record], overwrite=call.overwrite)
             return done

@@ -1,0 +1,112 @@
+"""``userline delete``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from userline.changes.bus import Bus
+from userline.cli.moving import INTERRUPTED, existing, run, stopping, store_of
+from userline.cli.options import SettingsCommand, load, takes_settings
+from userline.moving.deleting import delete_all, read_ids
+from userline.moving.progress import Progress
+from userline.telemetry.logs import configure_logging
+from userline.users.errors import UserlineError
+from userline.users.patch import parse_id
+from userline.users.record import Deletion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from userline.settings.settings import Settings
+
+
+@click.command("delete", cls=SettingsCommand, short_help="Delete users for good.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "--from", "source", type=click.File("rb"), help='Delete the users of this file, too; "-" = standard input.'
+)
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal whether this is meant.")
+@takes_settings
+def delete_users(
+    ids: tuple[str, ...], source: BinaryIO | None, env_file: Path | None, *, yes: bool, **flags: Any
+) -> None:
+    """Delete the users with these IDs from the store, for good, and tell the gateways by the bus.
+
+    Nothing personal stays in the store: docs/operations/moving.md says what does, and what to do about exports and
+    backups. A file has an id a line, as it is or as JSON, or the lines of an export. That a user is not there is fine,
+    so the same command can be run again. Gateways that cannot be told see it when they read the user again, within
+    USERLINE_REREAD_SECONDS at the latest.
+
+    Exit codes: 0 none of these users is there any more; 1 it went wrong, and some may be there; 2 the command line, the
+    file or the settings are wrong, and nothing was done; 130 interrupted.
+
+    \b
+    Examples:
+      userline delete alice bob
+      userline delete --yes -- -id-with-a-dash
+      userline delete --from gone.txt --store-url mongodb://db.example.com/userline --bus-url redis://bus.example.com
+    """  # noqa: D301 - click's mark of a paragraph to leave as it is
+    wanted = _wanted(ids, source)
+    settings = load(env_file, flags)
+    configure_logging("text", "error")
+    if not yes and sys.stdin.isatty() and source is not sys.stdin.buffer:
+        click.confirm(f"Delete {_users(len(wanted))} for good?", abort=True, err=True)
+    run(_delete(settings, wanted))
+
+
+def _wanted(ids: Sequence[str], source: BinaryIO | None) -> list[str]:
+    """Return the ids, each once, or end with a sentence."""
+    try:
+        wanted = [parse_id(user_id) for user_id in ids]
+    except UserlineError as error:
+        raise click.BadParameter(error.message, param_hint="ID") from None
+    if source is not None:
+        try:
+            wanted += read_ids(source)
+        except UserlineError as error:
+            raise click.BadParameter(error.message, param_hint="--from") from None
+    if not wanted:
+        raise click.UsageError("Say whom to delete: give IDs, or a file of them with --from.")
+    return list(dict.fromkeys(wanted))
+
+
+async def _delete(settings: Settings, ids: list[str]) -> None:
+    bus = Bus(settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
+    seen = deleted = 0
+    async with stopping() as stop, existing(store_of(settings)) as store:
+        if bus.is_shared:
+            await bus.start(lambda _: None)
+        try:
+            progress = Progress(sys.stderr, "deleting", len(ids))
+            async with aclosing(delete_all(store, ids, stop=stop)) as batches:
+                async for done in batches:
+                    for user_id, result in done.items():
+                        deleted += result.deleted
+                        # Told also of those who were deleted before: some gateway may not have heard of it.
+                        if bus.is_shared and result.version:
+                            bus.publish(Deletion(user_id, result.version))
+                    seen += len(done)
+                    progress.show(seen, seen)
+            progress.finish(seen, seen)
+        finally:
+            if bus.is_shared:
+                await bus.stop()
+    click.echo(f"{_users(deleted)} deleted, {seen - deleted:,} not there.", err=True)
+    if bus.waiting:
+        click.echo(
+            f"The bus is away: {_users(bus.waiting)} could not be told of. Gateways see it when they read them again, "
+            f"within {settings.reread_seconds:g} s.",
+            err=True,
+        )
+    if seen < len(ids):
+        click.echo("Interrupted. Run the same command again to delete the others.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _users(count: int) -> str:
+    return f"{count:,} user{'' if count == 1 else 's'}"
