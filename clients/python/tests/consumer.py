@@ -7,10 +7,12 @@ from typing import Literal, assert_never, assert_type
 from userline_client import (
     UNSET,
     Active,
+    App,
     Backoff,
     BadUserInput,
     CreateResult,
     Failed,
+    OnlineSubscription,
     Pending,
     Problem,
     Session,
@@ -18,8 +20,10 @@ from userline_client import (
     SubscriptionState,
     Unsubscribed,
     UserlineError,
+    UserOnline,
     UserRef,
     UserSnapshot,
+    UsersSubscription,
     UserSubscription,
 )
 
@@ -71,6 +75,7 @@ async def main(url: str) -> None:
         assert_type(await alice.get(), UserSnapshot | None)
         created = await alice.create_if_not_exists(name="Alice", custom={"team": "blue"}, locale=None)
         assert_type(created, CreateResult)
+        result = await alice.set(locale="nl")
         try:
             result = await alice.set(name=UNSET, custom={"team": None}, photo_url=None, email="a@example.com")
             assert_type(result, SetResult)
@@ -80,12 +85,25 @@ async def main(url: str) -> None:
         seen: list[UserSnapshot | None] = []
         async with alice.subscribe(seen.append) as subscription:
             assert_type(subscription, UserSubscription)
-            assert_type(await subscription.connected, Active)
+            assert_type(await subscription.connected, Active[UserSnapshot | None])
             async for snapshot in subscription:
                 assert_type(snapshot, UserSnapshot | None)
                 break
             print(by_type(subscription.state), by_class(subscription.state))
         assert_type(await subscription.terminated, Unsubscribed | Failed)
+        async with session.users(["a", "b"]).subscribe() as many:
+            assert_type(many, UsersSubscription)
+            assert_type((await many.connected).latest_snapshot, Mapping[str, UserSnapshot | None])
+        async with alice.subscribe_online(lambda online: print(online.is_connected)) as online:
+            assert_type(online, OnlineSubscription)
+            assert_type((await online.connected).latest_snapshot, UserOnline)
+        assert_type(await session.users(("a", "b")).get(), list[UserSnapshot | None])
+        assert_type(await alice.delete(), bool)
+        app = await session.app()
+        assert_type(app, App)
+        assert_type((result.user.version, result.user.effective_locale, app.default_locale), tuple[str, str, str])
+        async with Session.shared(url, user_id="alice", on_need_token=fetch_token, timeout=5) as shared:
+            assert_type(shared, Session)
         people = await asyncio.gather(*(session.user(user_id).get() for user_id in ("a", "b")))
         assert_type(people, list[UserSnapshot | None])
         session.set_token("another")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,12 +33,9 @@ def new_id() -> str:
     return f"user-{uuid4()}"
 
 
-def operations(gateway: RunningGateway, name: str) -> float:
-    """How many operations of this name the gateway has answered."""
-    found = re.findall(
-        rf'^userline_requests_total{{.*operation="{name}".*}} (\S+)$', gateway.http.get("/metrics").text, re.MULTILINE
-    )
-    return sum(map(float, found))
+def subscribe_operations(session: Session) -> int:
+    """How many operations the session has begun over its first socket, of any kind."""
+    return session._core.connection._operations._last_id
 
 
 def make_certificate(directory: Path) -> Path:

@@ -46,7 +46,7 @@ class Watching:
             assert numbers == sorted(numbers), "an older snapshot was shown after a newer one"
 
 
-@pytest.mark.behaviour(18, 21, 22, 23)
+@pytest.mark.behaviour(25, 34, 35, 36, 39)
 async def test_500_drops_at_random_points(gateway: RunningGateway) -> None:
     asyncio.get_running_loop().set_debug(True)
     asyncio.get_running_loop().slow_callback_duration = 60
@@ -88,7 +88,7 @@ async def test_500_drops_at_random_points(gateway: RunningGateway) -> None:
     gc.collect()  # what was never awaited is an error now
 
 
-@pytest.mark.behaviour(21, 22)
+@pytest.mark.behaviour(34, 35, 36)
 async def test_a_gateway_that_is_restarted(tmp_path: Path) -> None:
     port = free_port()
     ids = [f"user-{number}" for number in range(3)]

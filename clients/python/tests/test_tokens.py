@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from userline_client import UserlineError, UserSnapshot
 
 
-@pytest.mark.behaviour(24)
+@pytest.mark.behaviour(42)
 async def test_a_token_renewed_a_hundred_times_disturbs_nothing(guarded: RunningGateway) -> None:
     user_id = new_id()
     async with (
@@ -42,18 +42,18 @@ async def test_a_token_renewed_a_hundred_times_disturbs_nothing(guarded: Running
         assert proxy.accepted == 1
 
 
-@pytest.mark.behaviour(24)
+@pytest.mark.behaviour(42)
 async def test_where_the_token_stands(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url, token="one") as session:
         session.user("a").subscribe()
-        await scripted.expect("subscribe", "userChanged")
+        await scripted.expect_watch()
         assert scripted.payloads == [{"Authorization": "Bearer one"}]
         session.set_token("two")
         assert (await scripted.expect("ping"))["payload"] == {"Authorization": "Bearer two"}
         assert scripted.sockets == 1
 
 
-@pytest.mark.behaviour(24)
+@pytest.mark.behaviour(42)
 async def test_the_token_of_somebody_else_gets_a_socket_of_its_own(guarded: RunningGateway) -> None:
     ann, bob = new_id(), new_id()
     async with session_with(guarded, token=token_of(ann)) as session:
@@ -72,7 +72,7 @@ async def test_the_token_of_somebody_else_gets_a_socket_of_its_own(guarded: Runn
         assert isinstance(subscription.state, Active)
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 async def test_a_token_is_asked_for_when_there_is_none_and_before_it_expires(guarded: RunningGateway) -> None:
     user_id = new_id()
     asked: list[float] = []
@@ -95,7 +95,7 @@ async def test_a_token_is_asked_for_when_there_is_none_and_before_it_expires(gua
     assert all(later - earlier > 1 for earlier, later in itertools.pairwise(asked)), "asked more often than needed"
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 @pytest.mark.parametrize("bad", ["nonsense", token_of("x", exp=1)], ids=["nonsense", "expired"])
 async def test_a_token_is_asked_for_when_one_is_refused(guarded: RunningGateway, bad: str) -> None:
     user_id = new_id()
@@ -116,16 +116,16 @@ async def test_a_token_is_asked_for_when_one_is_refused(guarded: RunningGateway,
         assert asked == 2
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 async def test_a_token_is_asked_for_when_one_has_expired(scripted: ScriptedGateway) -> None:
     tokens = iter(["two", "three"])
     async with session_with(scripted.url, token="one", on_need_token=lambda: next(tokens)) as session:
         subscription = session.user("a").subscribe()
         for _ in range(2):
-            await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Ann"))
+            await scripted.tell(await scripted.expect_watch(), user("a", "Ann"))
             await subscription.connected
             await scripted.close(4410, "Token expired")
-        await scripted.expect("subscribe", "userChanged")
+        await scripted.expect_watch()
         assert [payload["Authorization"] for payload in scripted.payloads] == [
             "Bearer one",
             "Bearer two",
@@ -134,7 +134,7 @@ async def test_a_token_is_asked_for_when_one_has_expired(scripted: ScriptedGatew
         assert isinstance(subscription.state, Active)
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 async def test_who_fails_to_make_a_token_is_asked_again(
     guarded: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -153,7 +153,7 @@ async def test_who_fails_to_make_a_token_is_asked_again(
     assert caplog.text.count("ConnectionError: the back end is away") == 2
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 async def test_a_clock_that_is_ahead_does_not_ask_without_end(guarded: RunningGateway) -> None:
     """Every token looks as if it had expired long ago."""
     user_id = new_id()
@@ -176,7 +176,7 @@ async def test_a_clock_that_is_ahead_does_not_ask_without_end(guarded: RunningGa
     assert asked < 20, "the pauses between attempts grow"
 
 
-@pytest.mark.behaviour(26)
+@pytest.mark.behaviour(44)
 async def test_a_token_that_is_refused_ends_it_all_until_there_is_another(guarded: RunningGateway) -> None:
     user_id = new_id()
     errors: list[UserlineError] = []
@@ -197,7 +197,7 @@ async def test_a_token_that_is_refused_ends_it_all_until_there_is_another(guarde
         assert len(errors) == 1
 
 
-@pytest.mark.behaviour(25)
+@pytest.mark.behaviour(43)
 async def test_who_never_makes_a_token_is_waited_for_until_one_is_set(guarded: RunningGateway) -> None:
     ended: list[str] = []
 
@@ -218,7 +218,7 @@ async def test_who_never_makes_a_token_is_waited_for_until_one_is_set(guarded: R
         assert ended == ["no longer waited for"]
 
 
-@pytest.mark.behaviour(26)
+@pytest.mark.behaviour(44)
 async def test_a_next_token_that_is_refused_too_ends_it_all(guarded: RunningGateway) -> None:
     errors: list[UserlineError] = []
     asked = 0
@@ -237,7 +237,7 @@ async def test_a_next_token_that_is_refused_too_ends_it_all(guarded: RunningGate
         assert errors == [ended.error]
 
 
-@pytest.mark.behaviour(26)
+@pytest.mark.behaviour(44)
 async def test_a_token_that_expires_and_has_no_successor(guarded: RunningGateway) -> None:
     errors: list[UserlineError] = []
     token = token_of("ann", exp=int(time.time()) + 2)
@@ -256,3 +256,54 @@ async def test_what_cannot_be_a_token_is_refused_at_once(scripted: ScriptedGatew
     async with session_with(scripted.url) as session:
         with pytest.raises(InvalidInput):
             session.set_token(bad)
+
+
+@pytest.mark.behaviour(42, 43)
+async def test_a_token_is_asked_for_once_for_all_sockets_and_shown_over_each(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"watchedUsers": 10}
+    asked = 0
+
+    async def next_token() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.02)
+        return f"token-{asked}"
+
+    async with session_with(scripted.url, on_need_token=next_token, backoff=SOON) as session:
+        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
+        assert (scripted.sockets, asked) == (3, 1)
+        session.set_token("by hand")
+        for _ in range(3):
+            assert (await scripted.expect("ping"))["payload"] == {"Authorization": "Bearer by hand"}
+        await scripted.close_all(4403, "Forbidden: No.")
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        assert (scripted.sockets, asked) == (6, 2)
+        assert all(isinstance(subscription.state, Active) for subscription in subscriptions)
+
+
+@pytest.mark.behaviour(44)
+async def test_tokens_that_are_refused_over_many_sockets_end_it_all_once(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"watchedUsers": 10}
+    errors: list[UserlineError] = []
+    async with session_with(scripted.url, token="one", on_error=errors.append, backoff=SOON) as session:
+        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
+        for _ in range(3):
+            await scripted.tell(await scripted.expect_watch())
+        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
+        scripted.refusal = (4403, "Forbidden: No.")
+        await scripted.close_all(4403, "Forbidden: No.")
+        for subscription in subscriptions:
+            ended = await subscription.terminated
+            assert isinstance(ended, Failed)
+            assert isinstance(ended.error, Unauthenticated)
+        await asyncio.sleep(0.05)
+        assert len(errors) == 1
+        scripted.refusal = None
+        session.set_token("two")
+        again = session.user("a").subscribe()
+        await scripted.tell(await scripted.expect_watch("a"))
+        await again.connected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from clients.python.tests.helpers import SOON, new_id, session_with
@@ -16,21 +16,23 @@ from userline_client import (
     Failed,
     InvalidInput,
     Pending,
-    ServerError,
     Session,
     SessionClosed,
     SubscriptionEnded,
     Unsubscribed,
+    UserOnline,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clients.python.tests.scripted import ScriptedGateway
     from tests.support.gateway import RunningGateway
 
     from userline_client import SubscriptionState, UserSnapshot
 
 
-@pytest.mark.behaviour(12, 15)
+@pytest.mark.behaviour(19, 22)
 async def test_states_from_pending_to_unsubscribed(gateway: RunningGateway) -> None:
     seen: list[UserSnapshot | None] = []
     async with session_with(gateway) as session:
@@ -55,13 +57,13 @@ async def test_states_from_pending_to_unsubscribed(gateway: RunningGateway) -> N
         assert subscription.latest_snapshot is seen[1]
 
 
-@pytest.mark.behaviour(12)
+@pytest.mark.behaviour(19)
 def test_states_have_a_type_each() -> None:
     states: list[SubscriptionState] = [Pending(), Active(None), Unsubscribed(), Failed(SessionClosed())]
     assert [state.type for state in states] == ["pending", "active", "unsubscribed", "error"]
 
 
-@pytest.mark.behaviour(13)
+@pytest.mark.behaviour(20)
 async def test_connected_resolves_with_the_first_active_state(gateway: RunningGateway) -> None:
     async with session_with(gateway) as session:
         subscription = session.user(new_id()).subscribe()
@@ -71,7 +73,7 @@ async def test_connected_resolves_with_the_first_active_state(gateway: RunningGa
         assert await subscription.connected is first
 
 
-@pytest.mark.behaviour(13, 14)
+@pytest.mark.behaviour(20, 21)
 async def test_connected_rejects_if_it_ends_before(gateway: RunningGateway) -> None:
     async with session_with(gateway) as session:
         subscription = session.user(new_id()).subscribe()
@@ -81,7 +83,7 @@ async def test_connected_rejects_if_it_ends_before(gateway: RunningGateway) -> N
         assert await subscription.terminated == Unsubscribed()
 
 
-@pytest.mark.behaviour(14)
+@pytest.mark.behaviour(21)
 async def test_terminated_can_be_awaited_by_many_who_may_give_up(gateway: RunningGateway) -> None:
     async with session_with(gateway) as session:
         subscription = session.user(new_id()).subscribe()
@@ -96,83 +98,25 @@ async def test_terminated_can_be_awaited_by_many_who_may_give_up(gateway: Runnin
         assert await asyncio.gather(*waiting[1:]) == [Unsubscribed(), Unsubscribed()]
 
 
-@pytest.mark.behaviour(12, 13, 14, 15, 19)
-async def test_a_refusal_ends_the_subscription_as_error(scripted: ScriptedGateway) -> None:
+@pytest.mark.behaviour(23)
+async def test_equal_subscriptions_share_one_watch(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url) as session:
-        first, second = session.user("a").subscribe(), session.user("a").subscribe()
-        other = session.user("b").subscribe()
-        await scripted.refuse(await scripted.expect("subscribe", "userChanged"), "BAD_USER_INPUT")
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=None)
-        for subscription in (first, second):
-            with pytest.raises(BadUserInput):
-                await subscription.connected
-            ended = await subscription.terminated
-            assert isinstance(ended, Failed)
-            assert isinstance(ended.error, BadUserInput)
-            subscription.unsubscribe()
-            assert subscription.state is ended
-            with pytest.raises(BadUserInput):
-                await anext(aiter(subscription))
-        assert await other.connected == Active(None), "the session goes on"
-
-
-@pytest.mark.behaviour(19)
-async def test_an_active_subscription_that_is_refused_later_ends_as_error(scripted: ScriptedGateway) -> None:
-    async with session_with(scripted.url) as session:
-        subscription = session.user("a").subscribe()
-        watch = await scripted.expect("subscribe", "userChanged")
-        await scripted.answer(watch, userChanged=user("a", "Ann"))
-        first = await subscription.connected
-        await scripted.refuse(watch, "INTERNAL_SERVER_ERROR")
-        ended = await subscription.terminated
-        assert isinstance(ended, Failed)
-        assert isinstance(ended.error, ServerError)
-        assert await subscription.connected is first
-        again = session.user("a").subscribe()
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Ann"))
-        assert (await again.connected).latest_snapshot == first.latest_snapshot
-
-
-@pytest.mark.behaviour(19)
-@pytest.mark.parametrize("code", ["STORE_UNAVAILABLE", "RATE_LIMITED"])
-async def test_a_refusal_that_passes_is_tried_again(scripted: ScriptedGateway, code: str) -> None:
-    async with session_with(scripted.url, backoff=SOON) as session:
-        subscription = session.user("a").subscribe()
-        for _ in range(3):
-            await scripted.refuse(await scripted.expect("subscribe", "userChanged"), code)
-        watch = await scripted.expect("subscribe", "userChanged")
-        states = [subscription.state]
-        await scripted.answer(watch, userChanged=None)
-        assert await subscription.connected == Active(None)
-        await scripted.refuse(watch, code)
-        again = await scripted.expect("subscribe", "userChanged")
-        states.append(subscription.state)
-        assert states == [Pending(), Active(None)]
-        await scripted.say("complete", id=again["id"])
-        await scripted.answer(await scripted.expect("subscribe", "userChanged"), userChanged=user("a", "Ann"))
-        await until(lambda: subscription.latest_snapshot is not None)
-
-
-@pytest.mark.behaviour(16)
-async def test_equal_subscriptions_share_one_on_the_wire(gateway: RunningGateway) -> None:
-    user_id = new_id()
-    async with session_with(gateway) as session:
-        before = gateway.metric("userline_watchers")
-        first, second = (session.user(user_id).subscribe() for _ in range(2))
+        first, second = (session.user("a").subscribe() for _ in range(2))
+        watch = await scripted.expect_watch("a")
+        await scripted.tell(watch, user("a", "Ann"))
         await asyncio.gather(first.connected, second.connected)
-        third = session.user(user_id).subscribe()
+        third = session.user("a").subscribe()
         assert third.state == Pending()
-        await third.connected
-        assert gateway.metric("userline_watchers") - before == 1
+        await asyncio.sleep(0)
+        assert third.state == first.state, "one turn later"
         first.unsubscribe()
-        gateway.set_user(user_id, name="Ann")
-        await until(lambda: second.latest_snapshot is not None and third.latest_snapshot is second.latest_snapshot)
-        second.unsubscribe()
-        third.unsubscribe()
-        await until(lambda: gateway.metric("userline_watchers") == before)
+        await scripted.tell(watch, user("a", "Bea"))
+        await until(lambda: third.latest_snapshot is not None and third.latest_snapshot.name == "Bea")
+        assert second.latest_snapshot is third.latest_snapshot
+        assert scripted.is_silent
 
 
-@pytest.mark.behaviour(16)
+@pytest.mark.behaviour(23)
 async def test_a_subscription_after_the_last_one_ended_hears_of_changes(gateway: RunningGateway) -> None:
     user_id = new_id()
     async with session_with(gateway) as session:
@@ -184,7 +128,7 @@ async def test_a_subscription_after_the_last_one_ended_hears_of_changes(gateway:
             await until(lambda: subscription.latest_snapshot is not None)
 
 
-@pytest.mark.behaviour(17)
+@pytest.mark.behaviour(24)
 async def test_a_callback_that_raises_breaks_nothing(gateway: RunningGateway, caplog: pytest.LogCaptureFixture) -> None:
     def fail(_: UserSnapshot | None) -> None:
         raise RuntimeError("of the application")
@@ -200,7 +144,7 @@ async def test_a_callback_that_raises_breaks_nothing(gateway: RunningGateway, ca
     assert caplog.text.count("RuntimeError: of the application") == 2
 
 
-@pytest.mark.behaviour(17)
+@pytest.mark.behaviour(24)
 async def test_a_callback_may_unsubscribe_and_subscribe(gateway: RunningGateway) -> None:
     user_id = new_id()
     seen: list[str] = []
@@ -226,7 +170,7 @@ def test_a_callback_that_is_a_coroutine_function_is_refused() -> None:
         Session("ws://127.0.0.1:1/graphql").user("a").subscribe(never_awaited)  # type: ignore[arg-type]
 
 
-@pytest.mark.behaviour(18)
+@pytest.mark.behaviour(25)
 async def test_changes_arrive_in_order_each_once_and_the_last_one_always(gateway: RunningGateway) -> None:
     user_id = new_id()
     seen: list[UserSnapshot | None] = []
@@ -241,21 +185,21 @@ async def test_changes_arrive_in_order_each_once_and_the_last_one_always(gateway
     assert numbers == sorted(set(numbers))
 
 
-@pytest.mark.behaviour(18)
+@pytest.mark.behaviour(25)
 async def test_an_equal_snapshot_is_not_shown_twice_in_a_row(scripted: ScriptedGateway) -> None:
     seen: list[UserSnapshot | None] = []
     async with session_with(scripted.url) as session:
         session.user("a").subscribe(seen.append)
-        watch = await scripted.expect("subscribe", "userChanged")
+        watch = await scripted.expect_watch()
         for name in ("Ann", "Ann", "Bob", "Ann"):
-            await scripted.answer(watch, userChanged=user("a", name))
-        for shown in (None, None):
-            await scripted.answer(watch, userChanged=shown)
+            await scripted.tell(watch, user("a", name))
+        for _ in range(2):
+            await scripted.tell(watch)
         await until(lambda: seen and seen[-1] is None)
     assert [snapshot and snapshot.name for snapshot in seen] == ["Ann", "Bob", "Ann", None]
 
 
-@pytest.mark.behaviour(12, 18)
+@pytest.mark.behaviour(19, 25)
 async def test_iteration_gives_the_current_snapshot_and_each_that_follows(gateway: RunningGateway) -> None:
     user_id = new_id()
     names = []
@@ -269,13 +213,13 @@ async def test_iteration_gives_the_current_snapshot_and_each_that_follows(gatewa
     assert names == [None, "1", "2"]
 
 
-@pytest.mark.behaviour(18)
+@pytest.mark.behaviour(25)
 async def test_a_slow_reader_skips_what_is_in_between(scripted: ScriptedGateway) -> None:
     async with session_with(scripted.url) as session, session.user("a").subscribe() as subscription:
-        watch = await scripted.expect("subscribe", "userChanged")
+        watch = await scripted.expect_watch()
         reader = aiter(subscription)
         for name in ("1", "2", "3"):
-            await scripted.answer(watch, userChanged=user("a", name))
+            await scripted.tell(watch, user("a", name))
         await until(lambda: subscription.latest_snapshot is not None and subscription.latest_snapshot.name == "3")
         first = await anext(reader)
         assert first is not None
@@ -283,3 +227,86 @@ async def test_a_slow_reader_skips_what_is_in_between(scripted: ScriptedGateway)
         subscription.unsubscribe()
         with pytest.raises(StopAsyncIteration):
             await anext(reader)
+
+
+@pytest.mark.behaviour(26)
+async def test_many_are_one_subscription(scripted: ScriptedGateway) -> None:
+    seen: list[dict[str, str | None]] = []
+
+    def note(users: Mapping[str, UserSnapshot | None]) -> None:
+        seen.append({user_id: None if snapshot is None else snapshot.name for user_id, snapshot in users.items()})
+
+    async with session_with(scripted.url) as session:
+        refs = session.users(["b", "a", "b"])
+        subscription = refs.subscribe(note)
+        watch = await scripted.expect_watch("b", "a")
+        await scripted.tell(watch, "a")
+        await asyncio.sleep(0.02)
+        assert subscription.state == Pending()
+        await scripted.tell(watch, user("b", "Bob"))
+        first = await subscription.connected
+        assert list(first.latest_snapshot) == ["b", "a"]
+        with pytest.raises(TypeError):
+            cast("Any", first.latest_snapshot)["a"] = None
+        await scripted.tell(watch, user("a", "Ann"), user("b", "Bea"))
+        await until(lambda: len(seen) == 2)
+        assert seen == [{"a": None, "b": "Bob"}, {"a": "Ann", "b": "Bea"}], "shown together"
+        assert [each and each.name for each in await refs.get()] == ["Bea", "Ann", "Bea"]
+        assert refs.ids == ("b", "a", "b")
+        subscription.unsubscribe()
+        assert await subscription.terminated == Unsubscribed()
+        await scripted.tell(watch, user("a", "Ada"))
+        empty = session.users([]).subscribe()
+        assert dict((await empty.connected).latest_snapshot) == {}
+        assert await session.users([]).get() == []
+        assert len(seen) == 2
+
+
+@pytest.mark.behaviour(26)
+async def test_many_end_with_the_error_of_one(scripted: ScriptedGateway) -> None:
+    async with session_with(scripted.url) as session:
+        single = session.user("a").subscribe()
+        subscription = session.users(["a", "b"]).subscribe()
+        operation = await scripted.expect_watch("a", "b")
+        error = {"message": "No.", "path": ["usersChanged", 0], "extensions": {"code": "BAD_USER_INPUT"}}
+        entries = [{"id": "b", "user": None}, {"id": "a", "user": None}]
+        await scripted.say("next", id=operation["id"], payload={"data": {"usersChanged": entries}, "errors": [error]})
+        with pytest.raises(BadUserInput):
+            await subscription.connected
+        assert isinstance(await subscription.terminated, Failed)
+        assert await single.connected == Active(None)
+    with pytest.raises(InvalidInput):
+        Session("ws://127.0.0.1:1/graphql").users(["a", ""])
+
+
+@pytest.mark.behaviour(27)
+async def test_who_is_connected(scripted: ScriptedGateway) -> None:
+    seen: list[UserOnline] = []
+    async with session_with(scripted.url, backoff=SOON) as session:
+        first, second = session.user("a").subscribe_online(seen.append), session.user("a").subscribe_online()
+        for is_connected, name in ((False, "Ann"), (True, "Bea")):
+            watch = await scripted.expect("subscribe", "userOnlineChanged")
+            assert watch["payload"]["variables"] == {"id": "a"}
+            told = {"isConnected": is_connected, "user": user("a", name)}
+            await scripted.answer(watch, userOnlineChanged=told)
+            await until(lambda expected=name: seen and seen[-1].user and seen[-1].user.name == expected)  # type: ignore[misc]
+            scripted.cut()
+        watch = await scripted.expect("subscribe", "userOnlineChanged")
+        await scripted.answer(watch, userOnlineChanged={"isConnected": False, "user": None})
+        await until(lambda: len(seen) == 3)
+        assert [each.is_connected for each in seen] == [False, True, False]
+        assert second.state == first.state == Active(UserOnline(None, is_connected=False))
+        assert scripted.is_silent
+
+
+@pytest.mark.behaviour(7, 27)
+async def test_who_is_connected_takes_part_in_the_limits(scripted: ScriptedGateway) -> None:
+    scripted.limits = {"subscriptions": 10}
+    async with session_with(scripted.url) as session:
+        subscriptions = [session.user(str(number)).subscribe_online() for number in range(25)]
+        for _ in subscriptions:
+            watch = await scripted.expect("subscribe", "userOnlineChanged")
+            told = {"isConnected": False, "user": None}
+            await scripted.tell_raw(watch, {"userOnlineChanged": told})
+        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
+        assert scripted.sockets == 3

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 
-@pytest.mark.behaviour(10)
+@pytest.mark.behaviour(17)
 async def test_left_out_none_and_a_value_differ(gateway: RunningGateway) -> None:
     async with session_with(gateway) as session:
         ref = session.user(new_id())
@@ -40,7 +40,7 @@ async def test_left_out_none_and_a_value_differ(gateway: RunningGateway) -> None
         assert not (await ref.set()).changed
 
 
-@pytest.mark.behaviour(10)
+@pytest.mark.behaviour(17)
 async def test_private_fields_are_written(gateway: RunningGateway) -> None:
     user_id = new_id()
     async with session_with(gateway) as session:
@@ -54,7 +54,7 @@ async def test_private_fields_are_written(gateway: RunningGateway) -> None:
         assert (stored["phone"], stored["pushTokens"]) == ([], {"apns:2": True})
 
 
-@pytest.mark.behaviour(10)
+@pytest.mark.behaviour(17)
 async def test_a_user_who_exists_is_not_created_again(gateway: RunningGateway) -> None:
     async with session_with(gateway) as session:
         ref = session.user(new_id())
@@ -63,7 +63,7 @@ async def test_a_user_who_exists_is_not_created_again(gateway: RunningGateway) -
         assert (again.created, again.user.name) == (False, "Ann")
 
 
-@pytest.mark.behaviour(11)
+@pytest.mark.behaviour(18)
 async def test_errors_are_those_of_the_gateway(gateway: RunningGateway, guarded: RunningGateway) -> None:
     async with session_with(gateway) as session:
         with pytest.raises(NameRequired) as required:
@@ -78,7 +78,7 @@ async def test_errors_are_those_of_the_gateway(gateway: RunningGateway, guarded:
             await session.user("bob").set(name="Bob")
 
 
-@pytest.mark.behaviour(11)
+@pytest.mark.behaviour(18)
 @pytest.mark.parametrize("kind", sorted(ServerError.known))
 async def test_every_code_has_a_class(scripted: ScriptedGateway, kind: str) -> None:
     error = await _refused_with(scripted, kind)
@@ -86,7 +86,7 @@ async def test_every_code_has_a_class(scripted: ScriptedGateway, kind: str) -> N
     assert error.code == kind
 
 
-@pytest.mark.behaviour(11)
+@pytest.mark.behaviour(18)
 async def test_a_code_of_a_later_gateway_is_a_server_error(scripted: ScriptedGateway) -> None:
     error = await _refused_with(scripted, "OF_A_LATER_VERSION")
     assert type(error) is ServerError
@@ -97,7 +97,7 @@ def test_the_classes_are_those_of_the_gateways_codes() -> None:
     assert set(ServerError.known) == {code.value for code in ErrorCode}
 
 
-@pytest.mark.behaviour(11)
+@pytest.mark.behaviour(18)
 async def test_what_cannot_be_sent_is_refused_here() -> None:
     async with session_with("ws://127.0.0.1:1/graphql") as session:
         ref = session.user("a")

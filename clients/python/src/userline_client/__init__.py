@@ -7,9 +7,11 @@
 ...         print(snapshot)
 """
 
+from userline_client.app import App
 from userline_client.backoff import Backoff
 from userline_client.errors import (
     BadUserInput,
+    ConnectionRefused,
     ConnectionTimeout,
     Disconnected,
     DocumentNotTrusted,
@@ -29,16 +31,24 @@ from userline_client.errors import (
     SessionClosed,
     StoreUnavailable,
     SubscriptionEnded,
+    TooManyWatches,
     Unauthenticated,
     UserlineError,
     UserSyncDisabled,
 )
 from userline_client.fields import UNSET, Unset, UserFields
-from userline_client.ref import UserRef
-from userline_client.session import Session
-from userline_client.snapshot import UserSnapshot
-from userline_client.states import Active, Failed, Pending, SubscriptionState, Unsubscribed
-from userline_client.subscription import Outcome, SnapshotIterator, UserSubscription
+from userline_client.ref import UserRef, UserRefs
+from userline_client.session import Session, SessionOptions
+from userline_client.snapshot import UserOnline, UserSnapshot
+from userline_client.states import Active, Failed, Pending, StateOf, SubscriptionState, Unsubscribed
+from userline_client.subscription import (
+    OnlineSubscription,
+    Outcome,
+    SnapshotIterator,
+    Subscription,
+    UsersSubscription,
+    UserSubscription,
+)
 from userline_client.tokens import OnNeedToken
 from userline_client.users import CreateResult, SetResult
 
@@ -47,8 +57,10 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSET",
     "Active",
+    "App",
     "Backoff",
     "BadUserInput",
+    "ConnectionRefused",
     "ConnectionTimeout",
     "CreateResult",
     "Disconnected",
@@ -61,6 +73,7 @@ __all__ = [
     "InvalidInput",
     "NameRequired",
     "OnNeedToken",
+    "OnlineSubscription",
     "OperationTooComplex",
     "Outcome",
     "Pending",
@@ -72,18 +85,25 @@ __all__ = [
     "ServerError",
     "Session",
     "SessionClosed",
+    "SessionOptions",
     "SetResult",
     "SnapshotIterator",
+    "StateOf",
     "StoreUnavailable",
+    "Subscription",
     "SubscriptionEnded",
     "SubscriptionState",
+    "TooManyWatches",
     "Unauthenticated",
     "Unset",
     "Unsubscribed",
     "UserFields",
+    "UserOnline",
     "UserRef",
+    "UserRefs",
     "UserSnapshot",
     "UserSubscription",
     "UserSyncDisabled",
     "UserlineError",
+    "UsersSubscription",
 ]

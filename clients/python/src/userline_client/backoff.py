@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from userline_client.errors import ServerError
+
+if TYPE_CHECKING:
+    from userline_client.errors import UserlineError
+
+_JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +32,13 @@ class Backoff:
             return 0.0
         exponent = min(failures - 1, 32)
         return random.uniform(0, min(self.ceiling, self.base * 2**exponent))  # noqa: S311 - spreads load, hides nothing
+
+    def after(self, refusal: UserlineError | None, failures: int) -> float:
+        """Return how long to wait after a refusal: as it says itself, and a little more.
+
+        (So that not all come back at the same moment.)
+        """
+        told = refusal.retry_after if isinstance(refusal, ServerError) else None
+        if told is None:
+            return self.seconds(failures)
+        return told * random.uniform(1, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing

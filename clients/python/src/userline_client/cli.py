@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from userline_client.snapshot import UserSnapshot
 
 _DESCRIPTION = "Print users of a userline gateway as they are now, and again after each change, until Ctrl+C."
-_SAID_FIRST = ("id", "name")
+_NOT_SAID = ("id", "name", "version", "effective_locale")  # those that are said first, and those of no news
 _EPILOG = """\
 example:
   userline-watch ws://127.0.0.1:8000/graphql alice bob
@@ -94,7 +94,7 @@ def _line(user_id: str, snapshot: UserSnapshot | None, *, as_json: bool) -> str:
     said = []
     for attribute, _ in SEEN:
         value = getattr(snapshot, attribute)
-        if isinstance(value, str) and attribute not in _SAID_FIRST and (attribute, value) != ("role", "default"):
+        if isinstance(value, str) and attribute not in _NOT_SAID and (attribute, value) != ("role", "default"):
             said.append(f"{attribute.removesuffix('_url').replace('_', ' ')} {value}")
     if snapshot.custom:
         said.append(", ".join(f"{key}={value}" for key, value in sorted(snapshot.custom.items())))

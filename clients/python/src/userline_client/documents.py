@@ -9,14 +9,9 @@ from userline_client.errors import InvalidInput
 from userline_client.snapshot import SEEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MAX_MESSAGE_BYTES = 65_536
-"""How large a message the gateway takes, unless its ``USERLINE_MAX_MESSAGE_BYTES`` says otherwise."""
+    from collections.abc import Iterable, Mapping
 
 _USER = f"{{ {' '.join(name for _, name in SEEN)} }}"
-
-USERS = f"query Users($ids: [ID!]!) {{ users(ids: $ids) {_USER} }}"
 
 CREATE = f"""mutation Create($id: ID!, $input: CreateUserInput!) {{
   createUserIfNotExists(id: $id, input: $input) {{ created user {_USER} }}
@@ -26,12 +21,19 @@ SET = f"""mutation Set($id: ID!, $input: SetUserInput!) {{
   setUser(id: $id, input: $input) {{ created changed user {_USER} }}
 }}"""
 
-CHANGED = f"subscription Changed($id: ID!) {{ userChanged(id: $id) {_USER} }}"
+DELETE = "mutation Delete($id: ID!) { deleteUser(id: $id) { deleted } }"
 
-DOCUMENTS = (USERS, CREATE, SET, CHANGED)
+APP = "query App { app { id defaultLocale roles { name settings } } }"
+
+CHANGED = f"subscription Changed($ids: [ID!]!) {{ usersChanged(ids: $ids) {{ id user {_USER} }} }}"
+
+ONLINE = f"subscription Online($id: ID!) {{ userOnlineChanged(id: $id) {{ isConnected user {_USER} }} }}"
+
+DOCUMENTS = (CREATE, SET, DELETE, APP, CHANGED, ONLINE)
 """All of them, for a gateway that serves trusted documents only."""
 
-_ENVELOPE_BYTES = 100  # type and id, around the payload
+ENVELOPE_BYTES = 100
+"""What a ``subscribe`` message has around its payload, at most."""
 
 
 def encode(value: Any) -> str:
@@ -50,11 +52,13 @@ def encode(value: Any) -> str:
 
 
 def encode_operation(document: str, variables: Mapping[str, object]) -> str:
-    """Return the payload of a ``subscribe`` message. Raises ``InvalidInput`` if it is past the gateway's limit."""
-    payload = encode({"query": document, "variables": variables})
-    if len(payload.encode()) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
-        raise InvalidInput(f"This is too much for one message, which may have {MAX_MESSAGE_BYTES:,} bytes.")
-    return payload
+    """Return the payload of a ``subscribe`` message. Raises ``InvalidInput``."""
+    return encode({"query": document, "variables": variables})
+
+
+def encode_watch(encoded_ids: Iterable[str]) -> str:
+    """Return the payload that watches users, whose ids are encoded already."""
+    return f'{{"query":{_CHANGED},"variables":{{"ids":[{",".join(encoded_ids)}]}}}}'
 
 
 def subscribe_message(operation_id: str, payload: str) -> str:
@@ -70,3 +74,6 @@ def complete_message(operation_id: str) -> str:
 def token_message(kind: str, token: str | None) -> str:
     """Return a ``connection_init``, or a ``ping`` that renews, with the token."""
     return encode({"type": kind, "payload": {"Authorization": f"Bearer {token}"}} if token else {"type": kind})
+
+
+_CHANGED = encode(CHANGED)

@@ -19,6 +19,8 @@
     ├── InvalidInput              INVALID_INPUT: refused here, before anything was sent; also a ValueError
     ├── ConnectionTimeout         CONNECTION_TIMEOUT: no answer in time
     │   └── Disconnected          DISCONNECTED: no answer in time, because there is no connection
+    │       └── ConnectionRefused CONNECTION_REFUSED: no answer in time, because the gateway closes every socket
+    ├── TooManyWatches            TOO_MANY_WATCHES: more than a session's sockets may carry
     ├── ProtocolError             PROTOCOL_ERROR: client and gateway do not understand each other
     ├── SubscriptionEnded         SUBSCRIPTION_ENDED: unsubscribed before the first snapshot
     └── SessionClosed             SESSION_CLOSED: the session is closed
@@ -27,7 +29,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+_MAX_PAUSE: Final = 300.0
 
 
 class UserlineError(Exception):
@@ -51,6 +55,14 @@ class ServerError(UserlineError):
         code = self.extensions.get("code")
         if isinstance(code, str):
             self.code = code
+
+    @property
+    def retry_after(self) -> float | None:
+        """In how many seconds the gateway says to try again, if it does."""
+        seconds = self.extensions.get("retryAfterSeconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            return None
+        return float(min(seconds, _MAX_PAUSE))
 
     def __init_subclass__(cls) -> None:
         """Note which class stands for which code."""
@@ -117,7 +129,7 @@ class StoreUnavailable(ServerError):
 
 
 class RateLimited(ServerError):
-    """Too many requests, or too many subscriptions at once; the message names the limit."""
+    """Too many requests, or too many subscriptions at once; the message names the limit, ``retry_after`` the time."""
 
     code = "RATE_LIMITED"
 
@@ -186,6 +198,22 @@ class Disconnected(ConnectionTimeout):
     """No answer came in time, and there is no connection either."""
 
     code = "DISCONNECTED"
+
+
+class ConnectionRefused(Disconnected):
+    """The gateway closes every socket, for a reason that passes; ``close_code`` says which."""
+
+    code = "CONNECTION_REFUSED"
+
+    def __init__(self, message: str, close_code: int) -> None:
+        super().__init__(message)
+        self.close_code = close_code
+
+
+class TooManyWatches(UserlineError):
+    """More users are watched than the sockets of one session may carry."""
+
+    code = "TOO_MANY_WATCHES"
 
 
 class ProtocolError(UserlineError):

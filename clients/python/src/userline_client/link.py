@@ -5,42 +5,81 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from userline_client.documents import token_message
 from userline_client.errors import ProtocolError
 
-if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
-
-OPEN_SECONDS = 10.0
+OPEN_SECONDS: Final = 10.0
 """How long the handshake may take, and then the acknowledgement."""
-_CLOSE_SECONDS = 2.0
+_CLOSE_SECONDS: Final = 2.0
+_PING: Final = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the gateway lets one socket do. Without its word, it is what gateways did before they told."""
+
+    message_bytes: int = 65_536
+    subscriptions: int = 1_000
+    watched_users: int = 5_000
+
+
+class Socket(ClientConnection):
+    """Counts what it has received, so that whoever watches over it sees that the other end lives."""
+
+    heard: int = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the network."""
+        self.heard += len(data)
+        super().data_received(data)
 
 
 def open_socket(url: str) -> connect:
-    """Return the context manager of a new socket. Lost connections show by unanswered pings, within 40 s."""
+    """Return the context manager of a new socket. That it is lost is found out by ``Liveness``."""
     return connect(
         url,
         subprotocols=[Subprotocol("graphql-transport-ws")],
         compression=None,
         max_size=None,  # 1,000 users are as large as they are
         open_timeout=OPEN_SECONDS,
+        ping_interval=None,
         close_timeout=_CLOSE_SECONDS,
+        create_connection=Socket,
     )
 
 
-async def acknowledge(socket: ClientConnection, token: str | None) -> None:
-    """Say who is asking, and wait until the gateway agrees."""
+async def acknowledge(socket: ClientConnection, token: str | None) -> Limits:
+    """Say who is asking, wait until the gateway agrees, and return the limits that it tells."""
     if socket.subprotocol is None:
         raise ProtocolError("There is no userline gateway at this URL: it does not speak graphql-transport-ws.")
     await socket.send(token_message("connection_init", token))
     async with asyncio.timeout(OPEN_SECONDS):
-        while read_message(await socket.recv())["type"] != "connection_ack":
+        while (message := read_message(await socket.recv()))["type"] != "connection_ack":
             pass
+    return _read_limits(message.get("payload"))
+
+
+def _read_limits(payload: Any) -> Limits:
+    limits = payload.get("limits") if isinstance(payload, dict) else None
+    if not isinstance(limits, dict):
+        return Limits()
+
+    def told(name: str, otherwise: int) -> int:
+        value = limits.get(name)
+        return value if isinstance(value, int) and value > 0 else otherwise
+
+    usual = Limits()
+    return Limits(
+        message_bytes=told("messageBytes", usual.message_bytes),
+        subscriptions=told("subscriptions", usual.subscriptions),
+        watched_users=told("watchedUsers", usual.watched_users),
+    )
 
 
 def read_message(text: str | bytes) -> dict[str, Any]:
@@ -57,16 +96,27 @@ def read_message(text: str | bytes) -> dict[str, Any]:
 class Link:
     """Sends messages over a socket in their order, without making anybody wait."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, limits: Limits) -> None:
         self._socket = socket
-        self._outbox: deque[str] = deque()
+        self._outbox: deque[str | None] = deque()
         self._wake = asyncio.Event()
+        self.limits: Limits = limits
         self.is_closing: bool = False
         """Whether this side is closing the socket."""
+
+    @property
+    def heard(self) -> int:
+        """How many bytes have come."""
+        return self._socket.heard if isinstance(self._socket, Socket) else 0
 
     def send(self, message: str) -> None:
         """Send a message after those before it."""
         self._outbox.append(message)
+        self._wake.set()
+
+    def ping(self) -> None:
+        """Ask the other end for a sign of life, after the messages before it."""
+        self._outbox.append(_PING)
         self._wake.set()
 
     def close(self) -> None:
@@ -74,11 +124,16 @@ class Link:
         self.is_closing = True
         self._wake.set()
 
+    def give_up(self) -> None:
+        """End the socket at once: nobody is at its other end."""
+        self._socket.transport.abort()
+
     async def write(self) -> None:
         """Send until ``close`` is called. Raises ``ConnectionClosed``."""
         while self._outbox or not self.is_closing:
             await self._wake.wait()
             self._wake.clear()
             while self._outbox:
-                await self._socket.send(self._outbox.popleft())
+                message = self._outbox.popleft()
+                await (self._socket.ping() if message is _PING else self._socket.send(message))
         await self._socket.close()

@@ -1,4 +1,4 @@
-"""Operations: what travels over a connection and is sent again over the next one."""
+"""Operations: what travels over a socket."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import Any
 
-from userline_client.errors import ProtocolError, UserlineError
+from userline_client.errors import ProtocolError, UserlineError, error_from
 
 
 class Operation(ABC):
     """One operation. ``payload`` is that of its ``subscribe`` message, encoded."""
+
+    needs_socket: bool = True
+    """Whether it is a reason to stay connected; otherwise somebody else has to be one."""
 
     def __init__(self, payload: str) -> None:
         self.payload = payload
@@ -26,6 +29,10 @@ class Operation(ABC):
     @abstractmethod
     def on_complete(self) -> None:
         """The gateway has ended the operation and said no more."""
+
+    def on_partial_data(self, data: dict[str, Any], errors: list[Any]) -> bool:  # noqa: ARG002
+        """Take a result with holes; as it is, that is an error of the operation as a whole."""
+        raise error_from(errors)
 
 
 class Request(Operation):
@@ -59,9 +66,8 @@ class Operations:
         self._by_id: dict[str, Operation] = {}
         self._ids: dict[Operation, str] = {}
         self._last_id = 0
-
-    def __len__(self) -> int:
-        return len(self._by_id)
+        self.needing: int = 0
+        """How many are a reason to stay connected."""
 
     def add(self, operation: Operation) -> str:
         """Add an operation and return its id."""
@@ -69,6 +75,7 @@ class Operations:
         operation_id = str(self._last_id)
         self._by_id[operation_id] = operation
         self._ids[operation] = operation_id
+        self.needing += operation.needs_socket
         return operation_id
 
     def remove(self, operation: Operation) -> str | None:
@@ -76,12 +83,46 @@ class Operations:
         operation_id = self._ids.pop(operation, None)
         if operation_id is not None:
             del self._by_id[operation_id]
+            self.needing -= operation.needs_socket
         return operation_id
 
     def all(self) -> list[tuple[str, Operation]]:
         """Return all, in the order in which they were added."""
         return list(self._by_id.items())
 
-    def get(self, operation_id: object) -> Operation | None:
-        """Return the operation with this id, if it is still under way."""
-        return self._by_id.get(operation_id) if isinstance(operation_id, str) else None
+    def take(self, message: dict[str, Any]) -> str | None:
+        """Hand a message to the operation that it is of; return the id of an operation that is over for that, if any.
+
+        It is over for this side, that is: the gateway has to be told.
+        """
+        operation_id, payload = message.get("id"), message.get("payload")
+        operation = self._by_id.get(operation_id) if isinstance(operation_id, str) else None
+        if operation is None:
+            return None
+        if message["type"] == "complete":
+            self.remove(operation)
+            operation.on_complete()
+        elif message["type"] == "error":
+            self.remove(operation)
+            operation.on_failure(error_from(payload))
+        else:
+            try:
+                if not _take_result(operation, payload):
+                    self.remove(operation)
+            except UserlineError as error:
+                self.remove(operation)
+                operation.on_failure(error)
+                return operation_id
+        return None
+
+
+def _take_result(operation: Operation, payload: Any) -> bool:
+    """Hand a result to its operation; return whether there may be more. Raises the error if it is one."""
+    match payload:
+        case {"data": dict(data), "errors": [_, *_] as errors}:
+            return operation.on_partial_data(data, errors)
+        case {"errors": [_, *_] as errors}:
+            raise error_from(errors)
+        case {"data": dict(data)}:
+            return operation.on_data(data)
+    raise ProtocolError("The gateway sent a result that is none.")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 from typing import TYPE_CHECKING, Final, Unpack
 
 from userline_client.errors import InvalidInput
 from userline_client.fields import UNSET, UnsetType, UserFields, to_input
+from userline_client.many import watch_many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from userline_client.session import Core
-    from userline_client.snapshot import UserSnapshot
-    from userline_client.subscription import UserSubscription
+    from userline_client.snapshot import UserOnline, UserSnapshot
+    from userline_client.subscription import OnlineSubscription, UsersSubscription, UserSubscription
     from userline_client.users import CreateResult, SetResult
 
 _MAX_ID_CHARACTERS: Final = 255
@@ -60,8 +61,9 @@ class UserRef:
     async def get(self) -> UserSnapshot | None:
         """Return the user as it is, ``None`` if there is none.
 
-        Gets that are made in the same turn of the event loop travel as one request. A user who is being watched, or was
-        read within 30 s, costs none.
+        Gets and subscriptions that begin in the same turn of the event loop travel as one request. A user who is
+        being watched, or was asked for within 30 s, costs none, because it is watched for so long; what others write
+        meanwhile is seen all the same.
         """
         return await self._core.users().get(self._id)
 
@@ -83,13 +85,57 @@ class UserRef:
         """
         return await self._core.users().set(self._id, to_input({"name": name, **fields}))
 
+    async def delete(self) -> bool:
+        """Delete the user, and return whether there was one.
+
+        Only servers may, unless the gateway is configured otherwise. Everybody who watches the user is shown ``None``.
+        Nothing brings it back but ``create_if_not_exists``, or a ``set`` with a name.
+        """
+        return await self._core.users().delete(self._id)
+
     def subscribe(self, on_snapshot: Callable[[UserSnapshot | None], None] | None = None) -> UserSubscription:
         """Watch the user. ``on_snapshot`` is called with the user as it is now, and after each change.
 
         The subscription is ``pending`` when this returns. What ``on_snapshot`` raises is logged. Any number of
-        subscriptions to a user cost as much as one. What the gateway puts off (its store is away, or a limit is
-        reached, such as 1,000 users watched over one socket) is tried again with backoff.
+        subscriptions to a user cost as much as one, and those that begin in the same turn of the event loop are one
+        request. What the gateway puts off (its store is away, or a limit is reached) is tried again; a subscription
+        that is still ``pending`` when the session's ``timeout`` is over ends with the gateway's refusal.
         """
-        if inspect.iscoroutinefunction(on_snapshot):
-            raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
         return self._core.watches().subscribe(self._id, on_snapshot)
+
+    def subscribe_online(self, on_snapshot: Callable[[UserOnline], None] | None = None) -> OnlineSubscription:
+        """Watch the user, and whether it is connected; otherwise as ``subscribe``."""
+        return self._core.watches().subscribe_online(self._id, on_snapshot)
+
+
+class UserRefs:
+    """A reference to many users, who may or may not exist. Made by ``Session.users``."""
+
+    __slots__ = ("_core", "_ids")
+
+    def __init__(self, user_ids: Sequence[str], core: Core) -> None:
+        self._ids = tuple(user_ids)
+        self._core = core
+
+    def __repr__(self) -> str:
+        return f"UserRefs({list(self._ids)!r})"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The users' ids, as they were given."""
+        return self._ids
+
+    async def get(self) -> list[UserSnapshot | None]:
+        """Return the users as they are, in the order of the ids."""
+        users = self._core.users()
+        return await asyncio.gather(*(users.get(user_id) for user_id in self._ids))
+
+    def subscribe(
+        self, on_snapshot: Callable[[Mapping[str, UserSnapshot | None]], None] | None = None
+    ) -> UsersSubscription:
+        """Watch the users. ``on_snapshot`` is called with all of them by id, when all are known, and after changes.
+
+        What changes in one turn of the event loop is shown together. If the gateway refuses one of them, the
+        subscription ends with that error.
+        """
+        return watch_many(self._core.watches(), self._ids, on_snapshot)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
+from userline_client.app import App, Apps
 from userline_client.backoff import Backoff
-from userline_client.cache import Cache
+from userline_client.clock import Clock
 from userline_client.connection import Connection
 from userline_client.errors import InvalidInput, SessionClosed, UserlineError
-from userline_client.ref import UserRef, check_id
+from userline_client.ref import UserRef, UserRefs, check_id
+from userline_client.requests import Requests
+from userline_client.shared import Shares
 from userline_client.snapshot import Snapshots
-from userline_client.tokens import OnNeedToken, Tokens
+from userline_client.tokens import OnNeedToken, Tokens, read_claims
 from userline_client.users import Users
 from userline_client.watches import Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
+
+    from userline_client.connection import Listener
 
 logger: logging.Logger = logging.getLogger("userline_client")
 
@@ -40,12 +45,18 @@ class Core:
     ) -> None:
         self._on_error = on_error
         self._is_closed = False
-        self._snapshots = Snapshots()
-        self._cache = Cache()
+        clock = Clock()
+        snapshots = Snapshots()
         self.tokens: Tokens = Tokens(token, on_need_token, self._on_token)
-        self.connection: Connection = Connection(url, self.tokens, self, backoff, idle_seconds)
-        self._watches = Watches(self.connection, self._snapshots, self._cache, backoff)
-        self._users = Users(self.connection, self._watches, self._snapshots, self._cache, timeout)
+
+        def connect(listener: Listener) -> Connection:
+            return Connection(url, self.tokens, listener, backoff, idle_seconds, clock)
+
+        self._watches = Watches(connect, self._on_fatal, snapshots, clock, backoff, timeout)
+        self.connection: Connection = self._watches.carriers.main
+        requests = Requests(self.connection, timeout)
+        self._users = Users(requests, self._watches, snapshots)
+        self._apps = Apps(self.connection, requests)
 
     def users(self) -> Users:
         """Return what reads and writes users. Raises ``SessionClosed``."""
@@ -57,22 +68,24 @@ class Core:
         self.check_open()
         return self._watches
 
+    def apps(self) -> Apps:
+        """Return what asks for the app. Raises ``SessionClosed``."""
+        self.check_open()
+        return self._apps
+
     def check_open(self) -> None:
         """Raise ``SessionClosed`` if the session is closed."""
         if self._is_closed:
             raise SessionClosed
 
-    def is_watching(self) -> bool:
-        """Whether users are being watched."""
-        return len(self._watches) > 0
+    async def close(self) -> None:
+        """End everything."""
+        self._is_closed = True
+        error = SessionClosed()
+        self._watches.close(error)
+        await self._watches.carriers.close(error)
 
-    def on_lost(self) -> None:
-        """Forget what may be wrong from now on."""
-        self._cache.clear()
-        self._watches.on_lost()
-
-    def on_fatal(self, error: UserlineError) -> None:
-        """End the subscriptions, and say why."""
+    def _on_fatal(self, error: UserlineError) -> None:
         self._watches.fail_all(error)
         if self._on_error is None:
             logger.error("The session cannot go on: %s", error)
@@ -82,16 +95,19 @@ class Core:
         except Exception:
             logger.exception("on_error has raised")
 
-    async def close(self) -> None:
-        """End everything."""
-        self._is_closed = True
-        error = SessionClosed()
-        self._watches.close(error)
-        await self.connection.close(error)
-        await self._users.close()
-
     def _on_token(self) -> None:
-        self.connection.use_token()
+        self._watches.carriers.use_token()
+
+
+class SessionOptions(TypedDict, total=False):
+    """What a session can be given beside its URL. ``Session`` says what each of them means."""
+
+    token: str | None
+    on_need_token: OnNeedToken | None
+    on_error: Callable[[UserlineError], None] | None
+    idle_seconds: float
+    timeout: float
+    backoff: Backoff | None
 
 
 class Session:
@@ -137,6 +153,27 @@ class Session:
             backoff=backoff or Backoff(),
         )
         self._refs: WeakValueDictionary[str, UserRef] = WeakValueDictionary()
+        self._share: tuple[str, str | None] | None = None
+
+    @classmethod
+    def shared(cls, url: str, *, user_id: str | None = None, **options: Unpack[SessionOptions]) -> Session:
+        """Return the session of this URL and user, the same one each time, for parts of a program that share it.
+
+        ``user_id`` is whose tokens these are, and need not be given beside a user's ``token``. The options are those of
+        ``Session``; where there is a session already, only ``token`` counts, which it uses from now on. Each part
+        closes the session once, and the last one really does. It belongs to the running event loop.
+        """
+        token = options.get("token")
+        claims = read_claims(token or "")
+        subject = claims.subject if claims.kind == "user" else None
+        if user_id is not None and subject not in {None, user_id}:
+            raise InvalidInput(f"The token is not that of the user {user_id!r}.")
+        share = (url, user_id if user_id is not None else subject)
+        session = _SHARES.hold(share, lambda: Session(url, **options))
+        session._share = share  # noqa: SLF001 - one of its own
+        if token is not None and token != session._core.tokens.current:  # noqa: SLF001
+            session.set_token(token)
+        return session
 
     async def __aenter__(self) -> Self:
         self._core.check_open()
@@ -158,6 +195,20 @@ class Session:
             ref = self._refs[user_id] = UserRef(user_id, self._core)
         return ref
 
+    def users(self, user_ids: Iterable[str]) -> UserRefs:
+        """Return a reference to many users, to get or watch them together. Nothing is sent.
+
+        Raises ``InvalidInput`` as ``user`` does.
+        """
+        return UserRefs([check_id(user_id) for user_id in user_ids], self._core)
+
+    async def app(self) -> App:
+        """Return what is configured for everybody: the default locale, and the roles with their settings.
+
+        It is asked for once for each connection.
+        """
+        return await self._core.apps().get()
+
     @property
     def current_user(self) -> UserRef | None:
         """The user whose token this is; ``None`` with a server's token, and without one."""
@@ -167,11 +218,22 @@ class Session:
     def set_token(self, token: str) -> None:
         """Use this token from now on. On a live socket it is renewed, and subscriptions notice nothing.
 
-        The token of another user is shown over a socket of its own.
+        The token of another user is shown over a socket of its own. A shared session takes none: ``InvalidInput``.
         """
         self._core.check_open()
+        claims = read_claims(token)
+        if self._share is not None and claims.kind == "user" and claims.subject != self._share[1]:
+            raise InvalidInput("This session is shared by those who act for one user: it takes no other's token.")
         self._core.tokens.set(token)
 
     async def close(self) -> None:
-        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``."""
+        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``.
+
+        A shared one is closed by the last part of the program that uses it.
+        """
+        if self._share is not None and not _SHARES.let_go(self._share):
+            return
         await self._core.close()
+
+
+_SHARES: Final[Shares[Session]] = Shares()

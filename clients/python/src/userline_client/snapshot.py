@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from weakref import WeakValueDictionary
 
 from userline_client.errors import ProtocolError
@@ -43,10 +43,17 @@ class UserSnapshot:
 
     id: str
     name: str
+    version: str = field(compare=False)
+    """Digits, to be compared as a number and otherwise opaque: of two snapshots of a user, the newer one's is greater.
+
+    It grows, too, with what only servers see. Snapshots that differ in nothing else are equal.
+    """
     custom: Mapping[str, str]
     """Read-only."""
     locale: str | None
     """``None`` stands for the app's default locale."""
+    effective_locale: str
+    """The user's locale, or the app's default locale."""
     photo_url: str | None
     role: str
     welcome_message: str | None
@@ -55,13 +62,34 @@ class UserSnapshot:
         return hash(_hashed(self))
 
 
+@dataclass(frozen=True, slots=True)
+class UserOnline:
+    """A user, ``None`` if there is no such user, and whether somebody is connected with a token of it."""
+
+    user: UserSnapshot | None
+    is_connected: bool
+
+
+class Seen(NamedTuple):
+    """A snapshot, and the version at which it was seen just now; its own may be a lower one."""
+
+    version: int
+    snapshot: UserSnapshot
+
+
 SEEN: Final = tuple((field.name, contract_name(field.name)) for field in fields(UserSnapshot))
 """The attributes of a snapshot, and what the gateway calls them."""
 
 _REQUIRED: Final = frozenset(field.name for field in fields(UserSnapshot) if field.default is MISSING)
 _MAPS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("Mapping"))
 _LISTS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.type).startswith("tuple"))
-_hashed: Final = attrgetter(*(attribute for attribute, _ in SEEN if attribute not in _MAPS))
+_hashed: Final = attrgetter(*(attribute for attribute, _ in SEEN if attribute not in (*_MAPS, "version")))
+
+
+def _read_version(version: Any) -> int:
+    if not isinstance(version, str) or not version.isdecimal():
+        raise TypeError("a version is a string of digits")
+    return int(version)
 
 
 class Snapshots:
@@ -70,11 +98,12 @@ class Snapshots:
     def __init__(self) -> None:
         self._known: WeakValueDictionary[str, UserSnapshot] = WeakValueDictionary()
 
-    def read(self, user: Any) -> UserSnapshot | None:
-        """Return the snapshot of a GraphQL ``User``, or ``None`` for null."""
+    def read(self, user: Any) -> Seen | None:
+        """Return what a GraphQL ``User`` says, or ``None`` for null."""
         if user is None:
             return None
         try:
+            version = _read_version(user["version"])
             values = {attribute: user[name] for attribute, name in SEEN if name in user or attribute in _REQUIRED}
             for attribute in _MAPS:
                 values[attribute] = _ReadOnly(values[attribute])
@@ -85,6 +114,6 @@ class Snapshots:
             raise ProtocolError(f"The gateway sent a user that is none: {error!r}") from None
         known = self._known.get(snapshot.id)
         if known == snapshot:
-            return known
+            return Seen(version, known)
         self._known[snapshot.id] = snapshot
-        return snapshot
+        return Seen(version, snapshot)

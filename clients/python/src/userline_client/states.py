@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+
+from userline_client.snapshot import UserSnapshot
 
 if TYPE_CHECKING:
     from userline_client.errors import UserlineError
-    from userline_client.snapshot import UserSnapshot
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +21,13 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
-    """The user is watched. ``latest_snapshot`` is ``None`` if there is no such user.
+class Active(Generic[T]):
+    """It is known what is watched. Of a user, ``latest_snapshot`` is ``None`` if there is no such user.
 
-    It stays so while the network is away.
+    The state stays so while the network is away.
     """
 
-    latest_snapshot: UserSnapshot | None
+    latest_snapshot: T
     type: Literal["active"] = field(default="active", init=False)
 
 
@@ -43,5 +46,8 @@ class Failed:
     type: Literal["error"] = field(default="error", init=False)
 
 
-SubscriptionState: TypeAlias = Pending | Active | Unsubscribed | Failed
+StateOf: TypeAlias = Pending | Active[T] | Unsubscribed | Failed
 """One of the four; ``match`` on the class or on ``type`` narrows it."""
+
+SubscriptionState: TypeAlias = StateOf[UserSnapshot | None]
+"""That of a subscription to a user."""

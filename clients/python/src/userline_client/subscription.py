@@ -1,20 +1,22 @@
-"""A subscription to one user, as whoever asked for it sees it."""
+"""A subscription, as whoever asked for it sees it."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from userline_client.errors import SubscriptionEnded, UserlineError
+from userline_client.errors import InvalidInput, SubscriptionEnded, UserlineError
+from userline_client.snapshot import UserOnline, UserSnapshot
 from userline_client.states import Active, Failed, Pending, Unsubscribed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
 
-    from userline_client.snapshot import UserSnapshot
-    from userline_client.states import SubscriptionState
+    from userline_client.states import StateOf
 
 logger: logging.Logger = logging.getLogger("userline_client")
 
@@ -47,39 +49,39 @@ class Outcome(Generic[T]):
             self._future.set_exception(error)
 
 
-class UserSubscription:
-    """Shows a user live: ``pending`` → ``active`` → ``unsubscribed`` or ``error``.
+class Subscription(Generic[T]):
+    """Shows something live: ``pending`` → ``active`` → ``unsubscribed`` or ``error``.
 
-    Made by ``UserRef.subscribe``. ``async with`` unsubscribes at its end; ``async for`` gives the current snapshot, and
-    then each that follows. A reader who is slow misses some in between, never the last one.
+    ``async with`` unsubscribes at its end; ``async for`` gives the current snapshot, and then each that follows. A
+    reader who is slow misses some in between, never the last one.
     """
 
     def __init__(
-        self,
-        on_snapshot: Callable[[UserSnapshot | None], None] | None,
-        on_unsubscribe: Callable[[UserSubscription], None],
+        self, on_snapshot: Callable[[T], None] | None, on_unsubscribe: Callable[[Subscription[Any]], None]
     ) -> None:
+        if inspect.iscoroutinefunction(on_snapshot):
+            raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
         self._on_snapshot = on_snapshot
         self._on_unsubscribe = on_unsubscribe
-        self._state: SubscriptionState = Pending()
-        self._latest: UserSnapshot | None = None
+        self._state: StateOf[T] = Pending()
         self._revision = 0
         self._changed = asyncio.Event()
-        self._connected: Outcome[Active] = Outcome()
+        self._latest: T | None = None
+        self._connected: Outcome[Active[T]] = Outcome()
         self._terminated: Outcome[Unsubscribed | Failed] = Outcome()
 
     @property
-    def state(self) -> SubscriptionState:
+    def state(self) -> StateOf[T]:
         """What the subscription is now."""
         return self._state
 
     @property
-    def latest_snapshot(self) -> UserSnapshot | None:
-        """The latest snapshot; ``None`` if there is no such user, and as long as the state is ``pending``."""
+    def latest_snapshot(self) -> T | None:
+        """The latest snapshot; ``None`` as long as the state is ``pending``, and if there is no such user."""
         return self._latest
 
     @property
-    def connected(self) -> Outcome[Active]:
+    def connected(self) -> Outcome[Active[T]]:
         """Await it for the first ``Active`` state. Raises what ended the subscription, if it ends before that."""
         return self._connected
 
@@ -108,10 +110,15 @@ class UserSubscription:
     ) -> None:
         self.unsubscribe()
 
-    def __aiter__(self) -> SnapshotIterator:
+    def __aiter__(self) -> SnapshotIterator[T]:
         return SnapshotIterator(self)
 
-    def show(self, snapshot: UserSnapshot | None) -> None:
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is no first snapshot yet."""
+        return isinstance(self._state, Pending)
+
+    def show(self, snapshot: T) -> None:
         """Take a snapshot (called by the session)."""
         if self.is_over or (isinstance(self._state, Active) and snapshot == self._latest):
             return
@@ -135,7 +142,7 @@ class UserSubscription:
         self._terminated.resolve(state)
         self._wake()
 
-    async def next_after(self, revision: int) -> tuple[int, UserSnapshot | None]:
+    async def next_after(self, revision: int) -> tuple[int, T]:
         """Wait for a snapshot later than that of a revision.
 
         Raises ``StopAsyncIteration`` when there will be none, and the error if that is the reason.
@@ -146,23 +153,35 @@ class UserSubscription:
             if isinstance(self._state, Unsubscribed):
                 raise StopAsyncIteration
             await self._changed.wait()
-        return self._revision, self._latest
+        return self._revision, cast("T", self._latest)
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
 
-class SnapshotIterator:
+class UserSubscription(Subscription[UserSnapshot | None]):
+    """Shows a user live; a snapshot is ``None`` if there is no such user. Made by ``UserRef.subscribe``."""
+
+
+class UsersSubscription(Subscription[Mapping[str, UserSnapshot | None]]):
+    """Shows many users live, as a read-only mapping by id. Made by ``UserRefs.subscribe``."""
+
+
+class OnlineSubscription(Subscription[UserOnline]):
+    """Shows a user live, and whether it is connected. Made by ``UserRef.subscribe_online``."""
+
+
+class SnapshotIterator(Generic[T]):
     """The snapshots of a subscription, for ``async for``."""
 
-    def __init__(self, subscription: UserSubscription) -> None:
+    def __init__(self, subscription: Subscription[T]) -> None:
         self._subscription = subscription
         self._revision = 0
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> UserSnapshot | None:
+    async def __anext__(self) -> T:
         self._revision, snapshot = await self._subscription.next_after(self._revision)
         return snapshot

@@ -58,6 +58,8 @@ class Tokens:
         self._on_change = on_change
         self._changed = asyncio.Event()
         self._rejected = False
+        self._asking: asyncio.Task[None] | None = None
+        self._waiting = 0
         self.current: str | None = None
         self.claims: Claims = Claims()
         if token is not None:
@@ -88,14 +90,33 @@ class Tokens:
         return self.current
 
     async def ask(self) -> None:
-        """Call ``on_need_token`` and use what it returns, unless a token is set meanwhile.
+        """Call ``on_need_token`` and use what it returns, unless a token is set meanwhile; once for all who ask now.
 
         Raises ``TokenCallbackFailed``.
         """
         if self._on_need_token is None:
             return
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(self._on_need_token), name="userline token")
+            self._asking.add_done_callback(self._asked)
+        asking = self._asking
+        self._waiting += 1
         try:
-            token = self._on_need_token()
+            await asyncio.shield(asking)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not asking.done():
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+
+    def _asked(self, asking: asyncio.Task[None]) -> None:
+        self._asking = None
+        if not asking.cancelled():
+            asking.exception()  # those who wait hear of it, if there are any left
+
+    async def _ask(self, on_need_token: OnNeedToken) -> None:
+        try:
+            token = on_need_token()
             if inspect.isawaitable(token):
                 await self._set_from(token)
             else:
@@ -126,11 +147,13 @@ class Tokens:
         Raises ``TokenCallbackFailed``, after which it can be called again.
         """
         while True:
+            token = self.current
             try:
                 async with asyncio.timeout(self._seconds_until_renewal()):
                     await self._changed.wait()
             except TimeoutError:
-                await self.ask()
+                if self.current == token:
+                    await self.ask()
 
     def _seconds_until_renewal(self) -> float | None:
         if self.claims.expires_at is None or not self.can_ask:

@@ -1,0 +1,54 @@
+"""What is configured for everybody who uses a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from userline_client.documents import APP
+from userline_client.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from userline_client.connection import Connection
+    from userline_client.requests import Requests
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The app: its id, the locale of users who have none, and for each role by its name the role's settings."""
+
+    id: str
+    default_locale: str
+    roles: Mapping[str, Mapping[str, Any]]
+    """Read-only. There is always ``default``."""
+
+
+class Apps:
+    """Asks for the app once for each socket, because the next one may be configured otherwise."""
+
+    def __init__(self, connection: Connection, requests: Requests) -> None:
+        self._connection = connection
+        self._requests = requests
+        self._app: App | None = None
+        self._opened = -1
+        self._asking = asyncio.Lock()
+
+    async def get(self) -> App:
+        """Return the app."""
+        async with self._asking:  # others wait for the answer to the first question
+            if self._app is None or self._opened != self._connection.opened or not self._connection.is_open:
+                app = _read((await self._requests.ask(APP, {})).get("app"))
+                self._app, self._opened = app, self._connection.opened
+            return self._app
+
+
+def _read(app: Any) -> App:
+    try:
+        roles = {role["name"]: MappingProxyType(dict(role["settings"])) for role in app["roles"]}
+        return App(app["id"], app["defaultLocale"], MappingProxyType(roles))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"The gateway sent an app that is none: {error!r}") from None
