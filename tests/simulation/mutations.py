@@ -19,7 +19,7 @@ from userline.gateway.websocket.deliveries import Slot
 from userline.gateway.websocket.watches import SocketWatches
 from userline.presence.presence import Presence
 from userline.storage.mongo.writing import Writing
-from userline.storage.sqlite.store import SQLiteUserStore
+from userline.storage.sqlite.writes import Users
 from userline_client.connection import Connection
 from userline_client.operations import Operations
 
@@ -54,15 +54,15 @@ def _take_whatever_comes(self: Hub, entry: Entry, snapshot: UserSnapshot | None)
         self._show(entry, snapshot)
 
 
-_confirm = Hub._confirm
+_take_outcome = Hub.take_outcome
 
 
-def _confirm_whatever_was_read(  # noqa: PLR0917 - what it takes the place of
-    self: Hub, user_id: str, entry: Entry, snapshot: Any, known: int, epoch: int
+def _take_whatever_was_read(  # noqa: PLR0917 - what it takes the place of
+    self: Hub, user_id: str, entry: Entry, snapshot: Any, known: int, call: int, epoch: int
 ) -> Any:
     if snapshot is not None and snapshot.version < entry.version:
         self._show(entry, snapshot)
-    return _confirm(self, user_id, entry, snapshot, known, epoch)
+    return _take_outcome(self, user_id, entry, snapshot, known, call, epoch)
 
 
 def _show_twice(self: Hub, entry: Entry, snapshot: UserSnapshot | None) -> None:
@@ -135,11 +135,15 @@ def _dispatch_all_but_one(self: Batcher) -> bool:
     return _dispatch(self)
 
 
-def _outcome_of_each_alone(self: SQLiteUserStore, write: Any, current: Any) -> Any:
-    return _outcome(self, write, dict(current))
+_write = Users._write
 
 
-_outcome = SQLiteUserStore._outcome
+def _write_unseen(self: Users, write: Any) -> Any:
+    before = self._current
+    self._current = dict(before)
+    outcome = _write(self, write)
+    self._current = before
+    return outcome
 
 
 def _offer_the_first(self: Slot, snapshot: UserSnapshot | None) -> bool:
@@ -162,7 +166,7 @@ _put_group = Writing._put_group
 MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "a gap is not followed by a reading": _in_place_of(Refresher, "settle", _settle_without_reading),
     "versions are not compared": _in_place_of(Hub, "_take", _take_whatever_comes),
-    "a reading that was overtaken wins": _in_place_of(Hub, "_confirm", _confirm_whatever_was_read),
+    "a reading that was overtaken wins": _in_place_of(Hub, "take_outcome", _take_whatever_was_read),
     "the same version is told twice": _in_place_of(Hub, "_take", _show_twice),
     "the wrong watcher is let go": _in_place_of(Hub, "unwatch", _unwatch_somebody),
     "memory answers during a gap": _in_place_of(Hub, "lose_touch", _nothing),
@@ -177,7 +181,7 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "who leaves is not forgotten": _in_place_of(Presence, "leave", _leave_for_good),
     "what others said of presence has no end": _in_place_of(Presence, "_forget", _hear_no_end),
     "a lookup is dropped": _in_place_of(Batcher, "_dispatch", _dispatch_all_but_one),
-    "writes of one group do not see each other": _in_place_of(SQLiteUserStore, "_outcome", _outcome_of_each_alone),
+    "writes of one group do not see each other": _in_place_of(Users, "_write", _write_unseen),
     "MongoDB's documents are put without a guard": _in_place_of(Writing, "_put_group", _put_over_whatever_is_there),
     "a slot keeps the first snapshot": _in_place_of(Slot, "offer", _offer_the_first),
     "slots that wait for their client are forgotten": _in_place_of(SocketWatches, "_go_on", _nothing),
