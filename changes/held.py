@@ -44,9 +44,9 @@ class Entry:
         # order in which it has opened them finds what it knows of them in its caches.
         self.watchers: dict[HubWatcher, None] = {}
 
-    def note(self, snapshot: UserSnapshot, calls: int) -> None:
-        """Take note of what somebody told, when so many store calls had begun."""
-        if self.told is None or snapshot.version > self.told[0].version:
+    def note(self, snapshot: UserSnapshot | None, calls: int) -> None:
+        """Take note of what somebody told, if it is a user, when so many store calls had begun."""
+        if snapshot is not None and (self.told is None or snapshot.version > self.told[0].version):
             self.told = snapshot, calls
 
 
@@ -64,22 +64,19 @@ def was_edited(entry: Entry, snapshot: UserSnapshot | None, known: int) -> bool:
 
 
 def is_old(entry: Entry, snapshot: UserSnapshot | None, call: int) -> bool:
-    """Return whether one that began after this store call has found the opposite: whether there is such a user.
-
-    Where a deletion is known, versions tell.
-    """
-    if snapshot is None:
-        return entry.snapshot is not None and call < entry.last_call
-    return entry.snapshot is None and entry.version == 0 and call < entry.last_call
+    """Return whether this store call has found nobody, and one that began after it a user."""
+    return snapshot is None and entry.snapshot is not None and call < entry.last_call
 
 
 def is_unclear(entry: Entry, snapshot: UserSnapshot | None, known: int, call: int) -> bool:
-    """Return whether a store call has found nobody while somebody told of a version: the next one will tell.
+    """Return whether what a store call has found may be of before or after what is known: the next one will tell.
 
-    The user was created since, or deleted before, and what was told is of before.
+    It has found nobody, and somebody told of a version: the user was created since, or deleted before, and what was
+    told is of before. Or it has found or written a user, where a call that began after it has found nobody: that one
+    may have looked before this one wrote, or the user was deleted in between. Where a deletion is known, versions tell.
     """
     if snapshot is not None:
-        return False
+        return entry.snapshot is None and entry.version == 0 and call < entry.last_call
     if entry.snapshot is not None:
         return entry.version != known
     return entry.told is not None and call <= entry.told[1]

@@ -232,6 +232,7 @@ class Hub:
         if is_old(entry, snapshot, call):
             return entry.snapshot
         if is_unclear(entry, snapshot, known, call):
+            entry.note(snapshot, self._calls)
             if self.doubt(user_id):
                 self.on_doubt()
             return entry.snapshot
@@ -261,8 +262,7 @@ class Hub:
             self._show(entry, snapshot)
 
     def _take_deletion(self, entry: Entry, version: int) -> None:
-        # The largest version is also that of the deletion.
-        if version < entry.version:
+        if version < entry.version:  # the largest version is also that of the deletion
             return
         if entry.snapshot is not None or entry.version < 0:
             self._show(entry, None)

@@ -191,7 +191,7 @@ def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) ->
         click.echo(f"Why: {plan.report}", err=True)
         if outcome is ImportOutcome.REFUSED:
             click.echo("Correct them, or import the others with --skip-refused.", err=True)
-            if plan.on_deleted is OnDeleted.REFUSE:
+            if counts["refused_as_deleted"]:
                 click.echo("Users who were deleted since come back with --on-deleted restore alone.", err=True)
         sys.exit(1)
 

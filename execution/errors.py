@@ -68,7 +68,9 @@ def format_error_at(
     error: BaseException, request_id: str, locations: Sequence[FormattedLocation], path: list[str | int]
 ) -> FormattedError:
     """Return the error of a field that stands at these places of its document and is at this path of the response."""
-    return _placed(_tell(error, request_id), locations, path)
+    formatted = _placed(_tell(error, request_id), locations, path)
+    _forget_frames(error)
+    return formatted
 
 
 def _tell(error: BaseException, request_id: str) -> FormattedError:

@@ -44,7 +44,17 @@ class Flaw(NamedTuple):
     def place(self) -> str:
         """Where it is, as one writes it: ``variables.ids[3]``."""
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).removeprefix(".")
-        return place[:_LONGEST_PLACE].encode(errors="replace").decode()
+        return _shown(place)
+
+    @property
+    def field(self) -> str:
+        """The name of the member of the whole that it is in."""
+        return _shown(str(self.path[0]))
+
+
+def _shown(text: str) -> str:
+    """Return a text as it can be sent: not too long, and without halves of surrogate pairs."""
+    return text[:_LONGEST_PLACE].encode(errors="replace").decode()
 
 
 _OVERFLOWS: Final = "is a number that overflows"

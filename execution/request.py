@@ -33,7 +33,7 @@ def parse_request(value: object) -> GraphQLRequest:
     if isinstance(value, Reread) or any(isinstance(item, Reread) for item in value.values()):
         flaw = find_flaw(value)
         if flaw is not None:
-            raise BadUserInput([Problem(str(flaw.path[0]), f"{flaw.place} {flaw.complaint}.")])
+            raise BadUserInput([Problem(flaw.field, f"{flaw.place} {flaw.complaint}.")])
     problems = []
     document_hash, problem = _hash_in(value)
     query = value.get("query")

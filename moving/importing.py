@@ -169,6 +169,7 @@ class Import:
             if existing is None:  # and was not created again
                 self._report.add(batch.users[user_id][0], user_id, [_DELETED])
                 self.counts["refused"] += 1
+                self.counts["refused_as_deleted"] += 1
 
     async def _write(self) -> None:
         """Write batches, some at once, and take note of them in their order."""

@@ -87,7 +87,7 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _let_go(self) -> None:
         """Nothing comes any more: drop all that refers back to this, so that no collection has to find it."""
-        if self.handshake_initiated:
+        if hasattr(self, "scope"):  # Uvicorn makes it of a handshake that it understands
             self.scope["state"].pop(ADMIT, None)
         self.conn.parser.close()
         error: BaseException | None = self.conn.parser_exc or self.conn.handshake_exc

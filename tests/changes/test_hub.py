@@ -507,3 +507,19 @@ class TestDeletions:
             confirm(hub, stored)
             assert hub.peek("alice") == stored
             assert not isinstance(watcher._latest, UserSnapshot) or watcher._latest == stored
+
+
+def test_a_write_that_began_before_a_reading_that_found_nobody_is_not_lost() -> None:
+    """The reading may have looked before the write was done: the store is asked again, and nobody is told of nobody."""
+    hub = Hub(ttl=30, capacity=100)
+    doubts: list[None] = []
+    hub.on_doubt = lambda: doubts.append(None)
+    written = snapshot(1)
+    with hub.watching("alice"):
+        with hub.reading(["alice"]) as write, hub.reading(["alice"]) as read:
+            assert read.confirm("alice", None) is None
+            write.confirm("alice", written)
+            assert hub.peek("alice") is MISS
+        assert doubts
+        assert confirm(hub, written) is written
+        assert hub.peek("alice") is written

@@ -86,7 +86,7 @@ def nested(depth: int) -> str:
         (
             "subscription{" + "usersChanged(ids:[]){id user{name}}" * 9 + "}",
             "subscription{" + "usersChanged(ids:[]){id user{name}}" * 10 + "}",
-            "The operation costs 1020; the limit is 1000.",
+            "The operation costs 1030; the limit is 1000.",
         ),
         (
             "{__schema{types{" + "a{" * 16 + "b" + "}" * 19,

@@ -66,7 +66,7 @@ async def test_aliases_and_operations_at_once_share_a_read(api: Api) -> None:
 
 async def test_private_fields_are_no_part_of_any_output(api: Api) -> None:
     await api.execute(SET, id="a", input={"name": "A", "email": "a@example.com", "pushTokens": {"fcm:x": True}})
-    for field in ("email", "phone", "pushTokens", "createdAt", "version"):
+    for field in ("email", "phone", "pushTokens", "createdAt", "updatedAt"):
         errors = api.refusal(f'{{ user(id: "a") {{ {field} }} }}')
         assert errors[0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
@@ -224,7 +224,7 @@ async def test_a_subscription_that_cannot_start(api: Api, failure: Exception | N
         ("x", ["body"]),
         ([], ["body"]),
         ({}, ["query"]),
-        ({"query": 5, "variables": [], "operationName": 1, "extensions": "x"}, None),
+        ({"query": 5, "variables": 5, "operationName": 1, "extensions": "x"}, None),
         ({"query": "{ app { id } }", "variables": "x"}, ["variables"]),
     ],
 )

@@ -178,7 +178,7 @@ def test_the_rate_limit_of_an_open_gateway_goes_by_the_forwarded_address(tmp_pat
                 wire = open_socket(gateway, stack, x_forwarded_for=address)
                 wire.init()
                 wire.start("{ app { id } }")
-                assert wire.receive()["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+                assert wire.receive()["payload"]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     finally:
         assert gateway.stop() == 0
 

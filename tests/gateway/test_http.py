@@ -50,7 +50,8 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
         (b"\xff\xfe", "body"),
         (b'{"query":"{app{id}}","variables":{"a":NaN}}', "body"),
         (b'{"query":"{app{id}}","variables":{"a":Infinity}}', "body"),
-        (b'{"query":"{app{id}}","variables":{"a":"\\ud800"}}', "body"),
+        (b'{"query":"{app{id}}","variables":{"a":"\\ud800"}}', "variables"),
+        (b'{"query":"{app{id}}","\\ud800":1}', "?"),
         pytest.param(b'{"query":"{app{id}}","variables":{"a":' + b"1" * 5000 + b"}}", "variables", id="5,000 digits"),
         pytest.param(b"[" * 100_000, "body", id="100,000 deep"),
         pytest.param(
@@ -62,7 +63,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
         (b'{"query":null}', "query"),
         (b'{"query":5}', "query"),
         (b'{"query":["{app{id}}"]}', "query"),
-        (b'{"query":"{app{id}}","variables":[]}', "variables"),
+        (b'{"query":"{app{id}}","variables":[1]}', "variables"),
         (b'{"query":"{app{id}}","variables":"{}"}', "variables"),
         (b'{"query":"{app{id}}","operationName":5}', "operationName"),
         (b'{"query":"{app{id}}","extensions":5}', "extensions"),

@@ -105,8 +105,8 @@ def test_a_bad_id_is_refused_as_everywhere(tmp_path: Path) -> None:
     with serving(tmp_path) as gateway, opened(gateway, None) as socket:
         socket.subscribe(ONLINE, id="")
         message = socket.receive()
-        assert message["type"] == "error"
-        assert message["payload"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "id"}
+        assert message["type"] == "next"
+        assert message["payload"]["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "id"}
 
 
 def test_a_gateway_that_comes_late_knows_soon_and_without_a_bus_what_was_known_runs_out(tmp_path: Path) -> None:

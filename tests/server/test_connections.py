@@ -166,9 +166,13 @@ def test_a_token_in_a_trailer_is_none(guarded: RunningGateway, way: str) -> None
         for at in range(0, len(request), step):
             made.send(request[at : at + step])
         made.send(post(more=b"Authorization: Bearer %b\r\n" % token))
-        first, second = made.read(2)
+        first, *others = made.read(2)
     assert first.status == 401
-    assert second.body == ANSWER
+    if others:
+        assert [each.body for each in others] == [ANSWER]
+    else:  # who answers before all of a body has come may end the connection, and says so
+        assert way == "byte by byte"
+        assert first.headers["connection"] == "close"
 
 
 def test_trailers_are_dropped(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def test_the_defaults() -> None:
         "issuer": None,
         "audience": None,
         "client_user_syncing": "own",
+        "self_deletion": False,
         "cors_origins": None,
         "cors_headers": None,
         "store_url": "sqlite:///userline.db",

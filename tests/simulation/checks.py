@@ -84,8 +84,13 @@ class Checks:
 
     @property
     def _slow_seconds(self) -> float:
-        """How long it may take until a change is known that nobody could tell of: who wrote it died, or gave it up."""
-        return REREAD_SECONDS if self._world.was_killed or self._world.counts["store hangs"] else 0.0
+        """How long it may take until a change is known that nobody could tell of: who wrote it died, or gave it up.
+
+        What was given up is looked at twice; a store that was slow may do it after the first look.
+        """
+        counts = self._world.counts
+        is_late = self._world.was_killed or counts["store hangs"] or counts["store is slow"]
+        return REREAD_SECONDS if is_late else 0.0
 
     @property
     def _finding_out_seconds(self) -> float:

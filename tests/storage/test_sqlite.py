@@ -15,6 +15,7 @@ from tests.storage.sqlite_helpers import locked, own_threads
 from userline.storage.protocol import MAX_BATCH
 from userline.storage.sqlite import SQLiteUserStore, database
 from userline.storage.sqlite import store as store_module
+from userline.storage.sqlite import writes as writes_module
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import apply
 
@@ -115,7 +116,7 @@ async def test_a_write_with_an_unexpected_error_fails_alone(
             raise ZeroDivisionError
         return apply(*given, user_id=user_id, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store_module, "apply", apply_or_break)
+    monkeypatch.setattr(writes_module, "apply", apply_or_break)
     ids = ["alice", "broken", "bob"]
     outcomes = await asyncio.gather(*(store.patch(i, patch(name="x")) for i in ids), return_exceptions=True)
     assert isinstance(outcomes[1], ZeroDivisionError)

@@ -108,6 +108,7 @@ def http_request(token: str, chance: Random) -> bytes:
             ("GET", "/v1/userline/users?limit=2&startingAfter=a", None),
             ("GET", "/v1/userline/users/a%2Fb", None),
             ("DELETE", "/v1/userline/users/a%2Fb", None),
+            ("PATCH", "/v1/userline/users/a%2Fb", None),
         )
     )
     way = chance.randrange(3)
