@@ -86,7 +86,9 @@ async def _heard(query: str, variables: dict[str, Any], *, plans: bool, failure:
 
 
 async def _heard_both_ways(query: str, variables: dict[str, Any], failure: Exception | None = None) -> Any:
-    for _ in range(3):  # a machine that is busy for so long lets one of them miss a state in between
+    planned: Any = None
+    general: Any = ()
+    for _ in range(3):  # where the machine is busy for so long, one of them may miss a state in between
         planned, general = await asyncio.gather(
             _heard(query, variables, plans=True, failure=failure),
             _heard(query, variables, plans=False, failure=failure),
