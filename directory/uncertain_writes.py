@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
@@ -72,16 +72,18 @@ class UncertainWrites:
             if not self._waiting and await self._more_within(LATER_SECONDS):
                 continue
             again = not self._waiting
-            ids = list(islice(seen if again else self._waiting, MAX_BATCH))
+            source: dict[str, Any] = seen if again else self._waiting
+            # Taken out first: a write that is given up while they are read is looked at again.
+            taken = {user_id: source.pop(user_id) for user_id in list(islice(source, MAX_BATCH))}
             try:
-                versions = await self._tell(ids, seen)
+                versions = await self._tell(list(taken), seen | taken if again else seen)
             except Exception as error:  # noqa: BLE001 - it is tried until the store answers
                 logger.debug("Users whose write had no outcome cannot be read yet: %s", error)
+                for user_id, version in taken.items():
+                    source.setdefault(user_id, version)
                 await backoff.wait()
                 continue
             backoff.reset()
-            for user_id in ids:
-                (seen if again else self._waiting).pop(user_id, None)
             if not again:
                 seen |= versions
 

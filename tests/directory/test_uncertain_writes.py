@@ -17,6 +17,8 @@ from userline.users.rules import Rules
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.parts import Gateway
     from userline.users.record import Change
 
@@ -121,3 +123,26 @@ async def test_a_write_in_doubt_and_a_deletion_after_it(gateway: Gateway, told: 
     last = max(told, key=lambda each: each.version)
     assert isinstance(last, Deletion)
     assert await gateway.users.get("alice") is None
+
+
+async def test_a_write_that_is_given_up_during_a_look_is_looked_at_too(
+    gateway: Gateway, told: list[Change], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look has seen what was there before it. It does not have to wait for the second look, either."""
+    monkeypatch.setattr(uncertain_writes, "LATER_SECONDS", 1000.0)
+    get_many = gateway.store.get_many
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_up(ids: Sequence[str]) -> Any:
+        found = await get_many(ids)
+        has_read.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(gateway.store, "get_many", held_up)
+    gateway.store.lost_answer = StoreUnavailable()
+    await write(gateway, "alice", "First")
+    await has_read.wait()
+    await write(gateway, "alice", "Second")
+    go_on.set()
+    await until(lambda: [change.name for change in told if not isinstance(change, Deletion)][-1:] == ["Second"], 5)

@@ -113,6 +113,9 @@ class _Opening:
             raise InvalidStatus(Response(refused.status, "", Headers())) from None
         except SocketClosed:
             raise InvalidMessage("the handshake was lost") from None
+        except BaseException:
+            end.close()  # as who gives up connecting does
+            raise
         return SimulatedSocket(end)
 
     async def __aexit__(self, *_: object) -> None:
