@@ -27,6 +27,11 @@ class Node:
     def __init__(self, found: build.Node) -> None:
         self._found = found
 
+    @property
+    def npm(self) -> tuple[str, ...]:
+        """The command of npm."""
+        return tuple(self._found.npm)
+
     def run(self, *arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a program until its end."""
         return subprocess.run(
