@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.moving.generated import user
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from tests.users.samples import DEFAULTS
 from userline.moving.json_lines import LineRefused, encode_line, parse_line
 from userline.users.rules import Limits, Rules

@@ -10,40 +10,14 @@ from typing import TypeAlias
 import pytest
 
 from tests.storage.contract.base import Clock
+from tests.storage.records import NEWER, record_of
 from userline.storage.protocol import MAX_BATCH, MAX_PUTS, UserStore
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
-from userline.users.record import UserRecord, UserSnapshot
 from userline.users.replacement import Put
 from userline.users.rules import Rules
 
 Connect: TypeAlias = Callable[[], Awaitable[UserStore]]
-
-
-NEWER = 1_800_000_000_000
-"""A version that is above the clock of the tests."""
-
-
-def record_of(user_id: str, *, version: int = NEWER, **public: object) -> UserRecord:
-    """Return a record with something in every field."""
-    snapshot = UserSnapshot(
-        id=user_id,
-        version=version,
-        name="Alice",
-        custom=MappingProxyType({"z": "1", "a.b": "$2", "": "\0"}),
-        locale="de",
-        photo_url="https://example.com/a.png",
-        role="agent",
-        welcome_message="Hello\n",
-    )
-    return UserRecord(
-        snapshot=replace(snapshot, **public),  # type: ignore[arg-type]
-        email=("a@example.com", "b@example.com"),
-        phone=("+14155552671",),
-        push_tokens=frozenset({"fcm:1", "apns:2"}),
-        created_at=1_600_000_000_000,
-        updated_at=1_650_000_000_000,
-    )
 
 
 class MovingContract:

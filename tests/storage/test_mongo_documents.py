@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from tests.storage.contract.base import RULES, Clock, existing, get, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from tests.strategies import ODD_TEXTS
 from tests.support.mongodb import MongoServer
 from userline.storage.mongo import MongoUserStore

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.storage.contract.base import RULES, existing, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.documents import StoredUser, written_user
 from userline.storage.mongo.driver import Driver

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.storage.contract.base import RULES, Clock, existing, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from tests.support.mongo_wire import Answer, Delay, LoseAnswer, Message, ReplicaSet, error
 from tests.support.mongodb import MongoServer
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.storage.contract.base import RULES, Clock, existing, get, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from userline.storage.mongo import MongoUserStore
 from userline.storage.mongo.driver import USERS
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.storage.contract.base import RULES, Clock, existing, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from userline.storage.sqlite import SQLiteUserStore, database
 from userline.storage.sqlite.database import FORMAT, open_existing, open_writer
 

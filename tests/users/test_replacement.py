@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from userline.users.replacement import Put, put
 
 NOW = 1_000

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.storage.contract.base import Clock, Connect, Remove, StoreTests, existing, get, new_user, patch
-from tests.storage.moving_contract import record_of
+from tests.storage.records import record_of
 from tests.strategies import ODD_TEXTS
 from userline.storage.protocol import MAX_BATCH, DeleteResult, UserStore
 from userline.users.errors import NameRequired, UserlineError
