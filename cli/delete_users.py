@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
 
 
-@click.command("delete", cls=SettingsCommand, short_help="Delete users for good.")
+@click.command("delete", cls=SettingsCommand)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
     "--from", "source", type=click.File("rb"), help='Delete the users of this file, too; "-" = standard input.'
