@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, running
 from tests.support.mongodb import running_mongo
 
 if TYPE_CHECKING:
@@ -61,30 +61,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
 
 
-def _running(directory: Path, *flags: str) -> Iterator[RunningGateway]:
-    running = RunningGateway(directory, *flags)
-    yield running
-    code = running.stop()
-    assert code == 0, running.log
-    assert "Traceback" not in running.log, running.log
-
-
 @pytest.fixture(scope="session")
 def fast_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A real gateway that tests share; each uses user ids of its own."""
-    yield from _running(tmp_path_factory.mktemp("gateway"))
+    yield from running(tmp_path_factory.mktemp("gateway"))
 
 
 @pytest.fixture(scope="session")
 def shortcut_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """Another one, without the fast lane: plain ASGI, with the shortcut before the application."""
-    yield from _running(tmp_path_factory.mktemp("shortcut-gateway"), "--no-fast-lane")
+    yield from running(tmp_path_factory.mktemp("shortcut-gateway"), "--no-fast-lane")
 
 
 @pytest.fixture(scope="session")
 def plain_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """Another one, without plans, so that neither the fast lane nor the shortcut has anything to answer."""
-    yield from _running(tmp_path_factory.mktemp("plain-gateway"), "--no-fast-lane", "--no-plans")
+    yield from running(tmp_path_factory.mktemp("plain-gateway"), "--no-fast-lane", "--no-plans")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 
 from tests.browser.conftest import HERE, install
 from tests.support.balancer import Balancer, haproxy
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, end_all
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, token_of
 
@@ -131,11 +131,7 @@ class Deployment:
         assert answer.status_code == 200, answer.text
 
     def stop(self) -> None:
-        for gateway in self.gateways:
-            gateway.process.send_signal(signal.SIGINT)
-        for gateway in self.gateways:
-            assert gateway.stop() == 0, gateway.log
-            assert "Traceback" not in gateway.log, gateway.log
+        end_all(self.gateways)
 
 
 @contextmanager

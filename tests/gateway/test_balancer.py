@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from tests.support.balancer import CONFIGURATION, TIMEOUT_SECONDS, Balancer, haproxy
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, end_all
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.watching import Watching
@@ -28,11 +27,7 @@ def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
     redis = RedisServer(tmp_path)
     running = [RunningGateway(tmp_path, "--bus-url", redis.url, "--drain-seconds", "5") for _ in range(2)]
     yield running
-    for gateway in running:
-        if gateway.process.poll() is None:
-            gateway.process.send_signal(signal.SIGINT)
-            assert gateway.stop() == 0, gateway.log
-        assert "Traceback" not in gateway.log, gateway.log
+    end_all(running)
     redis.kill()
 
 

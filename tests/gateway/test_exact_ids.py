@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.clients.wire import LEGACY, TRANSPORT, open_wire
-from tests.support.gateway import RunningGateway
 
 from userline.execution.json_values import decode
 from userline.users.errors import BadUserInput
 from userline.users.patch import parse_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.support.gateway import RunningGateway
 
 _SET: Final = 'mutation($id: ID!) { setUser(id: $id, input: {name: "N"}) { user { id } } }'
 _USER: Final = "query($id: ID!) { user(id: $id) { id } }"
@@ -57,15 +58,6 @@ _floats = st.builds(
     st.sampled_from(["", "e0", "e1", "E3", "e-1", "e+20", "e400"]),
 )
 numbers = st.sampled_from(NUMBERS) | _digits | _floats
-
-
-@pytest.fixture(scope="module", params=["lane", "general"])
-def doors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    flags = () if request.param == "lane" else ("--no-fast-lane", "--no-plans")
-    running = RunningGateway(tmp_path_factory.mktemp("exact"), "--federation", "--no-access-log", *flags)
-    yield running
-    assert running.stop() == 0, running.log
-    assert "Traceback" not in running.log, running.log
 
 
 def body(query: str, variables: str, **more: Any) -> bytes:

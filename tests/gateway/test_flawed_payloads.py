@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.clients.wire import LEGACY, TRANSPORT, open_wire
-from tests.support.gateway import RunningGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.gateway import RunningGateway
 
 _APP: Final = '{"query":"{ app { id } }"}'
 _GOOD: Final = {"data": {"app": {"id": "userline"}}}
@@ -60,15 +59,6 @@ FLAWS: Final[dict[str, tuple[str, str]]] = {
     },
     "no query": ('"variables":{}', "query is required: a string with a GraphQL document."),
 }
-
-
-@pytest.fixture(scope="module", params=["lane", "general"])
-def doors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    flags = () if request.param == "lane" else ("--no-fast-lane", "--no-plans")
-    running = RunningGateway(tmp_path_factory.mktemp("flawed"), "--no-access-log", "--federation", *flags)
-    yield running
-    assert running.stop() == 0, running.log
-    assert "Traceback" not in running.log, running.log
 
 
 @pytest.mark.parametrize("name", FLAWS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, end_all
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from websockets.asyncio.client import connect
@@ -60,11 +60,7 @@ class Deployment:
         return code, took
 
     def stop(self) -> None:
-        for gateway in self.gateways:
-            gateway.process.send_signal(signal.SIGINT)
-        for gateway in self.gateways:
-            assert gateway.stop() == 0, gateway.log
-            assert "Traceback" not in gateway.log, gateway.log
+        end_all(self.gateways)
         self.redis.kill()
 
 

@@ -10,7 +10,6 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,10 +17,7 @@ from tests.support.attacks import BODIES
 from tests.support.fuzz import frame
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import raw_connection
-from tests.support.tokens import SECRET, token_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.support.tokens import token_of
 
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -45,14 +41,6 @@ def post(body: bytes = APP, *, more: bytes = b"", chunked: bool = False) -> byte
 
 def get(path: bytes = b"/healthz", *, more: bytes = b"") -> bytes:
     return b"GET " + path + b" HTTP/1.1\r\n" + HOST + more + b"\r\n"
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log
 
 
 UPGRADES = {

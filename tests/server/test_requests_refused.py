@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support.gateway import RunningGateway
 from tests.support.raw_http import raw_connection
-from tests.support.tokens import SECRET, token_of
+from tests.support.tokens import token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.gateway import RunningGateway
 
 HOST = b"Host: localhost\r\n"
 
@@ -31,14 +30,6 @@ class Door(NamedTuple):
             b"POST /graphql HTTP/1.1\r\n" + HOST + self.authorization + b"Content-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body) + body
         )
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log
 
 
 @pytest.fixture(params=["fast_gateway", "shortcut_gateway", "plain_gateway", "guarded"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -105,3 +106,27 @@ class RunningGateway:
         self.process.kill()
         self.process.wait()
         raise AssertionError(f"The gateway did not start:\n{self.log}")
+
+
+def running(directory: Path, *flags: str, env: dict[str, str] | None = None) -> Iterator[RunningGateway]:
+    """Yield a gateway, for a fixture, and see afterwards that it ends well and has logged no traceback."""
+    gateway = RunningGateway(directory, *flags, env=env)
+    yield gateway
+    _see_that_it_ended_well(gateway, gateway.stop())
+
+
+def end_all(gateways: Iterable[RunningGateway]) -> None:
+    """End gateways without their drains, and see that all of them end well.
+
+    One signal each: a second one may come when nobody is there any more who would take it well.
+    """
+    for gateway in gateways:
+        gateway.process.send_signal(signal.SIGINT)
+    for gateway in gateways:
+        gateway.http.close()
+        _see_that_it_ended_well(gateway, gateway.process.wait(_PATIENCE))
+
+
+def _see_that_it_ended_well(gateway: RunningGateway, code: int) -> None:
+    assert code == 0, gateway.log
+    assert "Traceback" not in gateway.log, gateway.log

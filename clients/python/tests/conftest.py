@@ -8,28 +8,16 @@ import pytest
 import pytest_asyncio
 from clients.python.tests.clocks import ScriptedClock
 from clients.python.tests.scripted import ScriptedGateway, scripted_gateway
+from tests.support.client_gateways import gateway, guarded
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
-from tests.support.tokens import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway that tests share; each uses user ids of its own."""
-    running = RunningGateway(tmp_path_factory.mktemp("client"))
-    yield running
-    assert running.stop() == 0, running.log
-
-
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway that wants tokens."""
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
-    yield running
-    assert running.stop() == 0, running.log
+__all__ = ["gateway", "guarded"]
+"""Fixtures that are used as they are."""
 
 
 @pytest.fixture(scope="session")

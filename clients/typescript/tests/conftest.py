@@ -7,16 +7,15 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
-from tests.support.gateway import RunningGateway
-from tests.support.tokens import SECRET
+from tests.support.client_gateways import gateway, guarded
 
 from userline.gateway.graphiql import build
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["gateway", "guarded"]
+"""Fixtures that are used as they are."""
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -80,19 +79,3 @@ def node() -> Node:
     finally:
         os.close(directory)
     return node
-
-
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway that tests share; each uses user ids of its own."""
-    running = RunningGateway(tmp_path_factory.mktemp("typescript"))
-    yield running
-    assert running.stop() == 0, running.log
-
-
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway that wants tokens."""
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
-    yield running
-    assert running.stop() == 0, running.log

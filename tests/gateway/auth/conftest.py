@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, running
 from tests.support.tokens import SECRET, KeyServer, Signer
 
 if TYPE_CHECKING:
@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that checks tokens with ``SECRET``, and logs all that it can."""
-    running = RunningGateway(
-        tmp_path_factory.mktemp("guarded"),
-        *("--log-level", "debug", "--bad-tokens-per-second", "0"),
-        env={"USERLINE_SECRET": SECRET},
-    )
-    yield running
-    code = running.stop()
-    assert code == 0, running.log
-    assert "Traceback" not in running.log, running.log
+    flags = ("--log-level", "debug", "--bad-tokens-per-second", "0")
+    yield from running(tmp_path_factory.mktemp("guarded"), *flags, env={"USERLINE_SECRET": SECRET})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, running
 from tests.support.tokens import SECRET, token_of
 
 if TYPE_CHECKING:
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A real gateway with a secret."""
     flags = ("--bad-tokens-per-second", "0")
-    running = RunningGateway(tmp_path_factory.mktemp("guarded"), *flags, env={"USERLINE_SECRET": SECRET})
-    yield running
-    assert running.stop() == 0, running.log
-    assert "Traceback" not in running.log, running.log
+    yield from running(tmp_path_factory.mktemp("guarded"), *flags, env={"USERLINE_SECRET": SECRET})
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,15 @@ export const scripted = (run) => async () => {
   }
 };
 
+/** Opens a session that watches the user `a`, and returns it with what the subscription shows, once it is active. */
+export const watchingA = async (open) => {
+  const session = open();
+  const { names, listener } = recorder();
+  session.user('a').subscribe(listener);
+  await settle();
+  return { session, names };
+};
+
 /** A JWT that says this, and is signed by nobody. */
 export const tokenOf = (claims) =>
   `e30.${Buffer.from(JSON.stringify({ tokenType: 'user', ...claims })).toString('base64url')}.x`;

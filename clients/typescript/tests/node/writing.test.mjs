@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import * as client from '../../dist/index.js';
-import { recorder, refusal, scripted, settle } from './setup.mjs';
+import { refusal, scripted, settle, watchingA } from './setup.mjs';
 
 /** Holds back the answers to mutations, until they are let out. */
 function holdBack(gateway) {
@@ -18,10 +18,7 @@ function holdBack(gateway) {
 test('12: a lower version is not taken, on the next connection neither', scripted(async ({ clock, gateway, open }) => {
   const old = gateway.put('a', { name: 'old' });
   gateway.set('a', { name: 'new' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { names } = await watchingA(open);
   gateway.cut();
   gateway.users.set('a', old); // another gateway, which is behind
   await clock.advance(600);
@@ -32,10 +29,7 @@ test('12: a lower version is not taken, on the next connection neither', scripte
 
 test('13: null ends what was; a late snapshot stays out, a re-creation does not', scripted(async ({ gateway, open }) => {
   const old = gateway.put('a', { name: 'old' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { names } = await watchingA(open);
   gateway.delete('a');
   gateway.socket.next('1', { usersChanged: [{ id: 'a', user: old }] });
   assert.deepEqual(names(), ['old', null]);
@@ -46,10 +40,7 @@ test('13: null ends what was; a late snapshot stays out, a re-creation does not'
 
 test('13: an equal version is taken after a null that an operation began with', scripted(async ({ clock, gateway, open }) => {
   const user = gateway.put('a', { name: 'there' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { names } = await watchingA(open);
   gateway.cut();
   gateway.users.delete('a');
   await clock.advance(600);
@@ -60,10 +51,7 @@ test('13: an equal version is taken after a null that an operation began with', 
 
 test('14: an own write is shown at once, and its event shows nothing', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   const { user, created, changed } = await session.user('a').set({ name: 'two' });
   assert.deepEqual([user.name, created, changed], ['two', false, true]);
   assert.equal(session.user('a').peek(), await session.user('a').get());
@@ -81,10 +69,7 @@ test('14: a watch that begins after a write does not show what was before', scri
 
 test('15: a null that may be older than a write is not shown; the gateway is asked again', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   const [watching] = [...gateway.socket.operations.keys()];
   gateway.changed = () => {}; // its events are late
   await session.user('a').set({ name: 'two' });
@@ -97,10 +82,7 @@ test('15: a null that may be older than a write is not shown; the gateway is ask
 
 test('15: the gateway is asked once: if it says null again, that is so', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   gateway.changed = () => {};
   await session.user('a').set({ name: 'two' });
   gateway.users.delete('a');
@@ -112,10 +94,7 @@ test('15: the gateway is asked once: if it says null again, that is so', scripte
 
 test('15, 16: a null while an own deletion is under way is shown', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   const { changed } = gateway;
   gateway.changed = () => {};
   await session.user('a').set({ name: 'two' });
@@ -134,10 +113,7 @@ test('15, 16: a null while an own deletion is under way is shown', scripted(asyn
 
 test('15: a null while a write is under way is shown, then its answer, and the gateway is asked again', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   const letOut = holdBack(gateway);
   const writing = session.user('a').set({ name: 'two' });
   await settle();
@@ -162,10 +138,7 @@ test('15: a null while a write is under way is shown, then its answer, and the g
 
 test('16: delete', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   gateway.changed = () => {}; // its events are late
   assert.equal(await session.user('a').delete(), true);
   assert.deepEqual(names(), ['one', null]);
@@ -176,10 +149,7 @@ test('16: delete', scripted(async ({ gateway, open }) => {
 
 test('16: what has come while a deletion was under way is decided by events', scripted(async ({ gateway, open }) => {
   gateway.put('a', { name: 'one' });
-  const session = open();
-  const { names, listener } = recorder();
-  session.user('a').subscribe(listener);
-  await settle();
+  const { session, names } = await watchingA(open);
   const letOut = holdBack(gateway);
   const deleting = session.user('a').delete();
   await settle();

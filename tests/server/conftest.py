@@ -1,0 +1,21 @@
+"""Fixtures for the tests of bytes and connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.gateway import running
+from tests.support.tokens import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.gateway import RunningGateway
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that wants tokens."""
+    yield from running(tmp_path_factory.mktemp("guarded"), env={"USERLINE_SECRET": SECRET})
