@@ -60,6 +60,7 @@ def userline() -> None:
       userline doctor                         what is wrong here, and what to do
       userline backup userline-backup.db      a copy of the SQLite store, while gateways run
       userline export users.jsonl             all users, for another store or to be read
+      userline delete alice                   a user, for good
       userline token --user alice             a token for development, signed with USERLINE_SECRET
       userline schema > schema.graphql        the API, for code generators
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
