@@ -48,6 +48,7 @@ _TEXTS: Final[dict[str, _Texts]] = {
     "nulls": _operation(_APP + '{"a":[', "null,", "0]}"),
     "digits": _operation(_APP + '{"a":', "9", "}"),
     "small numbers": _operation(_APP + '{"a":[', "1,", "0]}"),
+    "short strings": _operation(_APP + '{"a":[', '"ab",', "0]}"),
     "fractions": _operation(_APP + '{"a":[', "1e-5,", "0]}"),
     "equal keys": _operation(_APP + "{", '"a":1,', '"b":0}'),
     "deep lists": _operation(_APP + '{"a":', "[", "}"),
