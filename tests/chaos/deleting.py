@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -174,7 +175,7 @@ async def delete_through_trouble(deployment: Deployment) -> float:
         for user, seen in watching.seen.items():
             shown = [int(version) for version in seen if version is not None]
             assert shown == sorted(set(shown)), f"{user}: {seen}"
-            assert all(one != other for one, other in zip(seen, seen[1:], strict=False)), f"{user}: {seen}"
+            assert all(one != other for one, other in pairwise(seen)), f"{user}: {seen}"
         await watching.stop()
     records, deleted = await _stored(deployment, users)
     for user in users:

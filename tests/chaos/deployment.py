@@ -50,7 +50,7 @@ class Deployment:
         self.replica: RedisServer | None = None
         self.mongo: MongoServer | None = None
         """The server of the store, where there is one."""
-        self.store_url = f"sqlite:///{gateways[0].database}"
+        self.store_url = ""
         self.neighbour: Deployment | None = None
         """Another deployment on the same bus, with users of the same ids."""
         self._first = FIRST_OF_NEIGHBOUR if app_id == NEIGHBOUR else 0
@@ -233,10 +233,11 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
     mongo = None if server == "sqlite" else MongoServer(server, directory)
     flags = [*flags, "--no-access-log", "--app-id", app_id, "--rate-limit-per-second", "0"]
     gateways: list[RunningGateway] = []
+    url = f"sqlite:///{directory / 'users.db'}"
 
     def start(port: int) -> RunningGateway:
-        url = bus.url.replace(f":{bus.port}", f":{port}")
-        return RunningGateway(directory, "--bus-url", url, *flags, env={"USERLINE_SECRET": SECRET})
+        way = bus.url.replace(f":{bus.port}", f":{port}")
+        return RunningGateway(directory, "--bus-url", way, *flags, env={"USERLINE_SECRET": SECRET})
 
     try:
         if mongo is not None:
@@ -248,8 +249,7 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
         for some in (ports[:1], ports[1:]):
             gateways += await asyncio.gather(*(asyncio.to_thread(start, port) for port in some))
         deployment = Deployment(bus, gateways, app_id)
-        if mongo is not None:
-            deployment.mongo, deployment.store_url = mongo, url
+        deployment.mongo, deployment.store_url = mongo, url
         try:
             yield deployment
         finally:
