@@ -223,7 +223,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "bus frozen": Scenario(_bus_frozen),
     "gateway killed before it told": Scenario(_gateway_dies_untold, within=5.0, reread_seconds=5.0, detour=True),
     "users deleted through all of it": Scenario(
-        _users_deleted, within=8.0, reread_seconds=5.0, detour=True, store="nx-27017/pymongo"
+        _users_deleted, within=8.0, reread_seconds=60.0, detour=True, store="nx-27017/pymongo"
     ),
     "two deployments on one bus": Scenario(_two_deployments, neighbour=True),
     "redis and its replica swapped": Scenario(_replica_swapped, replica=True),
