@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -144,7 +143,6 @@ class History:
                 assert act.done is None or not named.is_before(act), f"{named} came back after {act}"
             for act in namings:
                 assert act.kind == "create" or act.done is None or not named.is_before(act), f"{act} is lost"
-            assert record.snapshot.version > deleted
             assert record.snapshot.version >= max(act.version for act in acts)
         versions = sorted((act for act in acts if act.version), key=lambda act: act.began)
         for number, act in enumerate(versions):
@@ -175,7 +173,6 @@ async def delete_through_trouble(deployment: Deployment) -> float:
         for user, seen in watching.seen.items():
             shown = [int(version) for version in seen if version is not None]
             assert shown == sorted(set(shown)), f"{user}: {seen}"
-            assert all(one != other for one, other in pairwise(seen)), f"{user}: {seen}"
         await watching.stop()
     records, deleted = await _stored(deployment, users)
     for user in users:
