@@ -175,6 +175,14 @@ _ALL: Final[tuple[Rate | Cost, ...]] = (
         writes=True,
     ),
     Rate(
+        "watch-list-1000",
+        "100 sockets watch a list of 1,000 users by one usersChanged each, and one of the users is changed at a time",
+        "deliveries",
+        _all(*OURS),
+        WatchWork(100, 1, "fan_out", listed=1000),
+        writes=True,
+    ),
+    Rate(
         "subscribe",
         "32 sockets: subscribe, hear of the user as it is, unsubscribe",
         "subscriptions",
