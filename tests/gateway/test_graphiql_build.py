@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +12,7 @@ from userline.gateway import server
 from userline.gateway.graphiql import build
 from userline.settings.settings import load_settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-NODE = build.Node((22, 12, 0), build.Path(sys.executable), (sys.executable,), "here")
+NODE = build.Node((22, 12, 0), Path(sys.executable), (sys.executable,), "here")
 
 
 def test_a_step_that_takes_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
