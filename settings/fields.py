@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 
 from userline.changes.factory import SHARED_EXAMPLES
 from userline.settings.checks import (
+    DEFAULT_LOCALE,
     check_address,
     check_app_id,
     check_bus_prefix,
@@ -234,7 +235,7 @@ class App(BaseModel):
         "The app", "userline", "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens."
     )
     default_locale: Annotated[str, AfterValidator(check_locale)] = setting(
-        "The app", "en", "The language tag (BCP 47) of users who have no locale of their own."
+        "The app", DEFAULT_LOCALE, "The language tag (BCP 47) of users who have no locale of their own."
     )
     roles: Path | None = setting(
         "The app",
