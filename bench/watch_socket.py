@@ -62,6 +62,10 @@ class WatchSocket:
         self._operation, self.user = operation, user
         self._send({"type": "subscribe", "id": operation, "payload": users.watch(user)})
 
+    def subscribe_to_list(self, operation: str, user: int) -> None:
+        self._operation, self.user = operation, user
+        self._send({"type": "subscribe", "id": operation, "payload": users.watch_list(user)})
+
     def resubscribe(self, number: int) -> None:
         """End the subscription, and begin another to another user."""
         self._send({"type": "complete", "id": self._operation})
@@ -87,6 +91,11 @@ class WatchSocket:
     def expect_event(self, user: dict[str, Any]) -> None:
         """Wait for the next event of the subscription, which must be this user."""
         self.expect({"type": "next", "id": self._operation, "payload": {"data": {"userChanged": user}}})
+
+    def expect_list(self, user: dict[str, Any]) -> None:
+        """Wait for the next event of a subscription to a list, which must have this user alone."""
+        data = {"usersChanged": [{"id": user["id"], "user": user}]}
+        self.expect({"type": "next", "id": self._operation, "payload": {"data": data}})
 
     def is_subscribed(self, data: bytes) -> bool:
         """Return whether the first event of the subscription is now here."""

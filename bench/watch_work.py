@@ -31,9 +31,9 @@ class Watchers:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    async def open(self, count: int, watched: int = 1, first: int = 0) -> None:
+    async def open(self, count: int, watched: int = 1, first: int = 0, *, as_list: bool = False) -> None:
         """Open so many more sockets with a subscription each, to ``watched`` different users from ``first`` on."""
-        await self.obey("open", count, watched, first)
+        await self.obey("open", count, watched, first, as_list)
 
     async def obey(self, command: str, *arguments: float) -> Any:
         """Return what came of the command, and the CPU time that it cost in seconds. Raises BenchError."""
