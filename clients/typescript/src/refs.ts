@@ -33,9 +33,7 @@ export class Ref implements UserRef {
   }
 
   peek(): UserSnapshot | null | undefined {
-    const { _users, _idle } = this._core._watches;
-    const watch = _users.get(this.id);
-    return watch && !_idle.has(watch) ? watch._user : undefined;
+    return this._core._watches._users.get(this.id)?._user;
   }
 
   set(params: SetUserParams): Promise<SetUserResult> {

@@ -5,7 +5,7 @@ import { ConnectionTimeout, Disconnected, InvalidInput, ProtocolError, SessionCl
 import type { Operation } from './operation.js';
 import { Ref, Refs } from './refs.js';
 import { Tokens, readClaims, subjectOf } from './tokens.js';
-import type { App, Session, SessionOptions, SessionStatus, UserRef, UserRefs, WebSocketConstructor } from './types.js';
+import type { App, Session, SessionOptions, SessionStatus, UserRef, UserRefs, UserSnapshot, WebSocketConstructor } from './types.js';
 import { Watches } from './watches.js';
 
 const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
@@ -86,6 +86,11 @@ export class Core implements Session {
 
   users(ids: Iterable<string>): UserRefs {
     return new Refs(Object.freeze(Array.from(ids, checkId)), this);
+  }
+
+  seed(users: Iterable<readonly [string, UserSnapshot | null]>): void {
+    const watches = this._open();
+    for (const [id, user] of users) watches._seed(checkId(id), user);
   }
 
   async app(): Promise<App> {

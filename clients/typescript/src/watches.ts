@@ -1,17 +1,18 @@
 import { Expiry, now, pauseAfter, type Timer } from './clock.js';
 import type { Connection } from './connection.js';
-import { ConnectionTimeout, RateLimited, StoreUnavailable, type UserlineError } from './errors.js';
+import { ConnectionTimeout, InvalidInput, RateLimited, StoreUnavailable, type UserlineError } from './errors.js';
 import { Placing, isHeld, type AnySubscription } from './placing.js';
+import { readSnapshot } from './snapshot.js';
 import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
 import type { Surroundings } from './surroundings.js';
 import type { UserSnapshot } from './types.js';
 import { Watch } from './watch.js';
 
-/** How long a user stays watched after the last use, and how many may that nobody uses now. */
+/** How long a user stays watched after the last use. */
 const LINGER = 30_000;
-const MAX_LINGERING = 2000;
-/** Of how many users who are not watched it is remembered what was seen last, so that they do not go back. */
-const MAX_IDLE = 1000;
+/** How many users may that nobody uses now, and of how many who are not watched it is remembered what was seen last. */
+const MAX_UNUSED = 2000;
+
 /** What is watched: one watch for each user, however many subscriptions and gets there are to it. */
 export class Watches extends Placing {
   readonly _users = new Map<string, Watch>();
@@ -76,6 +77,20 @@ export class Watches extends Placing {
       this._rest(watch);
     }
     return watch;
+  }
+
+  /** Takes what another session has seen. */
+  _seed(id: string, told: unknown): void {
+    const watch = this._watchOf(id);
+    let user: UserSnapshot | null;
+    try {
+      user = readSnapshot(structuredClone(told));
+      if (user && user.id !== id) throw new TypeError(`that of ${user.id}`);
+    } catch (error) {
+      throw new InvalidInput(`This is no snapshot of ${id}: ${error as string}`);
+    }
+    if (user || watch._user === undefined) watch._hearUser(user);
+    this._written(watch, false);
   }
 
   /** Shows what a write has changed; who reads waits if that is doubtful. */
@@ -173,7 +188,7 @@ export class Watches extends Placing {
   _linger(watch: Watch): void {
     this._lingering._add(watch);
     if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
-    if (this._lingering._due.size > MAX_LINGERING) {
+    if (this._lingering._due.size > MAX_UNUSED) {
       const oldest: Watch = this._lingering._due.keys().next().value!;
       this._lingering._discard(oldest);
       this._letGoUnwanted(oldest);
@@ -212,7 +227,7 @@ export class Watches extends Placing {
 
   _rest(watch: Watch): void {
     this._idle.add(watch);
-    if (this._idle.size <= MAX_IDLE) return;
+    if (this._idle.size <= MAX_UNUSED) return;
     const [oldest] = this._idle as unknown as [Watch];
     this._idle.delete(oldest);
     this._users.delete(oldest._id);
