@@ -1,9 +1,10 @@
+import { onceATurn } from './clock.js';
+import type { Core } from './core.js';
 import { isSame } from './snapshot.js';
-import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
+import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
-import type { Watches } from './watches.js';
-
-type Users = Map<string, UserSnapshot | null>;
+import type { AnySubscription } from './watch.js';
+import { subscribe } from './watches.js';
 
 function isSameMap(a: UserMap, b: UserMap): boolean {
   for (const [id, user] of a) if (!isSame(user, b.get(id))) return false;
@@ -14,52 +15,39 @@ function refuse(): never {
   throw new TypeError('A snapshot is read-only; set() changes a user.');
 }
 
-/** Makes a map that cannot be changed. */
-function frozen(users: Users): UserMap {
-  const map = new Map(users);
-  map.set = map.delete = map.clear = refuse;
-  return Object.freeze(map);
-}
-
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export function subscribeToMany(
-  watches: Watches,
+  core: Core,
   ids: readonly string[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
   const whole = new LiveSubscription(listener, options, isSameMap);
-  const known: Users = new Map();
-  const members: LiveSubscription<UserSnapshot | null>[] = [];
   const wanted = new Set(ids);
-  let isScheduled = false;
-  const leave = (): void => {
+  const known = new Map<string, UserSnapshot | null>();
+  const members: AnySubscription[] = [];
+  const show = onceATurn(() => {
+    if (known.size < wanted.size || (whole._revision && isSameMap(known, whole._latest!))) return;
+    const map = new Map(known);
+    map.set = map.delete = map.clear = refuse;
+    whole._show(Object.freeze(map));
+  });
+  whole._leave = () => {
     for (const member of members) member.unsubscribe();
   };
-  const show = (): void => {
-    isScheduled = false;
-    if (whole._revision && isSameMap(known, whole._latest!)) return;
-    whole._show(frozen(known));
-  };
-  const schedule = (): void => {
-    if (isScheduled || known.size < wanted.size) return;
-    isScheduled = true;
-    queueMicrotask(show);
-  };
-  whole._leave = leave;
   for (const id of wanted) {
-    const member = new LiveSubscription<UserSnapshot | null>((user) => {
+    const member: AnySubscription = new LiveSubscription((user) => {
       known.set(id, user);
-      schedule();
-    }, undefined);
-    member._onEnd = () => {
-      if (member.state.type === 'error') whole._end(failed(member.state.error), member._reason!);
-      else whole._end(UNSUBSCRIBED, member._reason!);
-      leave();
-    };
+      show();
+    });
     members.push(member);
-    watches._subscribe(id, false, member as unknown as LiveSubscription<never>);
+    subscribe(core, id, false, member);
+    const leave = member._leave!;
+    member._leave = () => {
+      leave(member);
+      whole._end(member._reason!, member.state.type === 'error');
+    };
   }
-  schedule();
+  show();
   return whole._begun();
 }

@@ -1,5 +1,6 @@
 import { CREATE, DELETE, SET } from './documents.js';
-import type { Core } from './session.js';
+import type { Core } from './core.js';
+import { checkOpen, request } from './session.js';
 import { readSnapshot, isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import { subscribeToMany } from './many.js';
@@ -17,6 +18,7 @@ import type {
   UserSnapshot,
   UserSubscription,
 } from './types.js';
+import { get, subscribe, watchOf, written } from './watches.js';
 
 /** A reference to a user: see `UserRef` in types.ts. */
 export class Ref implements UserRef {
@@ -29,11 +31,12 @@ export class Ref implements UserRef {
   }
 
   async get(): Promise<UserSnapshot | null> {
-    return this._core._open()._get(this.id);
+    checkOpen(this._core);
+    return get(this._core, this.id);
   }
 
   peek(): UserSnapshot | null | undefined {
-    return this._core._watches._users.get(this.id)?._user;
+    return this._core._users.get(this.id)?._user;
   }
 
   set(params: SetUserParams): Promise<SetUserResult> {
@@ -45,13 +48,14 @@ export class Ref implements UserRef {
   }
 
   async delete(): Promise<boolean> {
-    const watches = this._core._open();
-    const watch = watches._watchOf(this.id);
+    const { id, _core } = this;
+    checkOpen(_core);
+    const watch = watchOf(_core, id);
     const taken = watch._taken;
     watch._deletes++;
     try {
-      const { deleted } = await this._core._request<{ deleted: boolean }>(DELETE, 'deleteUser', { id: this.id });
-      watches._written(watch, watch._deleted(taken));
+      const { deleted } = await request<{ deleted: boolean }>(_core, DELETE, 'deleteUser', { id });
+      written(watch, watch._deleted(taken));
       return deleted;
     } finally {
       watch._deletes--;
@@ -68,19 +72,21 @@ export class Ref implements UserRef {
   }
 
   _subscribe<T>(isOnline: boolean, subscription: LiveSubscription<T>): LiveSubscription<T> {
-    this._core._open()._subscribe(this.id, isOnline, subscription as unknown as LiveSubscription<never>);
+    checkOpen(this._core);
+    subscribe(this._core, this.id, isOnline, subscription as unknown as LiveSubscription<never>);
     return subscription._begun();
   }
 
   async _write(document: string, field: string, input: object): Promise<SetUserResult> {
-    const watches = this._core._open();
-    const before = watches._watchOf(this.id);
+    const { id, _core } = this;
+    checkOpen(_core);
+    const before = watchOf(_core, id);
     before._writes++;
     try {
-      const told = await this._core._request<SetUserResult>(document, field, { id: this.id, input });
+      const told = await request<SetUserResult>(_core, document, field, { id, input });
       const result = Object.freeze({ ...told, user: readSnapshot(told.user)! });
-      const watch = watches._watchOf(this.id);
-      watches._written(watch, watch._answer(result.user));
+      const watch = watchOf(_core, id);
+      written(watch, watch._answer(result.user));
       return result;
     } finally {
       if (!--before._writes) before._nullInWrite = false;
@@ -99,11 +105,12 @@ export class Refs implements UserRefs {
   }
 
   async get(): Promise<(UserSnapshot | null)[]> {
-    const watches = this._core._open();
-    return Promise.all(this.ids.map((id) => watches._get(id)));
+    checkOpen(this._core);
+    return Promise.all(this.ids.map((id) => get(this._core, id)));
   }
 
   subscribe(onSnapshot?: (users: UserMap) => void, options?: SubscribeOptions): Subscription<UserMap> {
-    return subscribeToMany(this._core._open(), this.ids, onSnapshot, options);
+    checkOpen(this._core);
+    return subscribeToMany(this._core, this.ids, onSnapshot, options);
   }
 }

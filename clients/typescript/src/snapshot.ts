@@ -13,7 +13,7 @@ const FIELDS = [
 ] as const;
 
 /** What documents ask of a user. */
-export const SELECTION = `{ ${FIELDS.join(' ')} }`;
+export const SELECTION = `user{${FIELDS.join(' ')}}`;
 
 /** Returns the snapshot that a GraphQL `User` is, or null. Throws TypeError if it is none. */
 export function readSnapshot(user: unknown): UserSnapshot | null {
@@ -21,10 +21,9 @@ export function readSnapshot(user: unknown): UserSnapshot | null {
   const snapshot: Record<string, unknown> = {};
   for (const field of FIELDS) {
     const value = (user as Record<string, unknown>)[field];
-    if (value === undefined) throw new TypeError(`a user without ${field}`);
+    if (value === undefined || (field === 'version' && !/^\d+$/.test(value as string))) throw new TypeError(`no ${field} of a user`);
     snapshot[field] = value;
   }
-  if (!/^\d+$/.test(snapshot.version as string)) throw new TypeError('a version that is no number');
   // Without a copy of its own: JSON.parse has made it for us alone.
   Object.freeze(snapshot.custom);
   return Object.freeze(snapshot) as unknown as UserSnapshot;

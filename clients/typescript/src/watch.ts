@@ -1,8 +1,11 @@
-import type { Batch } from './batch.js';
+import type { Batch } from './batches.js';
+import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { isSame, readSnapshot } from './snapshot.js';
 import type { LiveSubscription } from './subscription.js';
 import type { UserOnline, UserSnapshot } from './types.js';
+
+export type AnySubscription = LiveSubscription<never>;
 
 /**
  * What a session has of one user, kept up to date by the events of the batch that it is in; `_isOnline`: with whether
@@ -14,9 +17,10 @@ import type { UserOnline, UserSnapshot } from './types.js';
  * gateway anew, and let those who read wait.
  */
 export class Watch {
+  readonly _core: Core;
   readonly _id: string;
   readonly _isOnline: boolean;
-  _subscriptions: LiveSubscription<never>[] = [];
+  _subscriptions: AnySubscription[] = [];
   /** Whether no change can have been missed. */
   _isFresh = false;
   _batch: Batch | undefined;
@@ -40,7 +44,8 @@ export class Watch {
   _nullInWrite = false;
   _deletes = 0;
 
-  constructor(id: string, isOnline: boolean) {
+  constructor(core: Core, id: string, isOnline: boolean) {
+    this._core = core;
     this._id = id;
     this._isOnline = isOnline;
   }
