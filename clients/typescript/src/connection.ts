@@ -131,6 +131,7 @@ export function wake(connection: Connection, isOnline: boolean): void {
 /** Shows the gateway the token that was just set. */
 export function useToken(connection: Connection): void {
   const { _current, _owner } = connection._core._tokens;
+  if (connection._status === 'failed') rest(connection, 'idle');
   hurry(connection);
   if (!connection._isOpen || _current === connection._shown) return;
   // A socket keeps its owner.

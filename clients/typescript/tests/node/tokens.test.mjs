@@ -183,3 +183,19 @@ test('a token is checked, and a shared session takes none of another user', scri
     assert.equal(session.currentUser, null);
   }
 }));
+
+test(
+  '44: a session that has failed is idle with another token, and says so',
+  scripted(async ({ clock, gateway, open }) => {
+    gateway.refuseToken = (token) => (token === 'good' ? undefined : [4403, 'Forbidden']);
+    const session = open({ token: 'bad', onError: () => {} });
+    const statuses = [];
+    session.onStatusChange((status) => statuses.push(status));
+    await assert.rejects(session.user('a').get(), { code: 'UNAUTHENTICATED' });
+    session.setToken('good');
+    assert.deepEqual(statuses, ['connecting', 'failed', 'idle']);
+    const user = session.user('a').get();
+    await clock.advance(1000);
+    assert.equal(await user, null);
+  }),
+);
