@@ -41,6 +41,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/mypy src/userline tests bench
 	$(BIN)/mypy clients/python/src clients/python/tests
 	$(BIN)/mypy clients/typescript/tests
+	$(BIN)/mypy clients/react/tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
@@ -74,7 +75,7 @@ wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into
 client-wheel: $(VENV)/.dev ## Build the wheel and the source distribution of the Python client into dist/
 	cd clients/python && ../../$(BIN)/python -m hatchling build -d ../../dist
 
-client-npm: $(VENV)/.dev ## Build the npm package of the TypeScript client into dist/
+client-npm: $(VENV)/.dev ## Build the npm packages of the TypeScript client and of its hooks for React into dist/
 	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
 		|| $(INSTALL) -r requirements/node.txt
 	$(BIN)/python scripts/client-npm
@@ -87,7 +88,7 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/dist bench/peers/node/node_modules \
+	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/tests/*/node_modules clients/*/dist examples/*/node_modules examples/*/dist bench/peers/node/node_modules \
 		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
 		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -80,7 +80,7 @@ def test_publint(node: Node) -> None:
 
 
 def test_the_types_are_right_for_every_way_of_importing(node: Node, tmp_path: Path) -> None:
-    done = node.run("tests/pack.mjs", str(tmp_path), *node.npm)
+    done = node.run("../pack.mjs", str(tmp_path), *node.npm)
     assert done.returncode == 0, done.stderr
     done = node.run(
         "node_modules/@arethetypeswrong/cli/dist/index.js", next(tmp_path.glob("*.tgz")), "--format", "json"
