@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm clean
+.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client example schema settings-docs lock graphiql wheel client-wheel client-npm clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,11 @@ client-npm: $(VENV)/.dev ## Build the npm packages of the TypeScript client and 
 	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
 		|| $(INSTALL) -r requirements/node.txt
 	$(BIN)/python scripts/client-npm
+
+example: $(VENV)/.dev ## Serve a contact list of 500 people, live, on http://127.0.0.1:5180 (flags: make example ARGS="--port 0")
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
+		|| $(INSTALL) -r requirements/node.txt
+	@$(BIN)/python examples/contacts/serve.py $(ARGS)
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (with ARGS=--upgrade), addresses left out

@@ -1,4 +1,4 @@
-"""The npm packages of this repository, installed and built for tests, once, whichever of several processes comes first."""
+"""The npm packages of this repository, installed and built for tests, once for all processes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def install(folder: Path, found: build.Node) -> None:
 
 
 def built(package: Path, found: build.Node, *, beside: Mapping[str, Path] | None = None) -> Node:
-    """Install and build a package, unless that is done. It finds those ``beside`` it, by name, as if they were installed."""
+    """Install and build a package, unless that is done; it finds those ``beside`` it, by name, as if installed."""
     install(package, found)
     node = Node(package, found)
     with alone_in(package):

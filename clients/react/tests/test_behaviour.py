@@ -1,4 +1,4 @@
-"""The hooks, with a document, a clock and a gateway of the tests, in the oldest React that they are for and the newest."""
+"""The hooks, with a document, a clock and a gateway of the tests, in the oldest React and the newest."""
 
 from __future__ import annotations
 
