@@ -42,6 +42,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/mypy clients/python/src clients/python/tests
 	$(BIN)/mypy clients/typescript/tests
 	$(BIN)/mypy clients/react/tests
+	$(BIN)/mypy examples/contacts
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml

@@ -1,7 +1,7 @@
 """Serves the contact list: a gateway filled with people, tokens for two of them, and others who come and go.
 
-It is a demonstration: whoever reaches the page may be anybody, so that it listens on the loopback address alone. What it
-makes is kept in a temporary folder, and gone when it ends.
+It is a demonstration: whoever reaches the page may be anybody, so that it listens on the loopback address alone. What
+it makes is kept in a temporary folder, and gone when it ends.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ DIST = HERE / "dist"
 SEATS = (3, 6)
 """Who sits at the two panes: places in the list."""
 PRESENCE_SECONDS = 5
-HERE_AT_ONCE = 180
+HERE_AT_ONCE = 120
 """How many of the others are there at a time. Each shows itself with a request before it would be gone."""
 
 
 def build() -> None:
     """Build the page, unless it is newer than all that it is made from."""
-    sources = [path for folder in ("src", "../../clients/typescript/src", "../../clients/react/src") for path in (HERE / folder).iterdir()]
+    sources = [
+        path
+        for folder in ("src", "../../clients/typescript/src", "../../clients/react/src")
+        for path in (HERE / folder).iterdir()
+    ]
     sources += [HERE / name for name in ("index.html", "package-lock.json", "vite.config.js")]
     page = DIST / "index.html"
     if page.is_file() and page.stat().st_mtime > max(path.stat().st_mtime for path in sources):
@@ -52,7 +56,10 @@ def build() -> None:
         print("Installing React and Vite …", flush=True)
         install_packages(HERE, node)
     print("Building the page …", flush=True)
-    for command in (["node_modules/typescript/bin/tsc", "-p", "."], ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]):
+    for command in (
+        ["node_modules/typescript/bin/tsc", "-p", "."],
+        ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"],
+    ):
         done = subprocess.run([str(node.executable), *command], cwd=HERE, env=node.environment(), check=False)
         if done.returncode:
             raise BuildError("The page could not be built.")
@@ -66,7 +73,9 @@ class Gateway:
         self._tokens: dict[str, str] = {}
         store = ("--store-url", f"sqlite:///{folder}/users.db")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")}
-        run = partial(subprocess.run, env=clean, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        run = partial(
+            subprocess.run, env=clean, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
         userline = [sys.executable, "-m", "userline"]
         done = run([*userline, "import", "-", *store], input="".join(f"{json.dumps(user)}\n" for user in users))
         if done.returncode:
@@ -100,7 +109,7 @@ class Gateway:
 
     def come_and_go(self, ids: list[str]) -> None:
         """Have some people show themselves, one after the other, and now and then another one. Never returns."""
-        chosen = random.Random(3)  # noqa: S311 - no secrets
+        chosen = random.Random(3)
         there = chosen.sample(ids, HERE_AT_ONCE)
         tokens = {user_id: self.token(user_id) for user_id in ids}
         connection = HTTPConnection(self.address, timeout=10)
@@ -130,7 +139,10 @@ class Handler(SimpleHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/configuration.json":
             seats = [self.ids[place] for place in SEATS]
-            self._send("application/json", json.dumps({"gateway": f"ws://{self.gateway.address}/graphql", "people": self.ids, "seats": seats}))
+            self._send(
+                "application/json",
+                json.dumps({"gateway": f"ws://{self.gateway.address}/graphql", "people": self.ids, "seats": seats}),
+            )
         elif url.path == "/token":
             self._send("text/plain", self.gateway.token(parse_qs(url.query).get("user", ["nobody"])[0]))
         else:

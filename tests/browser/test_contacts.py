@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from userline.gateway.graphiql import build
 
 EXAMPLE = HERE.parents[1] / "examples" / "contacts"
-CHECKS = 23
-SIZES = 3
+CHECKS = {"desktop": 25, "dark": 12, "phone": 24}
+SCREENSHOTS = 15
 
 
 @pytest.fixture
@@ -63,8 +63,9 @@ def test_two_panes_see_each_other(chromium: str, node: build.Node, example: str,
     report = json.loads(result.stdout)
     assert [check for check in report["checks"] if not check["passed"]] == []
     assert report["problems"] == []
-    assert len(report["checks"]) == CHECKS * SIZES
-    assert len(list(folder.glob("*.png"))) == 6 * SIZES
+    sizes = [check["name"].partition(":")[0] for check in report["checks"]]
+    assert {size: sizes.count(size) for size in CHECKS} == CHECKS
+    assert len(list(folder.glob("*.png"))) == SCREENSHOTS
 
 
 def test_the_pinned_packages_name_no_host() -> None:

@@ -15,7 +15,7 @@ export function App({ seats, people }: { seats: readonly Seat[]; people: readonl
     <>
       <header className="top">
         <h1>Contacts</h1>
-        <p>Two people, a session each. Edit somebody here and it changes there; cut a network, and bring it back.</p>
+        <p>Two sessions, side by side. Edit in one and see it in the other; cut a network, and bring it back.</p>
       </header>
       <main className="panes">
         {seats.map(({ userId, session, network }) => (
