@@ -34,8 +34,8 @@ HERE = Path(__file__).parent
 DIST = HERE / "dist"
 SEATS = (3, 6)
 """Who sits at the two panes: places in the list."""
-PRESENCE_SECONDS = 5
-HERE_AT_ONCE = 120
+PRESENCE_SECONDS = 8
+HERE_AT_ONCE = 200
 """How many of the others are there at a time. Each shows itself with a request before it would be gone."""
 
 
@@ -115,6 +115,7 @@ class Gateway:
         connection = HTTPConnection(self.address, timeout=10)
         body = json.dumps({"query": "{ app { id } }"})
         pause = PRESENCE_SECONDS * 0.6 / HERE_AT_ONCE
+        at = time.monotonic()
         while True:
             for place, user_id in enumerate(there):
                 try:
@@ -125,7 +126,8 @@ class Gateway:
                     connection.close()
                 if chosen.random() < pause:  # about once a second
                     there[place] = chosen.choice(ids)
-                time.sleep(pause)
+                at = max(at + pause, time.monotonic() - PRESENCE_SECONDS)
+                time.sleep(max(at - time.monotonic(), 0))
 
 
 class Handler(SimpleHTTPRequestHandler):
