@@ -2,7 +2,7 @@ import { makeConnection, need, start, stop, type Connection, type Data, type Ope
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
-import { errorFrom, misunderstood } from './failures.js';
+import { errorFrom } from './failures.js';
 import type { Watch } from './watch.js';
 import { end, expect, isHeld, isWanted, keep, letGo, shown, take, takeError } from './watches.js';
 
@@ -58,7 +58,7 @@ export function place(core: Core): void {
   if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
   if (next) need(next);
   else {
-    const error = new UserlineError('TOO_MANY_WATCHES', 'More is watched than the sockets of a session may carry.');
+    const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');
     for (const watch of _queue) end(watch, error, true);
   }
 }
@@ -123,7 +123,6 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
 
 function takeEntries(members: Map<string, Watch>, data: Data, errors: { path?: unknown[] }[] = []): void {
   const entries = data.usersChanged as { id: string; user: unknown }[];
-  if (!Array.isArray(entries)) throw misunderstood('The usersChanged of this gateway gives no lists.');
   for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
   entries.forEach(({ id, user }, place) => {
     const watch = members.get(id);

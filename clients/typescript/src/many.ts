@@ -6,13 +6,8 @@ import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
 import type { AnySubscription } from './watch.js';
 import { subscribe } from './watches.js';
 
-function isSameMap(a: UserMap, b: UserMap): boolean {
-  for (const [id, user] of a) if (!isSame(user, b.get(id))) return false;
-  return true;
-}
-
 function refuse(): never {
-  throw new TypeError('A snapshot is read-only; set() changes a user.');
+  throw new TypeError('This is read-only.');
 }
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
@@ -22,12 +17,12 @@ export function subscribeToMany(
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
-  const whole = new LiveSubscription(listener, options, isSameMap);
+  const whole = new LiveSubscription(listener, options);
   const wanted = new Set(ids);
   const known = new Map<string, UserSnapshot | null>();
   const members: AnySubscription[] = [];
   const show = onceATurn(() => {
-    if (known.size < wanted.size || (whole._revision && isSameMap(known, whole._latest!))) return;
+    if (known.size < wanted.size || (whole._revision && isSame(known, whole._latest))) return;
     const map = new Map(known);
     map.set = map.delete = map.clear = refuse;
     whole._show(Object.freeze(map));

@@ -1,7 +1,7 @@
 import { CREATE, DELETE, SET } from './documents.js';
 import type { Core } from './core.js';
 import { checkOpen, request } from './session.js';
-import { readSnapshot, isSame } from './snapshot.js';
+import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import { subscribeToMany } from './many.js';
 import type {
@@ -63,12 +63,11 @@ export class Ref implements UserRef {
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
-    return this._subscribe(false, new LiveSubscription(onSnapshot, options, isSame));
+    return this._subscribe(false, new LiveSubscription(onSnapshot, options));
   }
 
   subscribeOnline(onSnapshot?: (online: UserOnline) => void, options?: SubscribeOptions): Subscription<UserOnline> {
-    const isEqual = (a: UserOnline, b: UserOnline) => a.isConnected === b.isConnected && isSame(a.user, b.user);
-    return this._subscribe(true, new LiveSubscription(onSnapshot, options, isEqual));
+    return this._subscribe(true, new LiveSubscription(onSnapshot, options));
   }
 
   _subscribe<T>(isOnline: boolean, subscription: LiveSubscription<T>): LiveSubscription<T> {

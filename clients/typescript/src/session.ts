@@ -4,7 +4,7 @@ import { abandon, makeConnection, reopen, start, stop, useToken, wake, type Conn
 import type { Core } from './core.js';
 import { APP, checkId, encode } from './documents.js';
 import { UserlineError } from './errors.js';
-import { misunderstood, outOfTime } from './failures.js';
+import { NONSENSE, misunderstood, outOfTime } from './failures.js';
 import { Ref, Refs } from './refs.js';
 import { makeTokens, ownerOf } from './tokens.js';
 import type { App, Session, SessionOptions, SessionStatus, WebSocketConstructor } from './types.js';
@@ -27,7 +27,7 @@ export function checkOpen({ _closed }: Core): void {
 export function request<T>(core: Core, document: string, field: string, variables: object): Promise<T> {
   return new Promise((resolve, reject) => {
     const [connection] = core._connections;
-    const fail = (error: UserlineError = misunderstood('The gateway has not answered what was asked.')): void => {
+    const fail = (error: UserlineError = misunderstood(NONSENSE)): void => {
       clearTimeout(timer);
       reject(error);
     };
@@ -77,11 +77,7 @@ export function makeSession(
     _mayStream: !options.WebSocket,
     _timeout: options.timeout ?? 15_000,
     _idleTimeout: options.idleTimeout ?? 30_000,
-    _tokens: makeTokens(
-      options.onNeedToken,
-      () => connections.some(({ _isOpen }) => _isOpen),
-      () => connections.forEach(useToken),
-    ),
+    _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
     _connections: connections,
     _users: new Map(),
     _online: new Map(),
@@ -92,7 +88,7 @@ export function makeSession(
     _timers: new Set(),
     _schedule: onceATurn(() => place(core)),
     _onFatal(error) {
-      void callBack(options.onError ?? (() => console.error('A userline session cannot go on', error)), error);
+      void callBack(options.onError ?? console.error, error);
     },
     _statusChanged() {
       const { status } = session;
@@ -108,7 +104,7 @@ export function makeSession(
     try {
       const { id, defaultLocale, roles } = await request<Told>(core, APP, 'app', {});
       appOf = main._sockets;
-      const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, Object.freeze(settings)]));
+      const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
       return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
     } catch (error) {
       app = undefined;

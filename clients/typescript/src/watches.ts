@@ -71,7 +71,7 @@ export function seed(core: Core, id: string, told: unknown): void {
     user = readSnapshot(structuredClone(told));
     if (user && user.id !== id) throw user.id;
   } catch (error) {
-    throw invalid(`This is no snapshot of ${id}: ${error as string}`);
+    throw invalid(`No snapshot of ${id}: ${error as string}`);
   }
   if (user || watch._user === undefined) watch._hearUser(user);
   written(watch, false);
