@@ -19,7 +19,7 @@ export interface Operation {
   /** The payload of its `subscribe` message, encoded. */
   readonly _payload: string;
   /** Whether it has one result. */
-  readonly _isRequest: boolean;
+  readonly _isRequest?: boolean;
   /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
   _take(data: Data, errors: unknown): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
@@ -303,7 +303,7 @@ function sendOperation(connection: Connection, operation: Operation): void {
 
 function withToken(connection: Connection, type: string): object {
   const token = (connection._shown = connection._core._tokens._current);
-  return token ? { type, payload: { Authorization: `Bearer ${token}` } } : { type };
+  return { type, payload: token && { Authorization: `Bearer ${token}` } };
 }
 
 /** Sends a message; who has not been let in says nothing. */

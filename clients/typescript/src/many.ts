@@ -1,8 +1,10 @@
 import { onceATurn } from './clock.js';
 import type { Core } from './core.js';
+import { checkOpen } from './request.js';
 import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
+import type { User } from './user.js';
 import type { AnySubscription } from './watch.js';
 import { subscribe } from './watches.js';
 
@@ -13,12 +15,13 @@ function refuse(): never {
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export function subscribeToMany(
   core: Core,
-  ids: readonly string[],
+  users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
+  checkOpen(core);
   const whole = new LiveSubscription(listener, options);
-  const wanted = new Set(ids);
+  const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
   const members: AnySubscription[] = [];
   const show = onceATurn(() => {
@@ -30,13 +33,13 @@ export function subscribeToMany(
   whole._leave = () => {
     for (const member of members) member.unsubscribe();
   };
-  for (const id of wanted) {
-    const member: AnySubscription = new LiveSubscription((user) => {
-      known.set(id, user);
+  for (const user of wanted) {
+    const member: AnySubscription = new LiveSubscription((snapshot) => {
+      known.set(user.id, snapshot);
       show();
     });
     members.push(member);
-    subscribe(core, id, false, member);
+    subscribe(user, member);
     const leave = member._leave!;
     member._leave = () => {
       leave(member);

@@ -51,10 +51,8 @@ export class LiveSubscription<T> {
   }
 
   async _whenConnected(): Promise<ActiveState<T>> {
-    while (!this._first) {
-      if (this._reason) throw this._reason;
-      await this._change();
-    }
+    for await (const _ of this) break;
+    if (!this._first) throw this._reason;
     return this._first;
   }
 
