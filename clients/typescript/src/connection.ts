@@ -254,9 +254,9 @@ function receive(connection: Connection, text: unknown): void {
     return fail(connection, NONSENSE);
   }
   const { type, id, payload } = message;
+  const operation = connection._operations.get(id);
   if (type === 'ping') send(connection, { type: 'pong' });
   if (type === 'connection_ack' && !connection._isOpen) acknowledged(connection, payload as { limits?: Partial<Limits> });
-  const operation = connection._operations.get(id);
   if (!operation || !/^(next|error|complete)$/.test(type)) return;
   connection._failures = 0;
   let problem: UserlineError | undefined;
@@ -271,8 +271,8 @@ function receive(connection: Connection, text: unknown): void {
     }
   } catch (error) {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
+    if (type === 'next') stop(connection, operation);
   }
-  if (type === 'next') stop(connection, operation);
   connection._operations.delete(id);
   operation._fail(problem);
 }

@@ -1,6 +1,4 @@
 import { onceATurn } from './clock.js';
-import type { Core } from './core.js';
-import { checkOpen } from './request.js';
 import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
@@ -14,12 +12,10 @@ function refuse(): never {
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export function subscribeToMany(
-  core: Core,
   users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
-  checkOpen(core);
   const whole = new LiveSubscription(listener, options);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();

@@ -111,17 +111,15 @@ export function makeSession(
       return {
         ids: Object.freeze(users.map(({ id }) => id)),
         get: async () => Promise.all(users.map((user) => user.get())),
-        subscribe: (onSnapshot, subscribing) => subscribeToMany(core, users, onSnapshot, subscribing),
+        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
       };
     },
 
     seed(pairs) {
-      checkOpen(core);
       for (const [id, snapshot] of pairs) seed(userOf(core, id), snapshot);
     },
 
     async app() {
-      checkOpen(core);
       // Until it has come, it may come over the next socket.
       if (!app || (appOf && !(main._isOpen && appOf === main._sockets))) {
         appOf = 0;
@@ -137,7 +135,6 @@ export function makeSession(
     },
 
     reconnect() {
-      checkOpen(core);
       connections.forEach(reopen);
     },
 

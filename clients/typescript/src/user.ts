@@ -1,6 +1,6 @@
 import type { Core } from './core.js';
 import { CREATE, DELETE, SET, checkId } from './documents.js';
-import { checkOpen, request } from './request.js';
+import { request } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type {
@@ -24,7 +24,6 @@ export class User extends Watch implements UserRef {
   _presence: Watch | undefined;
 
   async get(): Promise<UserSnapshot | null> {
-    checkOpen(this._core);
     return get(this);
   }
 
@@ -61,7 +60,6 @@ export class User extends Watch implements UserRef {
   }
 
   _subscribe<T>(watch: Watch, onSnapshot: ((value: T) => void) | undefined, options: SubscribeOptions | undefined): LiveSubscription<T> {
-    checkOpen(this._core);
     const subscription = new LiveSubscription(onSnapshot, options);
     subscribe(watch, subscription as unknown as LiveSubscription<never>);
     return subscription._begun();

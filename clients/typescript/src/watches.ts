@@ -3,7 +3,8 @@ import { now, pauseAfter } from './clock.js';
 import { abandon } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
-import { invalid, outOfTime, unanswered, type errorFrom } from './failures.js';
+import { invalid, outOfTime, type errorFrom } from './failures.js';
+import { checkOpen } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
@@ -129,6 +130,7 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
 // Who uses a watch
 
 function use(watch: Watch): void {
+  checkOpen(watch._core);
   watch._core._lingering.delete(watch);
   if (!watch._batch && !watch._isResting) keep(watch, true);
 }
@@ -223,8 +225,7 @@ export function expect(watch: Watch): void {
 function limit(subscription: AnySubscription): void {
   const { _core } = subscription._watch!;
   subscription._timer ??= setTimeout(() => {
-    const error = subscription._watch!._problem ?? (subscription._isGet ? outOfTime(_core) : unanswered());
-    subscription._end(error, true);
+    subscription._end(subscription._watch!._problem ?? outOfTime(_core), true);
   }, _core._timeout);
 }
 
