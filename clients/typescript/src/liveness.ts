@@ -1,6 +1,7 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { giveUp, hurry, reopen, send, type Connection } from './connection.js';
+import { giveUp, hurry, reopen, type Connection } from './connection.js';
+import { send } from './messages.js';
 
 export const TICK = 1000;
 const LEAP = 5000;
