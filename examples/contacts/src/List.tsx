@@ -23,7 +23,7 @@ export function List({ entries }: { entries: readonly { id: string; result: Memb
     return () => observer.disconnect();
   });
   return (
-    <div className="list" ref={frame} onScroll={look} tabIndex={0} aria-label="People">
+    <div className="list" ref={frame} onScroll={look} tabIndex={0} role="region" aria-label="People">
       <ul style={{ height: entries.length * ROW }}>
         {entries.slice(first, last).map(({ id, result }, index) => (
           <li key={id} style={{ top: (first + index) * ROW, height: ROW }} aria-setsize={entries.length} aria-posinset={first + index + 1}>
