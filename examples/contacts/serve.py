@@ -173,7 +173,8 @@ def main() -> int:
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     users = people(500)
     Handler.ids = [str(user["id"]) for user in users]
     try:
@@ -187,14 +188,14 @@ def main() -> int:
         others = [user_id for place, user_id in enumerate(Handler.ids) if place not in SEATS]
         threading.Thread(target=gateway.come_and_go, args=(others,), daemon=True).start()
         print(f"Open {url}/ (Ctrl+C ends it)", flush=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
+            gateway.process.wait()
+            print("The gateway has ended by itself.", file=sys.stderr)
         finally:
             gateway.process.terminate()
             gateway.process.wait(30)
-    return 0
+    return 1
 
 
 if __name__ == "__main__":
