@@ -29,7 +29,7 @@ const IDLE: IdleResult = { status: 'idle' };
 export function UserlineProvider({ session, initial, children }: UserlineProviderProps): ReactElement {
   const users = Object.entries(initial ?? {});
   // Of another `initial` later, what is newer is shown; what a server has made is that of the first.
-  useMemo(() => session.status === 'closed' || session.seed(users), [session, initial]);
+  useMemo(() => session.seed(users), [session, initial]);
   const provided = useMemo<Provided>(
     () => ({
       _session: session,

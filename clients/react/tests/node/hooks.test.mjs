@@ -198,8 +198,12 @@ test('useUsers: the same array until something in it changes', async ({ gateway,
   assert.deepEqual(gateway.watched, [['a', 'b'], ['c']]);
 });
 
-test('useUsers: what changes in one turn is rendered once', async ({ gateway, show }) => {
+test('useUsers: what changes in one turn is looked at and rendered once', async ({ gateway, session, show }) => {
   const ids = idsOf(2000);
+  const first = session.user('u0');
+  const { peek } = Object.getPrototypeOf(first);
+  let looks = 0;
+  first.peek = () => (looks++, peek.call(first));
   for (const id of ids) gateway.put(id);
   let renders = 0;
   function Team() {
@@ -207,12 +211,13 @@ test('useUsers: what changes in one turn is rendered once', async ({ gateway, sh
     return useUsers(ids).filter(({ user }) => user?.name === 'new').length;
   }
   const { text } = await show(h(Team));
-  renders = 0;
+  renders = looks = 0;
   await after(() => {
     for (const id of ids) gateway.set(id, { name: 'new' });
   });
   assert.equal(text(), '2000');
   assert.equal(renders, 1);
+  assert.ok(looks < 10, `${looks} looks at each of 2,000 users`);
 });
 
 test('useUsers: one that is refused leaves the others alone', async ({ gateway, show }) => {
@@ -270,6 +275,21 @@ test('an error lasts until nobody shows the user, then it is asked for again', a
   assert.equal(gateway.watched.length, 1);
   await again([]);
   await again([two]);
+  assert.equal(text(), 'a ');
+});
+
+test('an error of a subscription that nobody has any more is not shown to who comes in the same turn', async ({ gateway, show }) => {
+  const { Name } = counted();
+  gateway.put('a');
+  const { again, text } = await show([h(Name, { id: 'a', key: 1 })]);
+  const { id } = gateway.subscribed.at(-1);
+  await again([h(Name, { id: 'a', key: 2 })], (render) =>
+    React.act(() => {
+      gateway.socket.tell({ id, type: 'error', payload: [refusal('FORBIDDEN')] });
+      render();
+    }),
+  );
+  await after();
   assert.equal(text(), 'a ');
 });
 
@@ -403,6 +423,8 @@ test('a session that is closed shows what it knew, and an error to who comes lat
   assert.equal(text(), 'a ');
   await again([a, h(Name, { id: 'b', key: 'b' })]);
   assert.equal(text(), 'a error:SESSION_CLOSED ');
+  await again([a, h(UserlineProvider, { session, initial: { c: null }, key: 'late' }, 'late')]);
+  assert.equal(text(), 'a late');
 });
 
 test('without a provider, hooks say what is missing', async ({ logged }) => {

@@ -40,12 +40,18 @@ function held(gateway) {
 }
 
 for (const strict of [false, true]) {
-  test(`it waits for the user, asks once, and does not loop${strict ? ', in StrictMode too' : ''}`, async ({ gateway, show }) => {
+  test(`it waits for the user, asks once, and does not loop${strict ? ', in StrictMode too' : ''}`, async ({ gateway, session, show }) => {
     gateway.put('a', { name: 'Ann' });
+    const ref = session.user('a');
+    const { get } = Object.getPrototypeOf(ref);
+    let gets = 0;
+    ref.get = () => (gets++, get.call(ref));
     const open = held(gateway);
     const { Name, renders } = counting();
-    const { text } = await show(waiting(h(Name, { id: 'a' })), { strict });
+    const { again, text } = await show(waiting(h(Name, { id: 'a' })), { strict });
     assert.equal(text(), 'waiting');
+    for (let time = 0; time < 5; time++) await again(waiting(h(Name, { id: 'a' })));
+    assert.equal(gets, 1);
     const before = renders.count;
     for (let turn = 0; turn < 10; turn++) await after();
     assert.equal(renders.count, before);
