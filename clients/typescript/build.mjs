@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, 'dist');
 /** What package.json exports: an entry carries what it imports, but no other entry. */
-const ENTRIES = ['index'];
+const ENTRIES = ['index', 'tabs'];
 /** What is loaded with `import()` where it is needed: what stands in for sockets. */
 const LATER = ['stream'];
 /** Files of types that the types of entries import. */

@@ -5,6 +5,7 @@ import type { Core } from './core.js';
 import { APP, checkId, encode } from './documents.js';
 import { UserlineError } from './errors.js';
 import { misunderstood, outOfTime } from './failures.js';
+import { putAside } from './liveness.js';
 import { Ref, Refs } from './refs.js';
 import { makeTokens, ownerOf } from './tokens.js';
 import type { App, Session, SessionOptions, SessionStatus, WebSocketConstructor } from './types.js';
@@ -116,15 +117,15 @@ export function makeSession(
     }
   };
 
-  /** Looks at once when there is reason to think that the network is back, where the platform tells. */
-  const onWake = ({ type }: Event): void => {
-    if (type !== 'visibilitychange' || !document.hidden) connections.forEach((connection) => wake(connection, type === 'online'));
+  /** Hears of the network and of the page, where the platform tells. */
+  const onPage = ({ type }: Event): void => {
+    if (type === 'visibilitychange' && document.hidden) return;
+    const isAway = type === 'pagehide' || type === 'freeze';
+    connections.forEach((connection) => (isAway ? putAside(connection) : wake(connection, type === 'online')));
   };
   const listen = (method: 'addEventListener' | 'removeEventListener'): void => {
-    for (const type of ['online', 'pageshow', 'visibilitychange']) {
-      const target: Partial<EventTarget> | undefined = type === 'visibilitychange' ? globalThis.document : globalThis;
-      target?.[method]?.(type, onWake);
-    }
+    for (const type of ['online', 'pageshow', 'pagehide']) (globalThis as Partial<EventTarget>)[method]?.(type, onPage);
+    for (const type of ['visibilitychange', 'freeze', 'resume']) globalThis.document?.[method](type, onPage);
   };
 
   const session: Session = {
