@@ -1,40 +1,11 @@
 // A session in a page of a real browser.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Browser, Site, faultsIn, namesIn, sleep, until, watchInPage } from './setup.mjs';
+import { namesIn, pages, sleep, until } from './setup.mjs';
 
-let browser, site;
-before(async () => {
-  [browser, site] = await Promise.all([Browser.start(), Site.start()]);
-});
-after(async () => {
-  await browser.close();
-  await site.close();
-});
+const { inPages, browser } = pages();
 
 /** How soon the browser is to try, in milliseconds, where the client does so at once. */
 const AT_ONCE = 100;
-
-/** Runs a test with a gateway and pages of an origin of its own. */
-function inPages(title, run) {
-  const name = title.replace(/\W/g, '-').toLowerCase();
-  test(title, async () => {
-    const gateway = site.gateway(name);
-    const pages = [];
-    const open = async () => {
-      const page = await browser.page(site.address(name));
-      pages.push(page);
-      return page;
-    };
-    const url = site.address(name, 'graphql').replace('http', 'ws');
-    try {
-      await run({ gateway, open, url, name, watch: (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more }) });
-      for (const page of pages) assert.deepEqual(await faultsIn(page), []);
-    } finally {
-      for (const page of pages) await page.close();
-    }
-  });
-}
 
 /** Notes events of the page, with the time at which they came. */
 const noteEvents = (page) =>
@@ -87,25 +58,25 @@ inPages('a page without a network', async ({ gateway, open, watch }) => {
   const page = await open();
   await watch(page);
   await noteEvents(page);
-  await browser.context.setOffline(true);
+  await browser().context.setOffline(true);
   gateway.cut();
   gateway.put('a', { name: 'second' });
   await sleep(3000);
   assert.equal(gateway.attempts.length, 1);
   assert.equal(await page.evaluate(() => globalThis.watches[0].session.status), 'reconnecting');
-  await browser.context.setOffline(false);
+  await browser().context.setOffline(false);
   await until(() => gateway.attempts.length > 1);
   const delay = gateway.attempts.at(-1) - (await eventIn(page, 'online')).at;
   assert.ok(delay < AT_ONCE, `${delay} ms`);
   await until(async () => (await namesIn(page, 'a')).at(-1) === 'second');
 });
 
-inPages('a page that is gone back to', async ({ gateway, open, watch, name }) => {
+inPages('a page that is gone back to', async ({ gateway, open, watch, address }) => {
   gateway.put('a', { name: 'first' });
   const page = await open();
   await watch(page);
   await noteEvents(page);
-  await page.goto(site.address(name, 'blank.html?other'));
+  await page.goto(address('blank.html?other'));
   await until(() => !gateway.live.length);
   gateway.put('a', { name: 'second' });
   const attempts = gateway.attempts.length;

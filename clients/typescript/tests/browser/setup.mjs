@@ -1,12 +1,14 @@
 // Chromium, pages of many origins, and the gateway of the other tests behind real sockets.
 //
 // The environment says where the browser is (CHROMIUM), and the folder in which playwright-core is installed (PLAYWRIGHT).
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { Gateway } from '../node/gateway.mjs';
@@ -144,6 +146,44 @@ export async function watchInPage({ url, ids, shared, options, folder = 'userlin
 export const namesIn = (page, id, which = 0) =>
   page.evaluate(([user, index]) => globalThis.watches[index].shown[user].map((each) => each.user?.name), [id, which]);
 
-/** What a page was shown that is older than what it was shown before, and subscriptions that have ended. */
+/** What a page was shown that is older than what it was shown before, and subscriptions that have failed. */
 export const faultsIn = (page) =>
-  page.evaluate(() => globalThis.watches.map(({ wrong, states }) => [wrong, Object.keys(states)]).flat(2));
+  page.evaluate(() =>
+    (globalThis.watches ?? []).flatMap(({ wrong, states }) => [...wrong, ...Object.entries(states).filter(([, { type }]) => type === 'error')]),
+  );
+
+/** Starts a browser and a site for the tests of a file; returns `inPages(title, run)`, which makes a test, and both. */
+export function pages() {
+  let browser, site;
+  before(async () => {
+    [browser, site] = await Promise.all([Browser.start(), Site.start()]);
+  });
+  after(async () => {
+    await browser.close();
+    await site.close();
+  });
+  /** Makes a test with a gateway and pages of an origin of its own. Nothing may go back or end in them. */
+  const inPages = (title, run) =>
+    test(title, async () => {
+      const name = title.replace(/\W/g, '-').toLowerCase();
+      const gateway = site.gateway(name);
+      const opened = new Set();
+      const address = (path) => site.address(name, path);
+      const url = address('graphql').replace('http', 'ws');
+      const open = async (path) => {
+        const page = await browser.page(address(path));
+        opened.add(page);
+        page.on('close', () => opened.delete(page));
+        page.on('crash', () => opened.delete(page));
+        return page;
+      };
+      const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more });
+      try {
+        await run({ gateway, open, url, address, watch });
+        for (const page of opened) assert.deepEqual(await faultsIn(page), []);
+      } finally {
+        for (const page of opened) await page.close();
+      }
+    });
+  return { inPages, browser: () => browser, site: () => site };
+}
