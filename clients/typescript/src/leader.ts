@@ -18,7 +18,7 @@ interface Limits {
 /** A tab with which the leader has to do. */
 interface Neighbour {
   /** Where it hears; the leader's own tab is told directly. */
-  readonly _inbox: BroadcastChannel | false;
+  readonly _inbox: BroadcastChannel | undefined;
   _heardAt: number;
 }
 
@@ -39,170 +39,134 @@ interface Operation {
 }
 
 /** Has the socket that tabs share, for as long as its own tab leads. */
-export class Leader {
-  readonly _tab: Tab;
-  readonly _neighbours = new Map<string, Neighbour>();
-  readonly _members = new Map<string, Member>();
-  /** By their ids on the socket, which are never used again. */
-  readonly _operations = new Map<string, Operation>();
-  readonly _over = new AbortController();
-  _socket: WebSocket | undefined;
-  _limits: Limits = { subscriptions: 1000, watchedUsers: 5000 };
-  /** The gateway's answer to `connection_init`. */
-  _acknowledgement = '';
-  /** The token that the gateway has taken last. */
-  _token: string | undefined;
-  /** Whose the pings are that are not answered yet: a member's with a token, or everybody's. */
-  _pings: (Member | undefined)[] = [];
-  _lastId = 0;
-
-  constructor(tab: Tab) {
-    this._tab = tab;
-  }
-
+export interface Leader {
   /** Takes what a tab says. */
-  _take([tab, key, text, isLost]: Up): void {
-    const member = this._members.get(key!);
-    if (this._over.signal.aborted) return;
-    this._neighbour(tab)._heardAt = now();
-    if (!key) this._post(tab, []);
-    else if (text) {
-      const message = JSON.parse(text) as Message;
-      if (message.type === 'connection_init') {
-        const joining = { _key: key, _tab: tab, _token: message.payload?.Authorization, _isIn: false };
-        this._members.set(key, joining);
-        if (this._acknowledgement) this._admit(joining);
-        else if (!this._socket) this._open(joining._token);
-      } else if (member) this._say(member, message);
-      else this._post(tab, [key, ...AGAIN]);
-    } else if (member) {
-      this._drop(member);
-      // Who gives up an attempt, or a socket of which nothing is heard, does so for all.
-      if (isLost || !this._acknowledgement) this._lost(1006);
-    }
-  }
+  _take(said: Up): void;
+  /** Leads no more. */
+  _end(): void;
+}
 
-  _neighbour(id: string): Neighbour {
-    let neighbour = this._neighbours.get(id);
+export function makeLeader(own: Tab): Leader {
+  const neighbours = new Map<string, Neighbour>();
+  const members = new Map<string, Member>();
+  /** By their ids on the socket, which are never used again. */
+  const operations = new Map<string, Operation>();
+  const over = new AbortController();
+  const limits: Limits = { subscriptions: 1000, watchedUsers: 5000 };
+  let socket: WebSocket | undefined;
+  /** The gateway's answer to `connection_init`. */
+  let acknowledgement = '';
+  /** The token that the gateway has taken last. */
+  let token: string | undefined;
+  /** Whose the pings are that are not answered yet: a member's with a token, or everybody's. */
+  let pings: (Member | undefined)[] = [];
+  let lastId = 0;
+
+  const neighbourOf = (id: string): Neighbour => {
+    let neighbour = neighbours.get(id);
     if (neighbour) return neighbour;
-    const name = this._tab._lockOf(id);
-    const isOther = id !== this._tab._id;
-    this._neighbours.set(id, (neighbour = { _inbox: isOther && new BroadcastChannel(name), _heardAt: 0 }));
+    const name = own._lockOf(id);
+    const isOther = id !== own._id;
+    neighbours.set(id, (neighbour = { _inbox: isOther ? new BroadcastChannel(name) : undefined, _heardAt: 0 }));
     if (isOther) {
       // It has the lock until its end.
-      const gone = () => this._neighbours.get(id) === neighbour && this._forget(id);
-      navigator.locks.request(name, { signal: this._over.signal }, gone).catch(() => 0);
+      const gone = () => neighbours.get(id) === neighbour && forget(id);
+      navigator.locks.request(name, { signal: over.signal }, gone).catch(() => 0);
     }
     return neighbour;
-  }
+  };
 
   /** Ends what a tab has that is not there any more. */
-  _forget(id: string): void {
-    this._neighbours.delete(id);
-    for (const member of this._members.values()) if (member._tab === id) this._drop(member);
-  }
+  const forget = (id: string): void => {
+    neighbourOf(id)._inbox?.close();
+    neighbours.delete(id);
+    for (const member of members.values()) if (member._tab === id) drop(member);
+  };
 
-  _post(tab: string, message: Down): void {
-    const { _inbox, _heardAt } = this._neighbour(tab);
-    if (!_inbox) queueMicrotask(() => this._tab._hear(message));
+  const post = (id: string, message: Down): void => {
+    const { _inbox, _heardAt } = neighbourOf(id);
+    if (!_inbox) queueMicrotask(() => own._hear(message));
     else if (now() - _heardAt < MAX_SILENCE) _inbox.postMessage(message);
-    else this._forget(tab);
-  }
+    else forget(id);
+  };
 
-  _tell(member: Member, text: string, code?: number): void {
-    this._post(member._tab, [member._key, text, code]);
-  }
+  const tell = ({ _tab, _key }: Member, ...what: [text: string, code?: number, isFull?: boolean]): void => post(_tab, [_key, ...what]);
 
-  _tellAll(text: string): void {
-    for (const member of this._members.values()) if (member._isIn) this._tell(member, text);
-  }
+  const tellAll = (text: string): void => {
+    for (const member of members.values()) if (member._isIn) tell(member, text);
+  };
 
-  _send(message: object): void {
-    this._socket!.send(JSON.stringify(message));
-  }
+  const send = (message: object): void => socket!.send(JSON.stringify(message));
 
-  _show(type: string, Authorization: string | undefined): void {
-    this._send({ type, payload: Authorization && { Authorization } });
-  }
+  const show = (type: string, Authorization: string | undefined): void => send({ type, payload: Authorization && { Authorization } });
 
   /** Shows the gateway whose token it has not taken yet, and lets the others in. */
-  _admit(member: Member): void {
-    if (member._token !== this._token) {
-      this._pings.push(member);
-      this._show('ping', member._token);
+  const admit = (member: Member): void => {
+    if (member._token !== token) {
+      pings.push(member);
+      show('ping', member._token);
     } else if (!member._isIn) {
       member._isIn = true;
-      this._tell(member, this._acknowledgement);
+      tell(member, acknowledgement);
     }
-  }
+  };
 
-  _say(member: Member, message: Message): void {
-    const { id, type, payload } = message;
-    if (type === 'ping') {
-      if (payload) {
-        member._token = payload.Authorization;
-        this._admit(member);
-      } else {
-        this._pings.push(undefined);
-        this._send(message);
-      }
-    } else if (type === 'complete') {
-      for (const [wire, { _member, _id }] of this._operations) if (_member === member && _id === id) this._stop(wire);
-    } else if (type === 'subscribe') {
-      const { subscriptions, watchedUsers } = this._limits;
-      const users = payload!.variables!.ids?.length ?? 0;
-      let watched = users;
-      for (const { _users } of this._operations.values()) watched += _users;
-      if (this._members.size > 1 && (this._operations.size >= subscriptions || watched > watchedUsers)) {
-        // It gets another socket, with all that it has.
-        this._drop(member);
-        this._post(member._tab, [member._key, ...AGAIN, true]);
-      } else {
-        const wire = String(++this._lastId);
-        this._operations.set(wire, { _member: member, _id: id, _users: users });
-        this._send({ ...message, id: wire });
-      }
+  const stop = (id: string): void => {
+    operations.delete(id);
+    send({ id, type: 'complete' });
+  };
+
+  const drop = (member: Member): void => {
+    members.delete(member._key);
+    for (const [id, { _member }] of operations) if (_member === member) stop(id);
+    if (!members.size) close();
+  };
+
+  const close = (): void => {
+    const old = socket;
+    socket = undefined;
+    acknowledgement = '';
+    operations.clear();
+    if (!old) return;
+    old.onopen = old.onmessage = old.onclose = null;
+    old.close(1000);
+  };
+
+  /** Tells all that the socket is no more. Those with another token than the one that was refused come back at once. */
+  const lost = (code: number, reason = ''): void => {
+    const isRefused = code === 4403 || code === 4410;
+    const pinging = code === 4403 && pings.find(Boolean);
+    const refused = pinging ? pinging._token : token;
+    const all = [...members.values()];
+    members.clear();
+    close();
+    for (const member of all) {
+      if (isRefused && member._token !== refused) tell(member, ...AGAIN);
+      else tell(member, reason, code);
     }
-  }
+  };
 
-  _stop(wire: string): void {
-    this._operations.delete(wire);
-    this._send({ id: wire, type: 'complete' });
-  }
+  const open = (shown: string | undefined): void => {
+    token = shown;
+    pings = [];
+    try {
+      socket = new WebSocket(own._url, 'graphql-transport-ws');
+      socket.onopen = () => show('connection_init', shown);
+      socket.onmessage = ({ data }) => receive(data as string);
+      socket.onclose = ({ code, reason }) => lost(code, reason);
+    } catch (error) {
+      lost(4400, String(error)); // there is no use in trying again
+    }
+  };
 
-  _drop(member: Member): void {
-    this._members.delete(member._key);
-    for (const [wire, { _member }] of this._operations) if (_member === member) this._stop(wire);
-    if (!this._members.size) this._close();
-  }
-
-  _open(token: string | undefined): void {
-    const socket = (this._socket = new WebSocket(this._tab._url, 'graphql-transport-ws'));
-    this._token = token;
-    this._pings = [];
-    socket.onopen = () => this._show('connection_init', token);
-    socket.onmessage = ({ data }) => this._receive(data as string);
-    socket.onclose = ({ code, reason }) => this._lost(code, reason);
-  }
-
-  _close(): void {
-    const socket = this._socket;
-    this._socket = undefined;
-    this._acknowledgement = '';
-    this._operations.clear();
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close(1000);
-  }
-
-  _receive(text: string): void {
+  const receive = (text: string): void => {
     // As the gateway writes what is large, the rest of which is of no interest here.
     const [start, wire, kind] = /^{"id":"(\d+)","type":"(\w+)"/.exec(text) ?? [];
     if (start) {
-      const operation = this._operations.get(wire!);
+      const operation = operations.get(wire!);
       if (!operation) return;
-      if (kind !== 'next') this._operations.delete(wire!);
-      return this._tell(operation._member, `{"id":${JSON.stringify(operation._id)},"type":"${kind}"${text.slice(start.length)}`);
+      if (kind !== 'next') operations.delete(wire!);
+      return tell(operation._member, `{"id":${JSON.stringify(operation._id)},"type":"${kind}"${text.slice(start.length)}`);
     }
     let message: Partial<Message> = {};
     try {
@@ -211,36 +175,75 @@ export class Leader {
       // It is none, which is for the members to judge.
     }
     const { id, type, payload } = message;
-    if (this._operations.has(id!)) this._receive(JSON.stringify({ id, type, payload }));
-    else if (type === 'ping') this._send({ type: 'pong' });
+    if (operations.has(id!)) receive(JSON.stringify({ id, type, payload }));
+    else if (type === 'ping') send({ type: 'pong' });
     else if (type === 'connection_ack') {
-      this._acknowledgement = text;
-      Object.assign(this._limits, payload?.limits);
-      for (const member of this._members.values()) this._admit(member);
+      acknowledgement = text;
+      Object.assign(limits, payload?.limits);
+      members.forEach(admit);
     } else if (type === 'pong') {
-      const member = this._pings.shift();
-      if (!member) return this._tellAll(text); // a sign of life is one for all
-      this._token = member._token;
-      if (this._members.has(member._key)) this._admit(member);
-    } else if (id === undefined) this._tellAll(text);
-  }
+      const member = pings.shift();
+      if (!member) return tellAll(text); // a sign of life is one for all
+      token = member._token;
+      if (members.has(member._key)) admit(member);
+    } else if (id === undefined) tellAll(text);
+  };
 
-  /** Tells all that the socket is no more. Those with another token than the one that was refused come back at once. */
-  _lost(code: number, reason = ''): void {
-    const members = [...this._members.values()];
-    const refused = code === 4403 ? (this._pings.find(Boolean) ?? this) : code === 4410 && this;
-    this._members.clear();
-    this._close();
-    for (const member of members) {
-      if (refused && refused._token !== member._token) this._tell(member, ...AGAIN);
-      else this._tell(member, reason, code);
+  /** Sends what a member has to say. */
+  const relay = (member: Member, message: Message): void => {
+    const { id, type, payload } = message;
+    if (type === 'ping') {
+      if (payload) {
+        member._token = payload.Authorization;
+        admit(member);
+      } else {
+        pings.push(undefined);
+        send(message);
+      }
+    } else if (type === 'complete') {
+      for (const [wire, { _member, _id }] of operations) if (_member === member && _id === id) stop(wire);
+    } else {
+      const users = payload!.variables!.ids?.length ?? 0;
+      let watched = users;
+      for (const { _users } of operations.values()) watched += _users;
+      if (members.size > 1 && (operations.size >= limits.subscriptions || watched > limits.watchedUsers)) {
+        // It gets another socket, with all that it has.
+        drop(member);
+        tell(member, ...AGAIN, true);
+      } else {
+        const wire = String(++lastId);
+        operations.set(wire, { _member: member, _id: id, _users: users });
+        send({ ...message, id: wire });
+      }
     }
-  }
+  };
 
-  /** Leads no more. */
-  _end(): void {
-    if (this._tab._leader === this) this._tab._leader = undefined;
-    this._lost(AGAIN[1], AGAIN[0]);
-    this._over.abort();
-  }
+  return {
+    _take([tab, key, text, isLost]) {
+      const member = members.get(key!);
+      if (over.signal.aborted) return;
+      neighbourOf(tab)._heardAt = now();
+      if (!key) post(tab, []);
+      else if (text) {
+        const message = JSON.parse(text) as Message;
+        if (message.type === 'connection_init') {
+          const joining = { _key: key, _tab: tab, _token: message.payload?.Authorization, _isIn: false };
+          members.set(key, joining);
+          if (acknowledgement) admit(joining);
+          else if (!socket) open(joining._token);
+        } else if (member) relay(member, message);
+        else post(tab, [key, ...AGAIN]);
+      } else if (member) {
+        drop(member);
+        // Who gives up an attempt, or a socket of which nothing is heard, does so for all.
+        if (isLost || !acknowledgement) lost(1006);
+      }
+    },
+    _end() {
+      lost(AGAIN[1], AGAIN[0]);
+      over.abort();
+      // A page that is kept for going back is thrown away when a message comes, even if nobody listens.
+      for (const { _inbox } of neighbours.values()) _inbox?.close();
+    },
+  };
 }

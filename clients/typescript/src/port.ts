@@ -10,10 +10,11 @@ const FULL = /* @__PURE__ */ new Map<string, number>();
 /** What a session has in the place of a socket: its end of one that tabs share. */
 export class Port implements WebSocketLike {
   readonly protocol = 'graphql-transport-ws';
-  onopen: ((event: never) => void) | null = null;
-  onmessage: ((event: never) => void) | null = null;
-  onclose: ((event: never) => void) | null = null;
-  onerror: ((event: never) => void) | null = null;
+  // Who makes a socket sets them at once.
+  declare onopen: ((event: never) => void) | null;
+  declare onmessage: ((event: never) => void) | null;
+  declare onclose: ((event: never) => void) | null;
+  declare onerror: ((event: never) => void) | null;
   readonly _url: string;
   _tab: Tab | undefined;
   /** Names it among the ports of all tabs. */
@@ -48,7 +49,7 @@ export class Port implements WebSocketLike {
       }
       tab._enter(this);
     }
-    this._tab!._send(this, text);
+    this._tab!._up(this._key, text);
   }
 
   close(): void {

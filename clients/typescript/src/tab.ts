@@ -1,4 +1,4 @@
-import { Leader } from './leader.js';
+import { makeLeader, type Leader } from './leader.js';
 import type { Port } from './port.js';
 
 /** Pages of builds whose tabs say other things to each other have another number, and share nothing. */
@@ -66,7 +66,7 @@ export class Tab {
     this._inbox = new BroadcastChannel(this._lockOf(this._id));
     this._inbox.onmessage = ({ data }: MessageEvent<Down>) => this._hear(data);
     this._ticker = setInterval(() => this._tick(), BEAT);
-    for (const port of this._ports.values()) this._send(port, port._init);
+    this._restart();
     this._compete();
   }
 
@@ -83,23 +83,24 @@ export class Tab {
         if (!leader) return;
         // Somebody has taken the lead. Who had stolen the lock waits for it as well, since before.
         leader._end();
+        if (this._leader === leader) this._leader = undefined;
         if (!steal) this._compete();
       });
   }
 
   _lead(): Leader {
     this._leader?._end();
-    const leader = (this._leader = new Leader(this));
+    const leader = (this._leader = makeLeader(this));
     this._channel?.postMessage(0);
     this._restart();
     return leader;
   }
 
-  /** Another tab leads now: goes on with that. */
+  /** Begins anew with whoever leads now. */
   _restart(): void {
     this._missed = 0;
     for (const [key, port] of [...this._ports]) {
-      if (port._init) this._send(port, port._init);
+      if (port._init) this._up(key, port._init);
       else this._hear([key, ...AGAIN]);
     }
   }
@@ -117,10 +118,6 @@ export class Tab {
     port._tab = this;
     port._key = `${this._id}.${++this._lastPort}`;
     this._ports.set(port._key, port);
-  }
-
-  _send(port: Port, text: string): void {
-    if (this._ports.has(port._key)) this._up(port._key, text);
   }
 
   /** Closes a port at the end of this turn, when it is known why. */
@@ -144,16 +141,16 @@ export class Tab {
     if (!port) return;
     if (code) {
       this._ports.delete(key!);
-      this._leaveIfEmpty();
       if (isFull) port._leaveToOthers();
       port.onclose?.({ code, reason: text } as never);
+      this._leaveIfEmpty();
     } else {
       port._init = '';
       port.onmessage?.({ data: text } as never);
     }
   }
 
-  /** Leaves when nothing is shared; not before the end of this turn, because who reconnects closes first. */
+  /** Leaves when nothing is shared; a moment later, because who comes back has closed a port and is about to open one. */
   _leaveIfEmpty(): void {
     queueMicrotask(() => this._ports.size || this._leave());
   }
@@ -162,6 +159,7 @@ export class Tab {
     this._onLeave();
     this._over.abort();
     this._leader?._end();
+    this._leader = undefined;
     clearInterval(this._ticker);
     this._channel?.close();
     this._inbox?.close();

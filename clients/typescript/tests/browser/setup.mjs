@@ -152,6 +152,21 @@ export const faultsIn = (page) =>
     (globalThis.watches ?? []).flatMap(({ wrong, states }) => [...wrong, ...Object.entries(states).filter(([, { type }]) => type === 'error')]),
   );
 
+/** What a page has to say when a test has failed. */
+const stateOf = (page) =>
+  page
+    .evaluate(async () => ({
+      at: location.href,
+      wasNotKept: performance.getEntriesByType('navigation')[0].notRestoredReasons,
+      held: (await navigator.locks?.query())?.held.map(({ name }) => name),
+      watches: (globalThis.watches ?? []).map(({ session, shown, states }) => [
+        session.status,
+        states,
+        Object.entries(shown).map(([id, all]) => [id, all.at(-1)?.user?.name]),
+      ]),
+    }))
+    .catch(String);
+
 /** Starts a browser and a site for the tests of a file; returns `inPages(title, run)`, which makes a test, and both. */
 export function pages() {
   let browser, site;
@@ -181,6 +196,9 @@ export function pages() {
       try {
         await run({ gateway, open, url, address, watch });
         for (const page of opened) assert.deepEqual(await faultsIn(page), []);
+      } catch (error) {
+        for (const page of opened) process.stderr.write(`${JSON.stringify(await Promise.race([stateOf(page), sleep(1000)]))}\n`);
+        throw error;
       } finally {
         for (const page of opened) await page.close();
       }

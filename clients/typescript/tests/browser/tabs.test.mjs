@@ -83,7 +83,7 @@ const ENDS = {
 };
 const RETURNS = {
   'is frozen': (tab) => tab.cdp.send('Page.setWebLifecycleState', { state: 'active' }),
-  'is navigated away': (tab) => tab.evaluate(() => history.back()),
+  'is navigated away': (tab) => tab.evaluate(() => history.back()).catch(() => undefined), // it may be gone by then
   'is busy': () => undefined,
 };
 
