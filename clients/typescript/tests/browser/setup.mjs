@@ -167,41 +167,45 @@ const stateOf = (page) =>
     }))
     .catch(String);
 
-/** Starts a browser and a site for the tests of a file; returns `inPages(title, run)`, which makes a test, and both. */
-export function pages() {
-  let browser, site;
-  before(async () => {
-    [browser, site] = await Promise.all([Browser.start(), Site.start()]);
+let browser, site;
+before(async () => {
+  [browser, site] = await Promise.all([Browser.start(), Site.start()]);
+});
+after(async () => {
+  await browser.close();
+  await site.close();
+});
+
+/** The browser's emulation of a network that is away, for all its pages. */
+export const setOffline = (isOffline) => browser.context.setOffline(isOffline);
+
+/** Changes what the site serves as `/FOLDER/NAME.js`, of which FOLDER begins with `userline`. */
+export const changeScripts = (change) => (site.change = change);
+
+/** Makes a test with a gateway and pages of an origin of its own. Nothing may go back or fail in them. */
+export function inPages(title, run) {
+  test(title, async () => {
+    const name = title.replace(/\W/g, '-').toLowerCase();
+    const gateway = site.gateway(name);
+    const opened = new Set();
+    const address = (path) => site.address(name, path);
+    const url = address('graphql').replace('http', 'ws');
+    const open = async (path) => {
+      const page = await browser.page(address(path));
+      opened.add(page);
+      page.on('close', () => opened.delete(page));
+      page.on('crash', () => opened.delete(page));
+      return page;
+    };
+    const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more });
+    try {
+      await run({ gateway, open, url, address, watch });
+      for (const page of opened) assert.deepEqual(await faultsIn(page), []);
+    } catch (error) {
+      for (const page of opened) process.stderr.write(`${JSON.stringify(await Promise.race([stateOf(page), sleep(1000)]))}\n`);
+      throw error;
+    } finally {
+      await Promise.all([...opened].map((page) => page.close()));
+    }
   });
-  after(async () => {
-    await browser.close();
-    await site.close();
-  });
-  /** Makes a test with a gateway and pages of an origin of its own. Nothing may go back or end in them. */
-  const inPages = (title, run) =>
-    test(title, async () => {
-      const name = title.replace(/\W/g, '-').toLowerCase();
-      const gateway = site.gateway(name);
-      const opened = new Set();
-      const address = (path) => site.address(name, path);
-      const url = address('graphql').replace('http', 'ws');
-      const open = async (path) => {
-        const page = await browser.page(address(path));
-        opened.add(page);
-        page.on('close', () => opened.delete(page));
-        page.on('crash', () => opened.delete(page));
-        return page;
-      };
-      const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more });
-      try {
-        await run({ gateway, open, url, address, watch });
-        for (const page of opened) assert.deepEqual(await faultsIn(page), []);
-      } catch (error) {
-        for (const page of opened) process.stderr.write(`${JSON.stringify(await Promise.race([stateOf(page), sleep(1000)]))}\n`);
-        throw error;
-      } finally {
-        for (const page of opened) await page.close();
-      }
-    });
-  return { inPages, browser: () => browser, site: () => site };
 }

@@ -1,8 +1,6 @@
 // Tabs of a real browser that share a socket.
 import assert from 'node:assert/strict';
-import { namesIn, pages, sleep, until } from './setup.mjs';
-
-const { inPages, site } = pages();
+import { changeScripts, inPages, namesIn, sleep, until } from './setup.mjs';
 
 /** How soon another tab is to have taken over, with everything that is watched. */
 const TAKEN_OVER = 2000;
@@ -12,15 +10,15 @@ const userToken = (sub, more = {}) =>
 
 /** Opens tabs that watch `all`, and a user of their own each. The first one leads. */
 async function openTabs({ gateway, open, watch }, count) {
-  const tabs = [];
   gateway.put('all', { name: 'all' });
-  for (let number = 0; number < count; number++) {
+  const openTab = async (number) => {
     gateway.put(`own-${number}`, { name: 'own' });
     const tab = await open();
     await watch(tab, { shared: true, ids: ['all', `own-${number}`] });
-    tabs.push(tab);
-  }
-  return tabs;
+    return tab;
+  };
+  const leading = await openTab(0);
+  return [leading, ...(await Promise.all(Array.from({ length: count - 1 }, (_, number) => openTab(number + 1))))];
 }
 
 /** Waits until tabs show the latest of what they watch, and returns how many milliseconds after `since` the last did. */
@@ -77,7 +75,7 @@ const ENDS = {
   'is frozen': (tab) => tab.cdp.send('Page.setWebLifecycleState', { state: 'frozen' }),
   'is navigated away': (tab, { address }) => tab.goto(address('blank.html?other')),
   'is busy': (tab) => void tab.evaluate(() => setTimeout(() => {
-    for (const end = Date.now() + 4000; Date.now() < end; );
+    for (const end = Date.now() + 3000; Date.now() < end; );
   })),
   'closes its session': (tab) => tab.evaluate(() => globalThis.watches[0].session.close()),
 };
@@ -95,9 +93,9 @@ for (const [how, end] of Object.entries(ENDS)) {
     const [leading, ...others] = tabs;
     const since = Date.now();
     await end(leading, world);
-    for (let number = 0; number < 10; number++) {
+    for (let number = 0; number < 7; number++) {
       gateway.set('all', { name: `meanwhile ${number}` });
-      if (number === 5) for (const id of ['own-0', 'own-1', 'own-2']) gateway.set(id, { name: 'meanwhile' });
+      if (number === 4) for (const id of ['own-0', 'own-1', 'own-2']) gateway.set(id, { name: 'meanwhile' });
       await sleep(100);
     }
     const at = await whole(gateway, others, since, [1, 2]);
@@ -173,6 +171,7 @@ inPages('users who differ', async ({ gateway, open, watch }) => {
   assert.deepEqual(gateway.sockets.map(({ token }) => token), [userToken('alice', { iat: 1 }), userToken('bob')]);
   assert.deepEqual(gateway.sockets.map(({ subscribed }) => subscribed.map(({ payload }) => payload.variables.ids)), [[['a'], ['a']], [['b']]]);
   assert.deepEqual(await second.evaluate(() => globalThis.heard), []);
+  assert.notDeepEqual(await first.evaluate(() => globalThis.heard), []); // the third tab's
   // Of those whose tokens do not say who they are, nobody knows whether they may hear the same.
   const nobody = await open();
   await watch(nobody, { shared: true, ids: ['a'], options: { token: 'opaque' } });
@@ -189,7 +188,7 @@ inPages('a token that is refused', async ({ gateway, open, watch }) => {
     if (isRefused) socket.close(...isRefused);
     return isRefused;
   };
-  const [first, second, third] = [await open(), await open(), await open()];
+  const [first, second, third] = await Promise.all([open(), open(), open()]);
   await watch(first, { shared: true, options: { token: good } });
   await watch(second, { shared: true, options: { token: good } });
   const [code, asked] = await third.evaluate(async ({ url, token }) => {
@@ -224,7 +223,7 @@ inPages('a token that is refused', async ({ gateway, open, watch }) => {
 
 inPages('pages of another build', async ({ gateway, open, watch }) => {
   gateway.put('a', { name: 'a' });
-  site().change = (folder, text) => (folder === 'userline2' ? text.replace('userline 1 ', 'userline 2 ') : text);
+  changeScripts((folder, text) => (folder === 'userline2' ? text.replace('userline 1 ', 'userline 2 ') : text));
   const [one, other] = [await open(), await open()];
   await watch(one, { shared: true });
   await watch(other, { shared: true, folder: 'userline2' });
@@ -239,7 +238,7 @@ inPages('browsers whose tabs cannot hear each other', async ({ gateway, open, wa
     () => (LockManager.prototype.request = () => Promise.reject(new DOMException('No locks here', 'SecurityError'))),
   ];
   for (const lack of lacking) {
-    for (const page of [await open(), await open()]) {
+    for (const page of await Promise.all([open(), open()])) {
       await page.evaluate(`(${lack})()`);
       await watch(page, { shared: true });
     }
