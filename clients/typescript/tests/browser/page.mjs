@@ -1,5 +1,6 @@
 // A session in a page of a real browser.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { inPages, namesIn, setOffline, sleep, until } from './setup.mjs';
 
 /** How soon the browser is to try, in milliseconds, where the client does so at once. */
@@ -115,3 +116,18 @@ inPages('a machine that has slept', async ({ gateway, open, watch }) => {
   gateway.set('a', { name: 'second' });
   await until(async () => (await namesIn(page, 'a')).at(-1) === 'second');
 });
+
+const docs = readFileSync(new URL('../../../../docs/browser.md', import.meta.url), 'utf8');
+for (const [, page, name] of docs.matchAll(/^```html\n(<!-- (\S+) -->\n[^]*?)^```$/gm)) {
+  inPages(`the page ${name} of the docs`, async ({ gateway, open, url, serve }) => {
+    serve(name, page.replaceAll('wss://users.example.com/graphql', url));
+    const shown = await open(name);
+    const text = (wanted) => until(async () => (await shown.textContent('#name')) === wanted);
+    await text('There is no Alice.');
+    gateway.set('alice', { name: 'Alice' });
+    await text('Alice');
+    gateway.cut();
+    gateway.put('alice', { name: 'Alice B.' });
+    await text('Alice B.');
+  });
+}

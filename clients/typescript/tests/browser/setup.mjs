@@ -197,9 +197,10 @@ export function inPages(title, run) {
       page.on('crash', () => opened.delete(page));
       return page;
     };
+    const serve = (path, text) => site.files.set(path, text);
     const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more });
     try {
-      await run({ gateway, open, url, address, watch });
+      await run({ gateway, open, url, address, serve, watch });
       for (const page of opened) assert.deepEqual(await faultsIn(page), []);
     } catch (error) {
       for (const page of opened) process.stderr.write(`${JSON.stringify(await Promise.race([stateOf(page), sleep(1000)]))}\n`);
