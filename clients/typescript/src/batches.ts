@@ -2,7 +2,7 @@ import { makeConnection, need, start, stop, type Connection, type Data, type Ope
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
-import { errorFrom, misunderstood } from './failures.js';
+import { errorFrom } from './failures.js';
 import type { Watch } from './watch.js';
 import { end, expect, isHeld, isWanted, keep, letGo, shown, take, takeError } from './watches.js';
 
@@ -58,7 +58,7 @@ export function place(core: Core): void {
   if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
   if (next) need(next);
   else {
-    const error = new UserlineError('TOO_MANY_WATCHES', 'More is watched than the sockets of a session may carry.');
+    const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');
     for (const watch of _queue) end(watch, error, true);
   }
 }
@@ -80,9 +80,9 @@ function fill(core: Core, connection: Connection): void {
     if (watches.length && _operations.size < _limits.subscriptions) start(connection, makeBatch(watches, connection));
   };
   for (const watch of [..._queue]) {
-    if (watch._isOnline) begin([watch]);
+    if (watch._home) begin([watch]);
     else if (room-- > 0) {
-      const size = bytesOf(JSON.stringify(watch._id)) + 1;
+      const size = bytesOf(JSON.stringify(watch.id)) + 1;
       bytes += size;
       // Well below the limit of a message.
       if (part.length === MAX_IDS || bytes > _limits.messageBytes * 0.75) {
@@ -97,22 +97,21 @@ function fill(core: Core, connection: Connection): void {
 }
 
 function makeBatch(watches: Watch[], connection: Connection): Batch {
-  const { _id: id, _isOnline, _core } = watches[0]!;
+  const { id, _home, _core } = watches[0]!;
   const members = new Map<string, Watch>();
   for (const watch of watches) {
-    members.set(watch._id, watch);
+    members.set(watch.id, watch);
     _core._queue.delete(watch);
     expect(watch);
   }
   const batch: Batch = {
     _connection: connection,
-    _isRequest: false,
-    _isOnline,
+    _isOnline: !!_home,
     _size: watches.length,
     _members: members,
-    _payload: _isOnline ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
+    _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
     _take(data, errors) {
-      if (_isOnline) for (const watch of members.values()) take(watch, data.userOnlineChanged);
+      if (_home) for (const watch of members.values()) take(watch, data.userOnlineChanged);
       else takeEntries(members, data, errors as { path?: unknown[] }[] | undefined);
     },
     _fail: (error) => takeError(_core, endBatch(batch), error),
@@ -123,7 +122,6 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
 
 function takeEntries(members: Map<string, Watch>, data: Data, errors: { path?: unknown[] }[] = []): void {
   const entries = data.usersChanged as { id: string; user: unknown }[];
-  if (!Array.isArray(entries)) throw misunderstood('The usersChanged of this gateway gives no lists.');
   for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
   entries.forEach(({ id, user }, place) => {
     const watch = members.get(id);
@@ -137,7 +135,7 @@ function takeEntries(members: Map<string, Watch>, data: Data, errors: { path?: u
 
 /** Keeps a watch up to date no more. */
 export function release(watch: Watch): void {
-  watch._batch?._members.delete(watch._id);
+  watch._batch?._members.delete(watch.id);
   watch._batch = undefined;
   watch._isFresh = false;
 }

@@ -24,17 +24,14 @@ export function ended(connection: Connection, code: number, reason: string, { me
   const { _tokens } = core;
   const isRefused = code === 4403;
   if (isRefused || code === 4410) {
-    if (_tokens._current === connection._shown) {
-      // There is none yet.
-      if (isRefused) connection._refusals++;
-      if (!_tokens._onNeed || connection._refusals > 1) {
-        connection._refusals = 0;
-        const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
-        return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
-      }
-      _tokens._isRejected = true;
-      if (isRefused) connection._failures = 0;
-    } else connection._failures = 0;
+    const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
+    if (isKnown && (!_tokens._onNeed || (isRefused && connection._refusals++))) {
+      connection._refusals = 0;
+      const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
+      return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
+    }
+    _tokens._isRejected = isKnown;
+    if (isRefused || !isKnown) connection._failures = 0;
     return pause(connection);
   }
   const problem = (connection._problem = `The connection was lost: ${reason || code}`);

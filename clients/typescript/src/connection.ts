@@ -4,8 +4,9 @@ import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
-import { errorFrom, invalid, misunderstood } from './failures.js';
+import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
 import { TICK, ask, heard, tick } from './liveness.js';
+import { NO_TOKEN } from './tokens.js';
 import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types.js';
 import { failAll } from './watches.js';
 
@@ -18,7 +19,7 @@ export interface Operation {
   /** The payload of its `subscribe` message, encoded. */
   readonly _payload: string;
   /** Whether it has one result. */
-  readonly _isRequest: boolean;
+  readonly _isRequest?: boolean;
   /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
   _take(data: Data, errors: unknown): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
@@ -185,13 +186,13 @@ async function connect(connection: Connection): Promise<void> {
   if (!connection._sockets) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
   try {
     if (_tokens._isNeeded()) {
-      connection._problem ||= 'no token has come from onNeedToken';
+      connection._problem ||= NO_TOKEN;
       await _tokens._ask();
     }
     const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : _WebSocket!;
     if (connection._attempt === attempt) open(connection, Socket);
   } catch {
-    if (connection._attempt === attempt) ended(connection, 0, 'onNeedToken has failed');
+    if (connection._attempt === attempt) ended(connection, 0, NO_TOKEN);
   }
 }
 
@@ -200,7 +201,7 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
   try {
     connection._socket = socket = new Socket(connection._core._url, 'graphql-transport-ws');
   } catch (error) {
-    return fail(connection, `No socket can be made: ${error as string}`);
+    return fail(connection, String(error));
   }
   connection._owner = connection._core._tokens._owner;
   let trouble: SocketEvent = {};
@@ -209,7 +210,7 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
   };
   socket.onopen = ifCurrent(() => {
     if (socket.protocol) socket.send(JSON.stringify(withToken(connection, 'connection_init')));
-    else fail(connection, 'There is no userline gateway at this URL.');
+    else fail(connection, 'There is no gateway at this URL.');
   });
   socket.onmessage = ifCurrent(({ data }) => receive(connection, data));
   socket.onerror = ifCurrent((event) => (trouble = event));
@@ -228,7 +229,6 @@ export function detach(connection: Connection): void {
   connection._isOpen = false;
   _socket?.close(1000);
   if (!_isOpen) return;
-  connection._core._tokens._plan();
   lost(connection);
 }
 
@@ -251,12 +251,12 @@ function receive(connection: Connection, text: unknown): void {
     message = JSON.parse(text as string);
     if (typeof message.type !== 'string') throw text;
   } catch {
-    return fail(connection, 'The gateway sent a message that is none.');
+    return fail(connection, NONSENSE);
   }
   const { type, id, payload } = message;
+  const operation = connection._operations.get(id);
   if (type === 'ping') send(connection, { type: 'pong' });
   if (type === 'connection_ack' && !connection._isOpen) acknowledged(connection, payload as { limits?: Partial<Limits> });
-  const operation = connection._operations.get(id);
   if (!operation || !/^(next|error|complete)$/.test(type)) return;
   connection._failures = 0;
   let problem: UserlineError | undefined;
@@ -270,9 +270,9 @@ function receive(connection: Connection, text: unknown): void {
       return;
     }
   } catch (error) {
-    problem = error instanceof UserlineError ? error : misunderstood(`The gateway sent what is none: ${error as string}`);
+    problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
+    if (type === 'next') stop(connection, operation);
   }
-  if (type === 'next') stop(connection, operation);
   connection._operations.delete(id);
   operation._fail(problem);
 }
@@ -285,7 +285,6 @@ function acknowledged(connection: Connection, payload: { limits?: Partial<Limits
   connection._refusals = 0;
   connection._problem = '';
   connection._neededAt = now();
-  connection._core._tokens._plan();
   setStatus(connection, 'connected');
   useToken(connection);
   for (const operation of [...connection._operations.values()]) sendOperation(connection, operation);
@@ -298,13 +297,13 @@ function sendOperation(connection: Connection, operation: Operation): void {
   const most = connection._limits.messageBytes;
   if (bytesOf(text) > most) {
     connection._operations.delete(operation._key!);
-    operation._fail(invalid(`This is too much for one message, of at most ${most} bytes.`));
+    operation._fail(invalid(`A message has at most ${most} bytes.`));
   } else connection._socket!.send(text);
 }
 
 function withToken(connection: Connection, type: string): object {
   const token = (connection._shown = connection._core._tokens._current);
-  return token ? { type, payload: { Authorization: `Bearer ${token}` } } : { type };
+  return { type, payload: token && { Authorization: `Bearer ${token}` } };
 }
 
 /** Sends a message; who has not been let in says nothing. */

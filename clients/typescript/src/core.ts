@@ -4,6 +4,7 @@ import type { Connection } from './connection.js';
 import type { UserlineError } from './errors.js';
 import type { Tokens } from './tokens.js';
 import type { WebSocketConstructor } from './types.js';
+import type { User } from './user.js';
 import type { Watch } from './watch.js';
 
 /** What the parts of a session share. */
@@ -21,10 +22,10 @@ export interface Core {
   /** What was closed says why. */
   _closed?: UserlineError;
 
-  /** What is watched, or was: one watch for each user, however many subscriptions and gets there are to it. */
-  readonly _users: Map<string, Watch>;
-  readonly _online: Map<string, Watch>;
-  /** Those of users who are not watched, of whom it is remembered what was seen last, so that they do not go back. */
+  /** One for each user, as long as somebody or something has it. */
+  readonly _users: Map<string, WeakRef<User>>;
+  readonly _forgotten: FinalizationRegistry<string>;
+  /** Those whom nobody watches any more, but of whom it is remembered what was seen last, so that they do not go back. */
   readonly _idle: Set<Watch>;
   /** Those that nobody uses now, and until when they stay, in the order of that. */
   readonly _lingering: Map<Watch, number>;

@@ -15,7 +15,7 @@ const ENCODER = /* @__PURE__ */ new TextEncoder();
 export function checkId(id: unknown): string {
   // With the flag `u`, characters are code points, and surrogates are lone ones.
   if (typeof id === 'string' && /^[^\0\ud800-\udfff]{1,255}$/u.test(id)) return id;
-  throw invalid('The id of a user has 1 to 255 characters, no NUL and no lone surrogate.');
+  throw invalid('An id has 1 to 255 characters, no NUL and no lone surrogate.');
 }
 
 /** Refuses what JSON would silently leave out or make null of. */

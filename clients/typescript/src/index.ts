@@ -19,7 +19,7 @@ function readUrl(given: string): string {
   } catch {
     // It is none.
   }
-  throw invalid('The URL of a gateway is one like wss://users.example.com/graphql.');
+  throw invalid('A url is one like wss://example.com/graphql.');
 }
 
 /**

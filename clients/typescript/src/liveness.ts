@@ -30,6 +30,7 @@ export function tick(connection: Connection): void {
     else hurry(connection);
   } else if (connection._isOpen) {
     connection._quiet++;
+    connection._core._tokens._renew();
     if (isNeeded(connection)) connection._neededAt = connection._monotonic;
     else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return reopen(connection);
     if (connection._quiet >= connection._deadline) giveUp(connection);

@@ -1,33 +1,27 @@
 import { onceATurn } from './clock.js';
-import type { Core } from './core.js';
 import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
+import type { User } from './user.js';
 import type { AnySubscription } from './watch.js';
 import { subscribe } from './watches.js';
 
-function isSameMap(a: UserMap, b: UserMap): boolean {
-  for (const [id, user] of a) if (!isSame(user, b.get(id))) return false;
-  return true;
-}
-
 function refuse(): never {
-  throw new TypeError('A snapshot is read-only; set() changes a user.');
+  throw new TypeError('This is read-only.');
 }
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export function subscribeToMany(
-  core: Core,
-  ids: readonly string[],
+  users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
-  const whole = new LiveSubscription(listener, options, isSameMap);
-  const wanted = new Set(ids);
+  const whole = new LiveSubscription(listener, options);
+  const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
   const members: AnySubscription[] = [];
   const show = onceATurn(() => {
-    if (known.size < wanted.size || (whole._revision && isSameMap(known, whole._latest!))) return;
+    if (known.size < wanted.size || (whole._revision && isSame(known, whole._latest))) return;
     const map = new Map(known);
     map.set = map.delete = map.clear = refuse;
     whole._show(Object.freeze(map));
@@ -35,13 +29,13 @@ export function subscribeToMany(
   whole._leave = () => {
     for (const member of members) member.unsubscribe();
   };
-  for (const id of wanted) {
-    const member: AnySubscription = new LiveSubscription((user) => {
-      known.set(id, user);
+  for (const user of wanted) {
+    const member: AnySubscription = new LiveSubscription((snapshot) => {
+      known.set(user.id, snapshot);
       show();
     });
     members.push(member);
-    subscribe(core, id, false, member);
+    subscribe(user, member);
     const leave = member._leave!;
     member._leave = () => {
       leave(member);

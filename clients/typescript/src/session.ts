@@ -1,14 +1,15 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { abandon, makeConnection, reopen, start, stop, useToken, wake, type Connection, type Operation } from './connection.js';
+import { abandon, makeConnection, reopen, useToken, wake, type Connection } from './connection.js';
 import type { Core } from './core.js';
-import { APP, checkId, encode } from './documents.js';
+import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
-import { misunderstood, outOfTime } from './failures.js';
 import { putAside } from './liveness.js';
-import { Ref, Refs } from './refs.js';
+import { subscribeToMany } from './many.js';
+import { checkOpen, request } from './request.js';
 import { makeTokens, ownerOf } from './tokens.js';
 import type { App, Session, SessionOptions, SessionStatus, WebSocketConstructor } from './types.js';
+import { userOf, type User } from './user.js';
 import { endAll, seed } from './watches.js';
 
 const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
@@ -17,37 +18,6 @@ interface Told {
   id: string;
   defaultLocale: string;
   roles: { name: string; settings: Record<string, unknown> }[];
-}
-
-/** Throws `SessionClosed`. */
-export function checkOpen({ _closed }: Core): void {
-  if (_closed) throw _closed;
-}
-
-/** Returns a field of the answer to a query or a mutation; asked again on the next socket if one is lost, in time. */
-export function request<T>(core: Core, document: string, field: string, variables: object): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const [connection] = core._connections;
-    const fail = (error: UserlineError = misunderstood('The gateway has not answered what was asked.')): void => {
-      clearTimeout(timer);
-      reject(error);
-    };
-    const operation: Operation = {
-      _payload: encode(document, variables),
-      _isRequest: true,
-      _take({ [field]: result }) {
-        clearTimeout(timer);
-        if (result) resolve(result as T);
-        else fail();
-      },
-      _fail: fail,
-    };
-    const timer = setTimeout(() => {
-      stop(connection!, operation);
-      fail(outOfTime(core));
-    }, core._timeout);
-    start(connection!, operation);
-  });
 }
 
 /**
@@ -61,10 +31,6 @@ export function makeSession(
   isShared: boolean,
   isLast: () => boolean,
 ): Session {
-  const refs = new Map<string, WeakRef<Ref>>();
-  const forgotten = new FinalizationRegistry<string>((id) => {
-    if (!refs.get(id)?.deref()) refs.delete(id);
-  });
   const listeners = new Set<(status: SessionStatus) => void>();
   const connections: Connection[] = [];
   let told: SessionStatus = 'idle';
@@ -78,14 +44,10 @@ export function makeSession(
     _mayStream: !options.WebSocket,
     _timeout: options.timeout ?? 15_000,
     _idleTimeout: options.idleTimeout ?? 30_000,
-    _tokens: makeTokens(
-      options.onNeedToken,
-      () => connections.some(({ _isOpen }) => _isOpen),
-      () => connections.forEach(useToken),
-    ),
+    _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
     _connections: connections,
     _users: new Map(),
-    _online: new Map(),
+    _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
     _idle: new Set(),
     _lingering: new Map(),
     _queue: new Set(),
@@ -93,7 +55,7 @@ export function makeSession(
     _timers: new Set(),
     _schedule: onceATurn(() => place(core)),
     _onFatal(error) {
-      void callBack(options.onError ?? (() => console.error('A userline session cannot go on', error)), error);
+      void callBack(options.onError ?? console.error, error);
     },
     _statusChanged() {
       const { status } = session;
@@ -109,7 +71,7 @@ export function makeSession(
     try {
       const { id, defaultLocale, roles } = await request<Told>(core, APP, 'app', {});
       appOf = main._sockets;
-      const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, Object.freeze(settings)]));
+      const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
       return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
     } catch (error) {
       app = undefined;
@@ -143,25 +105,22 @@ export function makeSession(
       return () => listeners.delete(listener);
     },
 
-    user(id) {
-      let ref = refs.get(checkId(id))?.deref();
-      if (!ref) {
-        ref = new Ref(id, core);
-        refs.set(id, new WeakRef(ref));
-        forgotten.register(ref, id);
-      }
-      return ref;
+    user: (id) => userOf(core, id),
+
+    users(given) {
+      const users = Array.from(given, session.user) as User[];
+      return {
+        ids: Object.freeze(users.map(({ id }) => id)),
+        get: async () => Promise.all(users.map((user) => user.get())),
+        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
+      };
     },
 
-    users: (ids) => new Refs(Object.freeze(Array.from(ids, checkId)), core),
-
-    seed(users) {
-      checkOpen(core);
-      for (const [id, user] of users) seed(core, checkId(id), user);
+    seed(pairs) {
+      for (const [id, snapshot] of pairs) seed(userOf(core, id), snapshot);
     },
 
     async app() {
-      checkOpen(core);
       // Until it has come, it may come over the next socket.
       if (!app || (appOf && !(main._isOpen && appOf === main._sockets))) {
         appOf = 0;
@@ -177,7 +136,6 @@ export function makeSession(
     },
 
     reconnect() {
-      checkOpen(core);
       connections.forEach(reopen);
     },
 

@@ -1,6 +1,7 @@
 import { callBack, type Timer } from './clock.js';
 import { UserlineError } from './errors.js';
 import { invalid } from './failures.js';
+import { isSame } from './snapshot.js';
 import type { ActiveState, ErrorState, SubscribeOptions, SubscriptionState, UnsubscribedState } from './types.js';
 import type { Watch } from './watch.js';
 
@@ -11,7 +12,6 @@ const UNSUBSCRIBED: UnsubscribedState = /* @__PURE__ */ Object.freeze({ type: 'u
 /** A subscription of the session: see `Subscription` in types.ts. Its promises are made when somebody asks for them. */
 export class LiveSubscription<T> {
   readonly _listener: ((value: T) => void) | undefined;
-  readonly _isSame: ((a: T, b: T) => boolean) | undefined;
   state: SubscriptionState<T> = Object.freeze({ type: 'pending' });
   _first: ActiveState<T> | undefined;
   /** Why it has ended. */
@@ -31,10 +31,9 @@ export class LiveSubscription<T> {
   _leave: ((subscription: LiveSubscription<T>) => void) | undefined;
   _signal: AbortSignal | undefined;
 
-  constructor(listener?: (value: T) => void, options?: SubscribeOptions, isSame?: (a: T, b: T) => boolean) {
-    if (listener && typeof listener !== 'function') throw invalid('What is called back is a function.');
+  constructor(listener?: (value: T) => void, options?: SubscribeOptions) {
+    if (listener && typeof listener !== 'function') throw invalid('A callback is a function.');
     this._listener = listener;
-    this._isSame = isSame;
     this._signal = options?.signal;
     this._signal?.addEventListener('abort', this);
   }
@@ -52,10 +51,8 @@ export class LiveSubscription<T> {
   }
 
   async _whenConnected(): Promise<ActiveState<T>> {
-    while (!this._first) {
-      if (this._reason) throw this._reason;
-      await this._change();
-    }
+    for await (const _ of this) break;
+    if (!this._first) throw this._reason;
     return this._first;
   }
 
@@ -74,14 +71,14 @@ export class LiveSubscription<T> {
         await this._change();
       }
       // Of what was missed in between, something may have come back to what it was.
-      const isEqual = revision && this._isSame?.(last!, this._latest!);
+      const isEqual = revision && isSame(last, this._latest);
       revision = this._revision;
       if (!isEqual) yield (last = this._latest!);
     }
   }
 
   unsubscribe(): void {
-    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'The subscription was ended before it had a snapshot.'), false);
+    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'It was ended before the first snapshot.'), false);
   }
 
   /** The signal was aborted. */

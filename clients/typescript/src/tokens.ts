@@ -1,5 +1,5 @@
 import { readClaims, subjectOf } from './claims.js';
-import { pauseAfter, type Timer } from './clock.js';
+import { pauseAfter } from './clock.js';
 import { invalid } from './failures.js';
 
 /** Returns whose token it is, if it is a user's. Throws `InvalidInput` if it is not that of the owner, if there is one. */
@@ -9,8 +9,7 @@ export function ownerOf(token: string | undefined, owner?: string): string | und
   return subject;
 }
 
-/** Timers that would last for longer go off at once. */
-const MAX_PAUSE = 2 ** 31 - 1;
+export const NO_TOKEN = 'onNeedToken has given none';
 
 /** The current token, and where the next one comes from. */
 export interface Tokens {
@@ -27,25 +26,16 @@ export interface Tokens {
   _isNeeded(): boolean;
   /** Asks for a new token, together with all who ask, unless one is set meanwhile. */
   _ask(): Promise<void>;
-  /** Sees to it that the token is renewed in time, if there is a socket that uses it. */
-  _plan(): void;
+  /** Called now and then while there is a socket: renews the token in time. */
+  _renew(): void;
 }
 
-export function makeTokens(onNeed: Tokens['_onNeed'], isUsed: () => boolean, onChange: () => void): Tokens {
+export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tokens {
   let asking: Promise<void> | undefined;
   let answer: (() => void) | undefined;
   let failures = 0;
-  let timer: Timer | undefined;
-  let expiry: unknown;
-  const left = (): number => (typeof expiry === 'number' ? expiry * 1000 - Date.now() : Infinity);
-  const askIn = (pause: number): void => {
-    clearTimeout(timer);
-    if (!onNeed || pause === Infinity || !isUsed()) return;
-    timer = setTimeout(
-      () => (pause > MAX_PAUSE ? tokens._plan() : tokens._ask().catch(() => askIn(pauseAfter(++failures)))),
-      Math.min(pause, MAX_PAUSE),
-    );
-  };
+  let end = Infinity;
+  let renewal = Infinity;
   const tokens: Tokens = {
     _onNeed: onNeed,
     _current: undefined,
@@ -53,22 +43,23 @@ export function makeTokens(onNeed: Tokens['_onNeed'], isUsed: () => boolean, onC
     _owner: '',
     _isRejected: false,
     _set(token) {
-      if (typeof token !== 'string' || !/^[ -~]+$/.test(token)) {
-        throw invalid('A token is a string of printable ASCII characters, not an empty one.');
-      }
+      if (typeof token !== 'string' || !/^[ -~]+$/.test(token)) throw invalid('A token is printable ASCII, and not empty.');
       const claims = readClaims(token);
       tokens._current = token;
       tokens._subject = subjectOf(claims);
       tokens._owner = `${claims.tokenType as string} ${claims.sub as string}`;
       tokens._isRejected = false;
-      expiry = claims.exp;
+      end = typeof claims.exp === 'number' ? claims.exp * 1000 : Infinity;
+      // 30 s before its end, or when half of what is left is over. One that is over by this clock may be good by the
+      // gateway's, which says when it is over.
+      const left = end - Date.now();
+      renewal = left > 0 ? end - Math.min(30_000, left / 2) : Infinity;
       failures = 0;
       answer?.();
       asking = answer = undefined;
-      tokens._plan();
       onChange();
     },
-    _isNeeded: () => !!onNeed && (!tokens._current || tokens._isRejected || left() <= 0),
+    _isNeeded: () => !!onNeed && (!tokens._current || tokens._isRejected || Date.now() >= end),
     _ask: () =>
       (asking ??= new Promise((resolve, reject) => {
         answer = resolve;
@@ -79,15 +70,13 @@ export function makeTokens(onNeed: Tokens['_onNeed'], isUsed: () => boolean, onC
           .catch((error: unknown) => {
             if (!isAwaited()) return;
             asking = answer = undefined;
-            console.warn('onNeedToken has failed, and is called again in a while', error);
+            renewal = Date.now() + pauseAfter(++failures);
+            console.warn(NO_TOKEN, error);
             reject(error);
           });
       })),
-    _plan() {
-      // 30 s before its end, or when four fifths of what is left are over. One that is over by this clock may be good by
-      // the gateway's, which says when it is over.
-      const rest = left();
-      askIn(rest > 0 ? Math.max(rest - Math.min(30_000, rest / 5), 200) : Infinity);
+    _renew() {
+      if (onNeed && Date.now() >= renewal) tokens._ask().catch(() => {});
     },
   };
   return tokens;

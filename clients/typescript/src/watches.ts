@@ -3,11 +3,12 @@ import { now, pauseAfter } from './clock.js';
 import { abandon } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
-import { invalid, outOfTime, unanswered, type errorFrom } from './failures.js';
+import { invalid, outOfTime, type errorFrom } from './failures.js';
+import { checkOpen } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
-import { Watch, type AnySubscription } from './watch.js';
+import type { Watch, AnySubscription } from './watch.js';
 
 /** How long a user stays watched after the last use. */
 const LINGER = 30_000;
@@ -19,8 +20,8 @@ export const isHeld = (watch: Watch): boolean => watch._subscriptions.length > 0
 
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
-export function subscribe(core: Core, id: string, isOnline: boolean, subscription: AnySubscription): void {
-  const watch = use(core, id, isOnline);
+export function subscribe(watch: Watch, subscription: AnySubscription): void {
+  use(watch);
   watch._subscriptions.push(subscription);
   subscription._watch = watch;
   subscription._leave = leave;
@@ -34,44 +35,32 @@ function leave(subscription: AnySubscription): void {
   if (index < 0) return;
   watch._subscriptions.splice(index, 1);
   if (isHeld(watch)) return;
-  if (watch._isOnline) letGoUnwanted(watch);
+  if (watch._home) letGoUnwanted(watch);
   else linger(watch);
 }
 
 /** Returns a user as it is, when that is known. */
-export async function get(core: Core, id: string): Promise<UserSnapshot | null> {
-  const watch = use(core, id, false);
+export async function get(watch: Watch): Promise<UserSnapshot | null> {
   if (watch._isFresh) {
     if (!isHeld(watch)) linger(watch);
   } else {
-    const subscription = new LiveSubscription<never>();
+    const subscription: AnySubscription = new LiveSubscription();
     subscription._isGet = true;
-    subscribe(core, id, false, subscription);
+    subscribe(watch, subscription);
     await subscription.connected;
     subscription.unsubscribe();
   }
   return watch._user!;
 }
 
-/** Returns the watch of a user, which may be an idle one. */
-export function watchOf(core: Core, id: string): Watch {
-  let watch = core._users.get(id);
-  if (!watch) {
-    core._users.set(id, (watch = new Watch(core, id, false)));
-    rest(watch);
-  }
-  return watch;
-}
-
 /** Takes what another session has seen. */
-export function seed(core: Core, id: string, told: unknown): void {
-  const watch = watchOf(core, id);
+export function seed(watch: Watch, told: unknown): void {
   let user: UserSnapshot | null;
   try {
     user = readSnapshot(structuredClone(told));
-    if (user && user.id !== id) throw user.id;
+    if (user && user.id !== watch.id) throw user.id;
   } catch (error) {
-    throw invalid(`This is no snapshot of ${id}: ${error as string}`);
+    throw invalid(`No snapshot of ${watch.id}: ${error as string}`);
   }
   if (user || watch._user === undefined) watch._hearUser(user);
   written(watch, false);
@@ -79,6 +68,7 @@ export function seed(core: Core, id: string, told: unknown): void {
 
 /** Shows what a write has changed; who reads waits if that is doubtful. */
 export function written(watch: Watch, isDoubtful: boolean): void {
+  rest(watch);
   if (watch._user !== undefined) shown(watch);
   watch._show();
   if (isDoubtful && watch._batch) askAgain(watch);
@@ -86,7 +76,10 @@ export function written(watch: Watch, isDoubtful: boolean): void {
 
 /** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
 export function endAll(core: Core, reason: UserlineError, isError: boolean): void {
-  for (const watch of [...core._users.values(), ...core._online.values()]) end(watch, reason, isError);
+  for (const ref of core._users.values()) {
+    const user = ref.deref();
+    for (const watch of [user, user?._presence]) if (watch) end(watch, reason, isError);
+  }
 }
 
 /** There is no use in trying again. */
@@ -136,13 +129,10 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
 
 // Who uses a watch
 
-function use(core: Core, id: string, isOnline: boolean): Watch {
-  const watch = isOnline ? (core._online.get(id) ?? new Watch(core, id, true)) : watchOf(core, id);
-  if (isOnline) core._online.set(id, watch);
-  core._idle.delete(watch);
-  core._lingering.delete(watch);
+function use(watch: Watch): void {
+  checkOpen(watch._core);
+  watch._core._lingering.delete(watch);
   if (!watch._batch && !watch._isResting) keep(watch, true);
-  return watch;
 }
 
 function linger(watch: Watch): void {
@@ -206,18 +196,16 @@ export function forget(watch: Watch): void {
   core._lingering.delete(watch);
   shown(watch);
   core._queue.delete(watch);
-  if (watch._isOnline) core._online.delete(watch._id);
-  else rest(watch);
+  rest(watch);
 }
 
+/** Remembers what was seen of a user for a while. */
 function rest(watch: Watch): void {
-  const { _idle, _users } = watch._core;
+  const { _idle } = watch._core;
+  _idle.delete(watch);
   _idle.add(watch);
   const [oldest] = _idle;
-  if (_idle.size > MAX_UNUSED) {
-    _idle.delete(oldest!);
-    _users.delete(oldest!._id);
-  }
+  if (_idle.size > MAX_UNUSED) _idle.delete(oldest!);
 }
 
 export function end(watch: Watch, reason: UserlineError, isError: boolean): void {
@@ -237,8 +225,7 @@ export function expect(watch: Watch): void {
 function limit(subscription: AnySubscription): void {
   const { _core } = subscription._watch!;
   subscription._timer ??= setTimeout(() => {
-    const error = subscription._watch!._problem ?? (subscription._isGet ? outOfTime(_core) : unanswered());
-    subscription._end(error, true);
+    subscription._end(subscription._watch!._problem ?? outOfTime(_core), true);
   }, _core._timeout);
 }
 
