@@ -65,7 +65,7 @@ export function makeLeader(own: Tab): Leader {
   const neighbourOf = (id: string): Neighbour => {
     let neighbour = neighbours.get(id);
     if (neighbour) return neighbour;
-    const name = own._lockOf(id);
+    const name = own._nameOf(id);
     const isOther = id !== own._id;
     neighbours.set(id, (neighbour = { _inbox: isOther ? new BroadcastChannel(name) : undefined, _heardAt: 0 }));
     if (isOther) {

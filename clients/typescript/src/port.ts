@@ -1,5 +1,5 @@
 import { readClaims, subjectOf } from './claims.js';
-import { Tab } from './tab.js';
+import { makeTab, type Tab } from './tab.js';
 import type { WebSocketLike } from './types.js';
 
 /** What this page has of shared sockets, by whose they are. */
@@ -44,12 +44,13 @@ export class Port implements WebSocketLike {
       this._leaveToOthers = () => FULL.set(owner, full + 1);
       let tab = TABS.get(name);
       if (!tab) {
-        tab = new Tab(this._url, name, () => TABS.get(name) === tab && TABS.delete(name));
+        tab = makeTab(this._url, name, () => TABS.get(name) === tab && TABS.delete(name));
         if (name) TABS.set(name, tab);
       }
+      this._tab = tab;
       tab._enter(this);
     }
-    this._tab!._up(this._key, text);
+    this._tab._up(this._key, text);
   }
 
   close(): void {
