@@ -83,14 +83,15 @@ export function makeLeader(own: Tab): Leader {
     for (const member of members.values()) if (member._tab === id) drop(member);
   };
 
-  const post = (id: string, message: Down): void => {
+  const post = (id: string, ...what: [port?: string, text?: string, code?: number, isFull?: boolean]): void => {
     const { _inbox, _heardAt } = neighbourOf(id);
+    const message: Down = [own._id, ...what];
     if (!_inbox) queueMicrotask(() => own._hear(message));
     else if (now() - _heardAt < MAX_SILENCE) _inbox.postMessage(message);
     else forget(id);
   };
 
-  const tell = ({ _tab, _key }: Member, ...what: [text: string, code?: number, isFull?: boolean]): void => post(_tab, [_key, ...what]);
+  const tell = ({ _tab, _key }: Member, ...what: [text: string, code?: number, isFull?: boolean]): void => post(_tab, _key, ...what);
 
   const tellAll = (text: string): void => {
     for (const member of members.values()) if (member._isIn) tell(member, text);
@@ -223,7 +224,7 @@ export function makeLeader(own: Tab): Leader {
       const member = members.get(key!);
       if (over.signal.aborted) return;
       neighbourOf(tab)._heardAt = now();
-      if (!key) post(tab, []);
+      if (!key) post(tab);
       else if (text) {
         const message = JSON.parse(text) as Message;
         if (message.type === 'connection_init') {
@@ -232,7 +233,7 @@ export function makeLeader(own: Tab): Leader {
           if (acknowledgement) admit(joining);
           else if (!socket) open(joining._token);
         } else if (member) relay(member, message);
-        else post(tab, [key, ...AGAIN]);
+        else post(tab, key, ...AGAIN);
       } else if (member) {
         drop(member);
         // Who gives up an attempt, or a socket of which nothing is heard, does so for all.

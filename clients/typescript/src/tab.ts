@@ -9,8 +9,8 @@ const MAX_MISSED = 3;
 
 /** What a tab says to the leader: a message of a port, or that it is closed; without a port, it asks for a sign of life. */
 export type Up = [tab: string, port?: string | undefined, text?: string | undefined, isLost?: boolean | undefined];
-/** What the leader says to a tab: a message for a port, or that it is closed; without a port, that the leader is there. */
-export type Down = [port?: string, text?: string, code?: number | undefined, isFull?: boolean];
+/** What a leader says to a tab: a message for a port, or that it is closed; without a port, that the leader is there. */
+export type Down = [leader: string, port?: string, text?: string, code?: number | undefined, isFull?: boolean | undefined];
 
 /** Closes a port whose session comes back at once. */
 export const AGAIN: [reason: string, code: number] = ['retry after 0 s', 1012];
@@ -44,14 +44,16 @@ export function makeTab(url: string, key: string, onLeave: () => void): Tab {
   let inbox: BroadcastChannel | undefined;
   let leader: Leader | undefined;
   let ticker: ReturnType<typeof setInterval> | undefined;
+  /** The tab that leads, if that is known. One that hung may not know yet that it does so no more, and is not heard. */
+  let leading: string | undefined;
   /** How often in a row the leader was asked for a sign of life: what has come is only seen between two ticks. */
   let missed = 0;
   let lastPort = 0;
 
   const join = (): void => {
     channel = new BroadcastChannel(name);
-    channel.onmessage = ({ data }: MessageEvent<Up | 0>) => {
-      if (!data) restart();
+    channel.onmessage = ({ data }: MessageEvent<Up | string>) => {
+      if (typeof data === 'string') restart(data);
       else leader?._take(data);
     };
     inbox = new BroadcastChannel(tab._nameOf(tab._id));
@@ -74,26 +76,35 @@ export function makeTab(url: string, key: string, onLeave: () => void): Tab {
         if (!ours) return;
         // Somebody has taken the lead. Who had stolen the lock waits for it as well, since before.
         ours._end();
-        if (leader === ours) leader = undefined;
         if (!steal) compete();
+        if (leader !== ours) return;
+        leader = undefined;
+        restart();
       });
   };
 
   const lead = (): Leader => {
     leader?._end();
     leader = makeLeader(tab);
-    channel?.postMessage(0);
-    restart();
+    channel?.postMessage(tab._id);
+    restart(tab._id);
     return leader;
   };
 
-  /** Begins anew with whoever leads now. */
-  const restart = (): void => {
+  /** Begins anew with a tab that leads now. */
+  const restart = (by?: string): void => {
     missed = 0;
-    for (const [port, { _init }] of [...ports]) {
-      if (_init) tab._up(port, _init);
-      else tab._hear([port, ...AGAIN]);
+    leading = by;
+    for (const [key, port] of [...ports]) {
+      if (port._init) tab._up(key, port._init);
+      else end(key, port, ...AGAIN);
     }
+  };
+
+  const end = (key: string, port: Port, reason: string | undefined, code: number): void => {
+    ports.delete(key);
+    port.onclose?.({ code, reason } as never);
+    leaveIfEmpty();
   };
 
   const tick = (): void => {
@@ -132,15 +143,16 @@ export function makeTab(url: string, key: string, onLeave: () => void): Tab {
       if (leader) leader._take(said);
       else channel?.postMessage(said);
     },
-    _hear([key, text, code, isFull]) {
+    _hear([by, key, text, code, isFull]) {
       const port = ports.get(key!);
+      leading ??= by;
+      if (by !== leading) return;
       missed = 0;
       if (!port) return;
       if (code) {
-        ports.delete(key!);
+        leading = undefined; // perhaps not any more
         if (isFull) port._leaveToOthers();
-        port.onclose?.({ code, reason: text } as never);
-        leaveIfEmpty();
+        end(key!, port, text, code);
       } else {
         port._init = '';
         port.onmessage?.({ data: text } as never);

@@ -79,17 +79,16 @@ export class Site {
     site.server = createServer((request, response) => site.serve(request, response));
     site.server.on('upgrade', (request, socket, head) => {
       const gateway = site.gateway(request.headers.host.split('.')[0]);
-      gateway.attempts.push(Date.now());
       sockets.handleUpgrade(request, socket, head, (end) => connect(gateway, end));
     });
     await new Promise((resolve) => site.server.listen(0, '127.0.0.1', resolve));
     return site;
   }
 
-  /** The gateway of an origin; `attempts` has when sockets were asked for. */
+  /** The gateway of an origin. */
   gateway(name) {
     let gateway = this.gateways.get(name);
-    if (!gateway) this.gateways.set(name, (gateway = Object.assign(new Gateway(), { attempts: [] })));
+    if (!gateway) this.gateways.set(name, (gateway = new Gateway()));
     return gateway;
   }
 
