@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.browser import conftest as browsers
 from tests.browser.conftest import chromium
+from tests.support.tokens import SECRET
 
 from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:
     from clients.typescript.tests.conftest import Node
+    from tests.support.gateway import RunningGateway
 
 __all__ = ["chromium"]
 """A fixture that is used as it is."""
@@ -22,11 +24,12 @@ pytestmark = pytest.mark.alone
 SCRIPTS = Path(__file__).parent / "browser"
 
 
-def test_pages_and_tabs(node: Node, chromium: str) -> None:  # noqa: F811
+def test_pages_and_tabs(node: Node, chromium: str, guarded: RunningGateway) -> None:  # noqa: F811
     found = build.find_node()
     assert found
     browsers.install(browsers.HERE, found)
     script = SCRIPTS / "all.test.mjs"
-    done = node.run("--test", "--test-reporter=tap", script, CHROMIUM=chromium, PLAYWRIGHT=str(browsers.HERE))
+    places = {"CHROMIUM": chromium, "PLAYWRIGHT": str(browsers.HERE), "GATEWAY": guarded.url, "SECRET": SECRET}
+    done = node.run("--test", "--test-reporter=tap", script, **places)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\n# skipped 0\n" in done.stdout

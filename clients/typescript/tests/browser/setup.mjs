@@ -1,6 +1,7 @@
 // Chromium, pages of many origins, and the gateway of the other tests behind real sockets.
 //
-// The environment says where the browser is (CHROMIUM), and the folder in which playwright-core is installed (PLAYWRIGHT).
+// The environment says where the browser is (CHROMIUM), in which folder playwright-core is installed (PLAYWRIGHT), and
+// where a gateway is that wants tokens (GATEWAY), of which secret (SECRET).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -100,6 +101,7 @@ export class Site {
     const path = decodeURIComponent(new URL(request.url, 'http://x').pathname).slice(1);
     const script = /^(userline\w*)\/(\w+\.js)$/.exec(path);
     const page = this.files.get(path) ?? (path === 'blank.html' ? '<!doctype html><title>A page</title>' : undefined);
+    response.setHeader('Access-Control-Allow-Origin', '*');
     response.setHeader('Content-Type', script ? 'text/javascript' : 'text/html; charset=utf-8');
     if (script) response.end((this.change ?? ((_, text) => text))(script[1], readFileSync(join(root, 'dist', script[2]), 'utf8')));
     else if (page === undefined) response.writeHead(404).end();
@@ -123,9 +125,9 @@ function connect(gateway, socket) {
 }
 
 /** Runs in a page: opens a session that watches users, and notes what it is shown. */
-export async function watchInPage({ url, ids, shared, options, folder = 'userline' }) {
-  const { createSession } = await import(`/${folder}/index.js`);
-  const { SharedWebSocket } = await import(`/${folder}/tabs.js`);
+export async function watchInPage({ url, ids, shared, options, folder }) {
+  const { createSession } = await import(`${folder}/index.js`);
+  const { SharedWebSocket } = await import(`${folder}/tabs.js`);
   const session = createSession({ url, fresh: true, ...(shared && { WebSocket: SharedWebSocket }), ...options });
   const watch = { session, shown: {}, wrong: [], states: {} };
   (globalThis.watches ??= []).push(watch);
@@ -190,14 +192,14 @@ export function inPages(title, run) {
     const address = (path) => site.address(name, path);
     const url = address('graphql').replace('http', 'ws');
     const open = async (path) => {
-      const page = await browser.page(address(path));
+      const page = await browser.page(path?.startsWith('http:') ? path : address(path));
       opened.add(page);
       page.on('close', () => opened.delete(page));
       page.on('crash', () => opened.delete(page));
       return page;
     };
     const serve = (path, text) => site.files.set(path, text);
-    const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], ...more });
+    const watch = (page, more) => page.evaluate(watchInPage, { url, ids: ['a'], folder: address('userline'), ...more });
     try {
       await run({ gateway, open, url, address, serve, watch });
       for (const page of opened) assert.deepEqual(await faultsIn(page), []);

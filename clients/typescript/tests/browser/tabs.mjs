@@ -1,5 +1,6 @@
 // Tabs of a real browser that share a socket.
 import assert from 'node:assert/strict';
+import { createHmac, randomUUID } from 'node:crypto';
 import { changeScripts, inPages, namesIn, sleep, until } from './setup.mjs';
 
 /** How soon another tab is to have taken over, with everything that is watched. */
@@ -224,12 +225,12 @@ inPages('a token that is refused', async ({ gateway, open, watch }) => {
   await until(async () => (await namesIn(first, 'a')).at(-1) === 'without');
 });
 
-inPages('pages of another build', async ({ gateway, open, watch }) => {
+inPages('pages of another build', async ({ gateway, open, watch, address }) => {
   gateway.put('a', { name: 'a' });
   changeScripts((folder, text) => (folder === 'userline2' ? text.replace('userline 1 ', 'userline 2 ') : text));
   const [one, other] = [await open(), await open()];
   await watch(one, { shared: true });
-  await watch(other, { shared: true, folder: 'userline2' });
+  await watch(other, { shared: true, folder: address('userline2') });
   assert.equal(gateway.live.length, 2);
 });
 
@@ -268,4 +269,97 @@ inPages('more than a socket may carry', async ({ gateway, open, watch }) => {
     for (const id of ids(tab)) gateway.set(id, { name: 'changed' });
     for (const id of ids(tab)) await until(async () => (await namesIn(page, id)).at(-1) === 'changed');
   }
+});
+
+const { GATEWAY, SECRET } = process.env;
+
+inPages('a real gateway', async ({ open, watch }) => {
+  const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const signed = (claims, secret = SECRET) => {
+    const body = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iss: 'userline', exp: Math.floor(Date.now() / 1000) + 600, jti: randomUUID(), ...claims })}`;
+    return `${body}.${createHmac('sha256', secret).update(body).digest('base64url')}`;
+  };
+  const headers = { Authorization: `Bearer ${signed({ tokenType: 'app' })}`, 'Content-Type': 'application/json' };
+  const id = `tabs-${randomUUID()}`;
+  const set = (name) => fetch(`${GATEWAY}/v1/userline/users/${id}`, { method: 'PUT', headers, body: JSON.stringify({ name }) });
+  const sockets = async () => Number(/^userline_sockets (\d+)/m.exec(await (await fetch(`${GATEWAY}/metrics`, { headers })).text())[1]);
+  const url = `${GATEWAY.replace('http', 'ws')}/graphql`;
+  const before = await sockets();
+  const join = async (sub, options) => {
+    const page = await open(`${GATEWAY}/healthz`);
+    await watch(page, { url, ids: [id], shared: true, options: { token: signed({ tokenType: 'user', sub }), ...options } });
+    return page;
+  };
+  assert.equal((await set('first')).status, 200);
+  const alice = [await join('alice'), await join('alice'), await join('alice', { token: signed({ tokenType: 'user', sub: 'alice', exp: Math.floor(Date.now() / 1000) + 4 }) })];
+  const bob = await join('bob');
+  assert.equal((await sockets()) - before, 2);
+  await set('second');
+  for (const page of [...alice, bob]) await until(async () => (await namesIn(page, id)).at(-1) === 'second');
+  // One that is not signed by who should have: it ends alone. So does one whose time is over.
+  const forged = await open(`${GATEWAY}/healthz`);
+  const options = { token: signed({ tokenType: 'user', sub: 'alice' }, 'another secret of more than 32 bytes') };
+  await assert.rejects(watch(forged, { url, ids: [id], shared: true, options }), /token/);
+  await forged.close();
+  const ended = (page) => page.evaluate((user) => globalThis.watches[0].states[user]?.error.code, id);
+  await until(async () => (await ended(alice[2])) === 'UNAUTHENTICATED');
+  await alice.pop().close();
+  await set('third');
+  for (const page of [...alice, bob]) await until(async () => (await namesIn(page, id)).at(-1) === 'third');
+  assert.equal((await sockets()) - before, 2);
+});
+
+const ROUNDS = Number(process.env.USERLINE_TEST_TABS ?? 12);
+
+inPages('tabs that come and go by chance', async (world) => {
+  const { gateway, open, watch } = world;
+  const choose = (all) => all[Math.floor(Math.random() * all.length)];
+  const ids = Array.from({ length: 20 }, (_, number) => `user-${number}`);
+  for (const id of ids) gateway.put(id, { name: 'new' });
+  const tabs = new Set();
+  const begin = async () => {
+    const tab = await open();
+    tab.ids = ids.filter(() => Math.random() < 0.5);
+    await watch(tab, { shared: true, ids: tab.ids });
+    tabs.add(tab);
+  };
+  const frozen = new Set();
+  const thaw = async (tab) => {
+    frozen.delete(tab);
+    await tab.cdp.send('Page.setWebLifecycleState', { state: 'active' });
+  };
+  const writing = setInterval(() => gateway.set(choose(ids), { name: `at ${Date.now()}` }), 5);
+  const done = [];
+  try {
+    for (let round = 0; round < ROUNDS; round++) {
+      const awake = [...tabs].filter((tab) => !frozen.has(tab));
+      const what = awake.length < 2 ? 'begin' : choose(['begin', 'close', 'crash', 'freeze', 'thaw', 'cut', 'reconnect', 'show']);
+      done.push(what);
+      const tab = choose(awake);
+      if (what === 'begin' && tabs.size < 6) await begin();
+      if (what === 'close') await tab.close();
+      if (what === 'crash') tab.cdp.send('Page.crash').catch(() => undefined);
+      if (what === 'close' || what === 'crash') tabs.delete(tab);
+      if (what === 'freeze') {
+        frozen.add(tab);
+        await tab.cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+      }
+      if (what === 'thaw') for (const each of frozen) await thaw(each);
+      if (what === 'cut') gateway.cut();
+      if (what === 'reconnect') await tab.evaluate(() => globalThis.watches[0].session.reconnect());
+      if (what === 'show') await tab.bringToFront();
+      await sleep(Math.random() * 200);
+    }
+    for (const each of frozen) await thaw(each);
+  } finally {
+    clearInterval(writing);
+  }
+  const wanted = Object.fromEntries(ids.map((id) => [id, gateway.users.get(id).name]));
+  for (const tab of tabs) {
+    await until(() => tab.evaluate((names) => Object.entries(globalThis.watches[0].shown).every(([id, shown]) => shown.at(-1).user.name === names[id]), wanted)).catch((error) => {
+      throw new Error(`${error.message}, after ${done}`);
+    });
+  }
+  await until(() => gateway.live.length === 1);
+  await until(() => [...gateway.live[0].operations.values()].reduce((sum, { size }) => sum + size, 0) === [...tabs].reduce((sum, tab) => sum + tab.ids.length, 0));
 });
