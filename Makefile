@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm clean
+.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client bench-clients schema settings-docs lock graphiql wheel client-wheel client-npm clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,11 @@ bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
 bench-client: $(VENV)/.dev ## Measure how soon a session of the Python client hears of what another has set
 	PYTHONPATH=clients/python/src $(BIN)/python -m bench.client $(ARGS)
 
+bench-clients: $(VENV)/.dev ## Measure what the TypeScript client costs, against other clients in the same run
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
+		|| $(INSTALL) -r requirements/node.txt
+	$(BIN)/python -m bench.clients $(ARGS)
+
 schema: $(VENV)/.dev ## Export schema/schema.graphql
 	$(BIN)/userline schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
 
@@ -87,7 +92,7 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/dist bench/peers/node/node_modules \
+	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/dist bench/peers/node/node_modules bench/clients/node_modules \
 		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
 		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

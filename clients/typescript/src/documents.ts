@@ -42,4 +42,4 @@ export function encode(query: string, variables: object): string {
 }
 
 /** How many bytes a text has in UTF-8. */
-export const bytesOf = (text: string): number => ENCODER.encode(text).length;
+export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? ENCODER.encode(text) : text).length;

@@ -1,6 +1,7 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { detach, giveUp, hurry, pause, reopen, send, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, type Connection } from './connection.js';
+import { send } from './messages.js';
 
 export const TICK = 1000;
 const LEAP = 5000;
