@@ -104,6 +104,24 @@ test('43: if asking fails, it is asked again after a pause; a token that is set 
   assert.equal(gateway.socket.token, 'mine');
 }));
 
+test('43: who takes long to make a token is asked once, by all sockets', scripted(async ({ clock, gateway, open }) => {
+  gateway.limits = { messageBytes: 100_000, subscriptions: 10, watchedUsers: 1 };
+  let asked = 0;
+  const session = open({
+    token: tokenOf({ sub: 'ann', exp: seconds(clock, 60) }),
+    onNeedToken: () =>
+      new Promise((resolve) => {
+        asked++;
+        setTimeout(() => resolve(tokenOf({ sub: 'ann', exp: seconds(clock, 600) })), 20_000);
+      }),
+  });
+  for (const id of ['a', 'b', 'c']) session.user(id).subscribe();
+  await clock.advance(55_000);
+  assert.equal(asked, 1);
+  assert.equal(gateway.sockets.length, 3);
+  for (const { token } of gateway.sockets) assert.equal(token, tokenOf({ sub: 'ann', exp: seconds(clock, 595) }));
+}));
+
 test('43: a clock that is wrong does not make it ask without end', scripted(async ({ clock, gateway, open }) => {
   let asked = 0;
   const session = open({ onNeedToken: () => (asked++, tokenOf({ sub: 'ann', exp: seconds(clock, -3600) })) });
@@ -124,7 +142,8 @@ test('43: a token that lasts for longer than timers do', scripted(async ({ clock
 
 test('38, 43: an hour of sleep with an expired token is one call, and subscriptions go on', scripted(async ({ clock, gateway, open }) => {
   let asked = 0;
-  const session = open({ onNeedToken: async () => (asked++, tokenOf({ sub: 'ann', exp: seconds(clock, 600) })) });
+  let given;
+  const session = open({ onNeedToken: async () => (asked++, tokenOf({ sub: 'ann', exp: (given = seconds(clock, 600)) })) });
   gateway.put('a', { name: 'before' });
   const { names, listener } = recorder();
   const subscription = session.user('a').subscribe(listener);
@@ -138,6 +157,8 @@ test('38, 43: an hour of sleep with an expired token is one call, and subscripti
   gateway.isDeaf = false;
   await clock.advance(2000);
   assert.equal(asked, 2);
+  const shown = gateway.sockets.slice(1).map(({ received }) => received[0]?.payload.Authorization.slice(7));
+  assert.deepEqual([...new Set(shown)], [tokenOf({ sub: 'ann', exp: given })], 'the token that is over is not tried');
   assert.deepEqual(names(), ['before', 'after']);
   assert.equal(subscription.state.type, 'active');
 }));
