@@ -24,7 +24,7 @@ pytestmark = pytest.mark.alone
 SCRIPTS = Path(__file__).parent / "browser"
 
 
-def test_pages_and_tabs(node: Node, chromium: str, guarded: RunningGateway) -> None:  # noqa: F811
+def test_pages_and_tabs(node: Node, chromium: str, guarded: RunningGateway) -> None:
     found = build.find_node()
     assert found
     browsers.install(browsers.HERE, found)

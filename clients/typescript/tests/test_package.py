@@ -98,7 +98,8 @@ def test_the_types_are_right_for_every_way_of_importing(node: Node, tmp_path: Pa
 
 def test_importing_opens_nothing_and_touches_nothing(node: Node) -> None:
     script = """
-      const names = ['window', 'document', 'WebSocket', 'fetch', 'setTimeout', 'addEventListener', 'location', 'navigator', 'BroadcastChannel'];
+      const names = ['window', 'document', 'WebSocket', 'fetch', 'setTimeout', 'addEventListener', 'location'];
+      names.push('navigator', 'BroadcastChannel');
       const touched = [];
       for (const name of names) Object.defineProperty(globalThis, name, { get() { touched.push(name); } });
       const { createRequire } = await import('node:module');

@@ -296,14 +296,15 @@ inPages('a real gateway', async ({ open, watch }) => {
   assert.equal((await sockets()) - before, 2);
   await set('second');
   for (const page of [...alice, bob]) await until(async () => (await namesIn(page, id)).at(-1) === 'second');
-  // One that is not signed by who should have: it ends alone. So does one whose time is over.
+  // The token that was shown last is over: who has no other one ends, and the others go on with theirs.
+  const ended = (page) => page.evaluate((user) => globalThis.watches[0].states[user]?.error.code, id);
+  await until(async () => (await ended(alice[2])) === 'UNAUTHENTICATED');
+  await alice.pop().close();
+  // One that is not signed by who should have: it ends alone.
   const forged = await open(`${GATEWAY}/healthz`);
   const options = { token: signed({ tokenType: 'user', sub: 'alice' }, 'another secret of more than 32 bytes') };
   await assert.rejects(watch(forged, { url, ids: [id], shared: true, options }), /token/);
   await forged.close();
-  const ended = (page) => page.evaluate((user) => globalThis.watches[0].states[user]?.error.code, id);
-  await until(async () => (await ended(alice[2])) === 'UNAUTHENTICATED');
-  await alice.pop().close();
   await set('third');
   for (const page of [...alice, bob]) await until(async () => (await namesIn(page, id)).at(-1) === 'third');
   assert.equal((await sockets()) - before, 2);
