@@ -34,9 +34,7 @@ function leave(subscription: AnySubscription): void {
   const index = watch._subscriptions.indexOf(subscription);
   if (index < 0) return;
   watch._subscriptions.splice(index, 1);
-  if (isHeld(watch)) return;
-  if (watch._home) letGoUnwanted(watch);
-  else linger(watch);
+  if (!isHeld(watch)) linger(watch);
 }
 
 /** Returns a user as it is, when that is known. */

@@ -31,12 +31,14 @@ class Node:
         """The command of npm."""
         return tuple(self._found.npm)
 
-    def run(self, *arguments: str | Path, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str | Path, timeout: float = 300, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program until its end, with these environment variables besides."""
         return subprocess.run(
             [str(self._found.executable), *map(str, arguments)],
             cwd=PACKAGE,
-            env=self._found.environment() | env,
+            env=self._found.environment() | (env or {}),
             capture_output=True,
             text=True,
             timeout=timeout,

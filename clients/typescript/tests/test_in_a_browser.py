@@ -30,6 +30,6 @@ def test_pages_and_tabs(node: Node, chromium: str, guarded: RunningGateway) -> N
     browsers.install(browsers.HERE, found)
     script = SCRIPTS / "all.test.mjs"
     places = {"CHROMIUM": chromium, "PLAYWRIGHT": str(browsers.HERE), "GATEWAY": guarded.url, "SECRET": SECRET}
-    done = node.run("--test", "--test-reporter=tap", script, **places)
+    done = node.run("--test", "--test-reporter=tap", script, env=places)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\n# skipped 0\n" in done.stdout

@@ -163,6 +163,12 @@ test('27: subscribeOnline shows a user and whether it is connected; equal ones s
   await settle();
   assert.deepEqual(gateway.socket.completed, []);
   second.unsubscribe();
-  await settle();
-  assert.equal(gateway.socket.completed.length, 1);
+  await clock.advance(29_000);
+  assert.deepEqual(gateway.socket.completed, [], 'it lingers');
+  const third = session.user('a').subscribeOnline();
+  await third.connected;
+  assert.equal(gateway.socket.subscribed.length, 1);
+  third.unsubscribe();
+  await clock.advance(31_000);
+  assert.equal(gateway.live.flatMap(({ operations }) => [...operations]).length, 0);
 }));
