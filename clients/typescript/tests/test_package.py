@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from userline.users.errors import ErrorCode
 from userline.users.fields import GIVEN, PUBLIC
 
@@ -115,8 +117,9 @@ def test_importing_opens_nothing_and_touches_nothing(node: Node) -> None:
     assert done.stderr == ""
 
 
-def test_the_pinned_packages_name_no_host() -> None:
-    lock = (PACKAGE / "package-lock.json").read_text()
+@pytest.mark.parametrize("directory", [PACKAGE, PACKAGE.parents[1] / "bench" / "clients"], ids=["client", "bench"])
+def test_the_pinned_packages_name_no_host(directory: Path) -> None:
+    lock = (directory / "package-lock.json").read_text()
     assert "://" not in lock
     packages = json.loads(lock)["packages"]
     assert all(package.get("integrity") for name, package in packages.items() if name)
