@@ -223,7 +223,7 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
 }
 
 /** Forgets the socket, and closes it. */
-function detach(connection: Connection): void {
+export function detach(connection: Connection): void {
   const { _socket, _isOpen } = connection;
   clearTimeout(connection._timer);
   connection._socket = undefined;

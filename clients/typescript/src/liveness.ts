@@ -1,6 +1,6 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { giveUp, hurry, reopen, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, type Connection } from './connection.js';
 import { send } from './messages.js';
 
 export const TICK = 1000;
@@ -38,4 +38,11 @@ export function tick(connection: Connection): void {
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);
   }
+}
+
+/** The page runs no more, perhaps for a while: leaves no socket that nobody hears. */
+export function putAside(connection: Connection): void {
+  if (!connection._ticker) return;
+  detach(connection);
+  pause(connection, TICK); // by then it has stopped
 }

@@ -4,6 +4,7 @@ import { abandon, makeConnection, reopen, useToken, wake, type Connection } from
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
+import { putAside } from './liveness.js';
 import { subscribeToMany } from './many.js';
 import { checkOpen, request } from './request.js';
 import { makeTokens, ownerOf } from './tokens.js';
@@ -78,15 +79,15 @@ export function makeSession(
     }
   };
 
-  /** Looks at once when there is reason to think that the network is back, where the platform tells. */
-  const onWake = ({ type }: Event): void => {
-    if (type !== 'visibilitychange' || !document.hidden) connections.forEach((connection) => wake(connection, type === 'online'));
+  /** Hears of the network and of the page, where the platform tells. */
+  const onPage = ({ type }: Event): void => {
+    if (type === 'visibilitychange' && document.hidden) return;
+    const isAway = type === 'pagehide' || type === 'freeze';
+    connections.forEach((connection) => (isAway ? putAside(connection) : wake(connection, type === 'online')));
   };
   const listen = (method: 'addEventListener' | 'removeEventListener'): void => {
-    for (const type of ['online', 'pageshow', 'visibilitychange']) {
-      const target: Partial<EventTarget> | undefined = type === 'visibilitychange' ? globalThis.document : globalThis;
-      target?.[method]?.(type, onWake);
-    }
+    for (const type of ['online', 'pageshow', 'pagehide']) (globalThis as Partial<EventTarget>)[method]?.(type, onPage);
+    for (const type of ['visibilitychange', 'freeze', 'resume']) globalThis.document?.[method](type, onPage);
   };
 
   const session: Session = {

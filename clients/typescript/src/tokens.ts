@@ -1,24 +1,6 @@
+import { readClaims, subjectOf } from './claims.js';
 import { pauseAfter } from './clock.js';
 import { invalid } from './failures.js';
-
-/** What a token says of itself. It is read and not checked: that is the gateway's job. */
-export interface Claims {
-  tokenType?: unknown;
-  sub?: unknown;
-  exp?: unknown;
-}
-
-function readClaims(token = ''): Claims {
-  try {
-    const bytes = atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)))) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-const subjectOf = ({ tokenType, sub }: Claims): string | undefined =>
-  tokenType === 'user' && typeof sub === 'string' && sub ? sub : undefined;
 
 /** Returns whose token it is, if it is a user's. Throws `InvalidInput` if it is not that of the owner, if there is one. */
 export function ownerOf(token: string | undefined, owner?: string): string | undefined {

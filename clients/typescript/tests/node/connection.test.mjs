@@ -189,55 +189,86 @@ test('38: after sleep the socket is given up at once, and a pause is over; a clo
   assert.equal(gateway.live.length, 1);
 }));
 
-test('37, 38: online, visible and shown pages look at once', async () => {
+/** Runs a test with a page and a document, whose events it makes; nobody may listen to them in the end. */
+const inAPage = (run) => async () => {
   const target = new EventTarget();
   const doc = Object.assign(new EventTarget(), { hidden: false });
   globalThis.addEventListener = target.addEventListener.bind(target);
   globalThis.removeEventListener = target.removeEventListener.bind(target);
   globalThis.document = doc;
   try {
-    await scripted(async ({ clock, gateway, open }) => {
-      open().user('a').subscribe();
-      await Promise.resolve();
-      await Promise.resolve();
-      assert.equal(gateway.sockets.length, 1);
-      target.dispatchEvent(new Event('pageshow')); // as every page is: it does not disturb a handshake
-      await settle();
-      assert.equal(gateway.sockets.length, 1);
-      for (const wake of [
-        () => target.dispatchEvent(new Event('online')),
-        () => target.dispatchEvent(new Event('pageshow')),
-        () => doc.dispatchEvent(new Event('visibilitychange')),
-      ]) {
-        gateway.cut(1012, 'retry after 100 s');
-        await clock.advance(5000);
-        assert.equal(gateway.live.length, 0);
-        doc.hidden = true;
-        doc.dispatchEvent(new Event('visibilitychange'));
-        doc.hidden = false;
-        await settle();
-        assert.equal(gateway.live.length, 0);
-        wake();
-        await clock.advance(100);
-        assert.equal(gateway.live.length, 1);
-      }
-      const sockets = gateway.sockets.length;
-      target.dispatchEvent(new Event('online'));
-      await clock.advance(5000);
-      assert.equal(gateway.sockets.length, sockets, 'it answers');
-      gateway.isDeaf = true;
-      target.dispatchEvent(new Event('online'));
-      await clock.advance(3700); // three ticks, and the first pause
-      assert.ok(gateway.sockets.length > sockets, 'it does not');
-      gateway.isDeaf = false;
-    })();
-    for (const [where, type] of [[target, 'online'], [target, 'pageshow'], [doc, 'visibilitychange']]) {
-      assert.equal(getEventListeners(where, type).length, 0);
-    }
+    await scripted((world) => run({ ...world, target, doc }))();
+    for (const type of ['online', 'pageshow', 'pagehide']) assert.equal(getEventListeners(target, type).length, 0);
+    for (const type of ['visibilitychange', 'freeze', 'resume']) assert.equal(getEventListeners(doc, type).length, 0);
   } finally {
     for (const name of ['addEventListener', 'removeEventListener', 'document']) delete globalThis[name];
   }
-});
+};
+
+test('37, 38: online, visible and shown pages look at once', inAPage(async ({ clock, gateway, open, target, doc }) => {
+  open().user('a').subscribe();
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(gateway.sockets.length, 1);
+  target.dispatchEvent(new Event('pageshow')); // as every page is: it does not disturb a handshake
+  await settle();
+  assert.equal(gateway.sockets.length, 1);
+  for (const wake of [
+    () => target.dispatchEvent(new Event('online')),
+    () => target.dispatchEvent(new Event('pageshow')),
+    () => doc.dispatchEvent(new Event('visibilitychange')),
+  ]) {
+    gateway.cut(1012, 'retry after 100 s');
+    await clock.advance(5000);
+    assert.equal(gateway.live.length, 0);
+    doc.hidden = true;
+    doc.dispatchEvent(new Event('visibilitychange'));
+    doc.hidden = false;
+    await settle();
+    assert.equal(gateway.live.length, 0);
+    wake();
+    await clock.advance(100);
+    assert.equal(gateway.live.length, 1);
+  }
+  const sockets = gateway.sockets.length;
+  target.dispatchEvent(new Event('online'));
+  await clock.advance(5000);
+  assert.equal(gateway.sockets.length, sockets, 'it answers');
+  gateway.isDeaf = true;
+  target.dispatchEvent(new Event('online'));
+  await clock.advance(3700); // three ticks, and the first pause
+  assert.ok(gateway.sockets.length > sockets, 'it does not');
+  gateway.isDeaf = false;
+}));
+
+test('38: a page that is put aside leaves no socket, and is back at once', inAPage(async ({ clock, gateway, open, target, doc }) => {
+  gateway.put('a');
+  const session = open();
+  const { names, listener } = recorder();
+  target.dispatchEvent(new Event('pagehide')); // there is nothing yet
+  await settle();
+  assert.equal(session.status, 'idle');
+  session.user('a').subscribe(listener);
+  await settle();
+  for (const [away, back] of [
+    [() => target.dispatchEvent(new Event('pagehide')), () => target.dispatchEvent(new Event('pageshow'))],
+    [() => doc.dispatchEvent(new Event('freeze')), () => doc.dispatchEvent(new Event('resume'))],
+  ]) {
+    away();
+    assert.equal(gateway.live.length, 0);
+    await clock.advance(900); // as long as the page is still stopping
+    assert.equal(gateway.live.length, 0);
+    gateway.set('a', { name: `after ${gateway.sockets.length}` });
+    back();
+    await settle();
+    assert.equal(gateway.live.length, 1);
+    assert.equal(session.status, 'connected');
+  }
+  target.dispatchEvent(new Event('pagehide')); // one that does not stop is back by itself
+  await clock.advance(1100);
+  assert.equal(gateway.live.length, 1);
+  assert.deepEqual(names(), ['a', 'after 1', 'after 2']);
+}));
 
 test('39: closing unsubscribes everything, fails what is under way, and leaves nothing running', scripted(async ({ clock, gateway, open }) => {
   const session = open();
