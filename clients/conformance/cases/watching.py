@@ -1,0 +1,472 @@
+"""One way to know a user, a watch: lines 4 to 11."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from clients.conformance.gateway import refusal
+from clients.conformance.table import case
+
+if TYPE_CHECKING:
+    from clients.conformance.gateway import End, Message
+    from clients.conformance.world import World
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    """Return so many ids."""
+    return [f"u{number}" for number in range(start, start + count)]
+
+
+def sizes(world: World) -> list[int]:
+    """Return how many users each operation asked for."""
+    return [len(ids) for ids in world.gateway.watched]
+
+
+# What a get costs
+
+
+@case(4, 6)
+async def what_begins_in_a_turn_is_one_operation_each_user_once(world: World) -> None:
+    ids = numbered(1000)
+    for user_id in ids[::100]:
+        world.gateway.put(user_id)
+    session = await world.open()
+    subscribing = [
+        world.command("subscribe", session=session.name, subscription=world.new_name("s"), user=user_id)
+        for user_id in ids
+    ]
+    getting = [world.command("get", session=session.name, user=user_id) for user_id in ids]
+    answers = await asyncio.gather(*world.together(subscribing + getting))
+    got = [shown and shown["user"]["name"] for shown in answers[1000:]]
+    assert got == [user_id if number % 100 == 0 else None for number, user_id in enumerate(ids)]
+    await world.settle()
+    assert len(world.gateway.connections) == 1
+    assert world.gateway.socket.types == ["connection_init", "subscribe"]
+    assert sizes(world) == [1000]
+    assert world.gateway.watched[0] == ids
+    await session.get("u7")
+    await session.ask("getMany", users=ids)
+    assert len(world.gateway.subscribed) == 1, "what is watched costs nothing"
+
+
+@case(6)
+async def what_begins_together_on_an_open_socket_is_one_operation(world: World) -> None:
+    session = await world.open()
+    await session.get("first")
+    await session.subscribe_all(["a", "b", "a", "c"])
+    await world.settle()
+    assert world.gateway.watched == [["first"], ["a", "b", "c"]]
+    await session.ask("getMany", users=["d", "c", "e", "d"])
+    assert world.gateway.watched[2:] == [["d", "e"]]
+
+
+@case(4)
+async def a_get_joins_a_watch_that_begins(world: World) -> None:
+    held: list[tuple[End, Message]] = []
+    world.gateway.hook = lambda end, message: message["type"] == "subscribe" and (held.append((end, message)) or True)
+    session = await world.open()
+    subscription = await session.subscribe("a")
+    await world.until(lambda: held)
+    getting = session.start("get", user="a")
+    await world.settle()
+    assert not getting.done()
+    world.gateway.put("a", name="Ann")
+    end, message = held[0]
+    world.gateway.run(end, message["id"], message["payload"])
+    shown = await getting
+    await subscription.connected()
+    assert shown == subscription.shown[0], "the same object"
+    assert len(held) == 1
+
+
+@case(4, 35, needs="clock")
+async def a_get_waits_while_its_watch_comes_back(world: World) -> None:
+    world.gateway.put("a", name="before")
+    session = await world.open()
+    subscription = await session.subscribe("a")
+    await subscription.connected()
+    world.gateway.cut()
+    world.gateway.set("a", name="after")
+    await world.settle()
+    getting = session.start("get", user="a")
+    await world.settle()
+    assert not getting.done()
+    await world.advance_until(getting.done, 1)
+    assert (await getting)["user"]["name"] == "after"
+    assert sizes(world) == [1, 1]
+
+
+@case(4, needs="cancel")
+async def who_gives_up_waiting_takes_nothing_from_others(world: World) -> None:
+    held: list[tuple[End, Message]] = []
+    world.gateway.hook = lambda end, message: message["type"] == "subscribe" and (held.append((end, message)) or True)
+    session = await world.open()
+    commands = [world.command("get", session=session.name, user=user_id) for user_id in ("a", "b", "a")]
+    getting = world.together(commands)
+    await world.until(lambda: held)
+    await world.ask("cancel", command=commands[0]["id"])
+    await world.settle()
+    world.gateway.hook = None
+    end, message = held[0]
+    world.gateway.put("a", name="Ann")
+    world.gateway.run(end, message["id"], message["payload"])
+    assert (await getting[2])["user"]["name"] == "Ann"
+    assert await getting[1] is None
+    assert len(world.gateway.subscribed) == 1
+
+
+# Lingering
+
+
+@case(5, needs="clock")
+async def a_watch_lingers_for_30_s_after_its_last_use_and_is_live(world: World) -> None:
+    world.gateway.put("a", name="old")
+    session = await world.open(idle=3_600_000)
+    assert await session.name_of("a") == "old"
+    world.gateway.set("a", name="new")
+    await world.advance(29)
+    assert await session.name_of("a") == "new"
+    await world.advance(29)
+    subscription = await session.subscribe("a")
+    await subscription.connected()
+    await world.advance(60)
+    await subscription.unsubscribe()
+    await world.advance(29)
+    assert await session.name_of("a") == "new"
+    await world.advance(29.8)
+    assert world.gateway.socket.types == ["connection_init", "subscribe"]
+    await world.advance(0.4)
+    assert world.gateway.socket.types == ["connection_init", "subscribe", "complete"]
+    await session.get("a")
+    assert len(world.gateway.subscribed) == 2
+
+
+@case(5, needs="real")
+async def what_another_session_wrote_is_seen_without_a_request(world: World) -> None:
+    session, writer = await world.open(world.real), await world.open(world.real)
+    user = f"{world.real} {id(world)}"
+    assert await session.get(user) is None
+    for number in range(5):
+        await writer.set(user, name=f"Name {number}")
+        for _ in range(200):
+            if await session.name_of(user) == f"Name {number}":
+                break
+            await asyncio.sleep(0.005)
+        assert await session.name_of(user) == f"Name {number}"
+    if await writer.ask("delete", user=user):
+        for _ in range(200):
+            if await session.get(user) is None:
+                break
+            await asyncio.sleep(0.005)
+        assert await session.get(user) is None
+
+
+@case(5)
+async def at_most_2000_watches_linger(world: World) -> None:
+    session = await world.open()
+    await session.ask("getMany", users=numbered(2600))
+    await world.settle()
+    # The first 600 are let go: most of the first operation, so that what is wanted of it is watched anew.
+    assert sizes(world) == [1000, 1000, 600, 400]
+    assert world.gateway.watched[3] == numbered(400, 600)
+    assert world.gateway.socket.completed == [world.gateway.subscribed[0]["id"]]
+
+
+# How operations are made up
+
+
+@case(6, 7, each=((1001, None), (2500, {"messageBytes": 1_048_576})))
+async def an_operation_has_at_most_1000_ids(world: World, given: tuple[int, Any]) -> None:
+    count, world.gateway.limits = given
+    session = await world.open()
+    await world.until(lambda: True)
+    subscriptions = await session.subscribe_all(numbered(count))
+    await subscriptions[-1].connected()
+    assert [user for ids in world.gateway.watched for user in ids] == numbered(count)
+    assert sizes(world) == [1000] * (count // 1000) + [count % 1000]
+    assert len(world.gateway.live) == 1
+
+
+LETTERS = ("x", "é", "🙂", '"', "\x01")
+
+
+@case(6, each=tuple((letter, size) for letter in LETTERS for size in (8_000, 65_536)))
+async def an_operation_fits_into_a_message(world: World, given: tuple[str, int]) -> None:
+    letter, size = given
+    world.gateway.limits = {"messageBytes": size} if size != 65_536 else None
+    session = await world.open()
+    ids = [f"{number:04}" + letter * 251 for number in range(size // 200)]
+    subscriptions = await session.subscribe_all(ids)
+    await subscriptions[-1].connected()
+    for message in world.gateway.subscribed:
+        assert len(json.dumps(message, ensure_ascii=False).encode()) < size
+    assert [user for asked in world.gateway.watched for user in asked] == ids
+    assert len(world.gateway.watched) > 1
+
+
+@case(7)
+async def what_one_socket_may_not_carry_goes_to_another_one(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 1500}
+    session = await world.open()
+    subscriptions = await session.subscribe_all(numbered(4000))
+    await world.until(lambda: sum(sizes(world)) >= 4000)
+    for subscription in subscriptions[::500]:
+        await subscription.connected()
+    assert len(world.gateway.live) == 3
+    for end in world.gateway.live:
+        assert sum(len(ids) for ids in end.operations.values()) <= 1500
+    assert sorted(user for ids in world.gateway.watched for user in ids) == sorted(numbered(4000))
+
+
+@case(7)
+async def without_a_word_a_socket_has_5000_users(world: World) -> None:
+    world.gateway.limits = None
+    session = await world.open()
+    subscriptions = await session.subscribe_all(numbered(10_000))
+    await world.until(lambda: sum(sizes(world)) >= 10_000)
+    await subscriptions[-1].connected()
+    assert len(world.gateway.live) == 2
+    assert sizes(world) == [1000] * 10
+    assert {sum(len(ids) for ids in end.operations.values()) for end in world.gateway.live} == {5000}
+
+
+@case(7)
+async def a_socket_has_no_more_subscriptions_than_it_may(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 2, "watchedUsers": 100_000}
+    session = await world.open()
+    subscriptions = await session.subscribe_all(numbered(4500))
+    await world.until(lambda: sum(sizes(world)) >= 4500)
+    await subscriptions[-1].connected()
+    assert len(world.gateway.live) == 3
+    assert all(len(end.operations) <= 2 for end in world.gateway.live)
+
+
+@case(7, needs="clock")
+async def another_socket_is_closed_when_it_is_empty(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 10}
+    session = await world.open()
+    subscriptions = await session.subscribe_all(numbered(20))
+    await world.until(lambda: sum(sizes(world)) >= 20)
+    assert len(world.gateway.live) == 2
+    second = set(world.gateway.sockets[1].operations.copy().popitem()[1])
+    for number, subscription in enumerate(subscriptions):
+        if f"u{number}" in second:
+            await subscription.unsubscribe()
+    await world.advance(65)
+    assert len(world.gateway.live) == 1
+
+
+@case(7, 29)
+async def more_than_32_sockets_carry_is_refused_at_once(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 10}
+    session = await world.open()
+    await (await session.subscribe("first")).connected()
+    subscriptions = await session.subscribe_all(numbered(330))
+    await world.until(lambda: sum(sizes(world)) >= 320)
+    await world.settle()
+    assert len(world.gateway.live) == 32
+    types = await world.types(subscriptions)
+    assert (types.count("active"), types.count("error")) == (319, 11)
+    refused = subscriptions[types.index("error")]
+    assert (await refused.error())["code"] == "TOO_MANY_WATCHES"
+    await world.fails(session.get("one more"), "TOO_MANY_WATCHES")
+    for end in world.gateway.live:
+        assert sum(len(ids) for ids in end.operations.values()) <= 10
+
+
+# What nobody wants
+
+
+@case(8, needs="clock")
+async def an_unwanted_watch_is_kept_up_to_date_and_wanted_again_without_a_request(world: World) -> None:
+    session = await world.open()
+    subscriptions = await session.subscribe_all(["a", "b", "c"])
+    await subscriptions[2].connected()
+    await subscriptions[0].unsubscribe()
+    await world.advance(31)
+    world.gateway.set("a", name="Ann")
+    await world.settle()
+    assert await session.name_of("a") == "Ann"
+    again = await session.subscribe("a")
+    await again.connected()
+    assert again.names == ["Ann"]
+    assert len(world.gateway.subscribed) == 1
+    assert world.gateway.socket.completed == []
+
+
+@case(8, needs="clock")
+async def an_operation_that_nobody_wants_is_ended(world: World) -> None:
+    session = await world.open(idle=3_600_000)
+    subscriptions = await session.subscribe_all(numbered(200))
+    await subscriptions[-1].connected()
+    for subscription in subscriptions:
+        await subscription.unsubscribe()
+    await world.advance(29.5)
+    assert world.gateway.socket.completed == [], "it lingers"
+    await world.advance(1)
+    assert world.gateway.socket.types == ["connection_init", "subscribe", "complete"]
+
+
+@case(8, 10, needs="clock")
+async def with_fewer_than_half_wanted_those_are_watched_by_a_new_operation(world: World) -> None:
+    session = await world.open()
+    for user_id in numbered(10):
+        world.gateway.put(user_id)
+    subscriptions = await session.subscribe_all(numbered(10))
+    await subscriptions[-1].connected()
+    for subscription in subscriptions[5:]:
+        await subscription.unsubscribe()
+    await world.advance(31)
+    assert len(world.gateway.subscribed) == 1, "half of them are wanted"
+    held: list[Message] = []
+    world.gateway.hook = lambda _, message: message["type"] == "subscribe" and (held.append(message) or True)
+    await subscriptions[4].unsubscribe()
+    await world.advance(31)
+    end, (old, new) = world.gateway.socket, world.gateway.subscribed
+    assert end.types == ["connection_init", "subscribe", "complete", "subscribe"], "the old one is ended before"
+    assert end.completed == [old["id"]]
+    assert world.gateway.watched[1] == numbered(4)
+    getting = session.start("get", user="u0")
+    end.next(old["id"], {"usersChanged": [{"id": "u0", "user": world.gateway.put("u0", name="from the old one")}]})
+    await world.settle()
+    assert not getting.done(), "it waits for the first event of the new operation"
+    assert await world.types(subscriptions[:4]) == ["active"] * 4
+    assert [len(each.shown) for each in subscriptions[:4]] == [1] * 4
+    world.gateway.hook = None
+    world.gateway.put("u0", name="Now")
+    world.gateway.run(end, new["id"], new["payload"])
+    assert (await getting)["user"]["name"] == "Now"
+    assert subscriptions[0].names == ["u0", "Now"]
+    assert [len(each.shown) for each in subscriptions[1:4]] == [1] * 3, "nothing has changed"
+
+
+@case(8)
+async def nothing_is_asked_twice_by_who_subscribes_twice(world: World) -> None:
+    session = await world.open()
+    for online in (False, True):
+        await (await session.subscribe("a", online=online)).unsubscribe()
+        await session.subscribe("a", online=online)
+    await world.settle()
+    assert len(world.gateway.subscribed) == 2
+    assert world.gateway.socket.completed == []
+
+
+@case(8, 9, needs="clock")
+async def a_list_that_scrolls_neither_leaks_nor_asks_for_everybody_again(world: World) -> None:
+    """300 rows; four leave, and four others come, each second for two minutes."""
+    session = await world.open()
+    rows = await session.subscribe_all(numbered(300))
+    await rows[-1].connected()
+    for second in range(120):
+        for row in rows[:4]:
+            world.start("unsubscribe", subscription=row.name)
+        rows = rows[4:] + await session.subscribe_all(numbered(4, start=300 + 4 * second))
+        await world.advance(1)
+        watched = sum(len(ids) for ids in world.gateway.socket.operations.values())
+        assert watched <= 2 * (300 + 4 * 31) + 8, "users are watched whom nobody wants"
+        assert len(world.gateway.socket.operations) <= 70
+    assert sum(sizes(world)) < 300 + 480 * 6, "everybody is asked for again and again"
+    assert await world.types(rows) == ["active"] * 300
+
+
+@case(9)
+async def many_small_operations_are_put_together(world: World) -> None:
+    session = await world.open()
+    subscriptions = []
+    for user_id in numbered(200):
+        subscriptions.append(await session.subscribe(user_id))
+        await subscriptions[-1].connected()
+        assert len(world.gateway.socket.operations) <= 65
+    await world.settle()
+    operations = list(world.gateway.socket.operations.values())
+    assert sorted(user for ids in operations for user in ids) == sorted(numbered(200))
+    assert len(world.gateway.connections) == 1
+    assert [len(each.shown) for each in subscriptions] == [1] * 200
+
+
+@case(9)
+async def so_are_those_of_more_than_half_of_what_a_socket_may_have(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 8, "watchedUsers": 5000}
+    session = await world.open()
+    for user_id in numbered(20):
+        await (await session.subscribe(user_id)).connected()
+        assert len(world.gateway.socket.operations) <= 5
+    assert len(world.gateway.connections) == 1
+
+
+@case(9, needs="clock")
+async def users_whom_nobody_wants_make_room_without_another_socket(world: World) -> None:
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 10}
+    session = await world.open()
+    first = await session.subscribe_all(numbered(10))
+    await first[-1].connected()
+    for subscription in first[:4]:
+        await subscription.unsubscribe()
+    await world.advance(31)
+    assert len(world.gateway.subscribed) == 1
+    await session.ask("getMany", users=["x", "y", "z"])
+    await world.settle()
+    assert len(world.gateway.connections) == 1
+    assert sorted(world.gateway.watched[-1]) == [*numbered(6, start=4), "x", "y", "z"]
+    assert [len(each.shown) for each in first] == [1] * 10
+
+
+# What events say
+
+
+@case(10, 11)
+async def what_was_not_asked_for_is_not_looked_at(world: World) -> None:
+    world.gateway.put("a")
+    session = await world.open()
+    subscription = await session.subscribe("a")
+    await subscription.connected()
+    end, stranger = world.gateway.socket, world.gateway.put("stranger", name="of an event")
+    end.next(world.gateway.subscribed[0]["id"], {"usersChanged": [{"id": "stranger", "user": stranger}]})
+    end.next("an operation that is none", {"usersChanged": [{"id": "a", "user": None}]})
+    end.complete("another one")
+    await world.settle()
+    assert await subscription.type() == "active"
+    assert len(subscription.shown) == 1
+    world.gateway.put("stranger", name="as it is")
+    assert await session.name_of("stranger") == "as it is"
+    assert len(world.gateway.subscribed) == 2
+
+
+@case(11)
+async def the_first_events_may_tell_of_the_users_one_after_the_other(world: World) -> None:
+    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    session = await world.open()
+    first, second = await session.subscribe_all(["a", "b"])
+    await world.until(lambda: world.gateway.subscribed)
+    operation = world.gateway.subscribed[0]["id"]
+    getting = session.start("get", user="a")
+    world.gateway.socket.next(operation, {"usersChanged": [{"id": "b", "user": world.gateway.put("b")}]})
+    await second.connected()
+    assert await first.type() == "pending"
+    assert not getting.done()
+    world.gateway.socket.next(operation, {"usersChanged": [{"id": "a", "user": None}]})
+    assert await getting is None
+    assert await first.type() == "active"
+
+
+@case(11, 31, 28, needs="clock")
+async def an_entry_with_an_error_ends_that_user_alone(world: World) -> None:
+    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    session = await world.open()
+    subscriptions = await session.subscribe_all(["a", "b", "c"])
+    await world.until(lambda: world.gateway.subscribed)
+    world.gateway.hook = None
+    errors = [
+        {**refusal("BAD_USER_INPUT"), "path": ["usersChanged", 0, "user"]},
+        {**refusal("STORE_UNAVAILABLE", retryAfterSeconds=1), "path": ["usersChanged", 1, "user"]},
+    ]
+    entries = [{"id": user_id, "user": None} for user_id in "abc"]
+    world.gateway.socket.next(world.gateway.subscribed[0]["id"], {"usersChanged": entries}, errors)
+    await subscriptions[2].connected()
+    assert await world.types(subscriptions) == ["error", "pending", "active"]
+    assert (await subscriptions[0].error())["code"] == "BAD_USER_INPUT"
+    await world.advance(1.2)
+    assert await world.types(subscriptions) == ["error", "active", "active"], "it was put off, not ended"
+    assert "b" in world.gateway.watched[-1]

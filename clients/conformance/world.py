@@ -1,0 +1,353 @@
+"""What a case is given: a gateway that does what it says, and the client that it holds to account."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from clients.conformance.driver import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from clients.conformance.authority import Authority
+    from clients.conformance.driver import Driver
+    from clients.conformance.gateway import Gateway
+
+Message = dict[str, Any]
+PATIENCE = 15.0
+"""How many real seconds something may take that is to happen."""
+_STEP_MS = 4000
+"""How far the clock moves before the network is given the time to do what it has to: less than a ping is waited for."""
+_ROUNDS = 200
+
+
+class Failure(AssertionError):
+    """What a case has found."""
+
+
+class Subscription:
+    """A subscription of the client."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self.name = name
+        self.shown: list[Any] = []
+        """What it was shown, as the driver tells it."""
+
+    @property
+    def users(self) -> list[Any]:
+        """The users that it was shown."""
+        return [None if value is None else value["user"] for value in self.shown]
+
+    @property
+    def names(self) -> list[str | None]:
+        """Their names."""
+        return [None if user is None else user["name"] for user in self.users]
+
+    async def state(self) -> Message:
+        """Return what it is now."""
+        state: Message = await self._world.ask("state", subscription=self.name)
+        return state
+
+    async def type(self) -> str:
+        """Return the type of its state."""
+        return str((await self.state())["type"])
+
+    async def error(self) -> Message:
+        """Return the error that it has ended with. Its state must be that."""
+        state = await self.state()
+        assert state["type"] == "error", state
+        error: Message = state["error"]
+        return error
+
+    async def connected(self) -> Message:
+        """Wait for it."""
+        state: Message = await self._world.ask("connected", subscription=self.name)
+        return state
+
+    async def terminated(self) -> Message:
+        """Wait for it."""
+        state: Message = await self._world.ask("terminated", subscription=self.name)
+        return state
+
+    async def unsubscribe(self) -> None:
+        """End it."""
+        await self._world.ask("unsubscribe", subscription=self.name)
+
+    async def iterate(self) -> Callable[[], Awaitable[Message]]:
+        """Return what gives the next one each time."""
+        name = self._world.new_name("i")
+        await self._world.ask("iterate", subscription=self.name, iterator=name)
+        return lambda: self._world.ask("next", iterator=name)
+
+
+class Session:
+    """A session of the client."""
+
+    def __init__(self, world: World, name: str, number: int) -> None:
+        self._world = world
+        self.name = name
+        self.object = number
+        """The same number for the same session."""
+        self.errors: list[Message] = []
+        """What the application was told."""
+        self.statuses: list[str] = []
+        self.asks = 0
+        """How often it was asked for a token."""
+        self.on_need_token: Callable[[int], str | Exception | None] = lambda _: None
+        """What is answered: a token, an error, or nothing ever."""
+
+    def start(self, do: str, **given: Any) -> asyncio.Future[Any]:
+        """Send a command of this session, and return what will be its answer."""
+        return self._world.start(do, session=self.name, **given)
+
+    async def ask(self, do: str, **given: Any) -> Any:
+        """Send a command of this session, and return its answer."""
+        return await self._world.ask(do, session=self.name, **given)
+
+    async def get(self, user: str) -> Any:
+        """Return what a user is."""
+        shown = await self.ask("get", user=user)
+        return None if shown is None else shown["user"]
+
+    async def name_of(self, user: str) -> str | None:
+        """Return a user's name."""
+        got = await self.get(user)
+        return None if got is None else str(got["name"])
+
+    async def set(self, user: str, **fields: Any) -> Message:
+        """Patch a user."""
+        result: Message = await self.ask("set", user=user, input=fields)
+        return result
+
+    async def subscribe(self, user: str, **more: Any) -> Subscription:
+        """Subscribe to a user."""
+        return (await self._subscribe([{"user": user, **more}]))[0]
+
+    async def subscribe_all(self, users: Iterable[str], **more: Any) -> list[Subscription]:
+        """Subscribe to users, to each of them, in one turn."""
+        return await self._subscribe([{"user": user, **more} for user in users])
+
+    async def subscribe_online(self, user: str) -> Subscription:
+        """Subscribe to whether a user is connected."""
+        return await self.subscribe(user, online=True)
+
+    async def subscribe_many(self, users: Sequence[str]) -> Subscription:
+        """Subscribe to many users as one."""
+        return (await self._subscribe([{"users": list(users)}]))[0]
+
+    async def _subscribe(self, wanted: list[Message]) -> list[Subscription]:
+        subscriptions = [self._world.new_subscription() for _ in wanted]
+        commands = [
+            self._world.command("subscribe", session=self.name, subscription=subscription.name, **each)
+            for subscription, each in zip(subscriptions, wanted, strict=True)
+        ]
+        await asyncio.gather(*self._world.together(commands))
+        return subscriptions
+
+    async def close(self) -> None:
+        """Close it."""
+        await self.ask("close")
+
+
+class World:
+    """A driver, and a gateway of this case alone."""
+
+    def __init__(self, driver: Driver, gateway: Gateway, authority: Authority, real: str) -> None:
+        self._driver = driver
+        self.gateway = gateway
+        self.authority = authority
+        self.real = real
+        """The URL of a real gateway, for cases that need one."""
+        self._count = 0
+        self._sessions: dict[str, Session] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._events = 0
+        self.logged: list[str] = []
+        """What the client has logged."""
+        self.now = 0.0
+        self.wall = 0.0
+        driver.on_event = self._take
+
+    # The driver
+
+    def command(self, do: str, **given: Any) -> Message:
+        """Return a command."""
+        return self._driver.command(do, **given)
+
+    def start(self, do: str, **given: Any) -> asyncio.Future[Any]:
+        """Send a command, and return what will be its answer."""
+        return self._driver.send(self.command(do, **given))[0]
+
+    async def ask(self, do: str, **given: Any) -> Any:
+        """Send a command, and return its answer. Raises ``ClientError``."""
+        async with asyncio.timeout(PATIENCE * 2):
+            return await self.start(do, **given)
+
+    def together(self, commands: list[Message]) -> list[asyncio.Future[Any]]:
+        """Send commands that are carried out in one turn; return what will be their answers."""
+        return self._driver.send(self.command("together", commands=commands))[1:]
+
+    def new_name(self, prefix: str) -> str:
+        """Return a name that nothing else has."""
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def new_subscription(self) -> Subscription:
+        """Return a subscription that is still to be made."""
+        subscription = Subscription(self, self.new_name("s"))
+        self._subscriptions[subscription.name] = subscription
+        return subscription
+
+    async def open(self, url: str | None = None, **options: Any) -> Session:
+        """Open a session with the gateway."""
+        name = self.new_name("session ")
+        session = Session(self, name, -1)
+        if "on_need_token" in options:
+            session.on_need_token = options.pop("on_need_token")
+            options["asksForTokens"] = True
+        self._sessions[name] = session
+        try:
+            opened = await self.ask("open", session=name, url=url or self.gateway.url, **options)
+        except ClientError:
+            del self._sessions[name]
+            raise
+        session.object = opened["object"]
+        return session
+
+    def _take(self, event: Message) -> None:
+        self._events += 1
+        match event["event"]:
+            case "shown":
+                if event["subscription"] in self._subscriptions:
+                    self._subscriptions[event["subscription"]].shown.append(event["value"])
+            case "needToken":
+                self._need_token(event)
+            case "failed":
+                self._sessions[event["session"]].errors.append(event["error"])
+            case "status":
+                if event["session"] in self._sessions:
+                    self._sessions[event["session"]].statuses.append(event["status"])
+            case "logged":
+                self.logged.append(event["text"])
+
+    def _need_token(self, event: Message) -> None:
+        session = self._sessions[event["session"]]
+        session.asks += 1
+        answer = session.on_need_token(session.asks)
+        if isinstance(answer, Exception):
+            self.start("answerToken", ask=event["ask"], error=str(answer))
+        elif answer is not None:
+            self.start("answerToken", ask=event["ask"], token=answer)
+
+    # Time
+
+    async def settle(self) -> None:
+        """Return when the client and the gateway have done all that does not wait for the clock."""
+        quiet = 0
+        for _ in range(_ROUNDS):
+            before = (self.gateway.activity, self._events)
+            await self.ask("sync")
+            await self.gateway.barrier()
+            quiet = quiet + 1 if before == (self.gateway.activity, self._events) else 0
+            if quiet == 2:
+                return
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Return when this is so, without moving the clock."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Failure("It never came true.")
+            await self.settle()
+            await asyncio.sleep(0.001)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and let everything happen in it."""
+        await self.settle()
+        left = round(seconds * 1000, 3)
+        while left > 0:
+            step = min(left, _STEP_MS)
+            await self.advance_alone(step / 1000)
+            left = round(left - step, 3)
+            await self.settle()
+
+    async def advance_alone(self, seconds: float) -> None:
+        """Let time pass for the client, faster than any network."""
+        clock = await self.ask("clock.advance", ms=seconds * 1000)
+        self.now, self.wall = clock["now"] / 1000, clock["wall"] / 1000
+
+    async def advance_until(self, condition: Callable[[], object], most: float, step: float = 0.25) -> float:
+        """Let time pass until this is so; return how many seconds that took. It may take ``most``."""
+        passed = 0.0
+        await self.settle()
+        while not condition():
+            if passed >= most:
+                raise Failure(f"It did not come true within {most} s.")
+            await self.advance(step)
+            passed += step
+        return passed
+
+    async def block(self, seconds: float) -> None:
+        """Let time pass in which the client does not run."""
+        await self.ask("clock.block", ms=seconds * 1000)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the machine sleep: the clock on the wall alone goes on."""
+        await self.ask("clock.sleep", ms=seconds * 1000)
+
+    async def random(self, value: float | None) -> None:
+        """Let chance always say this, from 0 to 1; None: let it be chance."""
+        await self.ask("random", value=value)
+
+    # What cases say often
+
+    async def fails(self, awaited: Awaitable[Any], *codes: str) -> ClientError:
+        """Return the error that this ends with, which must have one of these codes."""
+        try:
+            result = await asyncio.wait_for(awaited, PATIENCE * 2)
+        except ClientError as error:
+            assert not codes or error.code in codes, f"{error}, and not {' or '.join(codes)}"
+            return error
+        raise Failure(f"It did not fail: {result!r}")
+
+    async def types(self, subscriptions: Iterable[Subscription]) -> list[str]:
+        """Return the types of the states."""
+        return [await subscription.type() for subscription in subscriptions]
+
+    async def close(self) -> None:
+        """Close all sessions, and see that nothing of them is left."""
+        for socket in self.gateway.connections:
+            if socket.is_swallowed or not socket.is_acknowledged:
+                socket.cut()
+        self.gateway.door = "open"
+        closing = [session.start("close") for session in self._sessions.values()]
+        done, waiting = await asyncio.wait(closing, timeout=0.5) if closing else ((), ())
+        if waiting and "clock" in self._driver.abilities:
+            await self.advance(3)
+        await asyncio.gather(*closing, return_exceptions=True)
+        if {"leftovers", "clock"} <= self._driver.abilities:
+            await self._see_that_nothing_is_left()
+        if "random" in self._driver.abilities:
+            await self.random(None)
+
+    async def _see_that_nothing_is_left(self) -> None:
+        deadline = time.monotonic() + PATIENCE / 3
+        while any((left := await self.ask("leftovers")).values()):
+            if time.monotonic() > deadline:
+                raise Failure(f"All sessions are closed, and this is left of them: {left}")
+            await asyncio.sleep(0.01)
+            await self.settle()
+
+
+def token_of(user: str | None = "ann", expires_at: float | None = None, **claims: Any) -> str:
+    """Return a JWT that says this, and is signed by nobody. Without a user, it is a server's."""
+    who = {"tokenType": "app"} if user is None else {"tokenType": "user", "sub": user}
+    if expires_at is not None:
+        claims["exp"] = int(expires_at)
+    body = json.dumps({**who, **claims}).encode()
+    return f"e30.{base64.urlsafe_b64encode(body).rstrip(b'=').decode()}.x"
