@@ -48,9 +48,7 @@ export class Watches extends Placing {
     this._pending._discard(subscription);
     if (index < 0) return;
     watch._subscriptions.splice(index, 1);
-    if (isHeld(watch)) return;
-    if (watch._isOnline) this._letGoUnwanted(watch);
-    else this._linger(watch);
+    if (!isHeld(watch)) this._linger(watch);
   };
 
   /** Returns a user as it is, when that is known. */
