@@ -137,6 +137,13 @@ def refusal(code: str, **extensions: object) -> Message:
     return {"message": f"Refused: {code}.", "extensions": {"code": code, **extensions}}
 
 
+def user_without(field: str) -> User:
+    """Return a user as it would stand in an answer, but for one field."""
+    user = Gateway().put("a")
+    del user[field]
+    return user
+
+
 class Gateway:
     """Keeps users, tells of their changes, and answers as a gateway does, unless a case says otherwise."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 import time
 import traceback
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from clients.conformance.table import Case
 
 _CASE_SECONDS = 60.0
-_TRANSCRIPT_LINES = 60
+_TRANSCRIPT_LINES = 30
+_BORING = re.compile(r'"do": "sync"|"ok": ?null}$|"ok": ?{"now"')
 _LONGEST_SHOWN = 400
 
 
@@ -120,7 +122,6 @@ async def _run_one(  # noqa: PLR0913, PLR0917 - what a run has
         on_result(case, "passed")
         return True
     last = [line if len(line) < _LONGEST_SHOWN else line[:_LONGEST_SHOWN] + " …" for line in transcript]
-    last = [line for line in last if '"do": "sync"' not in line and not line.endswith('"ok":null}')]
-    report.failed.append(Failed(case, error, last[-_TRANSCRIPT_LINES:]))
+    report.failed.append(Failed(case, error, [line for line in last if not _BORING.search(line)][-_TRANSCRIPT_LINES:]))
     on_result(case, "FAILED")
     return False
