@@ -76,7 +76,7 @@ async def run(  # noqa: PLR0913 - what a run is told
     queue = list(reversed(cases))
     with tempfile.TemporaryDirectory() as directory:
         authority = Authority(Path(directory))
-        everything = {**os.environ, **authority.environment, **(environment or {})}
+        everything = {**os.environ, **(environment or {}), **authority.environment}
 
         async def work() -> None:
             while queue and not (stop_at_first and report.failed):

@@ -98,8 +98,13 @@ class Session:
         self.statuses: list[str] = []
         self.asks = 0
         """How often it was asked for a token."""
+        self.latest_ask = 0
         self.on_need_token: Callable[[int], str | Exception | None] = lambda _: None
         """What is answered: a token, an error, or nothing ever."""
+
+    def answer(self, token: str) -> None:
+        """Answer the latest question for a token."""
+        self._world.start("answerToken", ask=self.latest_ask, token=token)
 
     def start(self, do: str, **given: Any) -> asyncio.Future[Any]:
         """Send a command of this session, and return what will be its answer."""
@@ -238,6 +243,7 @@ class World:
     def _need_token(self, event: Message) -> None:
         session = self._sessions[event["session"]]
         session.asks += 1
+        session.latest_ask = event["ask"]
         answer = session.on_need_token(session.asks)
         if isinstance(answer, Exception):
             self.start("answerToken", ask=event["ask"], error=str(answer))

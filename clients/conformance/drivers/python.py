@@ -61,7 +61,7 @@ class Loop(asyncio.SelectorEventLoop):
         end = self._seconds + seconds
         while due := [handle.when() for handle in self.timers() if handle.when() <= end]:
             self.go_to(min(due))
-            await turns(4)
+            await turns(20)
         self.go_to(end)
 
 
@@ -164,7 +164,7 @@ class Driver:
     # Sessions
 
     async def sync(self) -> None:
-        await turns(8)
+        await turns(20)
 
     def open(
         self,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients.python.tests.helpers import SOON, make_certificate, new_id, session_with
-from clients.python.tests.proxy import proxy_to
+from clients.conformance.proxy import proxy_to
 from clients.python.tests.scripted import scripted_gateway, user
 from tests.support.tokens import token_of
 from tests.support.waiting import until

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clients.python.tests.helpers import session_with
-from clients.python.tests.proxy import Proxy, proxy_to
+from clients.conformance.proxy import Proxy, proxy_to
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET, token_of
 from tests.support.waiting import until

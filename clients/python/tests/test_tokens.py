@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clients.python.tests.helpers import SOON, new_id, session_with
-from clients.python.tests.proxy import proxy_to
+from clients.conformance.proxy import proxy_to
 from clients.python.tests.scripted import user
 from tests.support.tokens import token_of
 from tests.support.waiting import until
