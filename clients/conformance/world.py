@@ -335,7 +335,7 @@ class World:
         done, waiting = await asyncio.wait(closing, timeout=0.5) if closing else ((), ())
         if waiting and "clock" in self._driver.abilities:
             await self.advance(3)
-        await asyncio.gather(*closing, return_exceptions=True)
+        await asyncio.gather(*closing)
         if {"leftovers", "clock"} <= self._driver.abilities:
             await self._see_that_nothing_is_left()
         if "random" in self._driver.abilities:

@@ -80,15 +80,15 @@ async def pauses_grow_to_10_s_and_the_first_is_up_to_half_a_second(world: World)
     lost = world.now
     world.gateway.cut()
     times = [lost]
-    for _ in range(200):
+    for _ in range(100):
         before = len(world.gateway.connections)
-        await world.advance(0.25)
+        await world.advance(0.5)
         if len(world.gateway.connections) > before:
             times.append(world.now)
         if len(times) == 9:
             break
     pauses = [later - earlier for earlier, later in zip(times[1:], times[2:], strict=False)]
-    assert all(abs(pause - most) <= 0.26 for pause, most in zip(pauses, (1, 2, 4, 8, 10, 10, 10), strict=True)), pauses
+    assert all(abs(pause - most) <= 0.51 for pause, most in zip(pauses, (1, 2, 4, 8, 10, 10, 10), strict=True)), pauses
     assert await subscription.type() == "active"
 
 

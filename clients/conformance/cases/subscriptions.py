@@ -266,12 +266,19 @@ async def none_and_any_number_of_ids_will_do(world: World) -> None:
     await none.connected()
     assert none.shown[0]["users"] == []
     assert await session.ask("getMany", users=[]) == []
-    ids = [f"u{number}" for number in range(1500)] * 2
-    many = await session.subscribe_many(ids)
+    ids = [f"u{number}" for number in range(4000)]
+    many = await session.subscribe_many([*ids, *ids[:100]])
     await many.connected()
-    assert [user_id for user_id, _ in many.shown[0]["users"]] == ids[:1500]
-    assert len(await session.ask("getMany", users=ids)) == 3000
+    assert [user_id for user_id, _ in many.shown[0]["users"]] == ids
+    assert len(await session.ask("getMany", users=[*ids, *ids[:100]])) == 4100
     assert len(many.shown) == 1
+    await many.unsubscribe()
+    assert await many.type() == "unsubscribed"
+    refused = await session.subscribe_many([*ids, "refused"])
+    await refused.connected()
+    operation = next(each["id"] for each in world.gateway.subscribed if "refused" in each["payload"]["variables"]["ids"])
+    world.gateway.socket.refuse(operation, "FORBIDDEN")
+    assert (await refused.terminated())["error"]["code"] == "FORBIDDEN"
 
 
 @case(26, 11)

@@ -53,6 +53,7 @@ export function subscribeToMany(
       schedule();
     }, undefined);
     member._onEnd = () => {
+      if (whole._reason) return; // it is over, and lets go of all of them
       if (member.state.type === 'error') whole._end(failed(member.state.error), member._reason!);
       else whole._end(UNSUBSCRIBED, member._reason!);
       leave();
