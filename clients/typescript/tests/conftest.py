@@ -27,6 +27,11 @@ class Node:
         self._found = found
 
     @property
+    def executable(self) -> Path:
+        """Where Node is."""
+        return self._found.executable
+
+    @property
     def npm(self) -> tuple[str, ...]:
         """The command of npm."""
         return tuple(self._found.npm)
