@@ -12,11 +12,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.gateway import running
-
 from clients.conformance.known import COMMANDS, environment
 from clients.conformance.run import run
 from clients.conformance.table import BEHAVIOUR, Case, cases, lines_of, problems
+from tests.support.gateway import running
 
 
 def main(arguments: list[str]) -> int:

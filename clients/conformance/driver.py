@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 _LONGEST_LINE = 2**26
-_HELLO_SECONDS = 30.0
+_HELLO_SECONDS = 60.0
 _END_SECONDS = 5.0
 
 
@@ -43,6 +43,7 @@ class Driver:
         self._reading = asyncio.create_task(self._read())
         self._errors = asyncio.create_task(self._read_errors())
         self._stderr: list[str] = []
+        self._gone: DriverGone | None = None
         self.transcript = transcript
         self.on_event: Callable[[Message], None] = lambda _: None
         """Is given what the driver says without having been asked."""
@@ -69,6 +70,8 @@ class Driver:
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._answers[each["id"]] = future
             futures.append(future)
+            if self._gone is not None:
+                future.set_exception(self._gone)
         line = json.dumps(command)
         self.transcript(f"▶ {line}")
         assert self._process.stdin is not None
@@ -98,7 +101,7 @@ class Driver:
             while line := await self._process.stdout.readline():
                 self._take(line)
         finally:
-            gone = DriverGone(f"The driver has ended. {''.join(self._stderr)[-2000:]}")
+            gone = self._gone = DriverGone(f"The driver has ended. {''.join(self._stderr)[-2000:]}")
             for future in [self._hello, *self._answers.values()]:
                 if not future.done():
                     future.set_exception(gone)

@@ -37,27 +37,29 @@ def _typescript(line: int, file: str, before: str, after: str) -> Mutation:
 
 
 MUTATIONS: Final = (
+    _python(5, "watches.py", "LINGER_SECONDS: Final = 30.0", "LINGER_SECONDS: Final = 300.0"),
+    _python(10, "watch.py", "            watch.is_fresh = False", "            pass"),
+    _python(25, "subscription.py", "or (isinstance(self._state, Active) and snapshot == self._latest)", ""),
+    _typescript(2, "documents.ts", "id.includes('\\0') || ", ""),
+    _typescript(37, "liveness.ts", "ask(connection, 7)", "ask(connection, 70)"),
+    _typescript(41, "session.ts", "this._app ||", "true ||"),
+    # Those above are run each time, those below if they are asked for.
     _python(12, "state.py", "if seen.version > self._greatest or is_back or not self.is_known:", "if is_back or True:"),
     _python(37, "liveness.py", "_ANSWER_TICKS: Final = 7", "_ANSWER_TICKS: Final = 70"),
     _python(43, "tokens.py", "if self._asking is None:", "if self._asking is None or True:"),
     _typescript(8, "placing.ts", "if (wanted * 2 < batch._size)", "if (wanted < 0)"),
     _typescript(15, "watch.ts", "this._unconfirmed = version;", ""),
     _typescript(42, "connection.ts", "if (type === 'ping') this._send({ type: 'pong' });", ""),
-    # Those above are run each time, those below if they are asked for.
     _python(2, "ref.py", 'if "\\0" in user_id:', "if False:"),
-    _python(5, "watches.py", "LINGER_SECONDS: Final = 30.0", "LINGER_SECONDS: Final = 300.0"),
     _python(7, "placing.py", "MAX_SOCKETS: Final = 32", "MAX_SOCKETS: Final = 64"),
     _python(8, "carrier.py", "if batch in self._batches and batch.wanted * 2 < batch.size:", "if False:"),
     _python(9, "carrier.py", "if len(self._batches) >= min(MAX_BATCHES, limits.subscriptions // 2):", "if False:"),
-    _python(10, "watch.py", "            watch.is_fresh = False", "            pass"),
-    _python(15, "state.py", "if self._unconfirmed is not None and not self._deletes and not self._asked_again:", "if False:"),
-    _python(25, "subscription.py", "or (isinstance(self._state, Active) and snapshot == self._latest)", ""),
+    _python(15, "state.py", "if self._unconfirmed is not None and not self._deletes", "if False"),
     _python(28, "backoff.py", "return told * random.uniform(1, 1 + _JITTER)", "return told"),
-    _python(29, "watches.py", "            if subscription.is_pending and subscription not in self._pending:", "            if 0:"),
+    _python(29, "watches.py", "if subscription.is_pending and subscription not in self._pending:", "if False:"),
     _python(34, "closing.py", "None if hint is None else float(hint[1])", "None"),
     _python(38, "liveness.py", "_LEAP_SECONDS: Final = 5.0", "_LEAP_SECONDS: Final = 1e9"),
     _python(45, "closing.py", "frozenset({1008, 1009, 4400,", "frozenset({1008, 1009,"),
-    _typescript(2, "documents.ts", "id.includes('\\0') || ", ""),
     _typescript(5, "watches.ts", "const LINGER = 30_000;", "const LINGER = 300_000;"),
     _typescript(7, "placing.ts", "const MAX_SOCKETS = 32;", "const MAX_SOCKETS = 64;"),
     _typescript(12, "watch.ts", "if (version > this._greatest ||", "if (true ||"),
@@ -65,10 +67,8 @@ MUTATIONS: Final = (
     _typescript(24, "clock.ts", "    log(error);\n", "    throw error;\n"),
     _typescript(28, "watches.ts", "(1 + Math.random() / 10)", "1"),
     _typescript(36, "session.ts", "        connection._stop(operation);\n", ""),
-    _typescript(37, "liveness.ts", "ask(connection, 7)", "ask(connection, 70)"),
     _typescript(38, "liveness.ts", "const LEAP = 5000;", "const LEAP = 1e9;"),
-    _typescript(41, "session.ts", "this._app ||", "true ||"),
-    _typescript(43, "tokens.ts", "this._asking ??= new Promise", "this._asking = new Promise"),
+    _typescript(43, "tokens.ts", "left - Math.min(30_000, left / 5)", "left"),
     _typescript(45, "closing.ts", "[1008, 1009, 4400,", "[1008, 1009,"),
 )
 ALWAYS: Final = 6

@@ -61,7 +61,7 @@ class Report:
         return {line for case, _ in self.left_out for line in case.lines} - run
 
 
-async def run(  # noqa: PLR0913 - what a run is told
+async def run(
     command: Sequence[str],
     cases: Sequence[Case],
     *,
@@ -71,7 +71,7 @@ async def run(  # noqa: PLR0913 - what a run is told
     stop_at_first: bool = False,
     on_result: Callable[[Case, str], None] = lambda _, __: None,
 ) -> Report:
-    """Run cases. ``command`` starts a driver; ``real`` is the URL of a real gateway, without which some are left out."""
+    """Run cases. ``command`` starts a driver; ``real`` is the URL of a real gateway: without it, some are left out."""
     report = Report()
     queue = list(reversed(cases))
     with tempfile.TemporaryDirectory() as directory:
@@ -87,11 +87,16 @@ async def run(  # noqa: PLR0913 - what a run is told
                         if not is_usable:
                             break
 
-        await asyncio.gather(*(work() for _ in range(min(processes, len(cases)))))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(processes, len(cases))):
+                    group.create_task(work())
+        except* drivers.DriverGone as gone:
+            raise gone.exceptions[0] from None
     return report
 
 
-async def _run_one(  # noqa: PLR0913, PLR0917 - what a run has
+async def _run_one(  # noqa: PLR0917 - what a run has
     case: Case,
     driver: Driver,
     authority: Authority,

@@ -19,6 +19,9 @@ FILES: Final = tuple(sorted(path.stem for path in (HERE / "cases").glob("*.py"))
 """The files of cases, in the order in which they are run."""
 
 
+_LONGEST_LABEL = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One case: what is done, of which lines it is, and what a driver has to be able to do for it."""
@@ -54,7 +57,7 @@ def case(
             add(name, function)
         for one in each:
             label = ", ".join(map(str, one)) if isinstance(one, tuple) else str(one)
-            add(f"{name} ({label})", lambda world, one=one: function(world, one))  # type: ignore[misc]
+            add(f"{name} ({label[:_LONGEST_LABEL]})", lambda world, one=one: function(world, one))  # type: ignore[misc]
         return function
 
     return note

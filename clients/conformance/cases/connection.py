@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from clients.conformance.cases.writing import watching
@@ -13,11 +14,6 @@ from clients.conformance.table import case
 if TYPE_CHECKING:
     from clients.conformance.gateway import End, Message
     from clients.conformance.world import World
-
-
-def swallow_subscribe(_: End, message: Message) -> bool:
-    """Answer no operation."""
-    return bool(message["type"] == "subscribe")
 
 
 # When there is a socket
@@ -58,7 +54,7 @@ async def nor_does_a_request_that_is_done_but_one_under_way_does(world: World) -
     await session.set("a", name="A")
     await world.advance(7)
     assert world.gateway.live == []
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     writing = session.start("set", user="a", input={"name": "B"})
     await world.advance(10)
     assert len(world.gateway.live) == 1
@@ -87,7 +83,7 @@ async def pauses_grow_to_10_s_and_the_first_is_up_to_half_a_second(world: World)
             times.append(world.now)
         if len(times) == 9:
             break
-    pauses = [later - earlier for earlier, later in zip(times[1:], times[2:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times[1:])]
     assert all(abs(pause - most) <= 0.51 for pause, most in zip(pauses, (1, 2, 4, 8, 10, 10, 10), strict=True)), pauses
     assert await subscription.type() == "active"
 
@@ -103,7 +99,7 @@ async def the_jitter_is_full_after_the_first_loss_too(world: World, chance: floa
     assert len(world.gateway.connections) == 2
     # The second failure in a row has up to a second.
     world.gateway.door = "closed"
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     world.gateway.cut()
     await world.advance_until(lambda: len(world.gateway.connections) == 3, 2, 0.05)
     await world.advance(chance - 0.07)
@@ -183,7 +179,7 @@ async def after_a_loss_all_that_is_wanted_is_one_operation_and_shown_only_if_it_
 
 @case(36, needs="clock")
 async def requests_under_way_are_sent_again_until_they_are_answered(world: World) -> None:
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     asking = [
         session.start("set", user="a", input={"name": "A"}),
@@ -209,7 +205,7 @@ async def requests_under_way_are_sent_again_until_they_are_answered(world: World
 
 @case(36, needs="clock")
 async def or_until_their_time_runs_out_and_then_the_gateway_is_told(world: World) -> None:
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     asking = [session.start("set", user="a", input={"name": "B"}), session.start("app")]
     await world.advance(14.5)
@@ -248,7 +244,7 @@ async def without_a_connection_the_error_says_why(world: World) -> None:
 
 @case(36, needs="cancel")
 async def a_request_that_nobody_waits_for_any_more_is_ended(world: World) -> None:
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     command = world.command("set", session=session.name, user="a", input={"name": "A"})
     (writing,) = world.together([command])
@@ -442,7 +438,7 @@ async def closing_ends_everything(world: World) -> None:
     session = await world.open()
     active = await session.subscribe("a")
     await active.connected()
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     pending, online, many = (
         await session.subscribe("b"),
         await session.subscribe_online("c"),
@@ -483,9 +479,7 @@ async def closing_ends_everything(world: World) -> None:
 @case(39, needs="clock")
 async def closing_leaves_nothing_whatever_was_waited_for(world: World) -> None:
     """``World.close`` looks for what is left of each case; here it is closed in the middle of all kinds of waiting."""
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.refuse(message["id"], "RATE_LIMITED", retryAfterSeconds=50) or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.refuse(operation, "RATE_LIMITED", retryAfterSeconds=50))
     resting = await world.open()
     await resting.subscribe("a")
     resting.start("get", user="b")
@@ -507,7 +501,7 @@ async def closing_leaves_nothing_whatever_was_waited_for(world: World) -> None:
 
 @case(40, needs="share")
 async def the_same_url_and_user_are_the_same_session_closed_when_all_have_closed_it(world: World) -> None:
-    ann = {"shared": True, "userId": "ann"}
+    ann: dict[str, Any] = {"shared": True, "userId": "ann"}
     one, again = await world.open(**ann), await world.open(**ann)
     others = [await world.open(shared=True, userId="bob"), await world.open(userId="ann")]
     async with scripted_gateway() as elsewhere:
@@ -561,7 +555,7 @@ async def a_close_code_that_ends_everything(world: World, code: int) -> None:
     session = await world.open()
     subscription = await session.subscribe("a")
     await subscription.connected()
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     getting = session.start("get", user="b")
     writing = session.start("set", user="b", input={"name": "B"})
     await world.settle()
@@ -578,7 +572,7 @@ async def a_close_code_that_ends_everything(world: World, code: int) -> None:
     await session.get("a")
 
 
-MESSAGES = ("no JSON", "[]", "null", "5", '"x"', "{}", '{"type":7}', '{"id":"1"}')
+MESSAGES = ("no JSON", "[]", "null", "5", '"x"', "{}", '{"type":7}', '{"id":"1"}', "[" * 50_000)
 
 
 @case(45, each=MESSAGES)
@@ -656,7 +650,7 @@ RESULTS: tuple[Any, ...] = (
 @case(45, each=tuple(enumerate(RESULTS)))
 async def a_result_that_is_none_fails_its_operation_alone(world: World, given: tuple[int, Any]) -> None:
     session, other = await watching(world, "other")
-    world.gateway.hook = swallow_subscribe
+    world.gateway.answer_by(lambda *_: None)
     subscription = await session.subscribe("a")
     await world.until(lambda: len(world.gateway.subscribed) == 2)
     operation = world.gateway.subscribed[1]["id"]
@@ -680,12 +674,14 @@ async def a_request_whose_result_is_none_fails_alone(world: World) -> None:
 
     session, other = await watching(world, "other")
     world.gateway.hook = hook
-    for do, given in (("set", {"input": {"name": "A"}}), ("createIfNotExists", {"input": {"name": "A"}}), ("delete", {})):
+    for do, given in (
+        ("set", {"input": {"name": "A"}}),
+        ("createIfNotExists", {"input": {"name": "A"}}),
+        ("delete", {}),
+    ):
         await world.fails(session.start(do, user="a", **given), "PROTOCOL_ERROR")
     await world.fails(session.start("app"), "PROTOCOL_ERROR")
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.complete(message["id"]) or True)  # type: ignore[func-returns-value]
-    )
+    world.gateway.answer_by(lambda end, operation: end.complete(operation))
     await world.fails(session.start("set", user="a", input={"name": "A"}), "PROTOCOL_ERROR")
     assert await other.type() == "active"
     assert session.errors == []
@@ -718,10 +714,8 @@ async def cuts_at_any_byte_lose_no_last_state(world: World) -> None:
             await asyncio.sleep(0.02)
         assert all_told(), [each.names for each in subscriptions]
         for each in subscriptions:
-            assert all(one != other for one, other in zip(each.names, each.names[1:], strict=False))
+            assert all(one != other for one, other in itertools.pairwise(each.names))
             versions = [int(user["version"]) for user in each.users if user is not None]
             assert versions == sorted(set(versions))
         assert proxy.cuts >= 3
         await reader.close()
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clients.conformance.table import case
 
@@ -23,7 +23,7 @@ async def one_reference_for_one_id_and_making_one_sends_nothing(world: World) ->
     assert world.gateway.connections == []
 
 
-BAD_IDS = ("", "x" * 256, "🙂" * 256, "a\0b", "\ud800", "a\udc00b", 5, None, {}, ["a"], True)
+BAD_IDS: tuple[Any, ...] = ("", "x" * 256, "🙂" * 256, "a\0b", "\ud800", "a\udc00b", 5, None, {}, ["a"], True)
 
 
 @case(2)
@@ -80,7 +80,7 @@ async def the_same_object_while_nothing_else_than_the_version_changes(world: Wor
     assert subscription.names == ["a", "other"]
 
 
-CHANGES = (
+CHANGES: tuple[dict[str, Any], ...] = (
     {"name": "A"},
     {"custom": {"x": "1"}},
     {"custom": {"x": "2"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from clients.conformance.cases.writing import watching
@@ -69,7 +70,7 @@ async def without_its_word_after_growing_pauses(world: World, form: str) -> None
         await world.advance(0.25)
         if len(world.gateway.subscribed) > before:
             times.append(world.now)
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert [round(pause * 2) / 2 for pause in pauses] in ([0.5, 1, 2, 4], [0, 1, 2, 4]), pauses
     assert await subscription.type() == "active"
 
@@ -134,7 +135,7 @@ async def who_is_still_pending_after_15_s_is_told_the_refusal(world: World, code
 
 @case(29, needs="clock")
 async def a_gateway_that_says_nothing_is_not_waited_for_without_end(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     first = await session.subscribe("a")
     getting = session.start("get", user="b")
@@ -153,7 +154,7 @@ async def a_gateway_that_says_nothing_is_not_waited_for_without_end(world: World
 
 @case(29, needs="clock")
 async def the_time_is_that_of_the_session(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open(timeout=2000)
     subscription = await session.subscribe("a")
     getting, writing = session.start("get", user="b"), session.start("set", user="a", input={"name": "A"})
@@ -226,7 +227,7 @@ async def a_lost_connection_does_not_put_off_the_end_of_what_was_refused(world: 
 
 @case(29, needs="clock")
 async def the_time_before_a_lost_connection_does_not_count(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     subscription = await session.subscribe("a")
     for _ in range(6):
@@ -301,10 +302,7 @@ async def an_error_that_is_none_ends_the_operation(world: World, given: tuple[in
     session = await world.open()
     other = await session.subscribe("other")
     await other.connected()
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe"
-        and (end.tell({"id": message["id"], "type": "error", "payload": given[1]}) or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.tell({"id": operation, "type": "error", "payload": given[1]}))
     subscription = await session.subscribe("a")
     assert (await subscription.terminated())["type"] == "error"
     assert await other.type() == "active"
@@ -324,9 +322,7 @@ FORMS_OF_OTHERS: tuple[Any, ...] = (
 
 @case(32, each=tuple(enumerate(FORMS_OF_OTHERS)))
 async def events_of_another_form_are_an_error_that_says_so(world: World, given: tuple[int, Any]) -> None:
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.next(message["id"], {"usersChanged": given[1]}) or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.next(operation, {"usersChanged": given[1]}))
     session = await world.open()
     subscription = await session.subscribe("a")
     assert (await subscription.terminated())["error"]["code"] == "PROTOCOL_ERROR"

@@ -96,7 +96,7 @@ async def an_iteration_ends_with_the_error_of_the_subscription(world: World) -> 
 
 @case(20, 21, 22)
 async def what_ends_before_its_first_snapshot_rejects_connected(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     first, second = await session.subscribe_all(["a", "b"])
     connected = asyncio.ensure_future(first.connected())
@@ -112,9 +112,7 @@ async def what_ends_before_its_first_snapshot_rejects_connected(world: World) ->
 
 @case(19, 20, 21, 22, 31)
 async def from_pending_to_error(world: World) -> None:
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.refuse(message["id"], "FORBIDDEN") or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.refuse(operation, "FORBIDDEN"))
     session = await world.open()
     subscription = await session.subscribe("a")
     await world.fails(subscription.connected(), "FORBIDDEN")
@@ -248,7 +246,7 @@ async def many_users_are_one_subscription_shown_once_a_turn(world: World) -> Non
 
 @case(26)
 async def it_is_active_when_all_are_known(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     many = await session.subscribe_many(["a", "b"])
     await world.until(lambda: world.gateway.subscribed)
@@ -276,7 +274,9 @@ async def none_and_any_number_of_ids_will_do(world: World) -> None:
     assert await many.type() == "unsubscribed"
     refused = await session.subscribe_many([*ids, "refused"])
     await refused.connected()
-    operation = next(each["id"] for each in world.gateway.subscribed if "refused" in each["payload"]["variables"]["ids"])
+    operation = next(
+        each["id"] for each in world.gateway.subscribed if "refused" in each["payload"]["variables"]["ids"]
+    )
     world.gateway.socket.refuse(operation, "FORBIDDEN")
     assert (await refused.terminated())["error"]["code"] == "FORBIDDEN"
 

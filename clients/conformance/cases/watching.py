@@ -10,7 +10,7 @@ from clients.conformance.gateway import refusal
 from clients.conformance.table import case
 
 if TYPE_CHECKING:
-    from clients.conformance.gateway import End, Message
+    from clients.conformance.gateway import End
     from clients.conformance.world import World
 
 
@@ -64,8 +64,8 @@ async def what_begins_together_on_an_open_socket_is_one_operation(world: World) 
 
 @case(4)
 async def a_get_joins_a_watch_that_begins(world: World) -> None:
-    held: list[tuple[End, Message]] = []
-    world.gateway.hook = lambda end, message: message["type"] == "subscribe" and (held.append((end, message)) or True)
+    held: list[tuple[End, str]] = []
+    world.gateway.answer_by(lambda end, operation: held.append((end, operation)))
     session = await world.open()
     subscription = await session.subscribe("a")
     await world.until(lambda: held)
@@ -73,8 +73,8 @@ async def a_get_joins_a_watch_that_begins(world: World) -> None:
     await world.settle()
     assert not getting.done()
     world.gateway.put("a", name="Ann")
-    end, message = held[0]
-    world.gateway.run(end, message["id"], message["payload"])
+    end, operation = held[0]
+    world.gateway.run(end, operation, world.gateway.subscribed[0]["payload"])
     shown = await getting
     await subscription.connected()
     assert shown == subscription.shown[0], "the same object"
@@ -100,8 +100,8 @@ async def a_get_waits_while_its_watch_comes_back(world: World) -> None:
 
 @case(4, needs="cancel")
 async def who_gives_up_waiting_takes_nothing_from_others(world: World) -> None:
-    held: list[tuple[End, Message]] = []
-    world.gateway.hook = lambda end, message: message["type"] == "subscribe" and (held.append((end, message)) or True)
+    held: list[tuple[End, str]] = []
+    world.gateway.answer_by(lambda end, operation: held.append((end, operation)))
     session = await world.open()
     commands = [world.command("get", session=session.name, user=user_id) for user_id in ("a", "b", "a")]
     getting = world.together(commands)
@@ -109,9 +109,9 @@ async def who_gives_up_waiting_takes_nothing_from_others(world: World) -> None:
     await world.ask("cancel", command=commands[0]["id"])
     await world.settle()
     world.gateway.hook = None
-    end, message = held[0]
+    end, operation = held[0]
     world.gateway.put("a", name="Ann")
-    world.gateway.run(end, message["id"], message["payload"])
+    world.gateway.run(end, operation, world.gateway.subscribed[0]["payload"])
     assert (await getting[2])["user"]["name"] == "Ann"
     assert await getting[1] is None
     assert len(world.gateway.subscribed) == 1
@@ -242,6 +242,22 @@ async def a_socket_has_no_more_subscriptions_than_it_may(world: World) -> None:
     assert sorted(sizes(world)) == [500, *[1000] * 4]
 
 
+@case(7, 35, needs="clock")
+async def limits_that_shrink_while_away_send_the_surplus_elsewhere(world: World) -> None:
+    session = await world.open()
+    subscriptions = await session.subscribe_all(numbered(120))
+    await subscriptions[-1].connected()
+    world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 100}
+    world.gateway.cut()
+    await world.settle()
+    subscriptions += await session.subscribe_all(["u0", "u119"])
+    await world.advance_until(lambda: sum(sizes(world)) == 240, 3)
+    await world.settle()
+    assert sorted(sizes(world)) == [20, 100, 120]
+    assert len(world.gateway.live) == 2
+    assert await world.types(subscriptions) == ["active"] * 122
+
+
 @case(7, needs="clock")
 async def another_socket_is_closed_when_it_is_empty(world: World) -> None:
     world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 10}
@@ -319,8 +335,8 @@ async def with_fewer_than_half_wanted_those_are_watched_by_a_new_operation(world
         await subscription.unsubscribe()
     await world.advance(31)
     assert len(world.gateway.subscribed) == 1, "half of them are wanted"
-    held: list[Message] = []
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe" and (held.append(message) or True)
+    held: list[str] = []
+    world.gateway.answer_by(lambda _, operation: held.append(operation))
     await subscriptions[4].unsubscribe()
     await world.advance(31)
     end, (old, new) = world.gateway.socket, world.gateway.subscribed
@@ -435,7 +451,7 @@ async def what_was_not_asked_for_is_not_looked_at(world: World) -> None:
 
 @case(11)
 async def the_first_events_may_tell_of_the_users_one_after_the_other(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     first, second = await session.subscribe_all(["a", "b"])
     await world.until(lambda: world.gateway.subscribed)
@@ -452,7 +468,7 @@ async def the_first_events_may_tell_of_the_users_one_after_the_other(world: Worl
 
 @case(11, 31, 28, needs="clock")
 async def an_entry_with_an_error_ends_that_user_alone(world: World) -> None:
-    world.gateway.hook = lambda _, message: message["type"] == "subscribe"
+    world.gateway.answer_by(lambda *_: None)
     session = await world.open()
     subscriptions = await session.subscribe_all(["a", "b", "c"])
     await world.until(lambda: world.gateway.subscribed)

@@ -283,9 +283,7 @@ async def nothing_while_a_write_is_under_way_is_shown_then_its_answer_and_the_ga
 async def what_a_write_that_failed_has_done_is_told_by_events(world: World) -> None:
     world.gateway.put("a", name="one")
     session, subscription = await watching(world)
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.refuse(message["id"], "STORE_UNAVAILABLE") or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.refuse(operation, "STORE_UNAVAILABLE"))
     await world.fails(session.set("a", name="two"), "STORE_UNAVAILABLE")
     assert subscription.names == ["one"]
     world.gateway.set("a", name="two")
@@ -322,7 +320,7 @@ async def what_has_come_while_a_deletion_was_under_way_is_decided_by_events(worl
     session, subscription = await watching(world)
 
     def hook(_: Any, message: Message) -> bool:
-        return message["type"] == "subscribe" and "deleteUser" in message["payload"]["query"]
+        return bool(message["type"] == "subscribe" and "deleteUser" in message["payload"]["query"])
 
     world.gateway.hook = hook
     deleting = session.start("delete", user="a")
@@ -426,7 +424,7 @@ async def refusals_are_errors_of_their_own_kinds_and_are_not_repeated(world: Wor
             error = refusal(code, field="name", problems=problems, retryAfterSeconds=2)
             end.next(message["id"], None, [error])
             end.complete(message["id"])
-        return message["type"] == "subscribe"
+        return bool(message["type"] == "subscribe")
 
     world.gateway.hook = hook
     session = await world.open()
@@ -446,9 +444,7 @@ async def refusals_are_errors_of_their_own_kinds_and_are_not_repeated(world: Wor
 
 @case(18, 31)
 async def a_refusal_as_error_is_understood_too(world: World) -> None:
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.refuse(message["id"], "FORBIDDEN") or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.refuse(operation, "FORBIDDEN"))
     session = await world.open()
     for do in ("set", "createIfNotExists"):
         await world.fails(session.start(do, user="a", input={"name": "x"}), "FORBIDDEN")
@@ -458,9 +454,7 @@ async def a_refusal_as_error_is_understood_too(world: World) -> None:
 
 @case(18, needs="clock")
 async def a_refusal_that_passes_is_told_and_not_tried_again_for_a_write(world: World) -> None:
-    world.gateway.hook = lambda end, message: (
-        message["type"] == "subscribe" and (end.refuse(message["id"], "RATE_LIMITED", retryAfterSeconds=1) or True)
-    )
+    world.gateway.answer_by(lambda end, operation: end.refuse(operation, "RATE_LIMITED", retryAfterSeconds=1))
     session = await world.open()
     await world.fails(session.set("a", name="x"), "RATE_LIMITED")
     await world.advance(20)

@@ -305,7 +305,7 @@ class Driver:
     # What is asked of the language
 
     def tamper(self, object: int) -> list[str]:  # noqa: A002 - the wire's
-        thing = self._objects[object]
+        thing: Any = self._objects[object]
         changes: dict[str, Any] = {
             "name": lambda: setattr(thing, "name", "no"),
             "another field": lambda: setattr(thing, "added", "no"),
@@ -314,7 +314,8 @@ class Driver:
             "custom, an item": lambda: thing.custom.__setitem__("added", "no"),
         }
         if isinstance(thing, Mapping):
-            changes = {"set": lambda: thing.__setitem__("a", None), "clear": lambda: thing.clear()}  # type: ignore[attr-defined]
+            several: Any = thing
+            changes = {"set": lambda: several.__setitem__("a", None), "remove": lambda: several.pop("a")}
         done = []
         for name, change in changes.items():
             try:
@@ -351,7 +352,7 @@ class Driver:
         Wall.seconds += ms / 1000
 
     def random(self, value: float | None) -> None:
-        random.uniform = _uniform if value is None else lambda a, b: a + (b - a) * value  # type: ignore[assignment]
+        random.uniform = _uniform if value is None else lambda a, b: a + (b - a) * value
 
     def together(self, commands: list[dict[str, Any]]) -> None:
         for command in commands:

@@ -48,9 +48,7 @@ def test_what_is_wrong_between_them_is_found(text: str, table: list[Case], wrong
 
 
 @pytest.mark.parametrize("client", ["python", "typescript"])
-async def test_our_own_drivers_can_do_what_it_takes_for_every_line(
-    request: pytest.FixtureRequest, client: str
-) -> None:
+async def test_our_own_drivers_can_do_what_it_takes_for_every_line(request: pytest.FixtureRequest, client: str) -> None:
     command: list[str] = request.getfixturevalue(client)
     async with drivers.running(command, environment(os.environ)) as driver:
         can = driver.abilities | {"real"}
