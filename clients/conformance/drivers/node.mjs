@@ -59,7 +59,8 @@ globalThis.removeEventListener = windowEvents.removeEventListener;
 globalThis.document = page;
 console.error = console.warn = (...line) => tell({ event: 'logged', text: line.map(String).join(' ') });
 
-const { createSession } = await import(pathToFileURL(client).href);
+const library = await import(pathToFileURL(client).href);
+const { createSession } = library;
 const WebSocket = createRequire(`${HERE}/../../typescript/package.json`)('ws');
 
 // What the runner names, and what it is shown.
@@ -80,9 +81,12 @@ const show = (value) => {
   if (value && 'isConnected' in value) return { user: show(value.user), isConnected: value.isConnected, object: numberOf(value) };
   return value && { user: value, object: numberOf(value) };
 };
+/** The names of all classes of the client that an error is of. */
+const kindOf = (error) =>
+  Object.keys(library).filter((name) => typeof library[name] === 'function' && library[name].prototype && error instanceof library[name]).sort().join(' ');
 const showError = (error) => ({
   code: error?.code ?? String(error),
-  kind: error?.constructor?.name,
+  kind: kindOf(error),
   message: error?.message,
   closeCode: error?.closeCode,
   retryAfterSeconds: error?.retryAfterSeconds,
