@@ -116,11 +116,13 @@ class End(ServerConnection):
         """Cut it, as a network does that is gone."""
         self.is_closed = True
         self.operations.clear()
+        self.gateway.activity += 1
         self.transport.abort()
 
     def swallow(self) -> None:
         """Let nothing through any more, either way, without ending it."""
         self.is_swallowed = True
+        self.gateway.activity += 1
         self.transport.pause_reading()
 
     async def barrier(self) -> None:

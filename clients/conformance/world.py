@@ -172,6 +172,8 @@ class World:
         self._sessions: dict[str, Session] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._events = 0
+        self._commands = 0
+        self._settled: tuple[int, ...] = ()
         self.logged: list[str] = []
         """What the client has logged."""
         self.now = 0.0
@@ -186,6 +188,7 @@ class World:
 
     def start(self, do: str, **given: Any) -> asyncio.Future[Any]:
         """Send a command, and return what will be its answer."""
+        self._commands += do not in {"sync", "state"}
         return self._driver.send(self.command(do, **given))[0]
 
     async def ask(self, do: str, **given: Any) -> Any:
@@ -195,6 +198,7 @@ class World:
 
     def together(self, commands: list[Message]) -> list[asyncio.Future[Any]]:
         """Send commands that are carried out in one turn; return what will be their answers."""
+        self._commands += 1
         return self._driver.send(self.command("together", commands=commands))[1:]
 
     def new_name(self, prefix: str) -> str:
@@ -256,12 +260,14 @@ class World:
         """Return when the client and the gateway have done all that does not wait for the clock."""
         quiet = 0
         for _ in range(_ROUNDS):
-            before = (self.gateway.activity, self._events)
+            before = (self.gateway.activity, self._events, self._commands)
+            if before == self._settled:
+                return  # since the last time, nobody has done anything
             await self.ask("sync")
             await self.gateway.barrier()
-            quiet = quiet + 1 if before == (self.gateway.activity, self._events) else 0
+            quiet = quiet + 1 if before == (self.gateway.activity, self._events, self._commands) else 0
             if quiet == 2:
-                return
+                self._settled = before
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Return when this is so, without moving the clock."""
