@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 
-async def see_that_it_passes(command: Sequence[str], file: str, gateway: RunningGateway) -> None:
-    """See that a client passes all cases of a file."""
-    wanted = [each for each in cases() if each.file == file]
-    assert wanted
-    report = await run(command, wanted, environment=environment(os.environ), real=gateway.websocket_url, processes=2)
+async def see_that_it_passes(command: Sequence[str], gateway: RunningGateway) -> None:
+    """See that a client passes all cases that its driver can run."""
+    wanted = cases()
+    report = await run(command, wanted, environment=environment(os.environ), real=gateway.websocket_url)
     assert not report.failed, "\n\n".join(map(str, report.failed))
-    assert len(report.passed) + len(report.left_out) == len(wanted)
+    assert len(report.passed) + len(report.left_out) == len(wanted) > 200
