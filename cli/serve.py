@@ -11,7 +11,7 @@ import click
 from userline.cli.options import SettingsCommand, load, takes_settings
 from userline.execution.trusted import TrustedDocumentsError
 from userline.gateway import server
-from userline.gateway.auth.outgoing import OutgoingError
+from userline.gateway.auth.keys import OutgoingError
 from userline.settings.settings import settings_warnings
 from userline.storage.protocol import StoreFormatError
 from userline.telemetry.logs import configure_logging

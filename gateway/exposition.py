@@ -6,14 +6,14 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from prometheus_client import CollectorRegistry
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
@@ -63,10 +63,8 @@ class Exposition:
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured
-        self._process = CollectorRegistry()
-        ProcessCollector(registry=self._process)
-        PlatformCollector(registry=self._process)
-        GCCollector(registry=self._process)
+        self._process: CollectorRegistry | None = None
+        """What Prometheus's library tells of the process, from the first time on that somebody asks."""
 
     async def write(self) -> str:
         """Return the metrics as a text."""
@@ -79,6 +77,20 @@ class Exposition:
         return "".join(parts)
 
     def _of_process(self, loop: asyncio.AbstractEventLoop) -> str:
+        from prometheus_client import (  # noqa: PLC0415 - it loads a server for HTTP, and not everybody asks
+            CollectorRegistry,
+            GCCollector,
+            PlatformCollector,
+            ProcessCollector,
+            generate_latest,
+        )
+
+        if self._process is None:
+            registry = CollectorRegistry()
+            ProcessCollector(registry=registry)
+            PlatformCollector(registry=registry)
+            GCCollector(registry=registry)
+            self._process = registry
         tasks = gauge("userline_tasks", "Tasks of the event loop.", [((), len(asyncio.all_tasks(loop)))])
         return generate_latest(self._process).decode() + tasks
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from userline.changes.factory import SHARED_EXAMPLES
 from userline.settings.checks import (
+    DEFAULT_LOCALE,
     check_address,
     check_app_id,
     check_bus_prefix,
@@ -22,12 +23,12 @@ from userline.settings.checks import (
     check_proxies,
     check_store_url,
 )
-from userline.settings.field import setting
+from userline.settings.field import Part, setting
 from userline.settings.limits import OperationBounds, Sockets, UserLimits
 from userline.users.viewer import ClientUserSyncing
 
 
-class Serving(BaseModel):
+class Serving(Part):
     """Where and for what the gateway serves."""
 
     host: Annotated[str, AfterValidator(check_hosts)] = setting(
@@ -93,7 +94,7 @@ class Serving(BaseModel):
         return tuple(self.host.split(","))
 
 
-class Tokens(BaseModel):
+class Tokens(Part):
     """What tokens are checked with, and what their users and web pages may do."""
 
     secret: SecretStr | None = setting(
@@ -170,7 +171,7 @@ class Tokens(BaseModel):
         return tuple(self.cors_headers.split(",")) if self.cors_headers else ()
 
 
-class Storage(BaseModel):
+class Storage(Part):
     """Where users live, and how gateways hear of changes."""
 
     store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
@@ -227,14 +228,14 @@ class Storage(BaseModel):
         return int(self.sqlite_mode, 8)
 
 
-class App(BaseModel):
+class App(Part):
     """What is configured for everybody."""
 
     app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
         "The app", "userline", "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens."
     )
     default_locale: Annotated[str, AfterValidator(check_locale)] = setting(
-        "The app", "en", "The language tag (BCP 47) of users who have no locale of their own."
+        "The app", DEFAULT_LOCALE, "The language tag (BCP 47) of users who have no locale of their own."
     )
     roles: Path | None = setting(
         "The app",
@@ -243,7 +244,7 @@ class App(BaseModel):
     )
 
 
-class Speed(BaseModel):
+class Speed(Part):
     """By which ways operations run."""
 
     plans: bool = setting(
@@ -254,7 +255,7 @@ class Speed(BaseModel):
     )
 
 
-class Logging(BaseModel):
+class Logging(Part):
     """What is logged, and how."""
 
     log_format: Literal["text", "json"] = setting(

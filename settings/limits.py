@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 
-from pydantic import BaseModel
-
 from userline.execution.cost import OperationLimits
-from userline.settings.field import setting
+from userline.settings.field import Part, setting
 from userline.users.rules import Limits
 
 
-class UserLimits(BaseModel):
+class UserLimits(Part):
     """How large a user may be."""
 
     max_record_bytes: int = setting("Limits of a user", 65_536, "How large a whole user may be, encoded as JSON.", ge=1)
@@ -32,7 +30,7 @@ class UserLimits(BaseModel):
         )
 
 
-class OperationBounds(BaseModel):
+class OperationBounds(Part):
     """How much a request may ask for."""
 
     max_body_bytes: int = setting(
@@ -139,7 +137,7 @@ class OperationBounds(BaseModel):
         )
 
 
-class Sockets(BaseModel):
+class Sockets(Part):
     """What sockets are held to."""
 
     max_message_bytes: int = setting(
