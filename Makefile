@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm release clean bench-clients example
+.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm release clean bench-clients example conformance
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ streams: $(VENV)/.dev ## Send what no sane client would, and see what it costs o
 simulate: $(VENV)/.dev ## Run whole deployments under a clock of their own, by seeds (ARGS="--seeds 100000 --from 5000")
 	PYTHONPATH=clients/python/src $(BIN)/python -m tests.simulation $(ARGS)
 
+conformance: $(VENV)/.dev ## Hold a client against docs/client-behaviour.md (ARGS="--driver python", typescript, or 'any command')
+	$(BIN)/python -m clients.conformance $(ARGS)
+
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,6 +46,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/mypy clients/typescript/tests
 	$(BIN)/mypy clients/react/tests
 	$(BIN)/mypy examples/contacts
+	$(BIN)/mypy clients/conformance
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
