@@ -27,4 +27,3 @@ test('19: an AbortSignal unsubscribes, and is let go of', scripted(async ({ open
   controller.abort();
   for (const { state } of [first, many, online]) assert.equal(state.type, 'unsubscribed');
 }));
-
