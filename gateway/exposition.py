@@ -13,7 +13,7 @@ from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from userline.presence.presence import Presence
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.metrics.workers import WorkerMetrics
 
 _STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
 
@@ -53,6 +54,8 @@ class Measured(Protocol):
     lane: Lane | None
     requests_at_once: int
 
+    workers: WorkerMetrics | None
+
     @property
     def coherent(self) -> bool:
         """Whether changes of all gateways are heard, and nothing that was missed is still to be read."""
@@ -67,6 +70,11 @@ class Exposition:
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
         GCCollector(registry=self._process)
+
+    @property
+    def _replaced(self) -> Mapping[str, int]:
+        workers = self._measured.workers
+        return {"died": 0, "hung": 0} if workers is None else workers.replaced()
 
     async def write(self) -> str:
         """Return the metrics as a text."""
@@ -188,6 +196,11 @@ class Exposition:
             "userline_store_errors",
             "Calls of the store that it did not answer.",
             [((("call", call),), metrics.store_errors[call]) for call in _STORE_CALLS],
+        )
+        yield counter(
+            "userline_worker_replacements",
+            "Times that this worker was replaced.",
+            [((("reason", reason),), count) for reason, count in self._replaced.items()],
         )
         yield counter(
             "userline_reaped",

@@ -19,7 +19,7 @@ START = """
 import asyncio, logging, os, sys, time
 from userline.telemetry.access_log import ACCESS_LOG
 from userline.telemetry.logs import configure_logging
-from userline.gateway.middleware import Asked, log_access
+from userline.gateway.request_log import Asked, log_access
 from userline.users.viewer import OPEN_VIEWER
 
 configure_logging({format!r}, "info")
