@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.settings.fingerprint import Fingerprints, of_all
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Exposition:
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured
+        self._of_settings = Fingerprints(measured.settings)
+        self._fingerprints: dict[str, str] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -86,7 +89,20 @@ class Exposition:
             await asyncio.sleep(0)
         return "".join(parts)
 
+    def _info(self) -> str:
+        """Return what the gateway is, and how it is set, where all must be set alike."""
+        told = self._fingerprints
+        labels = (("version", __version__), ("fingerprint", of_all(told)))
+        return gauge(
+            "userline_info", "1; the labels have the version, and what must agree among gateways.", [(labels, 1)]
+        ) + gauge(
+            "userline_setting_info",
+            "1; the labels have a setting that must agree among gateways, and its fingerprint.",
+            [((("setting", name), ("fingerprint", value)), 1) for name, value in told.items()],
+        )
+
     def _of_process(self, loop: asyncio.AbstractEventLoop) -> str:
+        self._fingerprints = self._of_settings.now()
         tasks = gauge("userline_tasks", "Tasks of the event loop.", [((), len(asyncio.all_tasks(loop)))])
         return generate_latest(self._process).decode() + tasks
 
@@ -94,7 +110,7 @@ class Exposition:
         """Yield the metrics in parts, each of which takes well below a millisecond."""
         yield "".join(counter(name, text, [((), value)]) for name, (text, value) in self._counters().items())
         yield "".join(gauge(name, text, [((), value)]) for name, (text, value) in self._gauges().items())
-        yield gauge("userline_info", "1; the label has the version.", [((("version", __version__),), 1)])
+        yield self._info()
         yield from self._labelled()
         yield from self._histograms()
 

@@ -76,7 +76,7 @@ class Workers:
         path = f"/proc/{self.gateway.process.pid}/task/{self.gateway.process.pid}/children"
         with open(path) as file:  # noqa: PTH123 - of this kernel
             children = [int(child) for child in file.read().split()]
-        with_numbers = {}
+        with_numbers: dict[int, int] = {}
         for child in children:
             with open(f"/proc/{child}/cmdline", "rb") as file:  # noqa: PTH123 - of this kernel
                 if b"spawn_main" in file.read():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import re
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -476,11 +477,13 @@ def test_what_is_set(meters: Meters) -> None:
     assert meters.value("userline_sockets_limit") == 77
     versions = [labels for name, labels in meters.read() if name == "userline_info"]
     assert len(versions) == 1
-    assert versions[0].startswith("version=")
+    assert re.fullmatch("fingerprint=[0-9a-f]{12},version=.*", ",".join(sorted(versions[0].split(","))))
     before = meters.value("userline_loop_lag_seconds_count")
     time.sleep(1)
     assert meters.value("userline_loop_lag_seconds_count") > before
-    MOVED.update(("userline_sockets_limit", "userline_info", "userline_loop_lag_seconds_count"))
+    MOVED.update(
+        ("userline_sockets_limit", "userline_info", "userline_setting_info", "userline_loop_lag_seconds_count")
+    )
 
 
 def test_the_workers_are_told_apart(tmp_path: Path, redis: RedisServer) -> None:
