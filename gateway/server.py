@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -30,6 +31,7 @@ from userline.server.workers import Supervision, follow_parent, run_workers
 from userline.settings.checks import split_address
 from userline.telemetry.logs import configure_logging
 from userline.telemetry.metrics.workers import WorkerMetrics
+from userline.users.errors import UserlineError
 
 if TYPE_CHECKING:
     import socket
@@ -101,7 +103,14 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, link
     follow_parent()
     link.write_traces()
     configure_logging(settings.log_format, settings.log_level, worker=link.number)
-    _work(settings, listeners, link.kept, WorkerMetrics(directory, link.number, lambda: link.replaced))
+    try:
+        _work(settings, listeners, link.kept, WorkerMetrics(directory, link.number, lambda: link.replaced))
+    except UserlineError as error:
+        logger.critical("The worker ends: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.critical("The worker ends unexpectedly.", exc_info=True)
+        sys.exit(1)
 
 
 def _work(
