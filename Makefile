@@ -102,12 +102,12 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashe
 LINK = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 $(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.txt requirements/build.txt pyproject.toml
-	@echo "Installing userline and what it runs on …"
+	@echo "Installing userline and what it runs on (about half a minute) …"
 	@$(INSTALL) -r requirements/runtime.txt -r requirements/build.txt
 	@$(LINK)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	@echo "Installing what the tests and checks need …"
+	@echo "Installing what the tests and checks need (about a minute) …"
 	@$(INSTALL) -r requirements/dev.txt
 	@touch $@

@@ -16,6 +16,7 @@ import uvicorn
 
 from userline.execution.weighed import WeighedCache
 from userline.gateway.browsers import READABLE_BY_ANY_PAGE
+from userline.gateway.graphiql.page import index_page
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.reloading import reload_for_workers, reloading, take_over
@@ -203,7 +204,8 @@ def _message_too_large(most_of_all: int, most: int) -> str:
 
 
 def _say_where(settings: Settings, listeners: _Listeners) -> None:
-    what = "GraphQL, WebSocket and GraphiQL" if settings.graphiql else "GraphQL and WebSocket"
+    has_page = settings.graphiql and index_page() is not None
+    what = "GraphQL, WebSocket and GraphiQL" if has_page else "GraphQL and WebSocket"
     for listener in listeners.api:
         logger.info("%s at %s/graphql; stop with Ctrl+C.", what, url_of(listener))
     if listeners.metrics is not None:

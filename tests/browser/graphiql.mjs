@@ -129,6 +129,11 @@ async function useThePage(page) {
     await setName(name);
     await checkShown(page, `the subscription shows ${name}`, RESPONSE, '"userChanged"', `"name": "${name}"`);
   }
+  await page.locator(`${OPERATION} .view-line`).first().click();
+  await page.getByRole('button', { name: /^Send the operation at the cursor/ }).click();
+  await checkShown(page, 'the subscription goes on beside a mutation', RESPONSE, '"userChanged"');
+  const besideAnswer = async () => (await page.locator('.userline-answer').textContent()).startsWith('CreateUser: {"data"');
+  check('what was sent beside it is answered', await until(besideAnswer), await page.locator('.userline-answer').textContent());
   await page.screenshot({ path: screenshot });
   await page.getByRole('button', { name: /^Stop/ }).click();
 
@@ -159,10 +164,42 @@ async function useThePage(page) {
   const authorized = () => initFrames.some(({ payload }) => payload?.Authorization === 'Bearer example');
   check('a socket carries the Authorization header', await until(authorized), initFrames);
 
+  await page.reload();
+  await checkShown(page, 'a reload shows the tab that was open', OPERATION, 'Welcome to userline');
+  await checkShown(page, 'variables survive a reload', '.graphiql-editor-tool', '"app.theme": "dark"');
+  await page.getByRole('button', { name: 'Headers' }).click();
+  await checkShown(page, 'headers survive a reload', '.graphiql-editor-tool .graphiql-editor:not(.hidden)', 'Bearer example');
+  await page.screenshot({ path: screenshot.replace(/(\.png)$/, '-reload$1') });
+  check('a reload opens no tab', (await page.getByRole('tab').count()) === 2, await page.getByRole('tab').count());
+  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+  check('no token is kept when the browser is closed', !kept.includes('Bearer example'), kept);
+
   const workers = page.workers().map((worker) => worker.url());
   for (const name of ['editor.worker', 'graphql.worker', 'json.worker']) {
     check(`${name} runs`, workers.some((url) => url.includes(`/graphiql/${name}`)), workers);
   }
+}
+
+/** What a screen of this width shows of the page: nothing cut off, and the response with room enough to be read. */
+async function checkWidth(width, height) {
+  const page = await browser.newPage({ viewport: { width, height } });
+  page.setDefaultTimeout(PATIENCE);
+  await page.goto(endpoint);
+  await page.locator(`${OPERATION} .view-line`).first().waitFor();
+  const overflow = () =>
+    page.evaluate((editor) => {
+      const lines = document.querySelector(`${editor} .view-lines`);
+      const right = document.querySelector(`${editor} .monaco-editor`).getBoundingClientRect().right;
+      return Math.max(...[...lines.querySelectorAll('.view-line > span')].map((each) => each.getBoundingClientRect().right)) - right;
+    }, OPERATION);
+  check(`no example is cut off at ${width} px`, await until(async () => (await overflow()) <= 0), await overflow());
+  const box = await page.locator('.graphiql-response').boundingBox();
+  check(`the response has room at ${width} px`, box.width >= 250 && box.height >= 150, box);
+  check(`nothing is beside the screen at ${width} px`, await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await run(page, 'CreateUser');
+  await checkShown(page, `a mutation answers at ${width} px`, RESPONSE, '"createUserIfNotExists"');
+  await page.screenshot({ path: screenshot.replace(/(\.png)$/, `-${width}$1`) });
+  await page.close();
 }
 
 /** The complaints of Monaco about all that stands in its editors. */
@@ -190,6 +227,8 @@ try {
   watchTraffic(page);
   try {
     await useThePage(page);
+    await checkWidth(390, 844);
+    await checkWidth(1280, 800);
   } catch (error) {
     check('the page can be used', false, String(error.stack ?? error));
     await page.screenshot({ path: screenshot });

@@ -10,9 +10,11 @@ import { GraphiQL } from 'graphiql';
 import { createElement } from 'react';
 import { createRoot } from 'react-dom/client';
 
+import { beside } from './beside.js';
 import examples from './examples.graphql?raw';
 import { fetcher } from './fetcher.js';
 import { storageOf } from './storage.js';
+import { Wrapping } from './wrapping.js';
 
 /** JSON schemas of the custom scalars: what the variables editor checks and completes. */
 const CUSTOM_SCALARS = {
@@ -25,8 +27,11 @@ const EXAMPLE_VARIABLES = `${JSON.stringify({ custom: { 'app.theme': 'dark' } },
 const storage = storageOf('userline:');
 const isFirstVisit = storage.getItem('graphiql:tabState') === null;
 
-createRoot(document.getElementById('root')).render(
-  createElement(
+const useBeside = beside(fetcher);
+
+function Page() {
+  const [toolbar, footer] = useBeside();
+  return createElement(
     GraphiQL,
     {
       fetcher,
@@ -37,7 +42,15 @@ createRoot(document.getElementById('root')).render(
       initialVariables: isFirstVisit ? EXAMPLE_VARIABLES : undefined,
       defaultEditorToolsVisibility: 'variables',
       defaultQuery: '# Type an operation; Ctrl-Space shows what can stand where the cursor is.\n\n',
+      // They are kept as long as the browser's tab is open (storage.js), so that there is nothing to be set.
+      shouldPersistHeaders: true,
+      showPersistHeadersSettings: false,
     },
     createElement(GraphiQL.Logo, null, createElement('strong', { className: 'userline-logo' }, 'userline')),
-  ),
-);
+    toolbar,
+    footer,
+    createElement(Wrapping),
+  );
+}
+
+createRoot(document.getElementById('root')).render(createElement(Page));

@@ -1,0 +1,1 @@
+"""What is shipped to deploy a gateway with, run as it is."""

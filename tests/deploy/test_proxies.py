@@ -1,0 +1,131 @@
+"""nginx and Caddy with the configuration that is shipped, before two real gateways."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from tests.deploy.proxies import Proxy, caddy, nginx
+from tests.support.gateway import RunningGateway, end_all
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from tests.support.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
+TRUSTED = ("--trusted-proxies", "127.0.0.1", "--drain-seconds", "2")
+
+
+@pytest.fixture(params=[nginx, caddy], ids=lambda start: start.__name__)
+def start(request: pytest.FixtureRequest) -> Callable[..., Proxy]:
+    started: Callable[..., Proxy] = request.param
+    return started
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
+    redis = RedisServer(tmp_path)
+    running = [RunningGateway(tmp_path, "--bus-url", redis.url, *TRUSTED) for _ in range(2)]
+    yield running
+    end_all(running)
+    redis.kill()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, start: Callable[..., Proxy], gateways: list[RunningGateway]) -> Iterator[Proxy]:
+    proxy = start(tmp_path, [gateway.url.removeprefix("http://") for gateway in gateways])
+    yield proxy
+    proxy.stop()
+
+
+async def set_name(http: httpx.AsyncClient, name: str) -> None:
+    answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": name}})
+    assert answer.json() == {"data": {"setUser": {"changed": True}}}, answer.text
+
+
+async def test_everything_works_through_it(proxy: Proxy, gateways: list[RunningGateway]) -> None:
+    async with httpx.AsyncClient(base_url=proxy.url, timeout=30) as http:
+        await set_name(http, "0")
+        watchers = [await Watching.start(proxy.websocket_url, ["alice"]) for _ in range(4)]
+        await until(lambda: all(watching.last("alice") == "0" for watching in watchers))
+        assert all(gateway.metric("userline_sockets") for gateway in gateways), "all on one of them"
+        await set_name(http, "1")
+        await until(lambda: all(watching.last("alice") == "1" for watching in watchers))
+
+        # What is streamed comes at once, and not when a buffer is full.
+        query = {"query": 'subscription { userChanged(id: "alice") { name } }'}
+        async with http.stream("POST", "/graphql", json=query, headers={"accept": "text/event-stream"}) as stream:
+            lines = stream.aiter_lines()
+            for name in ("1", "2"):
+                async with asyncio.timeout(10):
+                    while f'"name":"{name}"' not in await anext(lines):
+                        pass
+                await set_name(http, "2") if name == "1" else None
+
+        ids = {"ids": [f"{number:0200}" for number in range(1000)]}
+        large = {"query": "query($ids: [ID!]!) { users(ids: $ids) { id } }", "variables": ids}
+        assert (await http.post("/graphql", json=large)).json() == {"data": {"users": [None] * 1000}}
+        for path in ("/metrics", "/metrics/"):
+            assert (await http.get(path)).status_code == 404
+        for watching in watchers:
+            await watching.stop()
+
+
+async def test_a_page_opens_sockets_to_its_own_origin_on_any_port(proxy: Proxy) -> None:
+    protocol = [Subprotocol("graphql-transport-ws")]
+    async with connect(proxy.websocket_url, subprotocols=protocol, origin=Origin(proxy.url)) as socket:
+        await socket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(proxy.websocket_url, subprotocols=protocol, origin=Origin("http://elsewhere.example"))
+
+
+def test_gateways_learn_who_asks_from_it_alone(tmp_path: Path, start: Callable[..., Proxy]) -> None:
+    limits = ["--rate-limit-per-second", "0.01", "--rate-limit-burst", "2"]
+    gateway = RunningGateway(tmp_path, *TRUSTED, *limits)
+    proxy = start(tmp_path, [gateway.url.removeprefix("http://")] * 2)
+
+    def ask(address: str) -> list[int]:
+        with httpx.Client(base_url=proxy.url, transport=httpx.HTTPTransport(local_address=address)) as http:
+            claims = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(3)]
+            return [http.get("/graphql?query={__typename}", headers=claim).status_code for claim in claims]
+
+    assert ask("127.0.0.2") == [200, 200, 429]
+    assert ask("127.0.0.3") == [200, 200, 429]
+    proxy.stop()
+    assert gateway.stop() == 0
+
+
+async def test_no_request_fails_while_gateways_stop_and_die(proxy: Proxy, gateways: list[RunningGateway]) -> None:
+    failed: list[str] = []
+    done = asyncio.Event()
+    asked = 0
+
+    async def ask() -> None:
+        nonlocal asked
+        async with httpx.AsyncClient(base_url=proxy.url, timeout=30) as http:
+            while not done.is_set():
+                answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": str(asked)}})
+                asked += 1
+                if answer.status_code != 200:
+                    failed.append(f"{answer.status_code} {answer.text[:100]}")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(ask())
+        await asyncio.sleep(1)
+        assert await asyncio.to_thread(gateways[0].stop) == 0
+        await asyncio.sleep(1)
+        done.set()
+    assert asked > 20
+    assert failed == []
