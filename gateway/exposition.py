@@ -215,7 +215,7 @@ class Exposition:
         )
         yield counter(
             "userline_worker_replacements",
-            "Times that this worker was replaced.",
+            "Times that a worker was replaced; all workers tell the same.",
             [((("reason", reason),), count) for reason, count in self._replaced.items()],
         )
         yield counter(

@@ -42,6 +42,10 @@ class Board:
         """Return a number of a worker's."""
         return int(self._numbers[worker * _NUMBERS + which])
 
+    def total(self, which: int) -> int:
+        """Return the sum of a number of all workers."""
+        return int(sum(self._numbers[which::_NUMBERS]))
+
     def set(self, worker: int, which: int, value: int) -> None:
         """Set a number of a worker's; each has one who sets it."""
         self._numbers[worker * _NUMBERS + which] = value
@@ -59,8 +63,8 @@ class WorkerLink:
 
     @property
     def replaced(self) -> dict[str, int]:
-        """How often the worker with this number was replaced, by the reason."""
-        return {"died": self.board.of(self.number, _DIED), "hung": self.board.of(self.number, _HUNG)}
+        """How often any of the workers was replaced, by the reason."""
+        return {"died": self.board.total(_DIED), "hung": self.board.total(_HUNG)}
 
     def write_traces(self) -> None:
         """Write what this process is doing when the other one asks for it."""

@@ -29,7 +29,7 @@ class WorkerMetrics:
     directory: Path
     number: int
     replaced: Callable[[], Mapping[str, int]] = dict
-    """Returns how often the worker with this number was replaced, by the reason."""
+    """Returns how often any of the workers was replaced, by the reason."""
 
     @asynccontextmanager
     async def answering_others(self, exposition: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:

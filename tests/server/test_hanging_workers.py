@@ -94,7 +94,7 @@ class Workers:
         found = re.findall(
             rf'^userline_worker_replacements_total\{{.*reason="{reason}".*\}} (\d+)', self.metrics(), re.MULTILINE
         )
-        return sum(map(int, found)) if len(found) == 2 else -1
+        return int(found[0]) if len(found) == 2 and len(set(found)) == 1 else -1
 
     def until_replaced(self, reason: str, count: int) -> float:
         started = time.monotonic()
