@@ -12,7 +12,7 @@ import click
 from userline.cli.options import SettingsCommand, given, takes_settings
 from userline.execution.trusted import TrustedDocumentsError
 from userline.gateway import server
-from userline.gateway.auth.outgoing import OutgoingError
+from userline.gateway.auth.keys import OutgoingError
 from userline.server.hang_ups import HangUps
 from userline.settings.origins import flag_of
 from userline.settings.problems import SettingsError

@@ -6,8 +6,6 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.settings.fingerprint import Fingerprints, of_all
@@ -15,6 +13,8 @@ from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from prometheus_client import CollectorRegistry
 
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
@@ -69,10 +69,8 @@ class Exposition:
         self._measured = measured
         self._of_settings = Fingerprints(measured.settings)
         self._fingerprints: dict[str, str] = {}
-        self._process = CollectorRegistry()
-        ProcessCollector(registry=self._process)
-        PlatformCollector(registry=self._process)
-        GCCollector(registry=self._process)
+        self._process: CollectorRegistry | None = None
+        """What Prometheus's library tells of the process, from the first time on that somebody asks."""
 
     @property
     def _replaced(self) -> Mapping[str, int]:
@@ -103,6 +101,20 @@ class Exposition:
 
     def _of_process(self, loop: asyncio.AbstractEventLoop) -> str:
         self._fingerprints = self._of_settings.now()
+        from prometheus_client import (  # noqa: PLC0415 - it loads a server for HTTP, and not everybody asks
+            CollectorRegistry,
+            GCCollector,
+            PlatformCollector,
+            ProcessCollector,
+            generate_latest,
+        )
+
+        if self._process is None:
+            registry = CollectorRegistry()
+            ProcessCollector(registry=registry)
+            PlatformCollector(registry=registry)
+            GCCollector(registry=registry)
+            self._process = registry
         tasks = gauge("userline_tasks", "Tasks of the event loop.", [((), len(asyncio.all_tasks(loop)))])
         return generate_latest(self._process).decode() + tasks
 

@@ -15,6 +15,8 @@ from userline.server.listeners import UNIX, UNIX_CLIENT
 from userline.storage import factory
 from userline.users import validation
 
+DEFAULT_LOCALE: Final = "en"
+
 MAX_PORT: Final = 65_535
 _MOST_PATH_BYTES: Final = 105
 """What the path of a Unix socket may have, on the narrowest of systems."""
@@ -108,6 +110,8 @@ def check_app_id(value: str) -> str:
 
 def check_locale(value: str) -> str:
     """A BCP 47 language tag."""
+    if value == DEFAULT_LOCALE:
+        return value  # without the tables of all others
     try:
         return validation.check_locale(value)
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -42,3 +42,9 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
     if not isinstance(extra, dict):
         raise TypeError("A setting is declared by ``setting``.")
     return extra
+
+
+class Part(BaseModel):
+    """Some of the settings. What validates them is made once, for all parts together."""
+
+    model_config = ConfigDict(defer_build=True)

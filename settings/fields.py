@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator
 
 from userline.changes.factory import SHARED_EXAMPLES
 from userline.settings.checks import (
+    DEFAULT_LOCALE,
     check_address,
     check_app_id,
     check_bus_prefix,
@@ -18,12 +19,12 @@ from userline.settings.checks import (
     check_proxies,
     check_store_url,
 )
-from userline.settings.field import setting
+from userline.settings.field import Part, setting
 from userline.settings.limits import OperationBounds, Sockets, UserLimits
 from userline.settings.tokens import Tokens
 
 
-class Serving(BaseModel):
+class Serving(Part):
     """Where and for what the gateway serves."""
 
     host: Annotated[str, AfterValidator(check_hosts)] = setting(
@@ -96,7 +97,7 @@ class Serving(BaseModel):
         return tuple(self.host.split(","))
 
 
-class Storage(BaseModel):
+class Storage(Part):
     """Where users live, and how gateways hear of changes."""
 
     store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
@@ -155,7 +156,7 @@ class Storage(BaseModel):
         return int(self.sqlite_mode, 8)
 
 
-class App(BaseModel):
+class App(Part):
     """What is configured for everybody."""
 
     app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
@@ -165,7 +166,7 @@ class App(BaseModel):
         agrees=True,
     )
     default_locale: Annotated[str, AfterValidator(check_locale)] = setting(
-        "The app", "en", "The language tag (BCP 47) of users who have no locale of their own.", agrees=True
+        "The app", DEFAULT_LOCALE, "The language tag (BCP 47) of users who have no locale of their own.", agrees=True
     )
     roles: Path | None = setting(
         "The app",
@@ -175,7 +176,7 @@ class App(BaseModel):
     )
 
 
-class Speed(BaseModel):
+class Speed(Part):
     """By which ways operations run."""
 
     plans: bool = setting(
@@ -186,7 +187,7 @@ class Speed(BaseModel):
     )
 
 
-class Logging(BaseModel):
+class Logging(Part):
     """What is logged, and how."""
 
     log_format: Literal["text", "json"] = setting(

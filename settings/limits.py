@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 
-from pydantic import BaseModel
-
 from userline.execution.cost import OperationLimits
-from userline.settings.field import setting
+from userline.settings.field import Part, setting
 from userline.users.rules import Limits
 
 
-class UserLimits(BaseModel):
+class UserLimits(Part):
     """How large a user may be."""
 
     max_record_bytes: int = setting(
@@ -42,7 +40,7 @@ class UserLimits(BaseModel):
         )
 
 
-class OperationBounds(BaseModel):
+class OperationBounds(Part):
     """How much a request may ask for."""
 
     max_body_bytes: int = setting(
@@ -161,7 +159,7 @@ class OperationBounds(BaseModel):
         )
 
 
-class Sockets(BaseModel):
+class Sockets(Part):
     """What sockets are held to."""
 
     max_message_bytes: int = setting(

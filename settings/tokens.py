@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from userline.settings.checks import check_header_names, check_jwks_url, check_names, check_origins
-from userline.settings.field import setting
+from userline.settings.field import Part, setting
 from userline.users.viewer import ClientUserSyncing
 
 
-class Tokens(BaseModel):
+class Tokens(Part):
     """What tokens are checked with, and what their users and web pages may do."""
 
     secret: SecretStr | None = setting(

@@ -3,18 +3,17 @@
 Each check takes a value of any type and returns it as it will be stored, or raises ``ValueError`` with the rest of a
 sentence that starts with the field's name. Syntax is left to libraries: email-validator (RFC 5322 and 6531, no DNS),
 phonenumbers (Google's libphonenumber), langcodes (BCP 47 with the IANA registry) and pydantic-core's URL type (the
-WHATWG URL standard, which browsers follow).
+WHATWG URL standard, which browsers follow). Libraries with tables are loaded by the first value that needs them: they
+take 5 MB in all, and many gateways never see such a value.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-import email_validator
-import langcodes
-import phonenumbers
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 
 from userline.users.blank import is_blank, is_invisible
@@ -31,13 +30,11 @@ from userline.users.rules import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from userline.users.rules import Rules
 
 T = TypeVar("T")
-
-# Addresses are checked for syntax alone, and names such as example.test are good syntax.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 # Not HttpUrl, which counts the bytes of a form that it makes of the URL.
 _HTTP_URL: Final[TypeAdapter[AnyUrl]] = TypeAdapter(
@@ -94,6 +91,8 @@ def check_locale(value: object) -> str:
     text = check_text(value, MAX_LOCALE_CHARACTERS)
     if "_" in text:
         raise ValueError("must be an IETF language tag, whose parts are joined by hyphens, such as en-US.")
+    import langcodes  # noqa: PLC0415 - see above
+
     try:
         valid = langcodes.tag_is_valid(text)
     except ValueError:
@@ -126,6 +125,7 @@ def check_role(value: object, rules: Rules) -> str:
 def check_email(value: object) -> str:
     """One e-mail address of at most 254 characters; kept as given."""
     text = check_text(value, MAX_EMAIL_CHARACTERS)
+    email_validator = _load_email_validator()
     try:
         email_validator.validate_email(
             text,
@@ -140,6 +140,15 @@ def check_email(value: object) -> str:
     return text
 
 
+@cache
+def _load_email_validator() -> ModuleType:
+    import email_validator  # noqa: PLC0415 - see above
+
+    # Addresses are checked for syntax alone, and names such as example.test are good syntax.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
+
+
 def check_phone(value: object) -> str:
     """One phone number in international form that can be dialled from abroad, though perhaps not assigned; as given."""
     text = check_text(value, MAX_PHONE_CHARACTERS)
@@ -152,6 +161,8 @@ def _is_possible_phone(text: str) -> bool:
     # phonenumbers passes over invisible characters. Two texts that look alike would be two numbers.
     if not _PHONE.fullmatch(text) or any(not character.isspace() and is_invisible(character) for character in text):
         return False
+    import phonenumbers  # noqa: PLC0415 - see above
+
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:

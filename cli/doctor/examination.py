@@ -13,7 +13,7 @@ from userline.cli.doctor.others import examine_others
 from userline.cli.doctor.store import examine_store
 from userline.cli.doctor.tokens import examine_tokens
 from userline.execution.trusted import TrustedDocumentsError
-from userline.gateway.auth.outgoing import OutgoingError
+from userline.gateway.auth.keys import OutgoingError
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.runtime import Runtime
 from userline.settings.checks import is_loopback

@@ -13,6 +13,9 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
+from jwt.algorithms import OKPAlgorithm
+from jwt.api_jws import PyJWS
+from jwt.exceptions import PyJWTError
 
 from userline.common.backoff import Backoff, spread
 from userline.common.outage import Outage
@@ -72,6 +75,8 @@ class KeySet:
         self._way = way_to(url)
         self._pause = pause
         self._age_limit = seconds
+        self._jws = PyJWS()
+        self._jws.register_algorithm("Ed25519", OKPAlgorithm())  # what RFC 9864 calls EdDSA with such a key
         self._document: bytes | None = None
         self._keys = Contents({}, frozenset())
         self._fetched: float | None = None
@@ -111,6 +116,14 @@ class KeySet:
         if self._failed:
             raise StoreUnavailable("The keys of tokens are not available right now. Try again in a moment.")
         raise TokenRefused("there is no such key")
+
+    def is_signed(self, token: str, algorithm: str, key: Key) -> bool:
+        """Whether a token is signed with the private key of a public one."""
+        try:
+            self._jws.decode_complete(token, key.material, algorithms=[algorithm])
+        except PyJWTError:
+            return False
+        return True
 
     async def load(self) -> None:
         """Fetch the keys. Raises StoreUnavailable."""

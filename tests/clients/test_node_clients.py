@@ -89,6 +89,16 @@ def test_a_client_works(node: build.Node, gateway: RunningGateway, script: str, 
     assert "Traceback" not in gateway.log
 
 
+def test_graphql_sse_comes_back_when_its_token_expires(node: build.Node, tmp_path: Path) -> None:
+    guarded = RunningGateway(tmp_path, env={"USERLINE_SECRET": SECRET})
+    try:
+        report = run(node, "graphql-sse-expiry", guarded, SECRET)
+        assert report["connections"] >= 1 + report["expiries"]
+    finally:
+        assert guarded.stop() == 0, guarded.log
+    assert "Traceback" not in guarded.log
+
+
 def test_apollo_subscribes_without_a_socket(node: build.Node, gateway: RunningGateway) -> None:
     with nothing_left_behind(gateway):
         checks = run(node, "apollo-multipart", gateway)["checks"]
