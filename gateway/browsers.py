@@ -117,17 +117,23 @@ class BrowserMiddleware:
     def __init__(self, app: ASGIApp, *, rules: BrowserRules) -> None:
         self._app = app
         self._rules = rules
-        self._cors, self._revision = self._made(), rules.revision
+        self._made: CORSMiddleware | None = None
+        self._revision: object = None
 
-    def _made(self) -> CORSMiddleware:
-        return CORSMiddleware(
-            self._app,
-            allow_origins=tuple(self._rules.allowed),
-            allow_methods=("DELETE", "GET", "POST", "PUT"),
-            allow_headers=self._rules.headers,
-            expose_headers=_EXPOSED,
-            max_age=_REMEMBERED_SECONDS,
-        )
+    @property
+    def _cors(self) -> CORSMiddleware:
+        """What does it by the rules as they are now."""
+        if self._made is None or self._revision is not self._rules.revision:
+            self._revision = self._rules.revision
+            self._made = CORSMiddleware(
+                self._app,
+                allow_origins=tuple(self._rules.allowed),
+                allow_methods=("DELETE", "GET", "POST", "PUT"),
+                allow_headers=self._rules.headers,
+                expose_headers=_EXPOSED,
+                max_age=_REMEMBERED_SECONDS,
+            )
+        return self._made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
@@ -138,8 +144,6 @@ class BrowserMiddleware:
         if refusal is not None:
             await _refuse(scope, send, refusal)
         elif scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
-            if self._revision is not self._rules.revision:
-                self._cors, self._revision = self._made(), self._rules.revision
             await self._cors(scope, receive, _varying(send))
         else:
             await self._app(scope, receive, send)
