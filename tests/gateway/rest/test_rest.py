@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
@@ -310,16 +311,18 @@ def test_reads_and_writes_with_a_server_token_are_audited(guarded: RunningGatewa
     for token, request_id in ((None, "audit-5"), ("a3", "audit-6")):
         headers = {"authorization": f"Bearer {token_of(token)}", "x-request-id": request_id}
         assert "errors" not in guarded.http.post("/graphql", json=query, headers=headers).json()
+    said = re.compile(
+        r"(app token: .*?) +\[userline\.audit\] request_id=(audit-\d) viewer=app action=(\w+) users=('.*?[^\\]')"
+    )
     lines = {
-        match[2]: match[1] for match in re.finditer(r"(app token: .*) \(request id (audit-\d)\).*audit\]", guarded.log)
+        match[2]: (match[1], match[3], json.loads(ast.literal_eval(match[4]))) for match in said.finditer(guarded.log)
     }
-    shown = json.dumps([odd])
     assert lines == {
-        "audit-1": f"app token: write of 1 user {shown}",
-        "audit-2": f"app token: read of 1 user {shown}",
-        "audit-3": 'app token: write of 2 users ["a1", "a2"]',
-        "audit-4": 'app token: read of 1 user ["a2"]',
-        "audit-5": 'app token: write of 1 user ["a3"]',
+        "audit-1": ("app token: write of 1 user", "write", [odd]),
+        "audit-2": ("app token: read of 1 user", "read", [odd]),
+        "audit-3": ("app token: write of 2 users", "write", ["a1", "a2"]),
+        "audit-4": ("app token: read of 1 user", "read", ["a2"]),
+        "audit-5": ("app token: write of 1 user", "write", ["a3"]),
     }
     assert "hidden@example.com" not in guarded.log
     assert "NAME" not in guarded.log.replace("NAME_REQUIRED", "")
