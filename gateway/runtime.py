@@ -61,7 +61,7 @@ def _schema_of(settings: Settings) -> Schema:
         return make_schema()
     from userline.schema.federation import make_subgraph  # noqa: PLC0415 - few gateways are subgraphs
 
-    return make_subgraph()
+    return make_subgraph(settings.federation_prefix)
 
 
 class Runtime:

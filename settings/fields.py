@@ -18,6 +18,7 @@ from userline.settings.checks import (
     check_locale,
     check_proxies,
     check_store_url,
+    check_type_prefix,
 )
 from userline.settings.field import Part, setting
 from userline.settings.limits import OperationBounds, Sockets, UserLimits
@@ -70,6 +71,12 @@ class Serving(Part):
     )
     federation: bool = setting(
         "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
+    )
+    federation_prefix: Annotated[str, AfterValidator(check_type_prefix)] = setting(
+        "Serving",
+        "",
+        "What the subgraph's types App, Role, RoleSettings, Custom and PushTokens, and its query app, are called with, "
+        "such as Userline, where another subgraph has such a type.",
     )
     get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
     metrics_address: Annotated[str | None, AfterValidator(check_address)] = setting(

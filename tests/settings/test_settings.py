@@ -43,6 +43,7 @@ def test_the_defaults() -> None:
         "graphiql": True,
         "introspection": True,
         "federation": False,
+        "federation_prefix": "",
         "get_queries": True,
         "metrics_address": None,
         "trusted_proxies": None,

@@ -65,7 +65,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> list[str]:
 
 
 def test_a_user_from_first_to_last(server: httpx.Client) -> None:
-    assert refused(server.get("/users/first"), 404, "NOT_FOUND") == ["There is no user with this id."]
+    assert refused(server.get("/users/first"), 404, "NOT_FOUND") == ['There is no user "first".']
     assert refused(server.put("/users/first", json={"locale": "en"}), 400, "NAME_REQUIRED")
     created = server.put("/users/first", json={"name": "First", "email": "a@example.com", "custom": {"a": "1"}})
     assert (created.status_code, created.json()) == (200, {"created": True, "changed": True})
@@ -177,7 +177,9 @@ def test_a_batch_is_written_whole_or_not_at_all(server: httpx.Client) -> None:
     assert answer.json() == {user_id: {"created": True, "changed": True} for user_id in batch}
     bad = {"batch/1": {"name": "Changed"}, "new": {"locale": "en"}, "batch 2": {"name": "x" * 256}, "": {}, "l": []}
     answer = server.put("/users", json=bad)
-    assert refused(answer, 400, "BAD_USER_INPUT") == ["3 of the users are refused, so none was written."]
+    assert refused(answer, 400, "BAD_USER_INPUT") == [
+        '"batch 2", "" and "l" are refused, so no user of the batch was written.'
+    ]
     errors = answer.json()["users"]
     assert {user_id: error["errorCode"] for user_id, error in errors.items()} == {
         "batch 2": "BAD_USER_INPUT",
@@ -188,7 +190,7 @@ def test_a_batch_is_written_whole_or_not_at_all(server: httpx.Client) -> None:
     assert answer.json()["users"] == {
         "new": {
             "errorCode": "NAME_REQUIRED",
-            "reasons": ["name is required, because there is no user with this id yet."],
+            "reasons": ['name is required, because there is no user "new" yet.'],
         }
     }
     assert server.get(address("batch/1")).json()["name"] == "One"
