@@ -45,14 +45,12 @@ def test_a_version_that_differs_anywhere_is_told(release: ModuleType, version: s
 
 
 def test_the_chart_is_packed_the_same_each_time(release: ModuleType, tmp_path: Path) -> None:
-    packed = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         release.pack_chart(tmp_path / name, 1_700_000_000)
-        (file,) = (tmp_path / name).iterdir()
-        packed.append(file.read_bytes())
-    assert packed[0] == packed[1]
-    with tarfile.open(file) as archive:
+    (one,), (two,) = (tmp_path / "one").iterdir(), (tmp_path / "two").iterdir()
+    assert one.read_bytes() == two.read_bytes()
+    with tarfile.open(one) as archive:
         assert {"userline/Chart.yaml", "userline/values.yaml", "userline/templates/deployment.yaml"} <= set(
             archive.getnames()
         )
