@@ -32,6 +32,7 @@ _NOTHING_CHANGED = (
 
 _RELOADED = "The settings were reloaded. %s"
 _NOT_RELOADED = "The settings were not reloaded, and all stay as they were: %s"
+_NOT_TAKEN = "Not every part of the gateway has taken what is new in its settings. Restart it."
 
 
 def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
@@ -96,7 +97,10 @@ async def reloading(
                 new = await asyncio.to_thread(read_again, settings, read)
                 if new is not None:
                     _tell(new)
-                    take(new)
+                    try:
+                        take(new)
+                    except Exception:
+                        logger.exception(_NOT_TAKEN)
 
     task = asyncio.create_task(reload(), name="userline-reloading")
     try:

@@ -73,6 +73,26 @@ async def test_one_process_reads_them_again_after_any_surprise(
 
 
 @pytest.mark.usefixtures("no_settings")
+async def test_what_fails_while_parts_take_new_values_is_told_and_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    settings, depths, taken = load_settings({}), iter((7, 8)), list[int]()
+
+    def take(new: NewValues) -> None:
+        taken.append(new.settings.max_depth)
+        if len(taken) == 1:
+            raise ValueError("It cannot be.")
+
+    hang_ups = HangUps()
+    reading = reloading(settings, lambda: load_settings({"max_depth": next(depths)}), hang_ups, take)
+    async with asyncio.timeout(20), reading:
+        for times in (1, 2):
+            hang_ups.come()
+            while len(taken) < times:
+                await asyncio.sleep(0.01)
+    assert taken == [7, 8]
+    assert [record.getMessage() for record in caplog.records if "Restart it" in record.getMessage()]
+
+
+@pytest.mark.usefixtures("no_settings")
 @pytest.mark.parametrize("surprise", SURPRISES, ids=lambda surprise: type(surprise).__name__)
 def test_who_started_workers_reads_them_again_after_any_surprise(
     surprise: Exception, caplog: pytest.LogCaptureFixture
