@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 from tests.support.scripted_redis import ScriptedRedis
 from tests.support.waiting import until
 from userline.changes import bus, rejoining
-from userline.changes.redis.answers import explain
+from userline.changes.redis.refusals import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
