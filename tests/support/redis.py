@@ -23,7 +23,8 @@ _PATIENCE = 20.0
 class RedisServer:
     """Redis without persistence, which can be killed, frozen and started again at the same port.
 
-    ``options`` are more of its command line; ``program`` may be one that speaks as it does. A replica needs a directory other than its master's.
+    ``options`` are more of its command line; ``program`` may be one that speaks as Redis does. A replica needs a
+    directory other than its master's.
     """
 
     def __init__(self, directory: Path, *options: str, program: str = "") -> None:

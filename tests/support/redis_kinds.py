@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+RULES: Final = "resetchannels &userline:shop:* -@all +subscribe +publish"
+"""What the user of a gateway may do, as docs/scaling.md has it; ``CLUSTER_RULES`` are those in a cluster."""
+
+CLUSTER_RULES: Final = f"{RULES} +cluster|info"
 USER: Final = "shop:secret"
 SENTINEL_PASSWORD: Final = "hush&hush"
 
@@ -110,6 +114,12 @@ class Sentinels:
         command = [self._program, str(directory / "sentinel.conf"), "--sentinel", *ports, "--bind", "127.0.0.1"]
         self._sentinels.append(subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL))
 
+    def command(self, *words: str) -> object:
+        """Send a command to the first Sentinel."""
+        with redis.Redis(port=self.ports[0], password=SENTINEL_PASSWORD, socket_timeout=5, protocol=2) as client:
+            answer: object = client.execute_command(*words)
+            return answer
+
     def _knows_all(self, port: int, replicas: int) -> bool:
         ca = str(self._tls.authority.certificate) if self._tls else None
         with redis.Redis(
@@ -124,12 +134,9 @@ class Sentinels:
             return state["num-other-sentinels"] == 2 and state["num-slaves"] == replicas
 
     @property
-    def master(self) -> RedisServer:
-        """Who is the master by what they say of themselves, if one is."""
-        (master,) = [
-            server for server in self.redis if server.is_running and "role:master" in _info(server, "replication")
-        ]
-        return master
+    def masters(self) -> list[RedisServer]:
+        """Who are masters by what they say of themselves."""
+        return [server for server in self.redis if server.is_running and "role:master" in _info(server, "replication")]
 
     def stop_sentinel(self) -> None:
         """End one of those that are left, the first of the URL first."""
@@ -179,7 +186,9 @@ class Cluster:
         """Return when every node sees all others."""
         for node in self.nodes:
             wait_for(
-                lambda of=node: "cluster_state:ok" in (facts := str(of.command("CLUSTER", "INFO"))) and "nodes:3" in facts,  # type: ignore[misc]
+                lambda of=node: (
+                    "cluster_state:ok" in (facts := str(of.command("CLUSTER", "INFO"))) and "nodes:3" in facts
+                ),  # type: ignore[misc]
                 "the cluster is not up",
             )
 

@@ -57,20 +57,23 @@ class Ground:
             await backend.close()
 
 
-@pytest.fixture(params=["memory", "redis", "postgres"])
+SHARED = {"redis": "server", "postgres": "postgres", "sentinels": "sentinels", "cluster": "cluster", "tls": "tls"}
+"""The kinds of servers, and the fixtures that have one. By TLS there is a user who may do what the docs say."""
+
+
+@pytest.fixture(params=["memory", *SHARED])
 async def ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """Each kind of bus."""
-    name = {"memory": None, "redis": "server", "postgres": "postgres"}[request.param]
-    server = request.getfixturevalue(name) if name else None
+    server = request.getfixturevalue(SHARED[request.param]) if request.param in SHARED else None
     ground = Ground(server.url if server else "memory://", server)
     yield ground
     await ground.close()
 
 
-@pytest.fixture(params=["redis", "postgres"])
+@pytest.fixture(params=[*SHARED])
 async def shared_ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """Each kind of bus that has a server."""
-    server = request.getfixturevalue({"redis": "server", "postgres": "postgres"}[request.param])
+    server = request.getfixturevalue(SHARED[request.param])
     ground = Ground(server.url, server)
     yield ground
     await ground.close()
