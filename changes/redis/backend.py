@@ -126,7 +126,8 @@ class RedisBackend:
         return explain(error)
 
     async def close(self) -> None:
-        """Nothing is open but what links have opened."""
+        """Wait for what the way to it has open."""
+        await self._way.close()
 
 
 class _RedisLink:

@@ -77,7 +77,8 @@ _ADDRESS: Final = (
     "Correct USERLINE_BUS_URL: it is redis://HOST:PORT of a Redis, or rediss://HOST:PORT where it wants TLS."
 )
 _LOOK: Final = (
-    "Check that Redis runs, that this machine may reach it, and the address and password in USERLINE_BUS_URL."
+    "Check that Redis runs, that this machine may reach it, and the address and password in USERLINE_BUS_URL, which is "
+    "rediss:// where it speaks TLS, and redis:// where it does not."
 )
 _MASTER: Final = (
     "Set USERLINE_BUS_URL to its master, or make it one (REPLICAOF NO ONE): it is joined when it is a master."

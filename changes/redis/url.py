@@ -26,7 +26,7 @@ _TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS_OPTION: Final = re.compile(r"ssl_\w+")
 
 _SCHEME: Final = re.compile(r"(?:redis|valkey)(s?)(?:\+(sentinel|cluster))?", re.IGNORECASE)
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:@/,]+)(?::(\d{1,5}))?")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:@/,;]+)(?::(\d{1,5}))?")
 
 _EXAMPLES: Final = {
     "redis": "redis://127.0.0.1:6379",

@@ -32,6 +32,9 @@ class Way(Protocol):
     async def check(self, node: Node) -> None:
         """Raise MovedMasterError if gateways should meet elsewhere by now."""
 
+    async def close(self) -> None:
+        """Return when nothing is open any more."""
+
 
 def way_of(address: Address) -> Way:
     """Return the way that an address describes."""
@@ -60,12 +63,16 @@ class NamedWay:
     async def check(self, node: Node) -> None:
         """They do not move."""
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class SentinelWay:
     """The master that most Sentinels name."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._asking: set[asyncio.Task[Node]] = set()
 
     async def nodes(self) -> Sequence[Node]:
         """Ask all Sentinels at once, until most of them agree or have had their time. Raises NoSentinelError."""
@@ -92,25 +99,33 @@ class SentinelWay:
             if other != node and votes * 2 > len(self._address.nodes):
                 raise MovedMasterError
 
+    async def close(self) -> None:
+        """Wait for the Sentinels that have not answered yet."""
+        await asyncio.gather(*self._asking, return_exceptions=True)
+
     async def _ask_all(self) -> tuple[Counter[Node], list[Exception]]:
         named: Counter[Node] = Counter()
         failures: list[Exception] = []
         asking = [asyncio.create_task(self._ask(sentinel)) for sentinel in self._address.nodes]
-        try:
-            for answer in asyncio.as_completed(asking):
-                try:
-                    node = await answer
-                except Exception as error:  # noqa: BLE001 - what answers there may be anything
-                    failures.append(error)
-                    continue
-                named[node] += 1
-                if named[node] * 2 > len(asking):
-                    break
-        finally:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+        self._asking.update(asking)
+        for task in asking:
+            # Whoever is not waited for any more ends by itself: a connection that is cancelled may be left open.
+            task.add_done_callback(self._answered)
+        for answer in asyncio.as_completed(asking):
+            try:
+                node = await answer
+            except Exception as error:  # noqa: BLE001 - what answers there may be anything
+                failures.append(error)
+                continue
+            named[node] += 1
+            if named[node] * 2 > len(asking):
+                break
         return named, failures
+
+    def _answered(self, task: asyncio.Task[Node]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # or asyncio complains that nobody has looked
 
     async def _ask(self, sentinel: Node) -> Node:
         connection = self._address.connection(sentinel, seconds=_SENTINEL_SECONDS, of_sentinel=True)
