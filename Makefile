@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm clean
+.PHONY: help docs run test test-stores test-clients chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm release clean bench-clients example conformance
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ test-stores: $(VENV)/.dev ## Run the tests of the stores on more stand-ins for M
 	scripts/mongo-stand-ins
 	USERLINE_TEST_STORES=mongo-java-server,mongoeco $(BIN)/python scripts/run-tests tests/storage $(ARGS)
 
+test-clients: $(VENV)/.dev ## Build clients in Go, Rust, Java, Kotlin, TypeScript and Python, and run them (ARGS="-k genqlient")
+	$(BIN)/python -m pytest -m outside tests/outside $(ARGS)
+
 chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times each (flags: make chaos ARGS="--runs 1")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
@@ -35,12 +38,18 @@ streams: $(VENV)/.dev ## Send what no sane client would, and see what it costs o
 simulate: $(VENV)/.dev ## Run whole deployments under a clock of their own, by seeds (ARGS="--seeds 100000 --from 5000")
 	PYTHONPATH=clients/python/src $(BIN)/python -m tests.simulation $(ARGS)
 
+conformance: $(VENV)/.dev ## Hold a client against docs/client-behaviour.md (ARGS="--driver python", typescript, or 'any command')
+	$(BIN)/python -m clients.conformance $(ARGS)
+
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/userline tests bench
 	$(BIN)/mypy clients/python/src clients/python/tests
 	$(BIN)/mypy clients/typescript/tests
+	$(BIN)/mypy clients/react/tests
+	$(BIN)/mypy examples/contacts
+	$(BIN)/mypy clients/conformance
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
@@ -52,6 +61,11 @@ bench: $(VENV)/.dev ## Measure speed, as ratios against peers in the same run
 
 bench-client: $(VENV)/.dev ## Measure how soon a session of the Python client hears of what another has set
 	PYTHONPATH=clients/python/src $(BIN)/python -m bench.client $(ARGS)
+
+bench-clients: $(VENV)/.dev ## Measure what the TypeScript client costs, against other clients in the same run
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
+		|| $(INSTALL) -r requirements/node.txt
+	$(BIN)/python -m bench.clients $(ARGS)
 
 schema: $(VENV)/.dev ## Export schema/schema.graphql
 	$(BIN)/userline schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
@@ -74,20 +88,30 @@ wheel: $(VENV)/.dev graphiql ## Build the wheel and the source distribution into
 client-wheel: $(VENV)/.dev ## Build the wheel and the source distribution of the Python client into dist/
 	cd clients/python && ../../$(BIN)/python -m hatchling build -d ../../dist
 
-client-npm: $(VENV)/.dev ## Build the npm package of the TypeScript client into dist/
+client-npm: $(VENV)/.dev ## Build the npm packages of the TypeScript client and of its hooks for React into dist/
 	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
 		|| $(INSTALL) -r requirements/node.txt
 	$(BIN)/python scripts/client-npm
+
+release: $(VENV)/.dev graphiql ## Make the files of a release, with checksums and what they are made of, into dist/release
+	$(BIN)/python scripts/release $(ARGS)
+
+example: $(VENV)/.dev ## Serve a contact list of 500 people, live, on http://127.0.0.1:5180 (flags: make example ARGS="--port 0")
+	@$(BIN)/python -c 'import sys; from userline.gateway.graphiql.build import find_node; sys.exit(not find_node())' \
+		|| $(INSTALL) -r requirements/node.txt
+	@$(BIN)/python examples/contacts/serve.py $(ARGS)
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(ARGS)
 lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (with ARGS=--upgrade), addresses left out
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --group pyproject.toml:build -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:node -o requirements/node.txt
+	$(LOCK) tests/outside/rest-python/requirements.in -o tests/outside/rest-python/requirements.txt
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/dist bench/peers/node/node_modules \
+	rm -rf $(VENV) dist build docs/_build tests/outside/*/node_modules tests/outside/*/target tests/outside/*/generated \
+		tests/outside/*/src/generated tests/outside/cynic/Cargo.lock gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/tests/*/node_modules clients/*/dist examples/*/node_modules examples/*/dist bench/peers/node/node_modules bench/clients/node_modules \
 		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
 		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,12 +76,15 @@ async def start_up_memory(server: Server) -> float:
     return server.resident_bytes() / 2**20
 
 
-async def subscriber_memory(sockets: int, server: Server) -> float:
-    """Return the KiB that each of so many sockets with a subscription adds to a server that has had none."""
+async def subscriber_memory(sockets: int, server: Server, *, as_list: bool = False) -> float:
+    """Return the KiB that each of so many sockets with a subscription adds to a server that has had none.
+
+    ``as_list`` subscribes to a list of users with one in it.
+    """
     await _first_answer(server)
     async with watching(server.address) as watchers:
         before = server.resident_bytes()
-        await watchers.open(sockets)
+        await watchers.open(sockets, listed=1 if as_list else 0)
         await asyncio.sleep(_QUIET_SECONDS)
         return (server.resident_bytes() - before) / sockets / 1024
 

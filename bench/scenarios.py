@@ -76,13 +76,23 @@ def _fan_out(sockets: int) -> WatchWork:
     return WatchWork(sockets, 1, "fan_out")
 
 
-def _subscriber(sockets: int) -> Cost:
+def _subscriber(sockets: int, *names: str) -> Cost:
     return Cost(
         f"subscriber-{sockets}",
         f"memory of an idle socket with one subscription, when there are {sockets:,}",
         "KiB",
-        _all(*OURS, "strawberry-cached", "mercurius", *NATIVE, "graphql-ws", "bare-uvicorn"),
+        _all(*(names or (*OURS, "strawberry-cached", "mercurius", *NATIVE, "graphql-ws", "bare-uvicorn"))),
         partial(subscriber_memory, sockets),
+    )
+
+
+def _list_subscriber(sockets: int) -> Cost:
+    return Cost(
+        f"list-subscriber-{sockets}",
+        f"the same with a subscription to a list of users, when there are {sockets:,}",
+        "KiB",
+        _all(*OURS),
+        partial(subscriber_memory, sockets, as_list=True),
     )
 
 
@@ -175,6 +185,14 @@ _ALL: Final[tuple[Rate | Cost, ...]] = (
         writes=True,
     ),
     Rate(
+        "watch-list-1000",
+        "100 sockets watch a list of 1,000 users by one usersChanged each, and one of the users is changed at a time",
+        "deliveries",
+        _all(*OURS),
+        WatchWork(100, 1, "fan_out", listed=1000),
+        writes=True,
+    ),
+    Rate(
         "subscribe",
         "32 sockets: subscribe, hear of the user as it is, unsubscribe",
         "subscriptions",
@@ -183,6 +201,8 @@ _ALL: Final[tuple[Rate | Cost, ...]] = (
     ),
     _subscriber(1000),
     _subscriber(5000),
+    _subscriber(10_000, *OURS, "bare-uvicorn"),
+    _list_subscriber(5000),
     Cost("start-up", "from the start of the process to the first answer", "ms", _all(*SERVERS), start_up_time),
     Cost("start-up-memory", "memory after the first answer", "MiB", _all(*SERVERS), start_up_memory),
 )

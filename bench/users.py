@@ -30,6 +30,7 @@ _WRITE: Final = (
     "mutation($id: ID!, $input: SetUserInput!) { setUser(id: $id, input: $input) { changed user { id name } } }"
 )
 _WATCH: Final = f"subscription($id: ID!) {{ userChanged(id: $id) {{ {_FIELDS} }} }}"
+_WATCH_MANY: Final = f"subscription($ids: [ID!]!) {{ usersChanged(ids: $ids) {{ id user {{ {_FIELDS} }} }} }}"
 
 
 def user_id(number: int) -> str:
@@ -112,6 +113,11 @@ def write(number: int, name: str) -> Operation:
 def watch(number: int) -> dict[str, Any]:
     """Return the payload of a ``subscribe`` message."""
     return {"query": _WATCH, "variables": {"id": user_id(number)}}
+
+
+def watch_many(numbers: Iterable[int]) -> dict[str, Any]:
+    """Return the payload of a ``subscribe`` message for a list of users."""
+    return {"query": _WATCH_MANY, "variables": {"ids": [user_id(number) for number in numbers]}}
 
 
 def read_at_once(token: str) -> list[tuple[bytes, Callable[[Any], bool]]]:

@@ -48,8 +48,11 @@ class WatchClient:
         self._sockets: dict[int, WatchSocket] = {}
         self._changes = 0
 
-    def open(self, count: int, watched: int, first: int) -> None:
-        """Open so many more sockets, each with one subscription: to ``watched`` users in turn, from ``first`` on."""
+    def open(self, count: int, watched: int, first: int, listed: int = 0) -> None:
+        """Open so many more sockets, each with one subscription: to ``watched`` users in turn, from ``first`` on.
+
+        Or each to the same list of ``listed`` users, if that is more than none.
+        """
         for done in range(0, count, _BATCH):
             batch = [WatchSocket(self._address) for _ in range(min(_BATCH, count - done))]
             for step in (WatchSocket.shake_hands, WatchSocket.is_opened):
@@ -60,11 +63,17 @@ class WatchClient:
             for socket in batch:
                 socket.is_acknowledged()
             for socket in batch:
-                socket.subscribe("1", first + len(self._sockets) % watched)
+                if listed:
+                    socket.subscribe_list("1", range(first, first + listed))
+                else:
+                    socket.subscribe("1", first + len(self._sockets) % watched)
                 self._sockets[socket.fileno()] = socket
                 self._poll.register(socket.fileno(), select.EPOLLIN)
             for socket in batch:
-                socket.expect_event(users.user(socket.user))
+                if listed:
+                    socket.expect_list(range(first, first + listed))
+                else:
+                    socket.expect_event(users.user(socket.user))
 
     def fan_out(self, seconds: float) -> dict[str, Any]:
         """Change the one watched user again and again, each time after everybody has heard of the change before."""

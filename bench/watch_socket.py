@@ -35,6 +35,8 @@ class WatchSocket:
         self._name = b""
         self._operation = ""
         self.user = 0
+        """The user who is watched, or the first of the list."""
+        self._watches_list = False
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -62,6 +64,18 @@ class WatchSocket:
         self._operation, self.user = operation, user
         self._send({"type": "subscribe", "id": operation, "payload": users.watch(user)})
 
+    def subscribe_list(self, operation: str, numbers: range) -> None:
+        self._operation, self.user, self._watches_list = operation, numbers[0], True
+        self._send({"type": "subscribe", "id": operation, "payload": users.watch_many(numbers)})
+
+    def expect_list(self, numbers: range) -> None:
+        """Wait for the first events of a list, which must tell of all of it in its order."""
+        told: list[dict[str, Any]] = []
+        while len(told) < len(numbers):
+            told += orjson.loads(self._next())["payload"]["data"]["usersChanged"]
+        if told != [_changed(users.user(number)) for number in numbers]:
+            raise WrongAnswer("The first events of a list do not tell of its users.")
+
     def resubscribe(self, number: int) -> None:
         """End the subscription, and begin another to another user."""
         self._send({"type": "complete", "id": self._operation})
@@ -86,7 +100,8 @@ class WatchSocket:
 
     def expect_event(self, user: dict[str, Any]) -> None:
         """Wait for the next event of the subscription, which must be this user."""
-        self.expect({"type": "next", "id": self._operation, "payload": {"data": {"userChanged": user}}})
+        data = {"usersChanged": [_changed(user)]} if self._watches_list else {"userChanged": user}
+        self.expect({"type": "next", "id": self._operation, "payload": {"data": data}})
 
     def is_subscribed(self, data: bytes) -> bool:
         """Return whether the first event of the subscription is now here."""
@@ -184,6 +199,10 @@ class Writer:
         if not head.startswith(b"HTTP/1.1 200") or orjson.loads(body) != self._wanted:
             raise WrongAnswer(f"The server answers {data[:1000]!r} to a change, not {self._wanted}.")
         self._wanted = None
+
+
+def _changed(user: dict[str, Any]) -> dict[str, Any]:
+    return {"id": user["id"], "user": user}
 
 
 def is_one_frame(data: bytes) -> bool:

@@ -31,9 +31,12 @@ class Watchers:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    async def open(self, count: int, watched: int = 1, first: int = 0) -> None:
-        """Open so many more sockets with a subscription each, to ``watched`` different users from ``first`` on."""
-        await self.obey("open", count, watched, first)
+    async def open(self, count: int, watched: int = 1, first: int = 0, listed: int = 0) -> None:
+        """Open so many more sockets with a subscription each, to ``watched`` different users from ``first`` on.
+
+        Or each to a list of ``listed`` users.
+        """
+        await self.obey("open", count, watched, first, listed)
 
     async def obey(self, command: str, *arguments: float) -> Any:
         """Return what came of the command, and the CPU time that it cost in seconds. Raises BenchError."""
@@ -76,12 +79,14 @@ class WatchWork:
     sockets: int
     watched: int
     what: Literal["fan_out", "spread", "subscribe"]
+    listed: int = 0
+    """How many users each subscription is to, by ``usersChanged``; 0 = to one, by ``userChanged``."""
 
     @asynccontextmanager
     async def begin(self, server: Server) -> AsyncIterator[Load]:
         """Open the sockets; each must hear of its user as it is."""
         async with watching(server.address) as watchers:
-            await watchers.open(self.sockets, self.watched)
+            await watchers.open(self.sockets, self.watched, listed=self.listed)
             yield WatchLoad(watchers, self.what)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline.directory.uncertain_writes import UncertainWrites
 from userline.storage.protocol import StoreRefused
-from userline.users.errors import StoreUnavailable
+from userline.users.errors import StoreUnavailable, UserlineError
 from userline.users.record import Deletion
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from userline.users.record import UserSnapshot
 
 T = TypeVar("T")
+
+logger = logging.getLogger("userline.users")
 
 
 class Writes:
@@ -56,7 +59,11 @@ class Writes:
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_ended_alone)
+            raise
 
     async def _write_and_tell(
         self, user_id: str, write: Coroutine[None, None, WriteResult]
@@ -101,3 +108,10 @@ class Writes:
             if result.snapshot_changed:
                 self._bus.publish(result.after.snapshot)
         return results
+
+
+def _ended_alone(task: asyncio.Task[Any]) -> None:
+    """Look at how work ended whose caller has gone: a refusal is nobody's any more, and what surprises us is logged."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, UserlineError):
+        logger.error("A write failed unexpectedly, and its caller has gone.", exc_info=error)

@@ -24,7 +24,7 @@ author = "the userline developers"
 release = version
 
 extensions = ["myst_parser"]
-include_patterns = ["*.md", "docs/**.md", "clients/*/README.md", "deploy/README.md"]
+include_patterns = ["*.md", "docs/**.md", "clients/*/README.md", "deploy/README.md", "examples/*/README.md"]
 myst_heading_anchors = 4
 root_doc = "docs/index"
 

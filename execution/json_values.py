@@ -19,11 +19,18 @@ JSONDecodeError = orjson.JSONDecodeError
 MOST_CONTAINERS: Final = 50_000
 """How many objects and lists a text may begin: 1 MiB has room for half a million, which hold everybody for long."""
 
+MOST_SEPARATORS: Final = 100_000
+"""How many commas and colons it may have outside of strings: 1 MiB has room for values of more than 20 MiB."""
+
+_MOST_QUOTES: Final = 100_000
+"""How many quotation marks a text may have that has more separators than that, and is looked at more closely."""
+
 _READ_AGAIN: Final = ("number is infinity", "no low surrogate", "invalid low surrogate", "invalid high surrogate")
 """How orjson begins to say that a number overflows, or that a string has half of a surrogate pair."""
 
 _MINUS_ZERO: Final = re.compile(rb"[\[,:\s]-0[,\]}\s]")
-_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""One that does not end goes to the end of the text: so each part of a text is looked at once, whatever is in it."""
 _MOST_VALUES: Final = 65_536
 """How many values a text may have that is read again, which takes some times as long."""
 
@@ -81,13 +88,28 @@ def decode(data: bytes | str) -> Any:
     return value
 
 
-def has_too_many_containers(data: bytes | str) -> bool:
-    """Whether more objects and lists might have to be made of a text than is allowed; those in strings count, too."""
+def excess(data: bytes | str) -> str | None:
+    """Return what there is too much of in a text, and how much there may be, before any of it is made; None if nothing.
+
+    Objects and lists in strings count as well.
+    """
     if len(data) <= MOST_CONTAINERS:
-        return False
+        return None
     if isinstance(data, str):
-        return data.count("[") + data.count("{") > MOST_CONTAINERS
-    return data.count(b"[") + data.count(b"{") > MOST_CONTAINERS
+        data = data.encode(errors="surrogatepass")
+    if data.count(b"[") + data.count(b"{") > MOST_CONTAINERS:
+        return f"{MOST_CONTAINERS} of '[' and '{{'"
+    if _separators(data) > MOST_SEPARATORS:
+        # Written text is full of commas. Looking for the strings takes long only if there are very many.
+        if data.count(b'"') - data.count(b'\\"') > _MOST_QUOTES:
+            return f"{_MOST_QUOTES // 2} strings"
+        if _separators(_STRINGS.sub(b"", data)) > MOST_SEPARATORS:
+            return f"{MOST_SEPARATORS} of ',' and ':' outside of strings"
+    return None
+
+
+def _separators(data: bytes) -> int:
+    return data.count(b",") + data.count(b":")
 
 
 def _has_minus_zero(data: bytes | str) -> bool:

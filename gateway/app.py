@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
@@ -18,14 +19,17 @@ from userline.gateway.middleware import LastNet, RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from userline.gateway.browsers import BrowserRules
     from userline.gateway.health import Health
     from userline.gateway.http import GraphQLOverHTTP
+    from userline.gateway.request_log import RequestLog
     from userline.gateway.rest.api import RestApi
     from userline.gateway.websocket.admission import Admission
     from userline.settings.settings import Settings
@@ -54,8 +58,9 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
     running: Callable[[], AbstractAsyncContextManager[None]],
     metrics: Metrics,
     tracer: Tracer | None,
-    logs_requests: bool,
-) -> Starlette:
+    request_log: RequestLog,
+    browser_rules: BrowserRules,
+) -> ASGIApp:
     """Return the application of a gateway, which runs as long as its lifespan, where the server has one."""
 
     @asynccontextmanager
@@ -65,7 +70,6 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
 
     routes: list[BaseRoute] = [
         *(Route(path, doors.graphql) for path in _GRAPHQL_PATHS),
-        *(WebSocketRoute(path, doors.sockets.serve) for path in _GRAPHQL_PATHS),
         Route("/healthz", doors.health.healthz),
         Route("/readyz", doors.health.readyz),
         *([] if settings.metrics_address else [metrics_route(doors.exposition)]),
@@ -74,18 +78,39 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
     ]
     if settings.graphiql and static_directory().is_dir():
         routes.append(Mount("/graphiql", _Assets(directory=static_directory())))
-    app = Starlette(
-        routes=routes,
-        lifespan=lifespan,
-        middleware=[
-            *_tracing(tracer),
-            Middleware(RequestMiddleware, metrics=metrics, access_log=logs_requests),
-            Middleware(BrowserMiddleware, settings=settings),
-            Middleware(LastNet),
-        ],
-    )
+    around = [
+        *_tracing(tracer),
+        Middleware(RequestMiddleware, metrics=metrics, request_log=request_log),
+        Middleware(BrowserMiddleware, rules=browser_rules),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[*around, Middleware(LastNet)])
     app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of
-    return app
+    return _SocketsApart(app, doors.sockets.serve, around)
+
+
+class _SocketsApart:
+    """Serves sockets at GraphQL's path without Starlette, and everything else with it.
+
+    Starlette has eight coroutines around a socket for as long as that is open: 5 KiB for each that is idle.
+    """
+
+    def __init__(
+        self, app: ASGIApp, serve: Callable[[WebSocket], Awaitable[None]], around: Sequence[Middleware]
+    ) -> None:
+        async def serve_socket(scope: Scope, receive: Receive, send: Send) -> None:
+            await serve(WebSocket(scope, receive, send))
+
+        self._app = app
+        self._sockets: ASGIApp = serve_socket
+        for middleware in reversed(around):
+            self._sockets = middleware.cls(self._sockets, *middleware.args, **middleware.kwargs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket, or the lifespan."""
+        is_socket = scope["type"] == "websocket" and (
+            scope["path"].removeprefix(scope.get("root_path", "")) in _GRAPHQL_PATHS
+        )
+        await (self._sockets if is_socket else self._app)(scope, receive, send)
 
 
 def _tracing(tracer: Tracer | None) -> list[Middleware]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from userline.execution.json_values import MOST_CONTAINERS, JSONDecodeError, decode, has_too_many_containers
+from userline.execution.json_values import JSONDecodeError, decode, excess
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ async def read_json(request: Request, most: int) -> Any:
 def decode_body(body: bytes) -> Any:
     """Return the value in a JSON body. Raises BodyRefused (400).
 
-    How many objects and lists might have to be made of it is counted before; those in strings count as well.
+    How much would have to be made of it is counted before.
     """
-    if has_too_many_containers(body):
-        raise BodyRefused(400, "body", f"The body has more than {MOST_CONTAINERS} of '[' and '{{', which is the limit.")
+    if (limit := excess(body)) is not None:
+        raise BodyRefused(400, "body", f"The body has more than {limit}, which is the limit.")
     try:
         return decode(body)
     except JSONDecodeError as error:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,7 +28,10 @@ def metrics_route(exposition: Callable[[], Awaitable[bytes]]) -> Route:
     """Return the route that tells the metrics."""
 
     async def metrics(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
-        return Response(await exposition(), headers={"content-type": CONTENT_TYPE_LATEST, "cache-control": "no-store"})
+        text = await exposition()
+        from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - the text is what has loaded it
+
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST, "cache-control": "no-store"})
 
     return Route("/metrics", metrics)
 

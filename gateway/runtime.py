@@ -24,6 +24,7 @@ from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import Pace, RateLimiter
+from userline.gateway.request_log import RequestLog
 from userline.gateway.rest.api import RestApi
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -32,7 +33,6 @@ from userline.gateway.websocket.session import SocketParts
 from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo
-from userline.schema.federation import make_subgraph
 from userline.schema.sdl import make_schema
 from userline.server.drain import Drain
 from userline.storage.factory import make_store
@@ -47,12 +47,21 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
+    from strawberry import Schema
 
     from userline.changes.protocol import Backend
     from userline.settings.settings import Settings
     from userline.storage.protocol import UserStore
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import Change, UserSnapshot
+
+
+def _schema_of(settings: Settings) -> Schema:
+    if not settings.federation:
+        return make_schema()
+    from userline.schema.federation import make_subgraph  # noqa: PLC0415 - few gateways are subgraphs
+
+    return make_subgraph(settings.federation_prefix)
 
 
 class Runtime:
@@ -92,7 +101,7 @@ class Runtime:
         )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
-            make_subgraph() if settings.federation else make_schema(),
+            _schema_of(settings),
             self._app,
             document_cache=settings.document_cache,
             document_cache_bytes=settings.document_cache_bytes,
@@ -126,6 +135,7 @@ class Runtime:
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
         self.drain = Drain(settings.drain_seconds)
+        self.request_log = RequestLog(settings)
         self.answering = Answering(
             engine=self.engine,
             users=self.users,
@@ -136,12 +146,13 @@ class Runtime:
             pace=self.pace,
             metrics=self.metrics,
             tracer=self.tracer,
-            logs_requests=self.logs_requests,
+            request_log=self.request_log,
         )
-        self.meanings = Meanings(settings, BrowserRules(settings))
+        self.browser_rules = BrowserRules(settings)
+        self.meanings = Meanings(settings, self.browser_rules)
         self.lane: Lane | None = None
         if self.answers_at_once and Lane.is_wanted(settings):
-            self.lane = Lane(self.answering, self.meanings)
+            self.lane = Lane(self.answering, self.meanings, settings.trusted_proxies)
         self.requests_at_once = 0
         """How many were answered in front of the application, and not by the lane."""
         self._exposition = Exposition(self)
@@ -172,18 +183,14 @@ class Runtime:
             running=self.running,
             metrics=self.metrics,
             tracer=self.tracer,
-            logs_requests=self.logs_requests,
+            request_log=self.request_log,
+            browser_rules=self.browser_rules,
         )
         return Entry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
 
     def _count_at_once(self) -> None:
         """Count a request that was answered in front of the application."""
         self.requests_at_once += 1
-
-    @property
-    def logs_requests(self) -> bool:
-        """Whether each request has a line in the log."""
-        return self.settings.access_log and self.settings.log_level in ("debug", "info")
 
     @property
     def answers_at_once(self) -> bool:

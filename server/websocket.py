@@ -65,6 +65,8 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
     what waits is much, the connection is not read from. What comes after a close is thrown away.
     """  # noqa: D205 - one sentence
 
+    __slots__ = ("_control_frames", "_fragments", "_thrown_away", "_waits")
+
     direct: ClassVar[bool] = True
     drain: ClassVar[Drain]
     turns: ClassVar[Turns]
@@ -142,7 +144,8 @@ class BoundedWebSocketProtocol(EndingWebSocketProtocol):
             return
         await super().send(message)
         if message["type"] == "websocket.accept":
-            del self.request, self.response  # of no more use, and sockets stay for long
+            self.request.headers.clear()  # of no more use, and sockets stay for long; websockets holds the request
+            del self.request, self.response
             if self.drain.begun:
                 self.leave(retry_after=self.drain.newcomer_hint())
             self._parse_soon()
@@ -265,4 +268,4 @@ def make_websocket_protocol(  # noqa: PLR0913 - each is a limit, or a part that 
         "first_bytes": first_bytes,
         "too_large": staticmethod(too_large),
     }
-    return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), attributes)
+    return type("BoundedWebSocketProtocol", (BoundedWebSocketProtocol,), {"__slots__": (), **attributes})

@@ -13,6 +13,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.server.direct import ADMIT, DirectSocket
 from userline.server.linger import LINGER_SECONDS
+from userline.server.waiting import Gate, Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,50 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
     What comes after a close is thrown away. Whoever inherits this reads and writes.
     """
 
+    # Uvicorn's attributes too: the dictionary of so many takes 1.6 KiB, and what is new there goes into one.
+    __slots__ = (
+        "_is_deaf",
+        "_owed_pong",
+        "_socket",
+        "_stuck",
+        "_unparsed",
+        "app",
+        "app_state",
+        "asgi_version",
+        "client",
+        "close_timeout",
+        "close_timer",
+        "config",
+        "conn",
+        "connections",
+        "curr_msg_data_type",
+        "default_headers",
+        "disconnected",
+        "frames",
+        "handshake_initiated",
+        "initial_response",
+        "last_ping_rtt",
+        "logger",
+        "loop",
+        "pending_ping_payload",
+        "ping_interval",
+        "ping_sent_at",
+        "ping_timeout",
+        "ping_timer",
+        "pong_timer",
+        "queue",
+        "read_paused",
+        "request",
+        "response",
+        "root_path",
+        "scheme",
+        "scope",
+        "server",
+        "tasks",
+        "transport",
+        "writable",
+    )
+
     hurried: ClassVar[frozenset[int]] = frozenset()
     """The codes of closes that a client gets no time to read, beyond half a second."""
     too_large: ClassVar[TooLarge]
@@ -52,6 +97,8 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._socket = DirectSocket()
         super().__init__(*args, **kwargs)
+        self.queue = Mailbox()  # type: ignore[assignment]  # it has what Uvicorn uses of asyncio's
+        self.writable = Gate()  # type: ignore[assignment]
         self._is_deaf = False
         """Whether nothing more of what comes in is looked at."""
         self._owed_pong = b""

@@ -15,9 +15,12 @@ from userline.server.listeners import UNIX, UNIX_CLIENT
 from userline.storage import factory
 from userline.users import validation
 
+DEFAULT_LOCALE: Final = "en"
+
 MAX_PORT: Final = 65_535
 _MOST_PATH_BYTES: Final = 105
 """What the path of a Unix socket may have, on the narrowest of systems."""
+_TYPE_PREFIX = re.compile(r"(?:[A-Z][0-9A-Za-z]{0,39})?", re.ASCII)
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _ORIGIN = re.compile(r"(?!wss?:)[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -108,6 +111,8 @@ def check_app_id(value: str) -> str:
 
 def check_locale(value: str) -> str:
     """A BCP 47 language tag."""
+    if value == DEFAULT_LOCALE:
+        return value  # without the tables of all others
     try:
         return validation.check_locale(value)
     except ValueError as error:
@@ -129,6 +134,13 @@ def check_bus_url(value: str) -> str:
 def check_bus_prefix(value: str) -> str:
     """What names of channels can begin with."""
     channels.check_prefix(value)
+    return value
+
+
+def check_type_prefix(value: str) -> str:
+    """What names of GraphQL types can begin with."""
+    if not _TYPE_PREFIX.fullmatch(value):
+        raise ValueError("It must be a capital letter and other letters or digits, at most 40, such as Userline.")
     return value
 
 

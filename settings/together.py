@@ -6,9 +6,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidKeyError
-
 from userline.changes import factory as buses
 from userline.settings.checks import is_loopback
 from userline.settings.origins import SECRETS, describe, variable_of
@@ -23,6 +20,9 @@ MIN_SECRET_BYTES: Final = 32
 """Source: RFC 7518, section 3.2."""
 
 _MIN_DIFFERENT_BYTES: Final = 8
+_SSH: Final = (b"ssh-", b"ecdsa-")
+_SIGNS_OF_KEYS: Final = (b"----", b"{", b"[")
+"""What every PEM, JWK and set of JWKs has in it, in any encoding of characters."""
 _ADVICE: Final = "Make one with: openssl rand -base64 48"
 
 
@@ -59,6 +59,11 @@ def check_together(
         problems.append(
             f"{describe('workers', fields.workers, origins)} More than one process needs a bus that they share, and "
             f"the memory:// bus is for one: set USERLINE_BUS_URL={buses.SHARED_EXAMPLES}, or USERLINE_WORKERS=1."
+        )
+    if fields.federation_prefix and not fields.federation and not bad & {"federation", "federation_prefix"}:
+        problems.append(
+            f"{describe('federation_prefix', fields.federation_prefix, origins)} It is for the names of a "
+            "subgraph: set USERLINE_FEDERATION=true, or leave USERLINE_FEDERATION_PREFIX out."
         )
     if fields.tracing and "tracing" not in bad and not tracing_is_installed():
         problems.append(
@@ -117,16 +122,31 @@ def _check_secrets(secrets: Mapping[str, Sequence[bytes]], origins: Origins, *, 
 
 
 def _weaknesses(secret: bytes, *, production: bool) -> list[str]:
-    algorithm = HMACAlgorithm(HMACAlgorithm.SHA256)
-    try:
-        key = algorithm.prepare_key(secret)
-    except InvalidKeyError:
+    if is_another_key(secret):
         return ["it is a key of another kind (PEM, SSH or JWK). HS256 needs a secret of random characters."]
-    if production and len(key) < MIN_SECRET_BYTES:
-        return [f"it has {len(key)} bytes, and in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
-    if production and len(set(key)) < _MIN_DIFFERENT_BYTES:
+    if production and len(secret) < MIN_SECRET_BYTES:
+        return [f"it has {len(secret)} bytes, and in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
+    if production and len(set(secret)) < _MIN_DIFFERENT_BYTES:
         return [f"it can be guessed: it repeats a few characters. {_ADVICE}"]
     return []
+
+
+def is_another_key(secret: bytes) -> bool:
+    """Whether a secret is none for HS256, but a public or private key, a certificate or a JWK, in any of their forms.
+
+    PyJWT knows. What cannot be one by its characters is not shown to it: it loads all of cryptography.
+    """
+    is_der = secret[:1] == b"0" and b"\0" in secret
+    if secret and not is_der and not secret.startswith(_SSH) and not any(sign in secret for sign in _SIGNS_OF_KEYS):
+        return False
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - see above
+    from jwt.exceptions import InvalidKeyError  # noqa: PLC0415
+
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except InvalidKeyError:
+        return True
+    return False
 
 
 def _is_private_channel(url: str) -> bool:

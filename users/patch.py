@@ -15,6 +15,7 @@ from userline.users.codec import encoded_size, record_to_json
 from userline.users.errors import BadUserInput, NameRequired, Problem
 from userline.users.fields import BY_ATTRIBUTE, GIVEN, READ_ONLY
 from userline.users.kinds import PATCHED, Kind
+from userline.users.quoting import quoted
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.versions import next_version
 
@@ -53,6 +54,8 @@ _COUNTED: Final = tuple(field for field in GIVEN if field.kind in (Kind.MAP, Kin
 
 _MOST_UNKNOWN = 50
 _LONGEST_NAME = 100
+_FAR_TOO_LARGE = 65_536
+"""How many characters past the limit a patch is refused whoever the user is."""
 
 
 def parse_id(value: object, field: str = "id") -> str:
@@ -84,9 +87,27 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
             values[attribute] = check(value, rules)
         except ValueError as error:
             problems.append(Problem(name, f"{name} {error}"))
+    if not problems and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:
+        # It need not wait for the store, and be held meanwhile, to be refused there with all that is wrong.
+        name = _largest_field(values)
+        limit = rules.limits.record_bytes
+        problems.append(Problem(name, f"{name} makes the user larger than {limit} bytes, which is the limit."))
     if problems:
         raise BadUserInput(problems)
     return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, **values)
+
+
+def _least_size(values: Mapping[str, Any]) -> int:
+    """Return how many bytes any user has at least of whom this was set: that is, its characters."""
+    size = 0
+    for value in values.values():
+        if type(value) is str:
+            size += len(value)
+        elif type(value) is dict:
+            size += sum(len(key) + (len(item) if type(item) is str else 0) for key, item in value.items() if item)
+        elif value is not None:
+            size += sum(map(len, value))
+    return size
 
 
 def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
@@ -141,7 +162,7 @@ def apply(  # noqa: PLR0913 - each is something else
 
 def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], now: int, deleted: int) -> UserRecord:
     if "name" not in public:
-        raise NameRequired
+        raise NameRequired(user_id)
     snapshot = UserSnapshot(id=user_id, version=next_version(deleted, now), **(_BLANK_SNAPSHOT | public))
     return UserRecord(snapshot=snapshot, created_at=now, updated_at=now, **(_BLANK_RECORD | private))
 
@@ -151,7 +172,8 @@ def _check_as_stored(patch: UserPatch, before: UserRecord | None, user_id: str) 
     problems = []
     for name, value in patch.as_stored.items():
         if name not in stored:
-            problems.append(Problem(name, f"{name} is read-only, and there is no user with this id: leave it out."))
+            complaint = f"{name} is read-only, and there is no user {quoted(user_id)}: leave it out."
+            problems.append(Problem(name, complaint))
         # By type, too: to Python, 1 is 1.0 and True.
         elif type(value) is not type(stored[name]) or value != stored[name]:
             problems.append(
@@ -172,7 +194,7 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
             problems.append(_too_many(field.name, field.entries, count, most))
     size = encoded_size(after)
     if size > limits.record_bytes and not (before and size <= encoded_size(before)):
-        name = _largest_field(patch)
+        name = _largest_field(patch.given)
         problems.append(
             Problem(name, f"{name} makes the user {size} bytes large; the limit is {limits.record_bytes} bytes.")
         )
@@ -188,7 +210,7 @@ def _too_many(name: str, what: str, count: int, most: int) -> Problem:
     return Problem(name, f"{name} would have {count} {what}; the limit is {most}.")
 
 
-def _largest_field(patch: UserPatch) -> str:
-    """Return the contract's name of the field that brings the most bytes."""
-    sizes = {BY_ATTRIBUTE[attribute].name: len(orjson.dumps(value)) for attribute, value in patch.given.items()}
+def _largest_field(given: Mapping[str, Any]) -> str:
+    """Return the contract's name of the field, of some by their attributes, that brings the most bytes."""
+    sizes = {BY_ATTRIBUTE[attribute].name: len(orjson.dumps(value)) for attribute, value in given.items()}
     return max(sizes, key=lambda name: sizes[name])

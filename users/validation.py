@@ -3,21 +3,20 @@
 Each check takes a value of any type and returns it as it will be stored, or raises ``ValueError`` with the rest of a
 sentence that starts with the field's name. Syntax is left to libraries: email-validator (RFC 5322 and 6531, no DNS),
 phonenumbers (Google's libphonenumber), langcodes (BCP 47 with the IANA registry) and pydantic-core's URL type (the
-WHATWG URL standard, which browsers follow).
+WHATWG URL standard, which browsers follow). Libraries with tables are loaded by the first value that needs them: they
+take 5 MB in all, and many gateways never see such a value.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
-import email_validator
-import langcodes
-import phonenumbers
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 
 from userline.users.blank import is_blank, is_invisible
+from userline.users.quoting import quoted
 from userline.users.rules import (
     MAX_EMAIL_CHARACTERS,
     MAX_ID_CHARACTERS,
@@ -27,17 +26,16 @@ from userline.users.rules import (
     MAX_PHONE_CHARACTERS,
     MAX_ROLE_CHARACTERS,
     MAX_URL_CHARACTERS,
+    most_patch_keys,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from userline.users.rules import Rules
 
 T = TypeVar("T")
-
-# Addresses are checked for syntax alone, and names such as example.test are good syntax.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 # Not HttpUrl, which counts the bytes of a form that it makes of the URL.
 _HTTP_URL: Final[TypeAdapter[AnyUrl]] = TypeAdapter(
@@ -53,7 +51,7 @@ _PUSH_TOKEN = re.compile(r"(?:fcm|apns):.+", re.DOTALL)
 def check_text(value: object, most: int | None = None) -> str:
     """Any string that has a UTF-8 form and at most ``most`` characters: that is looked at before anything else."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+        raise ValueError(f"must be a string, not {kind_of(value)}.")  # noqa: TRY004 - every check raises ValueError
     if most is not None and len(value) > most:
         raise ValueError(f"must be at most {most} characters long, not {len(value)}.")
     if not value.isascii():
@@ -94,6 +92,8 @@ def check_locale(value: object) -> str:
     text = check_text(value, MAX_LOCALE_CHARACTERS)
     if "_" in text:
         raise ValueError("must be an IETF language tag, whose parts are joined by hyphens, such as en-US.")
+    import langcodes  # noqa: PLC0415 - see above
+
     try:
         valid = langcodes.tag_is_valid(text)
     except ValueError:
@@ -126,6 +126,7 @@ def check_role(value: object, rules: Rules) -> str:
 def check_email(value: object) -> str:
     """One e-mail address of at most 254 characters; kept as given."""
     text = check_text(value, MAX_EMAIL_CHARACTERS)
+    email_validator = _load_email_validator()
     try:
         email_validator.validate_email(
             text,
@@ -140,6 +141,15 @@ def check_email(value: object) -> str:
     return text
 
 
+@cache
+def _load_email_validator() -> ModuleType:
+    import email_validator  # noqa: PLC0415 - see above
+
+    # Addresses are checked for syntax alone, and names such as example.test are good syntax.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
+
+
 def check_phone(value: object) -> str:
     """One phone number in international form that can be dialled from abroad, though perhaps not assigned; as given."""
     text = check_text(value, MAX_PHONE_CHARACTERS)
@@ -152,6 +162,8 @@ def _is_possible_phone(text: str) -> bool:
     # phonenumbers passes over invisible characters. Two texts that look alike would be two numbers.
     if not _PHONE.fullmatch(text) or any(not character.isspace() and is_invisible(character) for character in text):
         return False
+    import phonenumbers  # noqa: PLC0415 - see above
+
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
@@ -213,8 +225,8 @@ def _check_map(
     value: object, check: Callable[[object], T], most: int, *, keys_are_private: bool = False
 ) -> dict[str, T]:
     if not isinstance(value, dict):
-        raise ValueError(f"must be an object, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
-    most = max(MAX_PATCH_KEYS, 2 * most)
+        raise ValueError(f"must be an object, not {kind_of(value)}.")  # noqa: TRY004 - every check raises ValueError
+    most = most_patch_keys(most)
     if len(value) > most:
         raise ValueError(f"must have at most {most} keys at a time, not {len(value)}.")
     checked: dict[str, T] = {}
@@ -226,16 +238,12 @@ def _check_map(
         try:
             checked[key] = check(item)
         except ValueError as error:
-            whose = "values" if keys_are_private else f"value of {_shown(key)}"
+            whose = "values" if keys_are_private else f"value of {quoted(key, 40)}"
             raise ValueError(f"{whose} {error}") from None
     return checked
 
 
-def _shown(key: str) -> str:
-    return json.dumps(key if len(key) <= 40 else key[:40] + "…", ensure_ascii=False)
-
-
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Return the name that JSON has for the type of ``value``."""
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "a boolean"),

@@ -10,8 +10,8 @@ from jwt.warnings import InsecureKeyLengthWarning
 from userline.cli.doctor.findings import advice, ok, problem
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.auth.key_set import KeySet
+from userline.gateway.auth.keys import OutgoingError
 from userline.gateway.auth.minting import mint_for
-from userline.gateway.auth.outgoing import OutgoingError
 from userline.gateway.auth.tokens import Terms
 from userline.settings.together import MIN_SECRET_BYTES
 from userline.users.errors import StoreUnavailable, Unauthenticated

@@ -7,12 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from jwt.algorithms import OKPAlgorithm
-from jwt.api_jws import PyJWS
-from jwt.exceptions import PyJWTError
-
 from userline.execution.weighed import WeighedCache, weight_of
-from userline.gateway.auth.key_set import KeySet
 from userline.gateway.auth.keys import SharedSecret
 from userline.gateway.auth.live import LiveTokens
 from userline.gateway.auth.tokens import LEEWAY_SECONDS, Terms, TokenRefused, read, viewer_of
@@ -21,7 +16,10 @@ from userline.users.errors import Unauthenticated
 from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
-    from userline.gateway.auth.keys import Key, Keys
+    from collections.abc import Sequence
+
+    from userline.gateway.auth.key_set import KeySet
+    from userline.gateway.auth.keys import Keys
     from userline.settings.settings import Settings
 
 logger = logging.getLogger("userline.auth")
@@ -61,8 +59,6 @@ class Authenticator:
         """None: the gateway is open."""
         self.live = LiveTokens()
         """The sockets and streams that were let in."""
-        self._jws = PyJWS()
-        self._jws.register_algorithm("Ed25519", OKPAlgorithm())  # what RFC 9864 calls EdDSA with such a key
         self._viewers: WeighedCache[bytes, Viewer] = WeighedCache(_CACHED_BYTES, most=capacity)
         if keys is not None:
             keys.on_change = self._keep_only
@@ -74,6 +70,8 @@ class Authenticator:
         if settings.secrets:
             keys = SharedSecret(*settings.secrets)
         elif settings.jwks_url is not None:
+            from userline.gateway.auth.key_set import KeySet  # noqa: PLC0415 - it loads a client for HTTP and cryptography
+
             keys = KeySet(settings.jwks_url, pause=settings.jwks_pause_seconds, seconds=settings.jwks_seconds)
         bad_tokens = RateLimiter(settings.bad_tokens_per_second, settings.bad_tokens_burst)
         return cls(Terms.set_by(settings), keys, bad_tokens=bad_tokens)
@@ -86,7 +84,16 @@ class Authenticator:
     @property
     def key_set(self) -> KeySet | None:
         """The public keys, if tokens are checked with such."""
+        if self.keys is None or isinstance(self.keys, SharedSecret):
+            return None
+        from userline.gateway.auth.key_set import KeySet  # noqa: PLC0415 - as above
+
         return self.keys if isinstance(self.keys, KeySet) else None
+
+    def use_secrets(self, secrets: Sequence[bytes]) -> None:
+        """Take tokens that these have signed from now on; what others have signed ends. For a gateway with secrets."""
+        if isinstance(self.keys, SharedSecret):
+            self.keys.replace(*secrets)
 
     async def viewer(self, token: str | None, address: str | None = None) -> Viewer:
         """Return who shows this token.
@@ -165,17 +172,10 @@ class Authenticator:
             raise TokenRefused("alg is not one that is accepted here")
         found = await keys.find(told.algorithm, told.key_id)
         # All are tried, so that the time tells nothing of which one it was.
-        good = [key for key in found if self._is_signed(token, told.algorithm, key)]
+        good = [key for key in found if keys.is_signed(token, told.algorithm, key)]
         if not good:
             raise TokenRefused("the signature is not good")
         return viewer_of(told.claims, self._terms, key_id=good[0].id, now=time.time())
-
-    def _is_signed(self, token: str, algorithm: str, key: Key) -> bool:
-        try:
-            self._jws.decode_complete(token, key.material, algorithms=[algorithm])
-        except PyJWTError:
-            return False
-        return True
 
 
 def digest_of(token: str) -> bytes:

@@ -13,8 +13,12 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
+from jwt.algorithms import OKPAlgorithm
+from jwt.api_jws import PyJWS
+from jwt.exceptions import PyJWTError
 
 from userline.common.backoff import Backoff, spread
+from userline.common.outage import Outage
 from userline.gateway.auth.keys import Key
 from userline.gateway.auth.outgoing import way_to, without_password
 from userline.gateway.auth.tokens import TokenRefused
@@ -71,11 +75,14 @@ class KeySet:
         self._way = way_to(url)
         self._pause = pause
         self._age_limit = seconds
+        self._jws = PyJWS()
+        self._jws.register_algorithm("Ed25519", OKPAlgorithm())  # what RFC 9864 calls EdDSA with such a key
         self._document: bytes | None = None
         self._keys = Contents({}, frozenset())
         self._fetched: float | None = None
         self._tried = float("-inf")
         self._failed = False
+        self._outage = Outage()
         self._fetch: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self.fetches = 0
@@ -109,6 +116,14 @@ class KeySet:
         if self._failed:
             raise StoreUnavailable("The keys of tokens are not available right now. Try again in a moment.")
         raise TokenRefused("there is no such key")
+
+    def is_signed(self, token: str, algorithm: str, key: Key) -> bool:
+        """Whether a token is signed with the private key of a public one."""
+        try:
+            self._jws.decode_complete(token, key.material, algorithms=[algorithm])
+        except PyJWTError:
+            return False
+        return True
 
     async def load(self) -> None:
         """Fetch the keys. Raises StoreUnavailable."""
@@ -152,9 +167,12 @@ class KeySet:
         except Exception as error:  # noqa: BLE001 - whatever it is, the keys at hand stay, and no token ends as a 500
             self._failed = True
             self.failures += 1
-            logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
+            if self._outage.begin():
+                logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
         else:
             self._failed = False
+            if self._outage:
+                logger.info("The keys of tokens can be fetched again, after %s.", self._outage.end())
             self._fetched = time.monotonic()
             if document != self._document:
                 self._document, self._keys = document, keys

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from userline.gateway.auth.keys import OutgoingError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -26,10 +28,6 @@ _OF_TLS: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "OPENSSL_CON
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]+)")
 _PASSWORD = re.compile(r"(?:[^/@:]*:)?[^/@]*@")
-
-
-class OutgoingError(Exception):
-    """What the environment says cannot be done. The text says which variable is meant, and what to do."""
 
 
 class Variable(NamedTuple):

@@ -15,11 +15,8 @@ from userline.gateway.websocket.session import Session
 from userline.users.errors import RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.websockets import WebSocket
 
-    from userline.gateway.websocket.protocol import TransportWS
     from userline.gateway.websocket.session import SocketParts
     from userline.gateway.websocket.unidentified import UnidentifiedSockets
 
@@ -50,8 +47,15 @@ class Admission:
         except Closed as refusal:
             await Channel(websocket).close(refusal)
             return
-        with self._unidentified.count(address) as is_known:
-            await self._serve(websocket, protocol, is_known)
+        self._parts.connections.sockets += 1
+        new = self._unidentified.count(address)
+        session = Session(websocket, protocol, self._parts, new.leave)
+        try:
+            await session.run()
+        finally:
+            new.leave()
+            self._parts.connections.sockets -= 1
+            session.leave()
 
     def _check_room(self, address: str) -> None:
         """Return if there is room for one more socket. Raises Closed."""
@@ -63,12 +67,3 @@ class Admission:
             self._unidentified.check_room(address)
         except RateLimited as error:
             raise Closed.for_now(CloseCode.TOO_MANY_SOCKETS, error) from None
-
-    async def _serve(self, websocket: WebSocket, protocol: TransportWS, is_known: Callable[[], None]) -> None:
-        self._parts.connections.sockets += 1
-        session = Session(websocket, protocol, self._parts, is_known)
-        try:
-            await session.run()
-        finally:
-            self._parts.connections.sockets -= 1
-            session.leave()

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from userline.common.backoff import spread
-from userline.execution.json_values import (
-    MOST_CONTAINERS,
-    JSONDecodeError,
-    Reread,
-    decode,
-    find_flaw,
-    has_too_many_containers,
-)
+from userline.execution.json_values import JSONDecodeError, Reread, decode, excess, find_flaw
 from userline.execution.operation import refuse
 
 if TYPE_CHECKING:
@@ -131,9 +124,8 @@ class TransportWS:
 
     def parse(self, text: str) -> Message:
         """Return the message in a text frame. Raises Closed."""
-        if has_too_many_containers(text):
-            reason = f"The message has more than {MOST_CONTAINERS} of '[' and '{{', which is the limit."
-            raise Closed(CloseCode.BAD_REQUEST, reason)
+        if (limit := excess(text)) is not None:
+            raise Closed(CloseCode.BAD_REQUEST, f"The message has more than {limit}, which is the limit.")
         try:
             value = decode(text)
         except JSONDecodeError:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from userline.users.errors import RateLimited
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 
 _RETRY_AFTER: Final = 1.0
 """When there may be room again, in seconds: who they are, sockets say within a few."""
@@ -27,6 +22,10 @@ class UnidentifiedSockets:
     def __len__(self) -> int:
         return self._of_addresses.total()
 
+    def limit(self, most: int) -> None:
+        """Let so many of an address in from now on."""
+        self._most = most
+
     def check_room(self, address: str) -> None:
         """Return if one more socket of this address is let in. Raises RateLimited."""
         if self._most and self._of_addresses[address] >= self._most:
@@ -36,21 +35,25 @@ class UnidentifiedSockets:
                 _RETRY_AFTER,
             )
 
-    @contextmanager
-    def count(self, address: str) -> Iterator[Callable[[], None]]:
-        """Count a socket until it has said who it is, which is to be told by calling what is yielded, or is gone."""
-        counted = True
+    def count(self, address: str) -> Counted:
+        """Count a socket until it has said who it is, which is to be told by ``leave``, or is gone."""
+        return Counted(self._of_addresses, address)
 
-        def leave() -> None:
-            nonlocal counted
-            if counted:
-                counted = False
-                self._of_addresses[address] -= 1
-                if not self._of_addresses[address]:
-                    del self._of_addresses[address]
 
-        self._of_addresses[address] += 1
-        try:
-            yield leave
-        finally:
-            leave()
+class Counted:
+    """A socket that is counted, until the first ``leave``."""
+
+    __slots__ = ("_address", "_of_addresses")
+
+    def __init__(self, of_addresses: Counter[str], address: str) -> None:
+        self._of_addresses: Counter[str] | None = of_addresses
+        self._address = address
+        of_addresses[address] += 1
+
+    def leave(self) -> None:
+        """Count it no longer."""
+        counts, self._of_addresses = self._of_addresses, None
+        if counts is not None:
+            counts[self._address] -= 1
+            if not counts[self._address]:
+                del counts[self._address]

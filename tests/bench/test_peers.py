@@ -101,6 +101,16 @@ async def test_subscriptions_to_many_users_hear_of_them_and_of_their_changes(sit
                 assert (await load.run(0.1)).count >= 32
 
 
+async def test_lists_of_users_hear_of_them_and_of_their_changes(site: Site) -> None:
+    async with (
+        site.running(GATEWAY, "memory") as running,
+        WatchWork(3, 1, "fan_out", listed=1000).begin(running) as load,
+    ):
+        sample = await load.run(0.3)
+    assert sample.count >= 3
+    assert sample.count % 3 == 0
+
+
 async def test_what_a_server_takes_for_itself_is_measured(site: Site) -> None:
     async with site.running(GATEWAY, "memory") as running:
         assert 10 < await start_up_time(running) < 60_000

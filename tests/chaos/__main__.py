@@ -61,7 +61,7 @@ async def _main(options: argparse.Namespace) -> int:
     print("|---|---|---|---|---|---|", flush=True)
     failed = 0
     for name in options.only or [name for name in SCENARIOS if options.bus == "redis" or not SCENARIOS[name].replica]:
-        for store in options.store or ["sqlite"]:
+        for store in options.store or [SCENARIOS[name].store]:
             outcomes, failures = await _play(name, store, options.bus, options.runs, options.side_by_side)
             failed += failures
             resumed = _figures([outcome.resumed for outcome in outcomes if outcome.resumed is not None])
@@ -74,7 +74,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="how often to play each scenario (20)")
     parser.add_argument("--side-by-side", type=int, default=1, help="how many deployments at once (1)")
-    parser.add_argument("--store", action="append", help="sqlite (default), nx-27017/motor, nx-27017/pymongo, …")
+    parser.add_argument(
+        "--store", action="append", help="sqlite (what most are for), nx-27017/motor, nx-27017/pymongo, …"
+    )
     parser.add_argument("--bus", choices=["redis", "postgres"], default="redis", help="redis (default) or postgres")
     parser.add_argument("--only", action="append", choices=[*SCENARIOS], help="a scenario; all without it")
     sys.exit(asyncio.run(_main(parser.parse_args())))

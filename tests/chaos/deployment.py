@@ -48,6 +48,9 @@ class Deployment:
         self.detour: Detour | None = None
         """The way to the bus of the last gateway, or of all if there is a replica."""
         self.replica: RedisServer | None = None
+        self.mongo: MongoServer | None = None
+        """The server of the store, where there is one."""
+        self.store_url = ""
         self.neighbour: Deployment | None = None
         """Another deployment on the same bus, with users of the same ids."""
         self._first = FIRST_OF_NEIGHBOUR if app_id == NEIGHBOUR else 0
@@ -230,20 +233,23 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
     mongo = None if server == "sqlite" else MongoServer(server, directory)
     flags = [*flags, "--no-access-log", "--app-id", app_id, "--rate-limit-per-second", "0"]
     gateways: list[RunningGateway] = []
+    url = f"sqlite:///{directory / 'users.db'}"
 
     def start(port: int) -> RunningGateway:
-        url = bus.url.replace(f":{bus.port}", f":{port}")
-        return RunningGateway(directory, "--bus-url", url, *flags, env={"USERLINE_SECRET": SECRET})
+        way = bus.url.replace(f":{bus.port}", f":{port}")
+        return RunningGateway(directory, "--bus-url", way, *flags, env={"USERLINE_SECRET": SECRET})
 
     try:
         if mongo is not None:
             await asyncio.to_thread(mongo.start)
             # What is tried here is the bus, and some stand-ins are slow.
-            flags += ["--store-url", mongo.url(timeoutMS=10_000), "--mongodb-driver", driver]
+            url = mongo.url(timeoutMS=10_000)
+            flags += ["--store-url", url, "--mongodb-driver", driver]
         # The first makes the database.
         for some in (ports[:1], ports[1:]):
             gateways += await asyncio.gather(*(asyncio.to_thread(start, port) for port in some))
         deployment = Deployment(bus, gateways, app_id)
+        deployment.mongo, deployment.store_url = mongo, url
         try:
             yield deployment
         finally:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.chaos.deleting import delete_through_trouble
 from tests.chaos.deployment import GATEWAYS, Deployment, deployed
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -53,6 +54,8 @@ class Scenario:
     detour: bool = False
     replica: bool = False
     neighbour: bool = False
+    store: str = "sqlite"
+    """The store that it is played on if nobody says which."""
 
     @property
     def is_plain(self) -> bool:
@@ -136,6 +139,10 @@ async def _gateway_dies_untold(deployment: Deployment) -> Outcome:
     return Outcome(None, await deployment.converge(written))
 
 
+async def _users_deleted(deployment: Deployment) -> Outcome:
+    return Outcome(None, await delete_through_trouble(deployment))
+
+
 async def _two_deployments(deployment: Deployment) -> Outcome:
     """Users of the same ids are edited in both at once, while the bus dies and comes back: nothing crosses."""
     assert deployment.neighbour is not None
@@ -215,6 +222,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "bus kills its listeners 50 times": Scenario(_clients_killed),
     "bus frozen": Scenario(_bus_frozen),
     "gateway killed before it told": Scenario(_gateway_dies_untold, within=5.0, reread_seconds=5.0, detour=True),
+    "users deleted through all of it": Scenario(
+        _users_deleted, within=8.0, reread_seconds=60.0, detour=True, store="nx-27017/pymongo"
+    ),
     "two deployments on one bus": Scenario(_two_deployments, neighbour=True),
     "redis and its replica swapped": Scenario(_replica_swapped, replica=True),
 }

@@ -89,21 +89,33 @@ def test_a_client_works(node: build.Node, gateway: RunningGateway, script: str, 
     assert "Traceback" not in gateway.log
 
 
+def test_graphql_sse_comes_back_when_its_token_expires(node: build.Node, tmp_path: Path) -> None:
+    guarded = RunningGateway(tmp_path, env={"USERLINE_SECRET": SECRET})
+    try:
+        report = run(node, "graphql-sse-expiry", guarded, SECRET)
+        assert report["connections"] >= 1 + report["expiries"]
+    finally:
+        assert guarded.stop() == 0, guarded.log
+    assert "Traceback" not in guarded.log
+
+
 def test_apollo_subscribes_without_a_socket(node: build.Node, gateway: RunningGateway) -> None:
     with nothing_left_behind(gateway):
         checks = run(node, "apollo-multipart", gateway)["checks"]
     assert checks == ["changes come as they happen", "errors are told", "queries are plain JSON"]
 
 
-def test_a_federated_graph(node: build.Node, tmp_path: Path) -> None:
-    subgraph = RunningGateway(tmp_path, "--federation")
+@pytest.mark.parametrize("prefix", ["", "Userline"])
+def test_a_federated_graph(node: build.Node, tmp_path: Path, prefix: str) -> None:
+    subgraph = RunningGateway(tmp_path, "--federation", *(("--federation-prefix", prefix) if prefix else ()))
     try:
-        checks = run(node, "federation", subgraph)["checks"]
+        checks = run(node, "federation", subgraph, *(["prefixed"] if prefix else []))["checks"]
     finally:
         assert subgraph.stop() == 0, subgraph.log
     assert checks == [
         "references of another subgraph are looked up at once",
         "a user has what another subgraph adds",
+        *(["both have an app"] if prefix else []),
         "representations that are none are refused",
     ]
     assert "Traceback" not in subgraph.log

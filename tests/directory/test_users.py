@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from userline.storage.protocol import StoreRefused
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable
 from userline.users.patch import UserPatch
 from userline.users.viewer import OPEN_VIEWER
@@ -171,3 +173,40 @@ async def test_problems_of_the_id_and_of_the_input_are_told_together(gateway: Ga
     with pytest.raises(NameRequired):
         await gateway.users.set("alice", {"role": "admin"}, viewer=OPEN_VIEWER)
     assert gateway.store.users == {}
+
+
+@pytest.mark.parametrize("work", ["set", "create", "delete", "set many"])
+@pytest.mark.parametrize(
+    "failure", [None, NameRequired("alice"), StoreUnavailable(), StoreRefused("no"), KeyError("surprise")]
+)
+async def test_how_a_write_ends_whose_caller_has_gone_troubles_nobody(
+    gateway: Gateway, work: str, failure: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    gateway.store.gate.clear()
+    users, alice = gateway.users, {"name": "Alice"}
+    writing = asyncio.create_task(
+        {
+            "set": lambda: users.set("alice", alice, viewer=OPEN_VIEWER),
+            "create": lambda: users.create_if_not_exists("alice", alice, viewer=OPEN_VIEWER),
+            "delete": lambda: users.delete("alice", viewer=OPEN_VIEWER),
+            "set many": lambda: users.set_many({"alice": alice, "bob": alice}),
+        }[work]()  # type: ignore[no-untyped-call]
+    )
+    await asyncio.sleep(0.01)
+    assert not writing.done()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    gateway.store.lost_answer = failure
+    gateway.store.gate.set()
+    await asyncio.sleep(0.01)
+    gateway.store.lost_answer = None
+    await users.close()
+    del writing
+    gc.collect()  # what nobody has looked at complains when it goes
+    await asyncio.sleep(0)
+    assert complaints == []
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    surprising = isinstance(failure, (StoreRefused, KeyError))
+    assert told == ["A write failed unexpectedly, and its caller has gone."] * surprising

@@ -90,7 +90,14 @@ def test_nothing_comes_from_elsewhere(site: Path) -> None:
 def test_every_page_of_the_repository_is_there_and_can_be_found(site: Path) -> None:
     wanted = {
         path.relative_to(ROOT).with_suffix("")
-        for pattern in ("*.md", "docs/*.md", "docs/*/*.md", "clients/*/README.md", "deploy/README.md")
+        for pattern in (
+            "*.md",
+            "docs/*.md",
+            "docs/*/*.md",
+            "clients/*/README.md",
+            "deploy/README.md",
+            "examples/*/README.md",
+        )
         for path in ROOT.glob(pattern)
     }
     built = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}

@@ -1,4 +1,4 @@
-"""What the start of a gateway brings into memory: nothing of the stores and buses that it is not set up for."""
+"""What the start of a gateway brings into memory: nothing of what it is not set up for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,21 @@ import json
 import subprocess
 import sys
 
-LIBRARIES = ("pymongo", "motor", "bson", "redis", "asyncpg", "opentelemetry")
+LIBRARIES = (
+    "asyncpg",
+    "bson",
+    "cryptography",
+    "email_validator",
+    "httpx",
+    "jwt",
+    "langcodes",
+    "motor",
+    "opentelemetry",
+    "phonenumbers",
+    "prometheus_client",
+    "pymongo",
+    "redis",
+)
 STARTED = """
 import json, sys
 from userline.gateway.runtime import Runtime
@@ -28,6 +42,16 @@ def brought_by(**settings: str) -> list[str]:
 
 def test_a_gateway_on_its_own_brings_no_library_of_a_server() -> None:
     assert brought_by(store_url="sqlite:///users.db", bus_url="memory://") == []
+
+
+def test_a_secret_brings_no_library_for_public_keys() -> None:
+    secret = "a secret of more than 32 bytes altogether"
+    assert brought_by(store_url="sqlite:///users.db", env="production", secret=secret) == []
+
+
+def test_keys_at_a_url_bring_what_fetches_and_reads_them() -> None:
+    brought = brought_by(store_url="sqlite:///users.db", jwks_url="https://login.example.com/jwks.json")
+    assert brought == ["cryptography", "httpx", "jwt"]
 
 
 def test_another_brings_what_it_is_set_up_for() -> None:

@@ -36,12 +36,14 @@ def test_the_defaults() -> None:
         "port": 8000,
         "allow_open": False,
         "workers": 1,
+        "worker_hang_seconds": 30,
         "env": "development",
         "shutdown_seconds": 10,
         "drain_seconds": 10,
         "graphiql": True,
         "introspection": True,
         "federation": False,
+        "federation_prefix": "",
         "get_queries": True,
         "metrics_address": None,
         "trusted_proxies": None,
@@ -115,6 +117,7 @@ def test_the_defaults() -> None:
         "log_format": "text",
         "log_level": "info",
         "access_log": True,
+        "log_probes": True,
         "tracing": False,
     }
     assert set(sources(settings).values()) == {"default"}

@@ -109,7 +109,10 @@ class Driver:
         with self.socket:
             self._write(self.made.first, self.stream.steps)
             if self.made.is_socket:
-                self._read_handshake()
+                self._read_something()
+            if self.made.init:
+                self._write(self.made.init)
+                self._read_something()
             self._flood()
             return self._end()
 
@@ -186,10 +189,10 @@ class Driver:
             self.received.is_over = True
             self._may_write = False
 
-    def _read_handshake(self) -> None:
-        """Read the answer to the handshake, as everybody does."""
-        ends = time.monotonic() + _ANSWER_SECONDS
-        while not self.received.size and not self.received.is_over and time.monotonic() < ends:
+    def _read_something(self) -> None:
+        """Read the answer to the handshake or to what the client says of itself, as everybody does."""
+        ends, size = time.monotonic() + _ANSWER_SECONDS, self.received.size
+        while self.received.size == size and not self.received.is_over and time.monotonic() < ends:
             if select.select([self.socket], [], [], 0.1)[0]:
                 self._read()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tests.streams import large
 from tests.support.attacks import BODIES
 from tests.support.fuzz import changed_bytes, frame, handshake, http_request, socket_frames, socket_message
 
@@ -28,6 +29,8 @@ class Made(NamedTuple):
     """Whether ``first`` or one ``again`` is a whole request, so that there is an answer."""
     is_socket: bool = False
     """Whether ``first`` is a handshake, whose answer is waited for before the rest is written."""
+    init: bytes = b""
+    """What the client then says of itself; what comes back is waited for, too."""
 
 
 def _block(unit: bytes) -> bytes:
@@ -187,6 +190,13 @@ def _id(chance: Random) -> dict[str, str]:
     return {"id": str(chance.randrange(1, 2000))} if chance.random() < 0.5 else {}
 
 
+def _of_large_messages(name: str) -> Callable[[Random, bytes], Made]:
+    """Messages as large as they may be once the gateway has acknowledged who it is."""
+    return lambda chance, token: Made(
+        _upgrade("graphql-transport-ws"), large.large(name, chance), asks=True, is_socket=True, init=_init(token)
+    )
+
+
 def _many_ids(_: Random, token: bytes) -> Made:
     subscriptions = [
         _text({"type": kind, "id": f"{kind} {n}", "payload": {"query": _WATCH.replace("ID", str(n))}})
@@ -301,6 +311,7 @@ KINDS: Final[dict[str, Callable[[Random, bytes], Made]]] = {
     "many subscriptions": _many_ids,
     "pipelined: mixed": _pipelined(),
     **{f"socket: {name}": _of_frames(name, opened=True) for name in _FRAMES},
+    **{f"large messages: {name}": _of_large_messages(name) for name in large.NAMES},
     "fragments": _fragments,
     "one byte messages": _one_byte_messages,
     "a long frame": _long_frame,

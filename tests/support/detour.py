@@ -38,6 +38,10 @@ class Detour:
         """Let nothing more through, either way, with every connection open."""
         self._passing.clear()
 
+    def release(self) -> None:
+        """Let everything through again, what was held first."""
+        self._passing.set()
+
     async def close(self) -> None:
         """Drop every connection, with all that was held."""
         if self._server is not None:

@@ -191,7 +191,10 @@ class Maker:
             f"{self._alias(field)}{field}{self._directives()}" + (f" {{ {self._user()} }}" if field == "user" else "")
             for field in chance.choices(("user", "created", "__typename"), k=chance.choice((1, 2, 3)))
         )
-        if chance.random() < 0.6:
+        odds = chance.random()
+        if odds < 0.25:
+            return f"{alias}deleteUser(id: {self._id()}){directives} {{ {self._deleted()} }}"
+        if odds < 0.7:
             given = chance.choice(
                 (
                     "$set",
@@ -210,6 +213,18 @@ class Maker:
             ("$create", "{name: $name}", '{name: "N", custom: {a: "b"}}', '{name: "N", locale: $text}')
         )
         return f"{alias}createUserIfNotExists(id: {self._id()}, input: {given}){directives} {{ {payload} }}"
+
+    def _deleted(self) -> str:
+        """Return a selection of the payload of a deletion, perhaps in fragments."""
+        chance = self._chance
+        names = chance.choices(("deleted", "deleted", "__typename"), k=chance.choice((1, 1, 2)))
+        parts = [f"{self._alias(name)}{name}{self._directives()}" for name in names]
+        if chance.random() < 0.2:
+            parts.append(f"...{chance.choice((' on DeleteUserPayload', ''))}{self._directives()} {{ {parts[0]} }}")
+        if chance.random() < 0.2:
+            self._fragments["D"] = f"fragment D on DeleteUserPayload {{ {parts[0]} }}"
+            parts.append("...D")
+        return " ".join(parts)
 
     def _subscription(self) -> str:
         chance = self._chance

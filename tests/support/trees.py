@@ -24,15 +24,18 @@ ROOT: Final = Path(__file__).parents[2]
 OLD_COMMIT: Final = "48da582d1b9c9915585fe1138f2603d43776e84a"
 """The last commit whose gateways erase what they do not know in MongoDB, and drop changes that lack what they know."""
 
+BEFORE_DELETIONS: Final = "efe9756079f4ca46ae7c13b0c104083defd0022b"
+"""The last commit whose gateways know of no deletion."""
+
 _LEFT_OUT: Final = shutil.ignore_patterns(
     ".*", "__pycache__", "node_modules", "static", "bench", "dist", "build", "target", "*.db*"
 )
 
 
-def old_tree(directory: Path) -> Path:
-    """Put the tree of ``OLD_COMMIT`` into a directory, and return it. Skips the test where there is no history."""
+def old_tree(directory: Path, commit: str = OLD_COMMIT) -> Path:
+    """Put the tree of a commit into a directory, and return it. Skips the test where there is no history."""
     without_settings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "archive", OLD_COMMIT]
+    command = ["git", "archive", commit]
     archived, trouble = b"", "there is no git on PATH"
     if shutil.which("git"):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, env=without_settings)
@@ -40,7 +43,7 @@ def old_tree(directory: Path) -> Path:
         trouble = (done.stderr.decode(errors="replace").strip() or "git archive failed") if done.returncode else ""
     if trouble:
         reason = (
-            f"the commit {OLD_COMMIT[:8]} cannot be had from the history of a clone: install git, and run `git fetch "
+            f"the commit {commit[:8]} cannot be had from the history of a clone: install git, and run `git fetch "
             f"--unshallow` if the clone is shallow ({trouble})"
         )
         if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":

@@ -101,3 +101,20 @@ def test_a_user_past_a_lowered_limit_may_shrink_or_change_elsewhere_but_not_grow
         "custom",
     ]
     assert [problem.field for problem in problems_of(before, {"name": "Alice B."}, rules)] == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "large"),
+    [
+        ("welcomeMessage", "x" * 60_000, "x" * 140_000),
+        ("custom", {"k": "é" * 30_000}, {f"{key:03}": "é" * 1400 for key in range(100)}),
+        ("custom", {f"{key:07}": None for key in range(900)} | {"a": "b"}, {"a": "x" * 1_000_000, "b": None}),
+        ("pushTokens", {f"fcm:{key:0200}": None for key in range(900)}, {"fcm:" + "x" * 140_000: True}),
+    ],
+)
+def test_what_is_far_too_large_is_refused_without_a_look_at_the_user(name: str, small: object, large: object) -> None:
+    """It is not held until the store has looked. What only removes is never too large."""
+    parse_patch({name: small}, Rules())
+    with pytest.raises(BadUserInput, match=f"^{name} .*65536 bytes, which is the limit") as caught:
+        parse_patch({"name": "A", "locale": "en", name: large}, Rules())
+    assert caught.value.field == name

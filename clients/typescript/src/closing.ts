@@ -1,5 +1,6 @@
-import type { Connection } from './connection.js';
-import { ConnectionRefused, Unauthenticated } from './errors.js';
+import { fail, pause, type Connection } from './connection.js';
+import { UserlineError } from './errors.js';
+import { expect, failAll } from './watches.js';
 
 /** What this client uses of the events of a socket. */
 export interface SocketEvent {
@@ -11,40 +12,41 @@ export interface SocketEvent {
 }
 
 /** Close codes for what the client must not send, and would send again. */
-const FAULTS = [1008, 1009, 4400, 4401, 4406, 4409, 4429];
+const FAULTS = /^(1008|1009|44(0[0169]|29))$/;
 /** Close codes of a gateway that takes no connection for now. */
-const REFUSALS = [1013, 4430, 4431, 4503];
-/** The HTTP statuses at the handshake that pass. */
-const PASSING = [408, 425, 429, 500, 502, 503, 504];
+const REFUSALS = /^(1013|443[01]|4503)$/;
+/** The HTTP statuses at the handshake that do not pass. */
+const REFUSED = /response: (?!408|425|429|50[0234])\d/;
 
 /** Decides what to do after an attempt, or a socket: comes back, with another token if need be, or gives up. */
 export function ended(connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void {
-  const { _tokens } = connection._around;
-  if (code === 4403 || code === 4410) {
-    if (_tokens._current !== connection._shown) connection._failures = 0; // there is another one by now
-    else {
-      if (code === 4403) connection._refusals++;
-      if (!_tokens._onNeed || connection._refusals > 1) {
-        connection._refusals = 0;
-        const why = reason.replace(/^Forbidden: /, '') || 'The token is not good.';
-        return connection._watches._fatal(new Unauthenticated(why, { code: 'UNAUTHENTICATED' }));
-      }
-      _tokens._isRejected = true;
-      if (connection._refusals) connection._failures = 0;
+  const core = connection._core;
+  const { _tokens } = core;
+  const isRefused = code === 4403;
+  if (isRefused || code === 4410) {
+    const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
+    if (isKnown && (!_tokens._onNeed || (isRefused && connection._refusals++))) {
+      connection._refusals = 0;
+      const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
+      return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
     }
-    return connection._pause();
+    _tokens._isRejected = isKnown;
+    if (isRefused || !isKnown) connection._failures = 0;
+    return pause(connection);
   }
-  const problem = `The connection was lost: ${reason || code}`;
+  const problem = (connection._problem = `The connection was lost: ${reason || code}`);
+  if (FAULTS.test(code as unknown as string)) return fail(connection, problem, code);
   // Only some platforms tell of a status or a certificate, in the error before.
-  const status = Number(/response: (\d+)/.exec(message!)?.[1]);
   const isUntrusted = !connection._sockets && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
-  if (FAULTS.includes(code)) return connection._fail(problem, code);
-  if (isUntrusted || (status && !PASSING.includes(status))) return connection._fail(message!);
-  connection._problem = problem;
-  const hint = /retry after (\d{1,3}(\.\d{1,3})?) s/.exec(reason);
-  connection._hint = hint ? Number(hint[1]) * 1000 : undefined;
+  if (isUntrusted || REFUSED.test(message!)) return fail(connection, message!);
+  if (REFUSALS.test(code as unknown as string)) {
+    for (const watch of core._queue) {
+      watch._problem = new UserlineError('CONNECTION_REFUSED', problem, { closeCode: code });
+      expect(watch);
+    }
+  }
   // After a pause, also the first time: many may have lost their connections at the same moment.
   connection._failures ||= 1;
-  if (REFUSALS.includes(code)) connection._watches._refused(new ConnectionRefused(problem, code));
-  connection._pause();
+  const hint = /retry after (\d{1,3}(\.\d{1,3})?) s/.exec(reason);
+  pause(connection, hint ? Number(hint[1]) * 1000 : undefined);
 }

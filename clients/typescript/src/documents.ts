@@ -1,39 +1,33 @@
-import { InvalidInput } from './errors.js';
+import { invalid } from './failures.js';
 import { SELECTION } from './snapshot.js';
 
-export const CREATE = `mutation Create($id: ID!, $input: CreateUserInput!) { createUserIfNotExists(id: $id, input: $input) { created user ${SELECTION} } }`;
-export const SET = `mutation Set($id: ID!, $input: SetUserInput!) { setUser(id: $id, input: $input) { created changed user ${SELECTION} } }`;
-export const DELETE = 'mutation Delete($id: ID!) { deleteUser(id: $id) { deleted } }';
-export const APP = 'query App { app { id defaultLocale roles { name settings } } }';
-export const CHANGED = `subscription Changed($ids: [ID!]!) { usersChanged(ids: $ids) { id user ${SELECTION} } }`;
-export const ONLINE = `subscription Online($id: ID!) { userOnlineChanged(id: $id) { isConnected user ${SELECTION} } }`;
+export const CREATE = `mutation($id:ID!,$input:CreateUserInput!){createUserIfNotExists(id:$id,input:$input){created ${SELECTION}}}`;
+export const SET = `mutation($id:ID!,$input:SetUserInput!){setUser(id:$id,input:$input){created changed ${SELECTION}}}`;
+export const DELETE = 'mutation($id:ID!){deleteUser(id:$id){deleted}}';
+export const APP = '{app{id defaultLocale roles{name settings}}}';
+export const CHANGED = `subscription($ids:[ID!]!){usersChanged(ids:$ids){id ${SELECTION}}}`;
+export const ONLINE = `subscription($id:ID!){userOnlineChanged(id:$id){isConnected ${SELECTION}}}`;
 
 const LONE_SURROGATE = /[\ud800-\udfff]/u;
+const ENCODER = /* @__PURE__ */ new TextEncoder();
 
 /** Returns the id. Throws `InvalidInput` if no user can have it. */
 export function checkId(id: unknown): string {
-  if (typeof id !== 'string') throw new InvalidInput('The id of a user is a string.');
-  // Of up to 255 characters, which are up to 510 UTF-16 units.
-  if (!id || id.length > 510 || (id.length > 255 && [...id].length > 255)) {
-    throw new InvalidInput('The id of a user has 1 to 255 characters.');
-  }
-  if (id.includes('\0') || LONE_SURROGATE.test(id)) {
-    throw new InvalidInput('The id of a user has no NUL and no lone surrogates.');
-  }
-  return id;
+  // With the flag `u`, characters are code points, and surrogates are lone ones.
+  if (typeof id === 'string' && /^[^\0\ud800-\udfff]{1,255}$/u.test(id)) return id;
+  throw invalid('An id has 1 to 255 characters, no NUL and no lone surrogate.');
 }
 
 /** Refuses what JSON would silently leave out or make null of. */
 function check(key: string, value: unknown): unknown {
   const type = typeof value;
   if (
-    LONE_SURROGATE.test(key) ||
-    (type === 'string' && LONE_SURROGATE.test(value as string)) ||
+    LONE_SURROGATE.test(type === 'string' ? key + ' ' + (value as string) : key) ||
     (type === 'number' && !Number.isFinite(value)) ||
     type === 'function' ||
     type === 'symbol'
   ) {
-    throw new InvalidInput(`This cannot be sent: ${key}`);
+    throw new TypeError(key);
   }
   return value;
 }
@@ -43,9 +37,9 @@ export function encode(query: string, variables: object): string {
   try {
     return JSON.stringify({ query, variables }, check);
   } catch (error) {
-    throw error instanceof InvalidInput ? error : new InvalidInput(`This cannot be sent: ${String(error)}`);
+    throw invalid(`This cannot be sent: ${error as string}`);
   }
 }
 
-/** How many bytes a text has in UTF-8, at most. */
-export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? 3 : 1) * text.length;
+/** How many bytes a text has in UTF-8. */
+export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? ENCODER.encode(text) : text).length;

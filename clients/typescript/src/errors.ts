@@ -1,35 +1,51 @@
-/** Everything that this client throws. `code` names the kind; tell errors apart by it, or by their classes. */
+/** Everything that this client throws. `code` names the kind; tell errors apart by it, or by `instanceof` the kinds below. */
 export class UserlineError extends Error {
-  readonly code: string = 'UNKNOWN';
+  declare readonly code: string;
+
+  constructor(code: string, message?: string, more?: object) {
+    super(message);
+    Object.assign(this, more, { code });
+  }
 
   override get name(): string {
     return 'UserlineError';
   }
 }
 
-/** The gateway refused. `extensions` is what it said beside the message, its code included. */
-export class ServerError extends UserlineError {
-  override readonly code: string;
-  readonly extensions: Readonly<Record<string, unknown>>;
-
-  constructor(message: string, extensions: Readonly<Record<string, unknown>> = {}) {
-    super(message);
-    this.extensions = extensions;
-    this.code = typeof extensions.code === 'string' ? extensions.code : 'UNKNOWN';
-  }
-
-  /** In how many seconds the gateway says to try again, if it does. */
-  get retryAfterSeconds(): number | undefined {
-    const seconds = this.extensions.retryAfterSeconds;
-    return typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
-  }
-
-  /** What leads to the details in the gateway's log, if it told. */
-  get requestId(): string | undefined {
-    const id = this.extensions.requestId;
-    return typeof id === 'string' ? id : undefined;
-  }
+/** Makes errors of one kind, and knows them: all of its code, whoever has made them. */
+export interface Kind<T extends UserlineError> {
+  new (message?: string): T;
+  readonly prototype: T;
+  [Symbol.hasInstance](error: unknown): error is T;
 }
+
+// A bundler leaves out the kinds that an application does not name.
+const kind = <T extends UserlineError>(code: string, ...alike: string[]): Kind<T> =>
+  class extends UserlineError {
+    constructor(message?: string) {
+      super(code, message);
+    }
+
+    static override [Symbol.hasInstance](error: unknown): error is T {
+      return error instanceof UserlineError && [code, ...alike].includes(error.code);
+    }
+  } as unknown as Kind<T>;
+
+/** The gateway refused. */
+export interface ServerError extends UserlineError {
+  /** What it said beside the message, its code included. */
+  readonly extensions: Readonly<Record<string, unknown>>;
+  /** In how many seconds the gateway says to try again, if it does. */
+  readonly retryAfterSeconds?: number | undefined;
+  /** What leads to the details in the gateway's log, if it told. */
+  readonly requestId?: string | undefined;
+}
+export const ServerError = /* @__PURE__ */ (() =>
+  class extends UserlineError {
+    static override [Symbol.hasInstance](error: unknown): error is ServerError {
+      return error instanceof UserlineError && 'extensions' in error;
+    }
+  } as unknown as Kind<ServerError>)();
 
 /** One thing that is wrong with an input. */
 export interface Problem {
@@ -38,120 +54,97 @@ export interface Problem {
 }
 
 /** Fields of an input are wrong, all of them in `problems`; nothing was written. */
-export class BadUserInput extends ServerError {
+export interface BadUserInput extends ServerError {
   /** The first bad field, if the error is about one. */
-  get field(): string | undefined {
-    const field = this.extensions.field;
-    return typeof field === 'string' ? field : undefined;
-  }
-
-  get problems(): readonly Problem[] {
-    const { problems } = this.extensions;
-    if (Array.isArray(problems)) return problems as Problem[];
-    return this.field === undefined ? [] : [{ field: this.field, message: this.message }];
-  }
+  readonly field?: string | undefined;
+  readonly problems: readonly Problem[];
 }
+export const BadUserInput = /* @__PURE__ */ kind<BadUserInput>('BAD_USER_INPUT', 'NAME_REQUIRED');
 
 /** The user does not exist, and there is no name to create it with; nothing was written. */
-export class NameRequired extends BadUserInput {}
+export interface NameRequired extends BadUserInput {}
+export const NameRequired = /* @__PURE__ */ kind<NameRequired>('NAME_REQUIRED');
+
 /** There is no token, or it is not good. */
-export class Unauthenticated extends ServerError {}
+export interface Unauthenticated extends ServerError {}
+export const Unauthenticated = /* @__PURE__ */ kind<Unauthenticated>('UNAUTHENTICATED');
+
 /** The token's owner may not do this. */
-export class Forbidden extends ServerError {}
+export interface Forbidden extends ServerError {}
+export const Forbidden = /* @__PURE__ */ kind<Forbidden>('FORBIDDEN');
+
 /** User tokens may not write users in this deployment. */
-export class UserSyncDisabled extends ServerError {}
+export interface UserSyncDisabled extends ServerError {}
+export const UserSyncDisabled = /* @__PURE__ */ kind<UserSyncDisabled>('USER_SYNC_DISABLED');
+
 /** The store did not answer. A write may or may not have been done; all writes are safe to repeat. */
-export class StoreUnavailable extends ServerError {}
+export interface StoreUnavailable extends ServerError {}
+export const StoreUnavailable = /* @__PURE__ */ kind<StoreUnavailable>('STORE_UNAVAILABLE');
+
 /** Too many requests, or too much at once; the message names the limit. */
-export class RateLimited extends ServerError {}
+export interface RateLimited extends ServerError {}
+export const RateLimited = /* @__PURE__ */ kind<RateLimited>('RATE_LIMITED');
+
 /** An operation past a limit of the gateway. */
-export class OperationTooComplex extends ServerError {}
+export interface OperationTooComplex extends ServerError {}
+export const OperationTooComplex = /* @__PURE__ */ kind<OperationTooComplex>('OPERATION_TOO_COMPLEX');
+
 /** The gateway serves trusted documents only, and this client's are none of them. */
-export class DocumentNotTrusted extends ServerError {}
+export interface DocumentNotTrusted extends ServerError {}
+export const DocumentNotTrusted = /* @__PURE__ */ kind<DocumentNotTrusted>('DOCUMENT_NOT_TRUSTED');
+
 /** The gateway does not know a document by its hash. */
-export class PersistedQueryNotFound extends ServerError {}
+export interface PersistedQueryNotFound extends ServerError {}
+export const PersistedQueryNotFound = /* @__PURE__ */ kind<PersistedQueryNotFound>('PERSISTED_QUERY_NOT_FOUND');
+
 /** The gateway keeps no documents by their hash. */
-export class PersistedQueryNotSupported extends ServerError {}
+export interface PersistedQueryNotSupported extends ServerError {}
+export const PersistedQueryNotSupported = /* @__PURE__ */ kind<PersistedQueryNotSupported>('PERSISTED_QUERY_NOT_SUPPORTED');
+
 /** The gateway could not parse a document of this client. */
-export class GraphQLParseFailed extends ServerError {}
+export interface GraphQLParseFailed extends ServerError {}
+export const GraphQLParseFailed = /* @__PURE__ */ kind<GraphQLParseFailed>('GRAPHQL_PARSE_FAILED');
+
 /** A document of this client does not fit the gateway's schema: their versions are too far apart. */
-export class GraphQLValidationFailed extends ServerError {}
+export interface GraphQLValidationFailed extends ServerError {}
+export const GraphQLValidationFailed = /* @__PURE__ */ kind<GraphQLValidationFailed>('GRAPHQL_VALIDATION_FAILED');
+
 /** Something unexpected happened in the gateway; `requestId` leads to its log. */
-export class InternalServerError extends ServerError {}
+export interface InternalServerError extends ServerError {}
+export const InternalServerError = /* @__PURE__ */ kind<InternalServerError>('INTERNAL_SERVER_ERROR');
 
 /** An argument is wrong; nothing was sent. */
-export class InvalidInput extends UserlineError {
-  override readonly code: string = 'INVALID_INPUT';
-}
+export interface InvalidInput extends UserlineError {}
+export const InvalidInput = /* @__PURE__ */ kind<InvalidInput>('INVALID_INPUT');
 
 /** No answer came in time. A write may or may not have been done; all writes are safe to repeat. */
-export class ConnectionTimeout extends UserlineError {
-  override readonly code: string = 'CONNECTION_TIMEOUT';
-}
+export interface ConnectionTimeout extends UserlineError {}
+export const ConnectionTimeout = /* @__PURE__ */ kind<ConnectionTimeout>('CONNECTION_TIMEOUT', 'DISCONNECTED', 'CONNECTION_REFUSED');
 
 /** No answer came in time, because there is no connection; the message says why. */
-export class Disconnected extends ConnectionTimeout {
-  override readonly code: string = 'DISCONNECTED';
-}
+export interface Disconnected extends ConnectionTimeout {}
+export const Disconnected = /* @__PURE__ */ kind<Disconnected>('DISCONNECTED', 'CONNECTION_REFUSED');
 
-/** The gateway takes no connection for now: it has too many, or is not ready. */
-export class ConnectionRefused extends Disconnected {
-  override readonly code: string = 'CONNECTION_REFUSED';
-  readonly closeCode: number | undefined;
-
-  constructor(message: string, closeCode?: number) {
-    super(message);
-    this.closeCode = closeCode;
-  }
+/** The gateway takes no connection for now: it has too many, or is not ready. `closeCode` is the socket's. */
+export interface ConnectionRefused extends Disconnected {
+  readonly closeCode?: number | undefined;
 }
+export const ConnectionRefused = /* @__PURE__ */ kind<ConnectionRefused>('CONNECTION_REFUSED');
 
 /** Client and gateway do not understand each other; `closeCode` is the socket's, if it was closed for that. */
-export class ProtocolError extends UserlineError {
-  override readonly code: string = 'PROTOCOL_ERROR';
-  readonly closeCode: number | undefined;
-
-  constructor(message: string, closeCode?: number) {
-    super(message);
-    this.closeCode = closeCode;
-  }
+export interface ProtocolError extends UserlineError {
+  readonly closeCode?: number | undefined;
 }
+export const ProtocolError = /* @__PURE__ */ kind<ProtocolError>('PROTOCOL_ERROR');
 
 /** More is watched than the sockets of one session may carry. */
-export class TooManyWatches extends UserlineError {
-  override readonly code: string = 'TOO_MANY_WATCHES';
-}
+export interface TooManyWatches extends UserlineError {}
+export const TooManyWatches = /* @__PURE__ */ kind<TooManyWatches>('TOO_MANY_WATCHES');
 
 /** The subscription was ended before it had a first snapshot. */
-export class SubscriptionEnded extends UserlineError {
-  override readonly code: string = 'SUBSCRIPTION_ENDED';
-}
+export interface SubscriptionEnded extends UserlineError {}
+export const SubscriptionEnded = /* @__PURE__ */ kind<SubscriptionEnded>('SUBSCRIPTION_ENDED');
 
 /** The session is closed. */
-export class SessionClosed extends UserlineError {
-  override readonly code: string = 'SESSION_CLOSED';
-}
-
-const BY_CODE: Readonly<Record<string, typeof ServerError>> = {
-  BAD_USER_INPUT: BadUserInput,
-  NAME_REQUIRED: NameRequired,
-  UNAUTHENTICATED: Unauthenticated,
-  FORBIDDEN: Forbidden,
-  USER_SYNC_DISABLED: UserSyncDisabled,
-  STORE_UNAVAILABLE: StoreUnavailable,
-  RATE_LIMITED: RateLimited,
-  OPERATION_TOO_COMPLEX: OperationTooComplex,
-  DOCUMENT_NOT_TRUSTED: DocumentNotTrusted,
-  PERSISTED_QUERY_NOT_FOUND: PersistedQueryNotFound,
-  PERSISTED_QUERY_NOT_SUPPORTED: PersistedQueryNotSupported,
-  GRAPHQL_PARSE_FAILED: GraphQLParseFailed,
-  GRAPHQL_VALIDATION_FAILED: GraphQLValidationFailed,
-  INTERNAL_SERVER_ERROR: InternalServerError,
-};
-
-/** Returns the first of a list of GraphQL errors as the class of its code. Throws TypeError if it is no such list. */
-export function errorFrom(errors: unknown): ServerError {
-  const { message, extensions } = (errors as [{ message: unknown; extensions?: Record<string, unknown> }])[0];
-  const code = extensions?.code;
-  const Kind = typeof code === 'string' && Object.hasOwn(BY_CODE, code) ? BY_CODE[code]! : ServerError;
-  return new Kind(String(message), extensions);
-}
+export interface SessionClosed extends UserlineError {}
+export const SessionClosed = /* @__PURE__ */ kind<SessionClosed>('SESSION_CLOSED');

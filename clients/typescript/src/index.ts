@@ -1,25 +1,25 @@
 import { checkId } from './documents.js';
-import { InvalidInput } from './errors.js';
-import { Core } from './session.js';
-import { readClaims, subjectOf } from './tokens.js';
+import { invalid } from './failures.js';
+import { makeSession } from './session.js';
+import { ownerOf } from './tokens.js';
 import type { Session, SessionOptions } from './types.js';
 
 export * from './errors.js';
 export type * from './types.js';
 
-/** The sessions that several parts of a program use without knowing of each other. */
-const SHARED = /* @__PURE__ */ new Map<string, Core>();
+/** The sessions that several parts of a program use without knowing of each other, and by how many of them. */
+const SHARED = /* @__PURE__ */ new Map<string, { _session: Session; _holders: number }>();
 
 function readUrl(given: string): string {
   try {
     const url = new URL(given, globalThis.location?.href);
-    url.protocol = url.protocol.replace(/^http/, 'ws');
+    url.protocol = url.protocol.replace('http', 'ws');
     url.hash = '';
     if (/^wss?:$/.test(url.protocol)) return url.href;
   } catch {
     // It is none.
   }
-  throw new InvalidInput('The URL of a gateway is one like wss://users.example.com/graphql.');
+  throw invalid('A url is one like wss://example.com/graphql.');
 }
 
 /**
@@ -29,20 +29,20 @@ function readUrl(given: string): string {
  */
 export function createSession(options: SessionOptions): Session {
   const url = readUrl(options.url);
-  const { userId, token, onNeedToken } = options;
+  const { userId, token, onNeedToken, fresh } = options;
   if (userId !== undefined) checkId(userId);
-  const subject = token === undefined ? undefined : subjectOf(readClaims(token));
-  if (userId !== undefined && subject !== undefined && subject !== userId) {
-    throw new InvalidInput('The token is not that of this user.');
-  }
+  const subject = ownerOf(token, userId);
   const owner = userId ?? subject;
-  const fresh = options.fresh || (owner === undefined && !!(token ?? onNeedToken));
+  if (fresh || (owner === undefined && (token ?? onNeedToken))) return makeSession({ ...options }, url, owner, false, () => true);
   const key = JSON.stringify([url, owner]);
-  let session = fresh ? undefined : SHARED.get(key);
-  if (!session) {
-    session = new Core({ ...options }, url, owner, () => fresh || SHARED.delete(key));
-    if (!fresh) SHARED.set(key, session);
-  } else if (token !== undefined && token !== session._tokens._current) session.setToken(token);
-  if (!fresh) session._holders++;
-  return session as Core & Session;
+  const shared = SHARED.get(key) ?? { _holders: 0, _session: makeSession({ ...options }, url, owner, true, () => leave(key)) };
+  if (SHARED.has(key) && token !== undefined) shared._session.setToken(token);
+  SHARED.set(key, shared);
+  shared._holders++;
+  return shared._session;
+}
+
+/** One holder less; returns whether there is none any more. */
+function leave(key: string): boolean {
+  return !--SHARED.get(key)!._holders && SHARED.delete(key);
 }

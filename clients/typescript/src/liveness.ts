@@ -1,32 +1,48 @@
+import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import type { Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, type Connection } from './connection.js';
+import { send } from './messages.js';
 
 export const TICK = 1000;
 const LEAP = 5000;
 
+/** Notes a sign of life of the other end. */
+export function heard(connection: Connection): void {
+  connection._quiet = 0;
+  connection._deadline = Infinity;
+}
+
 /** Asks the other end for a sign of life, which must come in so many ticks. */
 export function ask(connection: Connection, ticks: number): void {
-  connection._deadline = Math.min(connection._deadline || Infinity, connection._quiet + ticks);
-  connection._send({ type: 'ping' });
+  connection._deadline = Math.min(connection._deadline, connection._quiet + ticks);
+  send(connection, { type: 'ping' });
 }
 
 /** Once a second: finds out that nobody is at the other end, that the machine has slept, and that nothing is to do. */
 export function tick(connection: Connection): void {
   connection._ticker = setTimeout(() => tick(connection), TICK);
-  const passed = now() - connection._now;
+  const passed = now() - connection._monotonic;
   const onTheWall = Date.now() - connection._wall;
-  connection._now += passed;
+  connection._monotonic += passed;
   connection._wall += onTheWall;
   if (onTheWall - passed > LEAP) {
     connection._failures = 0;
-    if (connection._socket) connection._giveUp();
-    else connection._hurry();
+    if (connection._socket) giveUp(connection);
+    else hurry(connection);
   } else if (connection._isOpen) {
     connection._quiet++;
-    if (connection._isNeeded()) connection._neededAt = connection._now;
-    else if (connection._now - connection._neededAt >= connection._around._idleTimeout) return connection._reopen();
-    if (connection._deadline && connection._quiet >= connection._deadline) connection._giveUp();
+    connection._core._tokens._renew();
+    if (isNeeded(connection)) connection._neededAt = connection._monotonic;
+    else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return reopen(connection);
+    if (connection._quiet >= connection._deadline) giveUp(connection);
     else if (passed > TICK + LEAP) ask(connection, 3);
-    else if (!connection._deadline && connection._quiet >= 5) ask(connection, 7);
+    else if (connection._quiet === 5) ask(connection, 7);
   }
+}
+
+/** The page runs no more, perhaps for a while: leaves no socket that nobody hears. */
+export function putAside(connection: Connection): void {
+  if (!connection._ticker) return;
+  detach(connection);
+  pause(connection, TICK); // by then it has stopped
 }

@@ -1,65 +1,47 @@
+import { onceATurn } from './clock.js';
 import { isSame } from './snapshot.js';
-import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
+import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
-import type { Watches } from './watches.js';
-
-type Users = Map<string, UserSnapshot | null>;
-
-function isSameMap(a: UserMap, b: UserMap): boolean {
-  for (const [id, user] of a) if (!isSame(user, b.get(id))) return false;
-  return true;
-}
+import type { User } from './user.js';
+import type { AnySubscription } from './watch.js';
+import { subscribe } from './watches.js';
 
 function refuse(): never {
-  throw new TypeError('A snapshot is read-only; set() changes a user.');
-}
-
-/** Makes a map that cannot be changed. */
-function frozen(users: Users): UserMap {
-  const map = new Map(users);
-  map.set = map.delete = map.clear = refuse;
-  return Object.freeze(map);
+  throw new TypeError('This is read-only.');
 }
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export function subscribeToMany(
-  watches: Watches,
-  ids: readonly string[],
+  users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
-  const whole = new LiveSubscription(listener, options, isSameMap);
-  const known: Users = new Map();
-  const members: LiveSubscription<UserSnapshot | null>[] = [];
-  const wanted = new Set(ids);
-  let isScheduled = false;
-  const leave = (): void => {
+  const whole = new LiveSubscription(listener, options);
+  const wanted = new Set(users);
+  const known = new Map<string, UserSnapshot | null>();
+  const members: AnySubscription[] = [];
+  const show = onceATurn(() => {
+    if (known.size < wanted.size || (whole._revision && isSame(known, whole._latest))) return;
+    const map = new Map(known);
+    map.set = map.delete = map.clear = refuse;
+    whole._show(Object.freeze(map));
+  });
+  whole._leave = () => {
     for (const member of members) member.unsubscribe();
   };
-  const show = (): void => {
-    isScheduled = false;
-    if (whole._revision && isSameMap(known, whole._latest!)) return;
-    whole._show(frozen(known));
-  };
-  const schedule = (): void => {
-    if (isScheduled || known.size < wanted.size) return;
-    isScheduled = true;
-    queueMicrotask(show);
-  };
-  whole._leave = leave;
-  for (const id of wanted) {
-    const member = new LiveSubscription<UserSnapshot | null>((user) => {
-      known.set(id, user);
-      schedule();
-    }, undefined);
-    member._onEnd = () => {
-      if (member.state.type === 'error') whole._end(failed(member.state.error), member._reason!);
-      else whole._end(UNSUBSCRIBED, member._reason!);
-      leave();
-    };
+  for (const user of wanted) {
+    const member: AnySubscription = new LiveSubscription((snapshot) => {
+      known.set(user.id, snapshot);
+      show();
+    });
     members.push(member);
-    watches._subscribe(id, false, member as unknown as LiveSubscription<never>);
+    subscribe(user, member);
+    const leave = member._leave!;
+    member._leave = () => {
+      leave(member);
+      whole._end(member._reason!, member.state.type === 'error');
+    };
   }
-  schedule();
+  show();
   return whole._begun();
 }

@@ -13,7 +13,7 @@ const FIELDS = [
 ] as const;
 
 /** What documents ask of a user. */
-export const SELECTION = `{ ${FIELDS.join(' ')} }`;
+export const SELECTION = `user{${FIELDS.join(' ')}}`;
 
 /** Returns the snapshot that a GraphQL `User` is, or null. Throws TypeError if it is none. */
 export function readSnapshot(user: unknown): UserSnapshot | null {
@@ -21,25 +21,24 @@ export function readSnapshot(user: unknown): UserSnapshot | null {
   const snapshot: Record<string, unknown> = {};
   for (const field of FIELDS) {
     const value = (user as Record<string, unknown>)[field];
-    if (value === undefined) throw new TypeError(`a user without ${field}`);
+    if (value === undefined || (field === 'version' && !/^\d+$/.test(value as string))) throw new TypeError(`no ${field} of a user`);
     snapshot[field] = value;
   }
-  if (!/^\d+$/.test(snapshot.version as string)) throw new TypeError('a version that is no number');
   // Without a copy of its own: JSON.parse has made it for us alone.
   Object.freeze(snapshot.custom);
   return Object.freeze(snapshot) as unknown as UserSnapshot;
 }
 
-/** Whether two snapshots differ in nothing but their versions. */
-export function isSame(a: UserSnapshot | null | undefined, b: UserSnapshot | null | undefined): boolean {
+/** Whether two snapshots, or what is made of some, differ in nothing but versions. */
+export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (!a || !b) return false;
-  for (const field of FIELDS) {
-    if (field !== 'version' && field !== 'custom' && a[field] !== b[field]) return false;
-  }
-  const keys = Object.keys(a.custom);
+  if (!a || !b || typeof a !== 'object') return false;
+  if (a instanceof Map) return isSame([...a], [...(b as typeof a)]);
+  const [one, other] = [a, b] as Record<string, unknown>[] as [Record<string, unknown>, Record<string, unknown>];
+  const keys = Object.keys(one);
   return (
-    keys.length === Object.keys(b.custom).length &&
-    keys.every((key) => Object.hasOwn(b.custom, key) && a.custom[key] === b.custom[key])
+    keys.length === Object.keys(other).length &&
+    // A custom attribute may have any name, but it is a string.
+    keys.every((key) => (key === 'version' && typeof one.custom === 'object') || (Object.hasOwn(other, key) && isSame(one[key], other[key])))
   );
 }

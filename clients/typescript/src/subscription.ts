@@ -1,79 +1,89 @@
-import { callBack } from './clock.js';
-import { InvalidInput, SubscriptionEnded, type UserlineError } from './errors.js';
+import { callBack, type Timer } from './clock.js';
+import { UserlineError } from './errors.js';
+import { invalid } from './failures.js';
+import { isSame } from './snapshot.js';
 import type { ActiveState, ErrorState, SubscribeOptions, SubscriptionState, UnsubscribedState } from './types.js';
 import type { Watch } from './watch.js';
 
 type LastState = UnsubscribedState | ErrorState;
 
-const PENDING = Object.freeze({ type: 'pending' });
-export const UNSUBSCRIBED: UnsubscribedState = Object.freeze({ type: 'unsubscribed' });
-export const failed = (error: UserlineError): ErrorState => Object.freeze({ type: 'error', error });
-
-/** Something that is waited for: a promise with its two ends, of which nobody has to hear. */
-class Outcome<T> {
-  _resolve!: (value: T) => void;
-  _reject!: (error: unknown) => void;
-  readonly _promise = new Promise<T>((resolve, reject) => {
-    this._resolve = resolve;
-    this._reject = reject;
-  });
-
-  constructor() {
-    this._promise.catch(() => {});
-  }
-}
+const UNSUBSCRIBED: UnsubscribedState = /* @__PURE__ */ Object.freeze({ type: 'unsubscribed' });
 
 /** A subscription of the session: see `Subscription` in types.ts. Its promises are made when somebody asks for them. */
 export class LiveSubscription<T> {
   readonly _listener: ((value: T) => void) | undefined;
-  readonly _isSame: ((a: T, b: T) => boolean) | undefined;
-  state: SubscriptionState<T> = PENDING as { type: 'pending' };
+  state: SubscriptionState<T> = Object.freeze({ type: 'pending' });
   _first: ActiveState<T> | undefined;
-  /** What `connected` rejects with, when it has ended. */
+  /** Why it has ended. */
   _reason: UserlineError | undefined;
   _latest: T | undefined;
   _revision = 0;
   /** Whether it is one of `get()`, which shows what is up to date alone. */
   _isGet = false;
   _watch: Watch | undefined;
-  _connected: Outcome<ActiveState<T>> | undefined;
-  _terminated: Outcome<LastState> | undefined;
-  _changed: Outcome<void> | undefined;
-  /** Takes it from where it gets its snapshots; called once, when it is unsubscribed. */
+  /** Until when the gateway has to answer. */
+  _timer: Timer | undefined;
+  _connected: Promise<ActiveState<T>> | undefined;
+  _terminated: Promise<LastState> | undefined;
+  _next: Promise<void> | undefined;
+  _changed: (() => void) | undefined;
+  /** Takes it from where it gets its snapshots; called once, when it has ended. */
   _leave: ((subscription: LiveSubscription<T>) => void) | undefined;
-  _onEnd: (() => void) | undefined;
   _signal: AbortSignal | undefined;
-  _onAbort: (() => void) | undefined;
 
-  constructor(listener?: (value: T) => void, options?: SubscribeOptions, isSame?: (a: T, b: T) => boolean) {
-    if (listener && typeof listener !== 'function') throw new InvalidInput('What is called back is a function.');
+  constructor(listener?: (value: T) => void, options?: SubscribeOptions) {
+    if (listener && typeof listener !== 'function') throw invalid('A callback is a function.');
     this._listener = listener;
-    this._isSame = isSame;
     this._signal = options?.signal;
-    this._signal?.addEventListener('abort', (this._onAbort = () => this.unsubscribe()));
+    this._signal?.addEventListener('abort', this);
   }
 
   get connected(): Promise<ActiveState<T>> {
     if (!this._connected) {
-      this._connected = new Outcome();
-      if (this._first) this._connected._resolve(this._first);
-      else if (this._reason) this._connected._reject(this._reason);
+      this._connected = this._whenConnected();
+      this._connected.catch(() => {}); // nobody has to hear of it
     }
-    return this._connected._promise;
+    return this._connected;
   }
 
   get terminated(): Promise<LastState> {
-    if (!this._terminated) {
-      this._terminated = new Outcome();
-      if (this._reason) this._terminated._resolve(this.state as LastState);
+    return (this._terminated ??= this._whenTerminated());
+  }
+
+  async _whenConnected(): Promise<ActiveState<T>> {
+    for await (const _ of this) break;
+    if (!this._first) throw this._reason;
+    return this._first;
+  }
+
+  async _whenTerminated(): Promise<LastState> {
+    while (!this._reason) await this._change();
+    return this.state as LastState;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    let revision = 0;
+    let last: T | undefined;
+    for (;;) {
+      while (this._revision === revision) {
+        if (this.state.type === 'error') throw this.state.error;
+        if (this._reason) return;
+        await this._change();
+      }
+      // Of what was missed in between, something may have come back to what it was.
+      const isEqual = revision && isSame(last, this._latest);
+      revision = this._revision;
+      if (!isEqual) yield (last = this._latest!);
     }
-    return this._terminated._promise;
   }
 
   unsubscribe(): void {
-    if (this._reason) return;
-    this._end(UNSUBSCRIBED, new SubscriptionEnded('The subscription was ended before it had a snapshot.'));
-    this._leave?.(this);
+    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'It was ended before the first snapshot.'), false);
+  }
+
+  /** The signal was aborted. */
+  handleEvent(): void {
+    this.unsubscribe();
   }
 
   /** Unsubscribes what was given an aborted signal, once it has a place to leave. */
@@ -89,40 +99,28 @@ export class LiveSubscription<T> {
     const state: ActiveState<T> = Object.freeze({ type: 'active', latestSnapshot: value });
     this.state = state;
     this._first ??= state;
-    this._connected?._resolve(this._first);
-    this._wake();
-    callBack(this._listener, value);
+    this._changed?.();
+    void callBack(this._listener, value);
   }
 
-  _end(state: LastState, reason: UserlineError): void {
+  /** Ends it: as `error`, or else as `unsubscribe()` does, and then `reason` goes to those who wait for a snapshot. */
+  _end(reason: UserlineError, isError: boolean): void {
     if (this._reason) return;
-    this.state = state;
     this._reason = reason;
-    this._connected?._reject(reason);
-    this._terminated?._resolve(state);
-    this._signal?.removeEventListener('abort', this._onAbort!);
-    this._wake();
-    this._onEnd?.();
+    this.state = isError ? Object.freeze({ type: 'error', error: reason }) : UNSUBSCRIBED;
+    clearTimeout(this._timer);
+    this._signal?.removeEventListener('abort', this);
+    this._changed?.();
+    this._leave?.(this);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    let revision = 0;
-    let last: T | undefined;
-    for (;;) {
-      while (this._revision === revision) {
-        if (this.state.type === 'error') throw this.state.error;
-        if (this._reason) return;
-        await (this._changed ??= new Outcome())._promise;
-      }
-      // Of what was missed in between, something may have come back to what it was.
-      const isEqual = revision && this._isSame?.(last!, this._latest!);
-      revision = this._revision;
-      if (!isEqual) yield (last = this._latest!);
-    }
-  }
-
-  _wake(): void {
-    this._changed?._resolve();
-    this._changed = undefined;
+  /** Waits until it shows something else, or ends. */
+  _change(): Promise<void> {
+    return (this._next ??= new Promise((resolve) => {
+      this._changed = () => {
+        this._next = this._changed = undefined;
+        resolve();
+      };
+    }));
   }
 }

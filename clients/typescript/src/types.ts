@@ -115,7 +115,7 @@ export interface UserRef {
   readonly id: string;
   /** Returns the user as it is, `null` if there is none. It costs no request while the user is watched. */
   get(): Promise<UserSnapshot | null>;
-  /** Returns what the session knows of the user at this moment, `undefined` if nothing. Nothing is sent. */
+  /** Returns what the session has seen last of the user, watched or not, `undefined` if nothing. Nothing is sent. */
   peek(): UserSnapshot | null | undefined;
   /** Patches the user, creating it if there is none (then `name` is required). */
   set(params: SetUserParams): Promise<SetUserResult>;
@@ -189,6 +189,13 @@ export interface Session {
   user(id: string): UserRef;
   /** Returns a reference to many users. Throws `InvalidInput` as `user` does. */
   users(ids: Iterable<string>): UserRefs;
+  /**
+   * Takes what another session has seen, such as that of a server which has made the page: pairs of an id and a snapshot,
+   * or `null`. `peek()` gives it, and what is subscribed to shows it; nothing goes back to a lower version. What is asked
+   * for is asked for all the same. At most 2,000 users are kept that nobody watches. Throws `InvalidInput` for what is no
+   * snapshot.
+   */
+  seed(users: Iterable<readonly [string, UserSnapshot | null]>): void;
   /** Returns what is configured for everybody. It is asked for once for each connection. */
   app(): Promise<App>;
   /** Uses this token from now on. Subscriptions notice nothing. */

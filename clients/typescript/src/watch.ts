@@ -1,11 +1,15 @@
-import type { Batch } from './batch.js';
+import type { Batch } from './batches.js';
+import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { isSame, readSnapshot } from './snapshot.js';
 import type { LiveSubscription } from './subscription.js';
 import type { UserOnline, UserSnapshot } from './types.js';
+import type { User } from './user.js';
+
+export type AnySubscription = LiveSubscription<never>;
 
 /**
- * What a session has of one user, kept up to date by the events of the batch that it is in; `_isOnline`: with whether
+ * What a session has of one user, kept up to date by the events of the batch that it is in; with a `_home`: with whether
  * it is connected.
  *
  * Events come in their order, answers to writes at any moment beside them, and after a lost connection another gateway
@@ -14,9 +18,11 @@ import type { UserOnline, UserSnapshot } from './types.js';
  * gateway anew, and let those who read wait.
  */
 export class Watch {
-  readonly _id: string;
-  readonly _isOnline: boolean;
-  _subscriptions: LiveSubscription<never>[] = [];
+  readonly _core: Core;
+  readonly id: string;
+  /** Of a watch of whether a user is connected: the user's. */
+  readonly _home: User | undefined;
+  _subscriptions: AnySubscription[] = [];
   /** Whether no change can have been missed. */
   _isFresh = false;
   _batch: Batch | undefined;
@@ -29,25 +35,23 @@ export class Watch {
   /** undefined: nothing is known. */
   _user: UserSnapshot | null | undefined;
   _greatest = -1n;
-  /** How many snapshots have been taken. */
-  _taken = 0;
   /** The version of an own write that no event has told of yet. */
   _unconfirmed: bigint | undefined;
   /** Null was the first that an operation said: its gateway may be behind. */
   _isDoubtful = false;
-  _hasAskedAgain = false;
   _writes = 0;
   _nullInWrite = false;
   _deletes = 0;
 
-  constructor(id: string, isOnline: boolean) {
-    this._id = id;
-    this._isOnline = isOnline;
+  constructor(core: Core, id: string, home?: User) {
+    this._core = core;
+    this.id = id;
+    this._home = home;
   }
 
   /** What there is to show; undefined: nothing yet. */
   get _value(): UserSnapshot | UserOnline | null | undefined {
-    return this._isOnline ? this._online : this._user;
+    return this._home ? this._online : this._user;
   }
 
   _show(): void {
@@ -61,7 +65,7 @@ export class Watch {
 
   /** Takes what an event says. */
   _hear(told: unknown): boolean {
-    if (!this._isOnline) return this._hearUser(readSnapshot(told));
+    if (!this._home) return this._hearUser(readSnapshot(told));
     const { user, isConnected } = told as { user: unknown; isConnected: boolean };
     this._hearUser(readSnapshot(user));
     if (this._online?.user !== this._user || this._online?.isConnected !== isConnected) {
@@ -72,18 +76,15 @@ export class Watch {
 
   _hearUser(seen: UserSnapshot | null): boolean {
     if (!seen) {
-      if (this._unconfirmed !== undefined && !this._deletes && !this._hasAskedAgain) {
-        return (this._hasAskedAgain = true);
-      }
+      const isOld = this._unconfirmed !== undefined && !this._deletes;
+      this._unconfirmed = undefined; // it is asked again once
+      if (isOld) return true;
       this._nullInWrite = this._writes > 0;
       this._takeNull(!this._isFresh);
-      return (this._hasAskedAgain = false);
+      return false;
     }
     const version = BigInt(seen.version);
-    if (version >= this._unconfirmed!) {
-      this._unconfirmed = undefined;
-      this._hasAskedAgain = false;
-    }
+    if (version >= this._unconfirmed!) this._unconfirmed = undefined;
     if (version > this._greatest || (version === this._greatest && this._user === null && this._isDoubtful)) {
       this._take(seen, version);
     }
@@ -95,16 +96,14 @@ export class Watch {
     const version = BigInt(seen.version);
     if (version > this._greatest) {
       this._take(seen, version);
-      this._unconfirmed = version;
-    } else if (version < this._greatest || this._user || !this._nullInWrite) {
-      return false;
-    }
-    return (this._hasAskedAgain = this._nullInWrite);
+      if (!this._nullInWrite) this._unconfirmed = version;
+    } else if (version < this._greatest || this._user) return false;
+    return this._nullInWrite;
   }
 
-  /** Takes that the gateway has deleted the user; `taken` is what was taken before it was asked to. */
-  _deleted(taken: number): boolean {
-    if (this._taken !== taken) return !!this._user;
+  /** Takes that the gateway has deleted the user; `greatest` is the version that it had before it was asked to. */
+  _deleted(greatest: bigint): boolean {
+    if (this._greatest !== greatest) return !!this._user;
     this._takeNull(false);
     return false;
   }
@@ -117,7 +116,6 @@ export class Watch {
 
   _take(seen: UserSnapshot, version: bigint): void {
     this._greatest = version;
-    this._taken++;
     this._isDoubtful = false;
     if (!isSame(this._user, seen)) this._user = seen;
   }

@@ -1,235 +1,237 @@
-import { Expiry, now, pauseAfter, type Timer } from './clock.js';
-import type { Connection } from './connection.js';
-import { ConnectionTimeout, RateLimited, StoreUnavailable, type UserlineError } from './errors.js';
-import { Placing, isHeld, type AnySubscription } from './placing.js';
-import { LiveSubscription, UNSUBSCRIBED, failed } from './subscription.js';
-import type { Surroundings } from './surroundings.js';
+import { release } from './batches.js';
+import { now, pauseAfter } from './clock.js';
+import { abandon } from './connection.js';
+import type { Core } from './core.js';
+import type { UserlineError } from './errors.js';
+import { invalid, outOfTime, type errorFrom } from './failures.js';
+import { checkOpen } from './request.js';
+import { readSnapshot } from './snapshot.js';
+import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
-import { Watch } from './watch.js';
+import type { Watch, AnySubscription } from './watch.js';
 
-/** How long a user stays watched after the last use, and how many may that nobody uses now. */
+/** How long a user stays watched after the last use. */
 const LINGER = 30_000;
-const MAX_LINGERING = 2000;
-/** Of how many users who are not watched it is remembered what was seen last, so that they do not go back. */
-const MAX_IDLE = 1000;
-/** What is watched: one watch for each user, however many subscriptions and gets there are to it. */
-export class Watches extends Placing {
-  readonly _users = new Map<string, Watch>();
-  readonly _online = new Map<string, Watch>();
-  readonly _idle = new Set<Watch>();
-  readonly _lingering = new Expiry<Watch>(LINGER, (watch) => this._letGoUnwanted(watch));
-  /** Who waits for the gateway's answer. */
-  readonly _pending: Expiry<AnySubscription>;
-  /** Of those who rest before they are tried again. */
-  readonly _timers = new Set<Timer>();
+/** How many users may that nobody uses now, and of how many who are not watched it is remembered what was seen last. */
+const MAX_UNUSED = 2000;
 
-  constructor(around: Surroundings) {
-    super(around);
-    this._pending = new Expiry(around._timeout, (subscription) => {
-      const { _watch } = subscription;
-      const error = _watch!._problem ?? (subscription._isGet ? around._outOfTime() : new ConnectionTimeout('The gateway did not answer in time.'));
-      subscription._end(failed(error), error);
-      this._leave(subscription);
-    });
+/** Whether somebody uses a watch now. */
+export const isHeld = (watch: Watch): boolean => watch._subscriptions.length > 0;
+
+export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
+
+export function subscribe(watch: Watch, subscription: AnySubscription): void {
+  use(watch);
+  watch._subscriptions.push(subscription);
+  subscription._watch = watch;
+  subscription._leave = leave;
+  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as never));
+  else if (watch._batch || watch._problem || subscription._isGet) limit(subscription);
+}
+
+function leave(subscription: AnySubscription): void {
+  const watch = subscription._watch!;
+  const index = watch._subscriptions.indexOf(subscription);
+  if (index < 0) return;
+  watch._subscriptions.splice(index, 1);
+  if (!isHeld(watch)) linger(watch);
+}
+
+/** Returns a user as it is, when that is known. */
+export async function get(watch: Watch): Promise<UserSnapshot | null> {
+  if (watch._isFresh) {
+    if (!isHeld(watch)) linger(watch);
+  } else {
+    const subscription: AnySubscription = new LiveSubscription();
+    subscription._isGet = true;
+    subscribe(watch, subscription);
+    await subscription.connected;
+    subscription.unsubscribe();
   }
+  return watch._user!;
+}
 
-  _subscribe(id: string, isOnline: boolean, subscription: AnySubscription): void {
-    const watch = this._use(id, isOnline);
-    watch._subscriptions.push(subscription);
-    subscription._watch = watch;
-    subscription._leave = this._leave;
-    if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as never));
-    else if (watch._batch || watch._problem || subscription._isGet) this._pending._add(subscription);
+/** Takes what another session has seen. */
+export function seed(watch: Watch, told: unknown): void {
+  let user: UserSnapshot | null;
+  try {
+    user = readSnapshot(structuredClone(told));
+    if (user && user.id !== watch.id) throw user.id;
+  } catch (error) {
+    throw invalid(`No snapshot of ${watch.id}: ${error as string}`);
   }
+  if (user || watch._user === undefined) watch._hearUser(user);
+  written(watch, false);
+}
 
-  _leave = (subscription: AnySubscription): void => {
-    const watch = subscription._watch!;
-    const index = watch._subscriptions.indexOf(subscription);
-    this._pending._discard(subscription);
-    if (index < 0) return;
-    watch._subscriptions.splice(index, 1);
-    if (isHeld(watch)) return;
-    if (watch._isOnline) this._letGoUnwanted(watch);
-    else this._linger(watch);
-  };
+/** Shows what a write has changed; who reads waits if that is doubtful. */
+export function written(watch: Watch, isDoubtful: boolean): void {
+  rest(watch);
+  if (watch._user !== undefined) shown(watch);
+  watch._show();
+  if (isDoubtful && watch._batch) askAgain(watch);
+}
 
-  /** Returns a user as it is, when that is known. */
-  async _get(id: string): Promise<UserSnapshot | null> {
-    const watch = this._use(id, false);
-    if (watch._isFresh) {
-      if (!isHeld(watch)) this._linger(watch);
-    } else {
-      const subscription = new LiveSubscription<never>();
-      subscription._isGet = true;
-      this._subscribe(id, false, subscription);
-      await subscription.connected;
-      subscription.unsubscribe();
+/** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
+export function endAll(core: Core, reason: UserlineError, isError: boolean): void {
+  for (const ref of core._users.values()) {
+    const user = ref.deref();
+    for (const watch of [user, user?._presence]) if (watch) end(watch, reason, isError);
+  }
+}
+
+/** There is no use in trying again. */
+export function failAll(core: Core, error: UserlineError): void {
+  for (const connection of core._connections) abandon(connection, error, 'failed');
+  endAll(core, error, true);
+  core._onFatal(error);
+}
+
+// What batches say
+
+export function take(watch: Watch, told: unknown): void {
+  if (watch._hear(told)) return askAgain(watch);
+  watch._isFresh = true;
+  watch._failures = 0;
+  watch._problem = undefined;
+  shown(watch);
+  watch._show();
+}
+
+/** Tries watches again that the gateway does not watch now, or ends them. */
+export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void {
+  if (error && !/^(STORE_UNAVAILABLE|RATE_LIMITED)$/.test(error.code)) {
+    for (const watch of watches) end(watch, error, true);
+    return;
+  }
+  const resting = watches.filter((watch) => isHeld(watch) || void forget(watch));
+  if (!resting.length) return;
+  let failures = 0;
+  for (const watch of resting) {
+    failures = Math.max(failures, ++watch._failures);
+    watch._problem = error ?? watch._problem;
+    watch._isResting = true;
+    expect(watch);
+  }
+  const seconds = error?.retryAfterSeconds;
+  const pause = seconds! > 0 ? seconds! * 1000 * (1 + Math.random() / 10) : pauseAfter(failures);
+  const timer = setTimeout(() => {
+    core._timers.delete(timer);
+    for (const watch of resting) {
+      watch._isResting = false;
+      keep(watch, isHeld(watch));
     }
-    return watch._user!;
-  }
+  }, pause);
+  core._timers.add(timer);
+}
 
-  /** Returns the watch of a user, which may be an idle one. */
-  _watchOf(id: string): Watch {
-    let watch = this._users.get(id);
-    if (!watch) {
-      this._users.set(id, (watch = new Watch(id, false)));
-      this._rest(watch);
+// Who uses a watch
+
+function use(watch: Watch): void {
+  checkOpen(watch._core);
+  watch._core._lingering.delete(watch);
+  if (!watch._batch && !watch._isResting) keep(watch, true);
+}
+
+function linger(watch: Watch): void {
+  const core = watch._core;
+  core._lingering.delete(watch);
+  core._lingering.set(watch, now() + LINGER);
+  core._sweeper ??= setTimeout(() => sweep(core), LINGER);
+  if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
+  const [oldest] = core._lingering.keys();
+  if (core._lingering.size > MAX_UNUSED) letGoUnwanted(oldest!);
+}
+
+/** Lets go all who have lingered for long enough, and waits for the next one. */
+function sweep(core: Core): void {
+  core._sweeper = undefined;
+  for (const [watch, due] of core._lingering) {
+    const left = due - now();
+    if (left > 0) {
+      core._sweeper = setTimeout(() => sweep(core), left);
+      break;
     }
-    return watch;
+    letGoUnwanted(watch);
   }
+}
 
-  /** Shows what a write has changed; who reads waits if that is doubtful. */
-  _written(watch: Watch, isDoubtful: boolean): void {
-    if (watch._user !== undefined) this._shown(watch);
-    watch._show();
-    if (isDoubtful && watch._batch) this._askAgain(watch);
-  }
+/** As long as its batch goes on, it is kept up to date, and can be wanted again. */
+function letGoUnwanted(watch: Watch): void {
+  watch._core._lingering.delete(watch);
+  if (watch._batch) review(watch);
+  else forget(watch);
+}
 
-  /** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
-  _endAll(reason: UserlineError, isError: boolean): void {
-    for (const watch of [...this._users.values(), ...this._online.values()]) this._end(watch, reason, isError);
-  }
+/** Has it looked whether the watch's batch is still worth its while. */
+function review({ _core, _batch }: Watch): void {
+  if (!_batch) return;
+  _core._toReview.add(_batch);
+  _core._schedule();
+}
 
-  // What batches say
+/** Takes a watch out of its batch. */
+export function letGo(watch: Watch): void {
+  review(watch);
+  release(watch);
+}
 
-  _take(watch: Watch, told: unknown): void {
-    if (watch._hear(told)) return this._askAgain(watch);
-    watch._isFresh = true;
-    watch._failures = 0;
-    watch._problem = undefined;
-    this._shown(watch);
-    watch._show();
-  }
+function askAgain(watch: Watch): void {
+  letGo(watch);
+  keep(watch);
+}
 
-  /** Tries watches again that the gateway does not watch now, or ends them. */
-  _takeError(watches: Watch[], error: UserlineError | undefined): void {
-    const isPassing = !error || error instanceof StoreUnavailable || error instanceof RateLimited;
-    const seconds = error && isPassing ? (error as RateLimited).retryAfterSeconds : 0;
-    let failures = 0;
-    const resting = watches.filter((watch) => {
-      if (!isPassing) this._end(watch, error, true);
-      else if (!isHeld(watch)) this._forget(watch);
-      else {
-        failures = Math.max(failures, ++watch._failures);
-        watch._problem = error ?? watch._problem;
-        watch._isResting = true;
-        this._expect(watch);
-      }
-      return watch._isResting;
-    });
-    if (!resting.length) return;
-    const pause = seconds ? seconds * 1000 * (1 + Math.random() / 10) : pauseAfter(failures);
-    const timer = setTimeout(() => {
-      this._timers.delete(timer);
-      for (const watch of resting) {
-        watch._isResting = false;
-        if (isHeld(watch)) this._enqueue(watch);
-        else this._forget(watch);
-      }
-    }, pause);
-    this._timers.add(timer);
-  }
+/** Has a watch begun at the end of this turn, if it is wanted. */
+export function keep(watch: Watch, isKept = isWanted(watch)): void {
+  if (!isKept) return forget(watch);
+  watch._core._queue.add(watch);
+  watch._core._schedule();
+}
 
-  // What connections say
+export function forget(watch: Watch): void {
+  const core = watch._core;
+  letGo(watch);
+  core._lingering.delete(watch);
+  shown(watch);
+  core._queue.delete(watch);
+  rest(watch);
+}
 
-  /** Keeps what somebody uses for another socket; lets go what only lingers. */
-  _lost(connection: Connection): void {
-    for (const batch of [...connection._batches]) {
-      for (const watch of this._endBatch(batch)) {
-        if (!isHeld(watch)) this._forget(watch);
-        else {
-          // The gateway is not to blame: it is waited as long as it takes.
-          if (!watch._problem) this._shown(watch);
-          this._enqueue(watch);
-        }
-      }
-    }
-  }
+/** Remembers what was seen of a user for a while. */
+function rest(watch: Watch): void {
+  const { _idle } = watch._core;
+  _idle.delete(watch);
+  _idle.add(watch);
+  const [oldest] = _idle;
+  if (_idle.size > MAX_UNUSED) _idle.delete(oldest!);
+}
 
-  _refused(refusal: UserlineError): void {
-    for (const watch of this._queue) {
-      watch._problem = refusal;
-      this._expect(watch);
-    }
-  }
+export function end(watch: Watch, reason: UserlineError, isError: boolean): void {
+  const subscriptions = watch._subscriptions;
+  watch._subscriptions = [];
+  forget(watch);
+  for (const subscription of subscriptions) subscription._end(reason, isError);
+}
 
-  _fatal(error: UserlineError): void {
-    for (const connection of this._connections) connection._abandon(error, false);
-    this._endAll(error, true);
-    this._around._onFatal(error);
-  }
+// How long is waited for the gateway
 
-  // Who uses a watch
+/** Gives the gateway its time to answer those who have seen nothing yet. */
+export function expect(watch: Watch): void {
+  for (const subscription of watch._subscriptions) if (!subscription._revision) limit(subscription);
+}
 
-  _use(id: string, isOnline: boolean): Watch {
-    const watch = isOnline ? (this._online.get(id) ?? new Watch(id, true)) : this._watchOf(id);
-    if (isOnline) this._online.set(id, watch);
-    this._idle.delete(watch);
-    this._lingering._discard(watch);
-    if (!watch._batch && !watch._isResting) this._enqueue(watch);
-    return watch;
-  }
+function limit(subscription: AnySubscription): void {
+  const { _core } = subscription._watch!;
+  subscription._timer ??= setTimeout(() => {
+    subscription._end(subscription._watch!._problem ?? outOfTime(_core), true);
+  }, _core._timeout);
+}
 
-  _linger(watch: Watch): void {
-    this._lingering._add(watch);
-    if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
-    if (this._lingering._due.size > MAX_LINGERING) {
-      const oldest: Watch = this._lingering._due.keys().next().value!;
-      this._lingering._discard(oldest);
-      this._letGoUnwanted(oldest);
-    }
-  }
-
-  /** As long as its batch goes on, it is kept up to date, and can be wanted again. */
-  _letGoUnwanted(watch: Watch): void {
-    if (!watch._batch) return this._forget(watch);
-    this._toReview.add(watch._batch);
-    this._schedule();
-  }
-
-  /** Takes a watch out of its batch. */
-  _letGo(watch: Watch): void {
-    const batch = watch._batch;
-    if (!batch) return;
-    batch._release(watch);
-    this._toReview.add(batch);
-    this._schedule();
-  }
-
-  _askAgain(watch: Watch): void {
-    this._letGo(watch);
-    this._again(watch);
-  }
-
-  _forget(watch: Watch): void {
-    this._letGo(watch);
-    this._queue.delete(watch);
-    this._lingering._discard(watch);
-    this._shown(watch);
-    if (watch._isOnline) this._online.delete(watch._id);
-    else this._rest(watch);
-  }
-
-  _rest(watch: Watch): void {
-    this._idle.add(watch);
-    if (this._idle.size <= MAX_IDLE) return;
-    const [oldest] = this._idle as unknown as [Watch];
-    this._idle.delete(oldest);
-    this._users.delete(oldest._id);
-  }
-
-  _end(watch: Watch, reason: UserlineError, isError: boolean): void {
-    const subscriptions = watch._subscriptions;
-    this._forget(watch);
-    watch._subscriptions = [];
-    for (const subscription of subscriptions) {
-      this._pending._discard(subscription);
-      subscription._end(isError ? failed(reason) : UNSUBSCRIBED, reason);
-    }
-  }
-
-  /** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
-  _shown(watch: Watch): void {
-    for (const subscription of watch._subscriptions) if (!subscription._isGet) this._pending._discard(subscription);
+/** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
+export function shown(watch: Watch): void {
+  for (const subscription of watch._subscriptions) {
+    if (subscription._isGet) continue;
+    clearTimeout(subscription._timer);
+    subscription._timer = undefined;
   }
 }

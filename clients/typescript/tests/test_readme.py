@@ -16,6 +16,7 @@ PRINTED = [
     "Alice\nAlice B.\n[ 'Alice B.', undefined ]\n",
     "Bob true true\nBAD_USER_INPUT [ 'name', 'locale' ]\n",
     "alice is now Alice B.\nunsubscribed\nfalse\n2 users\n",
+    "Alice B. null\n",
     "alice\n",
 ]
 

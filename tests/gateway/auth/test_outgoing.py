@@ -23,7 +23,8 @@ from tests.support.tokens import KeyServer, Signer, claims_of
 from userline.cli.doctor import command as cli_doctor
 from userline.cli.main import userline
 from userline.gateway.auth.key_set import KeySet
-from userline.gateway.auth.outgoing import OutgoingError, Way, is_exempt, proxy_for, way_to
+from userline.gateway.auth.keys import OutgoingError
+from userline.gateway.auth.outgoing import Way, is_exempt, proxy_for, way_to
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -51,16 +51,17 @@ async def test_a_token_of_any_secret_is_taken_and_of_no_other() -> None:
 @pytest.mark.parametrize("which", [0, 4, 9, None])
 async def test_every_secret_is_tried_whichever_it_is(which: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = [f"secret {number} of more than 32 bytes altogether" for number in range(10)]
-    authenticator = Authenticator(Terms.of(APP), SharedSecret(*(secret.encode() for secret in secrets)))
+    keys = SharedSecret(*(secret.encode() for secret in secrets))
+    authenticator = Authenticator(Terms.of(APP), keys)
     tried = 0
-    original = authenticator._is_signed
+    original = keys.is_signed
 
     def count(*arguments: Any) -> bool:
         nonlocal tried
         tried += 1
         return original(*arguments)
 
-    monkeypatch.setattr(authenticator, "_is_signed", count)
+    monkeypatch.setattr(keys, "is_signed", count)
     try:
         await authenticator.viewer(signed("a stranger's, of more than 32 bytes" if which is None else secrets[which]))
     except Unauthenticated:

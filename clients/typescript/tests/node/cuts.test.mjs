@@ -19,7 +19,7 @@ function randomOf(seed) {
 
 const sameUser = (a, b) => JSON.stringify({ ...a, version: 0 }) === JSON.stringify({ ...b, version: 0 });
 
-test(`12, 25, 34, 35: ${CUTS} random cuts: no final state missed, no equal snapshot twice, no version back (seed ${SEED})`, scripted(async ({ clock, gateway, open }) => {
+test(`12, 25, 34, 35: ${CUTS} random cuts: no final state missed, no equal snapshot twice, no version back (seed ${SEED})`, scripted(async ({ clock, gateway, open, logged }) => {
   const random = randomOf(SEED);
   const pick = (list) => list[Math.floor(random() * list.length)];
   const mathRandom = Math.random;
@@ -82,6 +82,8 @@ test(`12, 25, 34, 35: ${CUTS} random cuts: no final state missed, no equal snaps
       }
     }
     assert.ok(reconnections.length);
+    // What a callback throws is logged: here, what it found wrong.
+    assert.deepEqual(logged, []);
   } finally {
     Math.random = mathRandom;
   }

@@ -1,5 +1,5 @@
 // What compiles, and what must not: each `@ts-expect-error` is an error if the line below it is none.
-import { createSession, BadUserInput, UserlineError, type Session, type UserSnapshot } from '@userline/client';
+import { createSession, BadUserInput, InvalidInput, ProtocolError, RateLimited, UserlineError, type Session, type UserSnapshot } from '@userline/client';
 import NodeWebSocket from 'ws';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
@@ -59,6 +59,23 @@ no<IsAny<typeof subscription.connected>>(false);
 for await (const user of subscription) console.log(user?.name);
 for await (const users of session.users(['a']).subscribe()) console.log(users.get('a')?.name);
 for await (const online of ann.subscribeOnline()) console.log(online.isConnected, online.user?.name);
+
+session.seed(new Map([['ann', snapshot]]));
+session.seed(Object.entries({ ann: snapshot, nobody: null }));
+// @ts-expect-error - a snapshot is whole
+session.seed([['ann', { id: 'ann', name: 'Ann' }]]);
+
+const problem: unknown = state;
+if (problem instanceof RateLimited) {
+  const seconds: number | undefined = problem.retryAfterSeconds;
+  no<IsAny<typeof problem>>(false);
+  console.log(seconds, problem.code, problem.extensions.code);
+} else if (problem instanceof ProtocolError) {
+  console.log(problem.closeCode);
+  // @ts-expect-error - the gateway did not say that
+  console.log(problem.retryAfterSeconds);
+}
+console.log(new InvalidInput('of a test').code);
 
 const { roles } = await session.app();
 no<IsAny<(typeof roles)[string][string]>>(false);

@@ -1,0 +1,117 @@
+import type { Session, Subscription, UserOnline, UserRef, UserSnapshot, UserlineError } from '@userline/client';
+import type { ActiveOnline, ActiveUser, FailedResult, MemberResult, PendingResult } from './types.js';
+
+export const PENDING: PendingResult = { status: 'pending' };
+export const active = (user: UserSnapshot | null): ActiveUser => ({ status: 'active', user });
+
+/** What all components that show one user share: one subscription, as long as there are any. */
+export interface Live {
+  /** Returns the same object until it changes. */
+  readonly _read: () => MemberResult;
+  readonly _subscribe: (listener: () => void) => () => void;
+  /** Throws what is wrong; returns what there is to wait for, if there is. That never rejects. */
+  readonly _suspend: () => Promise<unknown> | false;
+}
+
+const USERS = /* @__PURE__ */ new WeakMap<UserRef, Live>();
+const ONLINE = /* @__PURE__ */ new WeakMap<UserRef, Live>();
+
+/** Returns what is shared by all who show this user: the same object, as long as somebody holds it. */
+export function liveOf(session: Session, id: string, isOnline: boolean): Live {
+  const lives = isOnline ? ONLINE : USERS;
+  const listeners = new Set<() => void>();
+  let ref: UserRef | undefined;
+  let subscription: Subscription<unknown> | undefined;
+  type Value = UserOnline | UserSnapshot | null | undefined;
+  let shown: Value;
+  let seen: Value;
+  let result: MemberResult = PENDING;
+  /** Stands in place of what is known. */
+  let failure: FailedResult | undefined;
+  let waiting: Promise<unknown> | undefined;
+
+  const tell = (): void => listeners.forEach((listener) => listener());
+  const known = (): MemberResult => {
+    // A session may know a user without a subscription of ours.
+    const value = isOnline ? shown : ref?.peek();
+    if (value !== seen) {
+      seen = value;
+      if (value === undefined) result = PENDING;
+      else result = isOnline ? ({ status: 'active', ...value } as ActiveOnline) : active(value as UserSnapshot | null);
+    }
+    return result;
+  };
+  const fail = (error: unknown): void => {
+    failure = { ...known(), status: 'error', error: error as UserlineError, retry };
+    tell();
+    // With another token, say, a session goes on, and so does what it has ended with an error.
+    if (session.status !== 'failed') return;
+    const stop = session.onStatusChange(() => {
+      stop();
+      retry();
+    });
+  };
+  const begin = (): void => {
+    failure = undefined;
+    if (!listeners.size) return;
+    try {
+      const begun = session.user(id)[isOnline ? 'subscribeOnline' : 'subscribe']((value: Value) => {
+        shown = value;
+        tell();
+      });
+      subscription = begun;
+      void begun.terminated.then((end) => {
+        if (end.type === 'error' && subscription === begun) fail(end.error);
+      });
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const retry = (): void => {
+    if (!failure) return;
+    begin();
+    tell();
+  };
+  const forget = (): void => {
+    if (listeners.size) return;
+    failure = shown = undefined;
+  };
+  const live: Live = {
+    _read: () => failure ?? known(),
+    _subscribe: (listener) => {
+      listeners.add(listener);
+      if (listeners.size === 1) begin();
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size) return;
+        subscription?.unsubscribe();
+        // Whoever comes in the same turn, such as a component that is mounted in place of another, finds what was.
+        queueMicrotask(forget);
+      };
+    },
+    _suspend: () => {
+      if (failure) {
+        // React looks at it twice at once; when somebody tries again later, it is asked for again.
+        setTimeout(forget);
+        throw failure.error;
+      }
+      return (
+        known() === PENDING &&
+        (waiting ??= ref!
+          .get()
+          .catch(fail)
+          .then(() => {
+            waiting = undefined;
+          }))
+      );
+    },
+  };
+  try {
+    ref = session.user(id);
+    if (lives.has(ref)) return lives.get(ref)!;
+    lives.set(ref, live);
+  } catch (error) {
+    fail(error);
+  }
+  return live;
+}

@@ -1,0 +1,79 @@
+"""The snippets in docs/react.md and in the README compile, and the page of a server shows who is in a gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clients.react.tests.conftest import Node
+    from tests.support.gateway import RunningGateway
+
+PACKAGE = Path(__file__).parents[1]
+PAGES = (PACKAGE.parents[1] / "docs" / "react.md", PACKAGE / "README.md")
+SNIPPETS = dict(
+    snippet
+    for page in PAGES
+    for snippet in re.findall(r"^```tsx\n// (\S+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+)
+RENDER = """
+import { renderToString } from 'react-dom/server';
+import Page from './page';
+
+const html = [];
+for (const id of ['alice', 'nobody']) html.push(renderToString(await Page({ params: Promise.resolve({ id }) })));
+console.log(JSON.stringify(html));
+process.exit();
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(node: Node) -> Iterator[Path]:
+    """The snippets, where they find the packages that they import."""
+    folder = PACKAGE / "node_modules" / ".snippets"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, text in SNIPPETS.items():
+        (folder / name).write_text(text)
+    (folder / "render.tsx").write_text(RENDER)
+    link = folder / "node_modules" / "@userline" / "react"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(node.package, target_is_directory=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_snippets_compile(node: Node, folder: Path) -> None:
+    assert len(SNIPPETS) == 11
+    options = {
+        **json.loads((PACKAGE / "tests" / "types" / "tsconfig.json").read_text())["compilerOptions"],
+        "module": "esnext",
+        "moduleResolution": "bundler",
+        "types": ["node"],
+        "typeRoots": [str(PACKAGE.parent / "typescript" / "node_modules" / "@types")],
+    }
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": list(SNIPPETS)}))
+    done = node.run("node_modules/typescript/bin/tsc", "-p", folder)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_server_renders_a_page_for_a_gateways_users(node: Node, folder: Path, gateway: RunningGateway) -> None:
+    gateway.set_user("alice", name="Alice")
+    flags = ["--bundle", "--format=esm", "--platform=node", "--packages=external", "--jsx=automatic"]
+    out = folder / "render.mjs"
+    done = node.run(
+        "node_modules/esbuild/bin/esbuild", folder / "render.tsx", *flags, f"--outfile={out}", "--log-level=error"
+    )
+    assert done.returncode == 0, done.stderr
+    done = node.run(out, env={"USERLINE_URL": gateway.websocket_url})
+    assert (done.returncode, done.stderr) == (0, "")
+    alice, nobody = json.loads(done.stdout)
+    assert "<h1>Alice</h1>" in alice
+    assert "<h1>There is no such user.</h1>" in nobody

@@ -1,0 +1,3 @@
+import react = require('@userline/react');
+
+export const useName = (id: string): string | undefined => react.useUser(id).user?.name;

@@ -1,0 +1,32 @@
+import type { Core } from './core.js';
+import { UserlineError, type ServerError } from './errors.js';
+
+// The errors that the client makes itself, without their kinds, which only those carry who name them.
+
+export const invalid = (message: string): UserlineError => new UserlineError('INVALID_INPUT', message);
+
+export const misunderstood = (message: string, closeCode?: number): UserlineError =>
+  new UserlineError('PROTOCOL_ERROR', message, { closeCode });
+
+/** What is said of what cannot be understood. */
+export const NONSENSE = 'The gateway sent nonsense';
+
+/** The error of what was not answered, perhaps because there is no connection. */
+export function outOfTime({ _connections: [main] }: Core): UserlineError {
+  return main!._isOpen
+    ? new UserlineError('CONNECTION_TIMEOUT', 'The gateway did not answer in time.')
+    : new UserlineError('DISCONNECTED', main!._problem || 'There was no connection in time.');
+}
+
+/** Returns the first of a list of GraphQL errors. Throws TypeError if it is no such list. */
+export function errorFrom(errors: unknown): UserlineError & Partial<ServerError> {
+  const { message, extensions } = (errors as [{ message: unknown; extensions?: Record<string, unknown> }])[0];
+  const { code, field, problems = [], requestId, retryAfterSeconds } = extensions ?? {};
+  return new UserlineError(typeof code === 'string' ? code : 'UNKNOWN', String(message), {
+    extensions: extensions ?? {},
+    field,
+    problems,
+    requestId,
+    retryAfterSeconds,
+  });
+}

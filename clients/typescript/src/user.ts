@@ -1,0 +1,91 @@
+import type { Core } from './core.js';
+import { CREATE, DELETE, SET, checkId } from './documents.js';
+import { request } from './request.js';
+import { readSnapshot } from './snapshot.js';
+import { LiveSubscription } from './subscription.js';
+import type {
+  CreateUserParams,
+  CreateUserResult,
+  SetUserParams,
+  SetUserResult,
+  SubscribeOptions,
+  Subscription,
+  UserOnline,
+  UserRef,
+  UserSnapshot,
+  UserSubscription,
+} from './types.js';
+import { Watch } from './watch.js';
+import { get, subscribe, written } from './watches.js';
+
+/** A reference to a user, which is its watch: see `UserRef` in types.ts. */
+export class User extends Watch implements UserRef {
+  /** What watches whether the user is connected. */
+  _presence: Watch | undefined;
+
+  async get(): Promise<UserSnapshot | null> {
+    return get(this);
+  }
+
+  peek(): UserSnapshot | null | undefined {
+    return this._user;
+  }
+
+  set(params: SetUserParams): Promise<SetUserResult> {
+    return this._write(SET, 'setUser', params);
+  }
+
+  createIfNotExists(params: CreateUserParams): Promise<CreateUserResult> {
+    return this._write(CREATE, 'createUserIfNotExists', params);
+  }
+
+  async delete(): Promise<boolean> {
+    const { id, _greatest } = this;
+    this._deletes++;
+    try {
+      const { deleted } = await request<{ deleted: boolean }>(this._core, DELETE, 'deleteUser', { id });
+      written(this, this._deleted(_greatest));
+      return deleted;
+    } finally {
+      this._deletes--;
+    }
+  }
+
+  subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
+    return this._subscribe(this, onSnapshot, options);
+  }
+
+  subscribeOnline(onSnapshot?: (online: UserOnline) => void, options?: SubscribeOptions): Subscription<UserOnline> {
+    return this._subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot, options);
+  }
+
+  _subscribe<T>(watch: Watch, onSnapshot: ((value: T) => void) | undefined, options: SubscribeOptions | undefined): LiveSubscription<T> {
+    const subscription = new LiveSubscription(onSnapshot, options);
+    subscribe(watch, subscription as unknown as LiveSubscription<never>);
+    return subscription._begun();
+  }
+
+  async _write(document: string, field: string, input: object): Promise<SetUserResult> {
+    const { id } = this;
+    this._writes++;
+    try {
+      const told = await request<SetUserResult>(this._core, document, field, { id, input });
+      const user = readSnapshot(told.user)!;
+      written(this, this._answer(user));
+      return Object.freeze({ ...told, user });
+    } finally {
+      if (!--this._writes) this._nullInWrite = false;
+    }
+  }
+}
+
+/** Returns the reference to a user, the same one while anybody has it, or it is watched, or was lately. */
+export function userOf(core: Core, id: string): User {
+  let user = core._users.get(checkId(id))?.deref();
+  if (!user) {
+    user = new User(core, id);
+    core._users.set(id, new WeakRef(user));
+    core._forgotten.register(user, id);
+  }
+  return user;
+}

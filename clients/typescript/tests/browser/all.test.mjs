@@ -1,0 +1,3 @@
+// All that needs a browser, in one of it.
+import './page.mjs';
+import './tabs.mjs';
