@@ -129,7 +129,8 @@ class Storage(Part):
     bus_url: Annotated[str, AfterValidator(check_bus_url)] = setting(
         "Store and bus",
         "memory://",
-        f"How gateways hear of each other's changes: memory:// for one process, {SHARED_EXAMPLES} for any number.",
+        f"How gateways hear of each other's changes: memory:// for one process, {SHARED_EXAMPLES} for any number. "
+        "Redis may be behind Sentinels or a cluster (redis+sentinel://, redis+cluster://).",
     )
     bus_prefix: Annotated[str, AfterValidator(check_bus_prefix)] = setting(
         "Store and bus",

@@ -12,7 +12,7 @@ import pytest
 from tests.changes.test_hub import snapshot
 from tests.changes.test_redis_roles import check_together
 from tests.support.redis import RedisServer
-from tests.support.redis_kinds import CLUSTER_RULES, RULES, USER, Cluster, Sentinels, TlsRedis, wait_for
+from tests.support.redis_kinds import CLUSTER_RULES, RULES, SENTINEL_RULES, USER, Cluster, Sentinels, TlsRedis, wait_for
 from tests.support.waiting import until
 from userline.changes import bus
 from userline.changes.redis.answers import CutOffError, check_cluster
@@ -121,6 +121,23 @@ async def test_what_sentinels_refuse(
     await until(lambda: says in caplog.text)
     assert not listener.bus.connected
     assert "hush" not in caplog.text
+
+
+async def test_the_user_of_the_docs_at_the_sentinels(
+    sentinels: Sentinels, listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = sentinels.url.partition("?")[0] + "?sentinel_username=gateway&sentinel_password=pass"
+    for number in range(3):
+        sentinels.command("ACL", "SETUSER", "gateway", "on", ">pass", *SENTINEL_RULES.split(), at=number)
+    (listener,) = await start(listen, url, 1)
+    await check_together(listener)
+    for number in range(3):
+        sentinels.command("ACL", "SETUSER", "gateway", "-@all", at=number)
+    late = listen(url)
+    await late.start()
+    await until(lambda: "may not ask for the master" in caplog.text)
+    assert "+sentinel|get-master-addr-by-name" in caplog.text
+    assert listener.events == ["joined"]
 
 
 async def test_what_is_no_sentinel(sentinels: Sentinels, listen: Listen, caplog: pytest.LogCaptureFixture) -> None:

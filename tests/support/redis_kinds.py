@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import redis
@@ -15,12 +17,12 @@ from tests.support.redis import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-RULES: Final = "resetchannels &userline:shop:* -@all +subscribe +publish"
-"""What the user of a gateway may do, as docs/scaling.md has it; ``CLUSTER_RULES`` are those in a cluster."""
+_DOCS = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
 
-CLUSTER_RULES: Final = f"{RULES} +cluster|info"
+RULES, CLUSTER_RULES, SENTINEL_RULES = re.findall(r"^ACL SETUSER \w+ on >PASSWORD (.*)$", _DOCS, re.MULTILINE)
+"""What the user of a gateway may do as the docs have it: at a Redis, at a node of a cluster, and at a Sentinel."""
+
 USER: Final = "shop:secret"
 SENTINEL_PASSWORD: Final = "hush&hush"
 
@@ -114,9 +116,9 @@ class Sentinels:
         command = [self._program, str(directory / "sentinel.conf"), "--sentinel", *ports, "--bind", "127.0.0.1"]
         self._sentinels.append(subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL))
 
-    def command(self, *words: str) -> object:
-        """Send a command to the first Sentinel."""
-        with redis.Redis(port=self.ports[0], password=SENTINEL_PASSWORD, socket_timeout=5, protocol=2) as client:
+    def command(self, *words: str, at: int = 0) -> object:
+        """Send a command to a Sentinel, the first if it is not said to which."""
+        with redis.Redis(port=self.ports[at], password=SENTINEL_PASSWORD, socket_timeout=5, protocol=2) as client:
             answer: object = client.execute_command(*words)
             return answer
 
