@@ -13,6 +13,7 @@ from tests.changes.test_hub import snapshot
 from tests.changes.test_redis_roles import check_together
 from tests.support.redis import RedisServer
 from tests.support.redis_kinds import CLUSTER_RULES, RULES, SENTINEL_RULES, USER, Cluster, Sentinels, TlsRedis, wait_for
+from tests.support.scripted_redis import ScriptedRedis
 from tests.support.waiting import until
 from userline.changes import bus
 from userline.changes.redis.answers import CutOffError, check_cluster
@@ -116,7 +117,8 @@ async def test_a_master_that_the_sentinels_have_given_up_is_left(
 async def test_what_sentinels_refuse(
     sentinels: Sentinels, listen: Listen, caplog: pytest.LogCaptureFixture, change: str, says: str
 ) -> None:
-    listener = listen(sentinels.url.replace(*change.split("|")))
+    old, new = change.split("|")
+    listener = listen(sentinels.url.replace(old, new))
     await listener.start()
     await until(lambda: says in caplog.text)
     assert not listener.bus.connected
@@ -237,6 +239,35 @@ def test_states_of_clusters(state: str, fail: int, pfail: int, joined: bool) -> 
     else:
         with pytest.raises(CutOffError):
             check_cluster(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"*0\r\n",
+        b"*3\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n2\r\n",
+        b"*2\r\n:1\r\n:2\r\n",
+        b"*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+        b"*2\r\n$1\r\n\xff\r\n$1\r\n1\r\n",
+        b"+OK\r\n",
+        b":1\r\n",
+        b"\xff\x00\xfe garbage\r\n",
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+        b"-IDONTKNOW No such master\r\n",
+        b"-BUSY hush\r\n",
+    ],
+)
+async def test_answers_that_no_sentinel_gives(listen: Listen, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
+    scripted = await ScriptedRedis.open(answer)
+    try:
+        listener = listen(f"redis+sentinel://127.0.0.1:{scripted.port}/mymaster?protocol=2")
+        await listener.start()
+        await until(lambda: "cannot be joined" in caplog.text)
+        assert "entinel" in caplog.text
+        assert not listener.bus.connected
+        await listener.bus.stop()
+    finally:
+        await scripted.close()
 
 
 VALKEY = os.environ.get("USERLINE_TEST_VALKEY", "")

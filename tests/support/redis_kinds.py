@@ -133,7 +133,7 @@ class Sentinels:
             **({"ssl": True, "ssl_ca_certs": ca} if ca else {}),  # type: ignore[arg-type]
         ) as client:
             state = client.sentinel_master("mymaster")
-            return state["num-other-sentinels"] == 2 and state["num-slaves"] == replicas
+            return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == replicas)
 
     @property
     def masters(self) -> list[RedisServer]:
