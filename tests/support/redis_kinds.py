@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -22,6 +23,9 @@ _DOCS = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="
 
 RULES, CLUSTER_RULES, SENTINEL_RULES = re.findall(r"^ACL SETUSER \w+ on >PASSWORD (.*)$", _DOCS, re.MULTILINE)
 """What the user of a gateway may do as the docs have it: at a Redis, at a node of a cluster, and at a Sentinel."""
+
+ALL: Final = bool(os.environ.get("USERLINE_TEST_REDIS_KINDS"))
+"""Whether everything is tested in every kind, in place of what differs between them."""
 
 USER: Final = "shop:secret"
 SENTINEL_PASSWORD: Final = "hush&hush"

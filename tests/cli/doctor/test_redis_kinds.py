@@ -44,11 +44,6 @@ def test_sentinels_with_redis_by_tls(tmp_path_factory: pytest.TempPathFactory) -
         assert level == "problem"
         assert "The certificate of Redis is not trusted" in text
         assert "ssl_ca_certs=FILE" in text
-        level, text = said_of_the_bus(sentinels.url.replace("mymaster", "other"))
-        assert level == "problem"
-        assert "know no master of the name" in text
-        sentinels.kill()
-        assert said_of_the_bus(sentinels.url)[0] == "problem"
     finally:
         sentinels.remove()
 
@@ -64,13 +59,8 @@ def test_a_cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert "+cluster|info" in text
         for node in cluster.nodes:
             node.command("ACL", "SETUSER", "shop", *CLUSTER_RULES.split())
-        assert said_of_the_bus(cluster.url)[0] == "ok"
         cluster.nodes[0].freeze()
         assert said_of_the_bus(cluster.url)[0] == "ok"
-        cluster.nodes[1].freeze()
-        level, text = said_of_the_bus(cluster.url)
-        assert level == "problem"
-        assert "secret" not in text
         cluster.thaw()
     finally:
         cluster.remove()
