@@ -207,7 +207,9 @@ class _RedisLink:
             self._watching.cancel()
             with suppress(asyncio.CancelledError, RedisError):
                 await self._watching
-        await self._publisher.close()
+        await asyncio.gather(self._publisher.close(), self._close_listener())
+
+    async def _close_listener(self) -> None:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._pubsub.aclose()  # type: ignore[no-untyped-call]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from userline.changes.redis.answers import MovedMasterError, NoSentinelError, UnknownMasterError
@@ -109,7 +111,7 @@ class SentinelWay:
         asking = [asyncio.create_task(self._ask(sentinel)) for sentinel in self._address.nodes]
         self._asking.update(asking)
         for task in asking:
-            # Whoever is not waited for any more ends by itself: a connection that is cancelled may be left open.
+            # Whoever is not waited for any more ends by itself, within its time.
             task.add_done_callback(self._answered)
         for answer in asyncio.as_completed(asking):
             try:
@@ -134,10 +136,13 @@ class SentinelWay:
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.master)
                 answer = await connection.read_response()
-        except TimeoutError as error:
-            raise RedisTimeoutError from error
-        finally:
+        except BaseException as error:
             await connection.disconnect(nowait=True)
+            if isinstance(error, TimeoutError):
+                raise RedisTimeoutError from error
+            raise
+        with suppress(RedisError, OSError):
+            await connection.disconnect()
         if answer is None:
             raise UnknownMasterError
         name, number = answer
