@@ -1,17 +1,14 @@
-"""Redis behind Sentinels and as a cluster, when some of it dies, and Valkey."""
+"""Redis behind Sentinels and as a cluster, and when some of it dies."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.changes.test_hub import snapshot
 from tests.changes.test_redis_roles import check_together
-from tests.support.redis import RedisServer
 from tests.support.redis_kinds import (
     ALL,
     CLUSTER_RULES,
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
 
     from tests.changes.conftest import Directories, Listen
     from tests.changes.listening import Listener
+    from tests.support.redis import RedisServer
 
 WITH_ALL = pytest.mark.skipif(not ALL, reason="it runs with USERLINE_TEST_REDIS_KINDS=1")
 
@@ -282,45 +280,3 @@ async def test_answers_that_no_sentinel_gives(listen: Listen, caplog: pytest.Log
         await listener.bus.stop()
     finally:
         await scripted.close()
-
-
-VALKEY = os.environ.get("USERLINE_TEST_VALKEY", "")
-
-
-@pytest.mark.skipif(not VALKEY, reason="USERLINE_TEST_VALKEY names no valkey-server, which Debian 12 does not have")
-class TestValkey:
-    async def test_by_itself(self, directories: Directories, listen: Listen) -> None:
-        server = RedisServer(directories("valkey"), program=VALKEY)
-        try:
-            server.command("ACL", "SETUSER", "shop", "on", ">secret", *RULES.split())
-            listeners = await start(listen, f"valkey://{USER}@127.0.0.1:{server.port}", app_id="shop")
-            await check_together(*listeners)
-            server.kill()
-            server.start()
-            server.command("ACL", "SETUSER", "shop", "on", ">secret", *RULES.split())
-            await until_all_are_back(listeners)
-            await check_together(*listeners)
-        finally:
-            server.remove()
-
-    async def test_with_sentinels(self, directories: Directories, listen: Listen) -> None:
-        watched = Sentinels(directories, replicas=1, program=VALKEY)
-        try:
-            listeners = await start(listen, watched.url.replace("redis+", "valkey+"))
-            watched.redis[0].kill()
-            await until_all_are_back(listeners)
-            await check_together(*listeners)
-        finally:
-            watched.remove()
-
-    async def test_in_a_cluster(self, directories: Directories, listen: Listen) -> None:
-        cluster = Cluster(directories, program=VALKEY)
-        try:
-            listeners = await start(listen, cluster.url.replace("redis+", "valkey+"))
-            started = time.monotonic()
-            cluster.nodes[0].kill()
-            await until_all_are_back(listeners)
-            assert time.monotonic() - started < FAILOVER_SECONDS
-            await check_together(*listeners)
-        finally:
-            cluster.remove()

@@ -84,7 +84,10 @@ def test_passwords_in_urls_of_buses_are_hidden(url: str, text: str) -> None:
     assert "hush" not in problem
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://h", "redis+sentinel://h/m", "redis+cluster://h", "postgres://h/d", "postgresql://u:p@h/d"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "rediss://h", "redis+sentinel://h/m", "redis+cluster://h", "postgres://h/d", "postgresql://u:p@h/d"],
+)
 def test_several_workers_may_share_any_bus_that_can_be_shared(url: str) -> None:
     assert load_settings({"bus_url": url, "workers": 2}).workers == 2
     (problem,) = problems(bus_url="memory://", workers=2)
