@@ -51,12 +51,15 @@ class Background:
                 stderr=subprocess.STDOUT,
             )
 
-    def shows(self, text: str) -> bool:
-        """Return whether what it has printed ends with a text, or soon will."""
+    def shows(self, end: str, *, within: str = "") -> bool:
+        """Return whether what it has printed ends with one text and has another, or soon does."""
         deadline = time.monotonic() + _PATIENCE
-        while not self._output.read_text().endswith(text) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            printed = self._output.read_text()
+            if printed.endswith(end) and within in printed:
+                return True
             time.sleep(0.02)
-        return self._output.read_text().endswith(text)
+        return False
 
     def stop(self) -> None:
         """End it."""
