@@ -36,7 +36,11 @@ html_theme = "furo"
 html_title = f"userline {version}"
 html_copy_source = False
 html_show_sourcelink = False
+html_use_index = False
+html_domain_indices = False
 html_extra_path = ["site"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 
 class LinksToNoPage(SphinxPostTransform):

@@ -36,14 +36,13 @@ def help_of(command: str) -> str:
 
 def operations() -> Iterator[str]:
     """Yield the lines of a table, in Markdown, of all operations over REST."""
-    yield "| request | what it does | answers |"
-    yield "|---|---|---|"
+    yield "| request | what it does |"
+    yield "|---|---|"
     for path, at_path in describe(load_settings({}), with_tokens=True).get("paths", {}).items():
         for method, operation in at_path.items():
             if method in ("get", "put", "delete", "post", "patch"):
-                statuses = ", ".join(operation["responses"])
-                says = operation.get("description") or operation["summary"]
-                yield f"| `{method.upper()} {path}` | {' '.join(says.split())} | {statuses} |"
+                says = f"{operation['summary']}. {operation.get('description', '')}"
+                yield f"| `{method.upper()} {path}` | {' '.join(says.split())} |"
 
 
 def errors() -> Iterator[str]:
