@@ -60,7 +60,7 @@ _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
 _OPEN: Final = (
-    "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
+    "OPEN: no tokens are checked; everybody who reaches this address may read and write every user. For development."
 )
 
 

@@ -44,7 +44,7 @@ have several, one a line. Files are read once, at start-up.
 
 ## What is refused
 
-Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: whoever reaches it may read and write every
+Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: everybody who reaches it may read and write every
 user. So that nobody runs it so by mistake, an open gateway does not start
 
 - on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` says that this is meant;
