@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.running import ROOT, Background, blocks, commands, environment, run, write_file
+from tests.docs.running import Background, blocks, commands, environment, run, write_file
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, KeyServer, Signer
@@ -50,7 +50,10 @@ def test_tokens_of_a_login_service(login_service: tuple[KeyServer, Signer], tmp_
             command = command.replace("https://users.example.com", gateway.url)
             assert run(command, tmp_path, environment(TOKEN=signer.sign(claims))).strip() == printed.strip()
         for claim in ("iss", "aud", "sub", "tokenType"):
-            for other in ({name: value for name, value in claims.items() if name != claim}, claims | {claim: "?" * 300}):
+            for other in (
+                {name: value for name, value in claims.items() if name != claim},
+                claims | {claim: "?" * 300},
+            ):
                 headers = {"authorization": f"Bearer {signer.sign(other)}"}
                 answer = gateway.http.post("/graphql", json={"query": "{ app { id } }"}, headers=headers)
                 assert answer.status_code == 401, (claim, other)

@@ -130,7 +130,9 @@ def test_the_reference_has_every_command_and_operation(site: Path) -> None:
         assert f"Usage: userline {command} " in commands
     rest = text_of(site, "docs/reference/rest")
     paths = describe(load_settings({}), with_tokens=True)["paths"]
-    operations = [f"{method.upper()} {path}" for path, at_path in paths.items() for method in at_path.keys() - {"parameters"}]
+    operations = [
+        f"{method.upper()} {path}" for path, at_path in paths.items() for method in at_path.keys() - {"parameters"}
+    ]
     assert len(operations) >= 5
     assert [operation for operation in operations if operation not in rest] == []
     assert (ROOT / "schema" / "schema.graphql").read_text().strip() in text_of(site, "docs/reference/graphql")

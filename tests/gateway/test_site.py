@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from starlette.applications import Starlette
-
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET
+
 from userline.gateway.site import site_of, site_routes
 from userline.settings.settings import load_settings
 
@@ -77,7 +77,9 @@ def test_pages_load_nothing_from_elsewhere(client: Client) -> None:
         assert headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["/docs/../secret", "/docs/..%2fsecret", "/docs/%2e%2e/secret", "/docs/none.html", "/docs/docs"])
+@pytest.mark.parametrize(
+    "path", ["/docs/../secret", "/docs/..%2fsecret", "/docs/%2e%2e/secret", "/docs/none.html", "/docs/docs"]
+)
 def test_nothing_else_is_there(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
