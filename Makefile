@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help docs run test test-stores chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm release clean bench-clients example
+.PHONY: help docs run test test-stores test-clients chaos soak streams simulate check bench bench-client schema settings-docs lock graphiql wheel client-wheel client-npm release clean bench-clients example conformance
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ test-stores: $(VENV)/.dev ## Run the tests of the stores on more stand-ins for M
 	scripts/mongo-stand-ins
 	USERLINE_TEST_STORES=mongo-java-server,mongoeco $(BIN)/python scripts/run-tests tests/storage $(ARGS)
 
+test-clients: $(VENV)/.dev ## Build clients in Go, Rust, Java, Kotlin, TypeScript and Python, and run them (ARGS="-k genqlient")
+	$(BIN)/python -m pytest -m outside tests/outside $(ARGS)
+
 chaos: $(VENV)/.dev ## Kill and freeze what a deployment stands on, 20 times each (flags: make chaos ARGS="--runs 1")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
@@ -35,6 +38,9 @@ streams: $(VENV)/.dev ## Send what no sane client would, and see what it costs o
 simulate: $(VENV)/.dev ## Run whole deployments under a clock of their own, by seeds (ARGS="--seeds 100000 --from 5000")
 	PYTHONPATH=clients/python/src $(BIN)/python -m tests.simulation $(ARGS)
 
+conformance: $(VENV)/.dev ## Hold a client against docs/client-behaviour.md (ARGS="--driver python", typescript, or 'any command')
+	$(BIN)/python -m clients.conformance $(ARGS)
+
 check: $(VENV)/.dev ## Format, lint, types, import directions, the container files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,6 +49,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/mypy clients/typescript/tests
 	$(BIN)/mypy clients/react/tests
 	$(BIN)/mypy examples/contacts
+	$(BIN)/mypy clients/conformance
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
@@ -99,10 +106,12 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --group pyproject.toml:build -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:node -o requirements/node.txt
+	$(LOCK) tests/outside/rest-python/requirements.in -o tests/outside/rest-python/requirements.txt
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
 clean: ## Remove everything that was made, except data
-	rm -rf $(VENV) dist build docs/_build gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/tests/*/node_modules clients/*/dist examples/*/node_modules examples/*/dist bench/peers/node/node_modules bench/clients/node_modules \
+	rm -rf $(VENV) dist build docs/_build tests/outside/*/node_modules tests/outside/*/target tests/outside/*/generated \
+		tests/outside/*/src/generated tests/outside/cynic/Cargo.lock gateway/graphiql/static gateway/graphiql/web/node_modules tests/*/node_modules clients/*/node_modules clients/*/tests/*/node_modules clients/*/dist examples/*/node_modules examples/*/dist bench/peers/node/node_modules bench/clients/node_modules \
 		bench/peers/gqlgen/build bench/peers/gqlgen/generated.go bench/peers/gqlgen/models.go \
 		bench/peers/async-graphql/target bench/peers/async-graphql/Cargo.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -159,8 +159,7 @@ class Bus:
             async with asyncio.timeout(START_PATIENCE_SECONDS):
                 await self._joined.wait()
         except TimeoutError:
-            logger.warning("The bus is away. This gateway is not ready until it hears the others.")
-            self._on_lost()
+            self._on_lost()  # the log says why, when it is known
 
     async def stop(self) -> None:
         """Publish what waits, if that is possible within two seconds, stop listening and disconnect."""
@@ -273,7 +272,7 @@ class Bus:
             try:
                 await self._broadcast.publish(channel, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
-                if not backoff.pauses:
+                if backoff.pauses == 1 and self.connected:  # else it is told that the bus is away
                     logger.warning(
                         "Changes cannot be published (%s); they wait until the bus is back.", self.explain(error).text
                     )

@@ -40,14 +40,17 @@ class BusFacts:
 
 
 async def examine_bus(url: str, *, prefix: str, app_id: str) -> BusFacts | None:
-    """Send a message through the bus and hear it; None for a bus within one process. Raises BusUnavailable."""
+    """Send a message through the bus and hear it; None for a bus within one process. Raises BusUnavailable.
+
+    It goes by a channel such as gateways send their heartbeats by, as a user of Redis may be allowed no others.
+    """
     kind = kind_of(url)
     if not kind.is_shared:
         return None
     backend = make_backend(url)
     try:
         async with asyncio.timeout(_SECONDS):
-            link, round_trip = await _examine(backend, channel_of(prefix, app_id, "doctor-" + secrets.token_hex(8)))
+            link, round_trip = await _examine(backend, channel_of(prefix, app_id, "echo-" + secrets.token_hex(8)))
     except Exception as error:  # noqa: BLE001 - what answers there may be anything
         raise BusUnavailable(kind.name, explain(backend, error)) from None
     finally:

@@ -17,6 +17,7 @@ from broadcaster._backends.base import BroadcastBackend
 from userline.changes.explanations import explain
 from userline.changes.protocol import NotHeardError, NotJoinedError
 from userline.common.backoff import Backoff
+from userline.common.outage import Outage
 
 if TYPE_CHECKING:
     from userline.changes.protocol import Backend, Heard, Link
@@ -44,7 +45,7 @@ _GLANCE_SECONDS: Final = 0.25
 """How soon it is noticed that publishing has failed."""
 
 _MOST_REASONS: Final = 10
-"""How many different reasons of one outage are logged."""
+"""How often the log says at most, in one outage, what to do about it."""
 
 
 class Contact(Protocol):
@@ -88,7 +89,9 @@ class Rejoining(BroadcastBackend):
         self._wanted = asyncio.Event()
         self._joined: _Joined | None = None
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        self._reasons: set[str] = set()
+        self._told: set[str] = set()
+        """What to do about the outage there is, as far as the log has said it."""
+        self._outage = Outage()
 
     async def connect(self) -> None:
         """Nothing to do yet: the first subscription joins."""
@@ -141,7 +144,7 @@ class Rejoining(BroadcastBackend):
         if joined is None:
             joined = self._joined = await self._join()
             self._backoff.reset()
-            self._reasons.clear()
+            self._told.clear()
             self._contact.joined()
         if not self._is_shared:
             return None
@@ -196,7 +199,8 @@ class Rejoining(BroadcastBackend):
             if joined is not None:
                 await joined.link.close()
             raise
-        logger.info("Listening to the changes of all gateways.")
+        away = self._outage.end()
+        logger.info("Listening to the changes of all gateways%s.", f" again, after {away}" if away else "")
         return joined
 
     async def _hear_itself(self, joined: _Joined) -> None:
@@ -212,16 +216,17 @@ class Rejoining(BroadcastBackend):
 
     async def _lost(self, error: BaseException) -> None:
         why = explain(self._backend, error)
+        self._outage.begin()
         if self._joined is not None:
-            self._reasons.add(why.kind)
+            self._told.add(why.advice)
             logger.warning(
                 "Lost the bus (%s): changes of other gateways are not heard until it is back. %s", why.text, why.advice
             )
             self._contact.lost()
             await self._leave()
-        elif why.kind not in self._reasons and len(self._reasons) < _MOST_REASONS:
-            # Each once an outage, not once an attempt.
-            self._reasons.add(why.kind)
+        elif why.advice not in self._told and len(self._told) < _MOST_REASONS:
+            # Once an outage, and not once an attempt, unless there is something else to be done about it.
+            self._told.add(why.advice)
             logger.warning("The bus cannot be joined (%s); trying on. %s", why.text, why.advice)
         await self._backoff.wait()
 

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from userline import __version__
+from userline.server.hang_ups import HangUps
 
 # Each command: the module and the name in it, and what the list of commands says of it.
 _COMMANDS: Final = {
@@ -37,6 +38,8 @@ class _Commands(click.Group):
         """Load a command, or return None if there is none of this name."""
         if cmd_name not in _COMMANDS:
             return None
+        if cmd_name == "serve":
+            HangUps.ignore()  # loading takes a while, and SIGHUP is to end no gateway
         module, name, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(f"userline.cli.{module}"), name)
         return command

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from userline.settings.field import group_of
 from userline.settings.origins import flag_of, shown, variable_of
 from userline.settings.problems import SettingsError, expected
 from userline.settings.settings import Settings, load_settings
-from userline.settings.table import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

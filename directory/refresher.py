@@ -114,5 +114,6 @@ class Refresher:
 
 
 def _complain(error: Exception) -> None:
-    expected = isinstance(error, StoreUnavailable)
-    logger.warning("Watched users could not be read again: %s", error, exc_info=None if expected else error)
+    expected = isinstance(error, StoreUnavailable)  # of which the store has told
+    level = logging.DEBUG if expected else logging.WARNING
+    logger.log(level, "Watched users could not be read again: %s", error, exc_info=None if expected else error)

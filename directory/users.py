@@ -63,6 +63,10 @@ class Users(Watching):
         self._self_deletion = self_deletion
         self._writes = Writes(store, hub, bus)
 
+    def hold_to(self, rules: Rules, syncing: ClientUserSyncing, *, self_deletion: bool) -> None:
+        """Hold who writes to these rules from now on."""
+        self._rules, self._syncing, self._self_deletion = rules, syncing, self_deletion
+
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
         await self._writes.close()

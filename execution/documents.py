@@ -104,6 +104,13 @@ class DocumentCache:
         self.hits = 0
         self.misses = 0
 
+    def limit(self, limits: OperationLimits, *, max_characters: int, max_tokens: int) -> None:
+        """Hold documents to these limits from now on, those too that were read before."""
+        wanted = (limits, max_characters, max_tokens)
+        if wanted != (self._limits, self._max_characters, self._max_tokens):
+            self._limits, self._max_characters, self._max_tokens = wanted
+            self._documents.clear()
+
     def __len__(self) -> int:
         return len(self._documents)
 

@@ -95,6 +95,12 @@ class Engine:
         self._compiler = Compiler(core_schema, app, max_answer_bytes) if plans else None
         self._schema_answers = SchemaAnswers(max_answer_bytes)
 
+    def limit(self, limits: OperationLimits, *, max_characters: int, max_tokens: int, seconds: float) -> None:
+        """Hold operations to these limits from now on."""
+        self.time_limit.seconds = seconds
+        self._limits = limits
+        self.documents.limit(limits, max_characters=max_characters, max_tokens=max_tokens)
+
     def prepare(self, request: GraphQLRequest, context: Context) -> Execution | Subscription:
         """Return the operation that the request asks for. Raises RequestRefused."""
         try:

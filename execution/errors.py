@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphql import GraphQLError
 
@@ -19,6 +19,9 @@ logger = logging.getLogger("userline.execution")
 FormattedError: TypeAlias = "dict[str, Any]"
 
 _LONGEST_MESSAGE = 1000
+
+_PYTHONS_NULL: Final = " not to be None."
+"""How graphql-core ends a complaint about a null."""
 
 
 def format_refusal(error: UserlineError) -> FormattedError:
@@ -125,6 +128,8 @@ def _original(error: GraphQLError) -> BaseException | None:
 
 def _told(message: str, code: ErrorCode, field: str | None) -> FormattedError:
     extensions = {"code": code} if field is None else {"code": code, "field": field}
+    if message.endswith(_PYTHONS_NULL):
+        message = message.removesuffix(_PYTHONS_NULL) + " not to be null."
     return {"message": _shortened(message), "extensions": extensions}
 
 

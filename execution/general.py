@@ -30,6 +30,7 @@ from userline.execution.operation import (
 )
 from userline.execution.pending import Executing
 from userline.users.errors import BadUserInput, ErrorCode, Problem
+from userline.users.validation import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
 _WHAT_WAS_FOUND = re.compile(r",? found: .*", re.DOTALL | re.IGNORECASE)
+_WHAT_IS_NOT = re.compile(r"( cannot represent [\w -]*value): .*", re.DOTALL)
 
 _MAX_VARIABLE_ERRORS = 20
 _TOO_DEEP = BadUserInput([Problem("variables", "variables are nested too deeply.")])
@@ -169,10 +171,12 @@ def _bad_variables(
             path: list[str | int],
             name: str = name,
             definition: Any = definition,
+            value: Any = value,
         ) -> None:
             place = "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in path)
-            # What was found is what the caller has sent, perhaps at length.
+            # What was found is what the caller has sent, perhaps at length, as Python would write it.
             complaint = _WHAT_WAS_FOUND.sub("", error.message)
+            complaint = _WHAT_IS_NOT.sub(rf"\1: {kind_of(_value_at(value, path))}.", complaint)
             message = f"Variable '${name}' has a bad value{place and ' at ' + place}: {complaint}"
             named = _FIELD_IN_COMPLAINT.search(complaint)
             field = path[0] if path and isinstance(path[0], str) else named[1] if named else name
@@ -185,3 +189,9 @@ def _bad_variables(
         except _EnoughErrors:
             break
     return errors
+
+
+def _value_at(value: Any, path: list[str | int]) -> Any:
+    for step in path:
+        value = value[step]
+    return value

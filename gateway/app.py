@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from userline.gateway.browsers import BrowserRules
     from userline.gateway.health import Health
     from userline.gateway.http import GraphQLOverHTTP
+    from userline.gateway.request_log import RequestLog
     from userline.gateway.rest.api import RestApi
     from userline.gateway.websocket.admission import Admission
     from userline.settings.settings import Settings
@@ -57,7 +59,8 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
     running: Callable[[], AbstractAsyncContextManager[None]],
     metrics: Metrics,
     tracer: Tracer | None,
-    logs_requests: bool,
+    request_log: RequestLog,
+    browser_rules: BrowserRules,
 ) -> ASGIApp:
     """Return the application of a gateway, which runs as long as its lifespan, where the server has one."""
 
@@ -79,8 +82,8 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
         routes.append(Mount("/graphiql", _Assets(directory=static_directory())))
     around = [
         *_tracing(tracer),
-        Middleware(RequestMiddleware, metrics=metrics, access_log=logs_requests),
-        Middleware(BrowserMiddleware, settings=settings),
+        Middleware(RequestMiddleware, metrics=metrics, request_log=request_log),
+        Middleware(BrowserMiddleware, rules=browser_rules),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[*around, Middleware(LastNet)])
     app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of

@@ -18,6 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 
 from userline.gateway.refusals import JSON_TYPE, body_of
+from userline.gateway.request_log import PROBES
 from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
@@ -52,9 +53,6 @@ _ALLOWED_HEADERS: Final = (
 )
 """What pages may send beside what they may always send. USERLINE_CORS_HEADERS adds to it."""
 
-_FOR_OPERATORS: Final = frozenset({"/healthz", "/metrics", "/readyz"})
-"""No page has to read these."""
-
 _REMEMBERED_SECONDS: Final = 600
 """How long a browser may go by the answer to a preflight request."""
 
@@ -63,10 +61,17 @@ class BrowserRules:
     """What pages may do, by the headers that browsers send."""
 
     def __init__(self, settings: Settings) -> None:
-        self.allowed = frozenset(settings.origins_allowed)
+        self.use(settings)
         self._is_open = settings.is_open
         is_bound = settings.is_open and not settings.allow_open
         self._own_hosts = frozenset(host.lower() for host in settings.hosts) if is_bound else None
+
+    def use(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        self.allowed = frozenset(settings.origins_allowed)
+        self.headers = (*_ALLOWED_HEADERS, *settings.headers_allowed)
+        self.revision = object()
+        """What was made of the rules before they had this is not to be used any more."""
 
     def refusal(self, scope: Scope) -> str | None:
         """Return why a request or socket is refused, or None."""
@@ -79,7 +84,7 @@ class BrowserRules:
 
     def applies_cors(self, path: str) -> bool:
         """Whether pages of other origins may read answers at this path."""
-        return bool(self.allowed) and path not in _FOR_OPERATORS
+        return bool(self.allowed) and path not in PROBES  # no page has to read those
 
     def cors_headers(self, scope: Scope) -> dict[str, str] | None:
         """Return the headers that let the page read an answer, as the middleware adds them; None if it may not."""
@@ -109,17 +114,26 @@ class BrowserRules:
 class BrowserMiddleware:
     """Refuses what a page of another origin may not do, and tells browsers which origins may read answers."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, rules: BrowserRules) -> None:
         self._app = app
-        self._rules = BrowserRules(settings)
-        self._cors = CORSMiddleware(
-            app,
-            allow_origins=settings.origins_allowed,
-            allow_methods=("DELETE", "GET", "POST", "PUT"),
-            allow_headers=(*_ALLOWED_HEADERS, *settings.headers_allowed),
-            expose_headers=_EXPOSED,
-            max_age=_REMEMBERED_SECONDS,
-        )
+        self._rules = rules
+        self._made: CORSMiddleware | None = None
+        self._revision: object = None
+
+    @property
+    def _cors(self) -> CORSMiddleware:
+        """What does it by the rules as they are now."""
+        if self._made is None or self._revision is not self._rules.revision:
+            self._revision = self._rules.revision
+            self._made = CORSMiddleware(
+                self._app,
+                allow_origins=tuple(self._rules.allowed),
+                allow_methods=("DELETE", "GET", "POST", "PUT"),
+                allow_headers=self._rules.headers,
+                expose_headers=_EXPOSED,
+                max_age=_REMEMBERED_SECONDS,
+            )
+        return self._made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""

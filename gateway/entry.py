@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.gateway.answering.known import ReadBody
+from userline.gateway.request_log import shown_client
 from userline.telemetry.logs import REQUEST_STATE
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Entry:
             await self.app(scope, _again(message, receive), send)
             return
         self._count()
-        await _answer(begun, meaning, viewer, send)
+        await _answer(begun, meaning, viewer, scope, send)
 
     def _meaning(self, scope: Scope) -> Meaning | None:
         """Return what the head of a request means, or None if it is for the application."""
@@ -56,10 +57,16 @@ class Entry:
         return meaning if meaning.is_understood else None
 
 
-async def _answer(begun: Begun, meaning: Meaning, viewer: Viewer, send: Send) -> None:
+async def _answer(begun: Begun, meaning: Meaning, viewer: Viewer, scope: Scope, send: Send) -> None:
     request_id, response = begun
     if not isinstance(response, bytes):
-        REQUEST_STATE.set({"request_id": request_id, "viewer": viewer})
+        state = {"request_id": request_id, "viewer": viewer}
+        client = scope.get("client")
+        if client is not None:
+            state["client"] = shown_client(client[0])
+        if meaning.trace_id is not None:
+            state["trace_id"] = meaning.trace_id
+        REQUEST_STATE.set(state)
         response = await response
     headers = [
         *meaning.headers,

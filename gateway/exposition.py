@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
+from userline.settings.fingerprint import Fingerprints, of_all
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client import CollectorRegistry
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from userline.presence.presence import Presence
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.recorder import Metrics
+    from userline.telemetry.metrics.workers import WorkerMetrics
 
 _STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
 
@@ -53,6 +55,8 @@ class Measured(Protocol):
     lane: Lane | None
     requests_at_once: int
 
+    workers: WorkerMetrics | None
+
     @property
     def coherent(self) -> bool:
         """Whether changes of all gateways are heard, and nothing that was missed is still to be read."""
@@ -63,8 +67,15 @@ class Exposition:
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured
+        self._of_settings = Fingerprints(measured.settings)
+        self._fingerprints: dict[str, str] = {}
         self._process: CollectorRegistry | None = None
         """What Prometheus's library tells of the process, from the first time on that somebody asks."""
+
+    @property
+    def _replaced(self) -> Mapping[str, int]:
+        workers = self._measured.workers
+        return {"died": 0, "hung": 0} if workers is None else workers.replaced()
 
     async def write(self) -> str:
         """Return the metrics as a text."""
@@ -76,7 +87,20 @@ class Exposition:
             await asyncio.sleep(0)
         return "".join(parts)
 
+    def _info(self) -> str:
+        """Return what the gateway is, and how it is set, where all must be set alike."""
+        told = self._fingerprints
+        labels = (("version", __version__), ("fingerprint", of_all(told)))
+        return gauge(
+            "userline_info", "1; the labels have the version, and what must agree among gateways.", [(labels, 1)]
+        ) + gauge(
+            "userline_setting_info",
+            "1; the labels have a setting that must agree among gateways, and its fingerprint.",
+            [((("setting", name), ("fingerprint", value)), 1) for name, value in told.items()],
+        )
+
     def _of_process(self, loop: asyncio.AbstractEventLoop) -> str:
+        self._fingerprints = self._of_settings.now()
         from prometheus_client import (  # noqa: PLC0415 - it loads a server for HTTP, and not everybody asks
             CollectorRegistry,
             GCCollector,
@@ -98,7 +122,7 @@ class Exposition:
         """Yield the metrics in parts, each of which takes well below a millisecond."""
         yield "".join(counter(name, text, [((), value)]) for name, (text, value) in self._counters().items())
         yield "".join(gauge(name, text, [((), value)]) for name, (text, value) in self._gauges().items())
-        yield gauge("userline_info", "1; the label has the version.", [((("version", __version__),), 1)])
+        yield self._info()
         yield from self._labelled()
         yield from self._histograms()
 
@@ -200,6 +224,11 @@ class Exposition:
             "userline_store_errors",
             "Calls of the store that it did not answer.",
             [((("call", call),), metrics.store_errors[call]) for call in _STORE_CALLS],
+        )
+        yield counter(
+            "userline_worker_replacements",
+            "Times that a worker was replaced; all workers tell the same.",
+            [((("reason", reason),), count) for reason, count in self._replaced.items()],
         )
         yield counter(
             "userline_reaped",

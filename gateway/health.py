@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from starlette.responses import Response
 
+from userline.users.errors import StoreUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -42,6 +44,7 @@ class Health:
         self._changes_of_others = changes_of_others
         self._heard_at_outage: int | None = None
         """How many changes of others had been heard when the store went away, while it is away."""
+        self._asking: asyncio.Task[None] | None = None
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         """Say that the process lives."""
@@ -69,17 +72,30 @@ class Health:
         return self._heard_at_outage is not None and self._changes_of_others() > self._heard_at_outage
 
     async def _store_answers(self) -> bool:
+        """Whether the store answers in time. One ping is under way, whoever asks, and the store tells of its end."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ping_once(), name="userline-health")
+        done, _ = await asyncio.wait([self._asking], timeout=_PATIENCE)
+        if not done:
+            self._note_outage()
+        return bool(done) and self._heard_at_outage is None
+
+    async def _ping_once(self) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._ping()
+            await self._ping()
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is not ready
-            if self._heard_at_outage is None:
-                self._heard_at_outage = self._changes_of_others()
-                logger.warning("The store is not ready: %s", str(error) or "it does not answer.")
-            return False
-        if self._heard_at_outage is not None:
+            if self._note_outage() and type(error) is not StoreUnavailable:  # of that it has told itself
+                logger.warning("The store is not ready: %s", str(error) or repr(error))
+        else:
             self._heard_at_outage = None
-            logger.info("The store is ready again.")
+        finally:
+            self._asking = None
+
+    def _note_outage(self) -> bool:
+        """Take note that the store is away, and return whether that is news."""
+        if self._heard_at_outage is not None:
+            return False
+        self._heard_at_outage = self._changes_of_others()
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userline.gateway.answering.known import ReadBody
+from userline.gateway.trusted_proxies import TrustedProxies
 from userline.server.at_once import Left
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Lane:
     """Answers requests of one gateway, as the server's answerer. For one event loop."""
 
-    def __init__(self, answering: Answering, meanings: Meanings) -> None:
+    def __init__(self, answering: Answering, meanings: Meanings, trusted_proxies: str | None = None) -> None:
         self._answering = answering
+        self._proxies = None if trusted_proxies is None else TrustedProxies(trusted_proxies)
         self._meaning_of = meanings.of
         self._default_headers: Headers | None = None
         self._start = b""
@@ -48,6 +50,8 @@ class Lane:
         viewer = self._answering.viewer(meaning)
         if viewer is None:
             return None
+        if self._proxies is not None and meaning.forwarded_for is not None:
+            client = self._proxies.client(client, meaning.forwarded_for)
         begun = self._answering.begin(meaning, viewer, body, {"client": client})
         if begun is None:
             return None

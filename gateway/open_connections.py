@@ -40,6 +40,10 @@ class OpenConnections:
         self.sockets = 0
         self.streams: set[OpenStream] = set()
 
+    def limit(self, most: int, most_of_user: int) -> None:
+        """Let so many be open from now on; what is open stays."""
+        self._most, self._most_of_user = most, most_of_user
+
     def check_room(self) -> None:
         """Return if one more socket or stream may be open. Raises RateLimited."""
         if self.sockets + len(self.streams) >= self._most:

@@ -57,6 +57,10 @@ class RateLimiter:
         self.refusals = 0
         """How often somebody was told to wait."""
 
+    def limit(self, per_second: float, burst: int) -> None:
+        """Allow so many from now on."""
+        self._per_second, self._burst = per_second, burst
+
     @property
     def is_on(self) -> bool:
         """Whether anything is limited."""
@@ -131,6 +135,11 @@ class Pace:
         self._messages = operations.times(_MESSAGES_PER_OPERATION)
         self.pauses = 0
         """How often a socket was read from later because of it."""
+
+    def limit(self, per_second: float, burst: int) -> None:
+        """Allow so many operations from now on, and of messages as many times more."""
+        self._operations.limit(per_second, burst)
+        self._messages.limit(per_second * _MESSAGES_PER_OPERATION, burst * _MESSAGES_PER_OPERATION)
 
     async def wait(self, key: str | None, characters: int, *, is_operation: bool) -> None:
         """Count a message, and return when it is its time. Raises RateLimited for an operation that is far from it."""

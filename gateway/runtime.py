@@ -24,6 +24,7 @@ from userline.gateway.http import GraphQLOverHTTP
 from userline.gateway.lane import Lane
 from userline.gateway.open_connections import OpenConnections
 from userline.gateway.rate_limit import Pace, RateLimiter
+from userline.gateway.request_log import RequestLog
 from userline.gateway.rest.api import RestApi
 from userline.gateway.streaming.stream import Streams
 from userline.gateway.websocket.admission import Admission
@@ -60,7 +61,7 @@ def _schema_of(settings: Settings) -> Schema:
         return make_schema()
     from userline.schema.federation import make_subgraph  # noqa: PLC0415 - few gateways are subgraphs
 
-    return make_subgraph()
+    return make_subgraph(settings.federation_prefix)
 
 
 class Runtime:
@@ -134,6 +135,7 @@ class Runtime:
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
         self.drain = Drain(settings.drain_seconds)
+        self.request_log = RequestLog(settings)
         self.answering = Answering(
             engine=self.engine,
             users=self.users,
@@ -144,12 +146,13 @@ class Runtime:
             pace=self.pace,
             metrics=self.metrics,
             tracer=self.tracer,
-            logs_requests=self.logs_requests,
+            request_log=self.request_log,
         )
-        self.meanings = Meanings(settings, BrowserRules(settings))
+        self.browser_rules = BrowserRules(settings)
+        self.meanings = Meanings(settings, self.browser_rules)
         self.lane: Lane | None = None
         if self.answers_at_once and Lane.is_wanted(settings):
-            self.lane = Lane(self.answering, self.meanings)
+            self.lane = Lane(self.answering, self.meanings, settings.trusted_proxies)
         self.requests_at_once = 0
         """How many were answered in front of the application, and not by the lane."""
         self._exposition = Exposition(self)
@@ -180,18 +183,14 @@ class Runtime:
             running=self.running,
             metrics=self.metrics,
             tracer=self.tracer,
-            logs_requests=self.logs_requests,
+            request_log=self.request_log,
+            browser_rules=self.browser_rules,
         )
         return Entry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
 
     def _count_at_once(self) -> None:
         """Count a request that was answered in front of the application."""
         self.requests_at_once += 1
-
-    @property
-    def logs_requests(self) -> bool:
-        """Whether each request has a line in the log."""
-        return self.settings.access_log and self.settings.log_level in ("debug", "info")
 
     @property
     def answers_at_once(self) -> bool:

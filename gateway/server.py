@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from userline.gateway.browsers import READABLE_BY_ANY_PAGE
 from userline.gateway.graphiql.page import index_page
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
+from userline.gateway.reloading import reload_for_workers, reloading, take_over
 from userline.gateway.runtime import Runtime
 from userline.gateway.site import site_of
 from userline.gateway.websocket.protocol import CloseCode
@@ -27,14 +29,16 @@ from userline.server.http import make_http_protocol
 from userline.server.listeners import give_up_on_silent_clients, is_file, listening, url_of
 from userline.server.turns import Turns
 from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
-from userline.server.workers import follow_parent, run_workers
+from userline.server.workers import Supervision, follow_parent, run_workers
 from userline.settings.checks import split_address
 from userline.telemetry.logs import configure_logging
 from userline.telemetry.metrics.workers import WorkerMetrics
+from userline.users.errors import UserlineError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
     from userline.gateway.lane import Lane
     from userline.gateway.open_connections import OpenConnections
     from userline.server.drain import Drain, Leaving
+    from userline.server.hang_ups import HangUps
+    from userline.server.worker_links import WorkerLink
+    from userline.settings.reloading import NewValues
     from userline.settings.settings import Settings
 
 logger = logging.getLogger("userline")
@@ -64,24 +71,26 @@ _OPEN: Final = (
 )
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM.
+def serve(settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -> None:
+    """Serve until SIGINT or SIGTERM. ``read`` reads the settings again, after each hang-up.
 
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
     opened.
     """
     with _listening(settings) as listeners:
         if settings.workers == 1:
-            _work(settings, listeners)
+            _work(settings, listeners, partial(reloading, settings, read, hang_ups))
         else:
             _check_store(settings)
             with tempfile.TemporaryDirectory(prefix="userline-") as directory:
-                run_workers(
-                    settings.workers,
-                    _work_apart,
-                    (settings, listeners, Path(directory)),
+                supervision = Supervision(
                     patience=settings.drain_seconds + settings.shutdown_seconds + _CLOSING_SECONDS,
+                    hang_seconds=settings.worker_hang_seconds,
+                    traces=Path(directory),
+                    hang_ups=hang_ups,
+                    news=partial(reload_for_workers, settings, read),
                 )
+                run_workers(settings.workers, _work_apart, (settings, listeners, Path(directory)), supervision)
 
 
 class _Listeners(NamedTuple):
@@ -91,21 +100,43 @@ class _Listeners(NamedTuple):
     metrics: socket.socket | None
 
 
-def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, number: int) -> None:
+def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, link: WorkerLink) -> None:
     """Serve in a process of its own, started by the one that listens."""
     follow_parent()
-    configure_logging(settings.log_format, settings.log_level)
-    _work(settings, listeners, WorkerMetrics(directory, number))
+    link.write_traces()
+    configure_logging(settings.log_format, settings.log_level, worker=link.number)
+    try:
+        _work(settings, listeners, link.kept, WorkerMetrics(directory, link.number, lambda: link.replaced))
+    except UserlineError as error:
+        logger.critical("The worker ends: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.critical("The worker ends unexpectedly.", exc_info=True)
+        sys.exit(1)
 
 
-def _work(settings: Settings, listeners: _Listeners, workers: WorkerMetrics | None = None) -> None:
+def _work(
+    settings: Settings,
+    listeners: _Listeners,
+    hearing_news: Callable[[Callable[[NewValues], None]], AbstractAsyncContextManager[None]],
+    workers: WorkerMetrics | None = None,
+) -> None:
+    """Serve in this process, and take over what is new in the settings."""
     runtime = Runtime(settings)
     runtime.workers = workers
     config = make_config(settings, runtime.make_app(), runtime.drain, runtime.lane)
     server = _Server(config, runtime.drain, runtime.connections)
 
+    def take(new: NewValues) -> None:
+        take_over(runtime, new)
+        _renew_protocol(config, settings)
+
     async def run() -> None:
-        async with runtime.running(), serving_metrics(runtime.exposition, listeners.metrics):
+        async with (
+            hearing_news(take),
+            runtime.running(),
+            serving_metrics(runtime.exposition, listeners.metrics),
+        ):
             if runtime.authenticator.is_open:
                 logger.warning(_OPEN)
             _say_where(settings, listeners)
@@ -135,7 +166,7 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
             header_seconds=settings.header_seconds,
             answerer=lane.answer if lane else None,
             refusal_body=body_of_bad_request,
-            refusal_lines=READABLE_BY_ANY_PAGE if settings.origins_allowed else b"",
+            refusal_lines=_refusal_lines(settings),
             head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
             drain=drain,
             turns=turns,
@@ -153,6 +184,17 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
         ws_ping_interval=settings.ping_seconds or None,
         ws_ping_timeout=settings.ping_seconds or None,
     )
+
+
+def _refusal_lines(settings: Settings) -> bytes:
+    return READABLE_BY_ANY_PAGE if settings.origins_allowed else b""
+
+
+def _renew_protocol(config: uvicorn.Config, settings: Settings) -> None:
+    """Have requests on all connections read by the settings as they are now."""
+    protocol: Any = config.http
+    protocol.known_heads.forget()
+    protocol.refusal_lines = _refusal_lines(settings)
 
 
 def _message_too_large(most_of_all: int, most: int) -> str:

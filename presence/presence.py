@@ -215,7 +215,7 @@ class Presence:
             try:
                 await self._bus.send(PRESENCE, report)
             except Exception as error:  # noqa: BLE001 - whatever it is, all is told again before long
-                if not is_failing:
+                if not is_failing and self._bus.connected:  # else it is told that the bus is away
                     logger.warning(
                         "The other gateways cannot be told who is connected (%s).", self._bus.explain(error).text
                     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.audit")
 
-_LINE: Final = "%s token: %s of %d user%s %s (request id %s)"
+_LINE: Final = "%s token: %s of %d user%s"
 
 _MOST_IDS: Final = 100
 """No valid request is about more."""
@@ -26,7 +26,7 @@ _LONGEST_LINE: Final = 3_200
 
 
 def audit(viewer: Viewer, action: str, user_ids: Collection[str], request_id: str) -> None:
-    """Log that the viewer is about to do ``action`` ("read", "write") to these users.
+    """Log that the viewer is about to do ``action`` ("read", "write", "deletion") to these users.
 
     Logged before it is done, so that nothing is done without a line; the line of the request, with the same id, has the
     outcome. Ids are written as JSON in ASCII, so that no id can end a line or hide in it. Many long ones have several
@@ -36,19 +36,22 @@ def audit(viewer: Viewer, action: str, user_ids: Collection[str], request_id: st
         return
     shown = [user_id[:MAX_ID_CHARACTERS] for user_id in islice(user_ids, _MOST_IDS)]
     for count, ids in _in_lines(shown, not_shown=len(user_ids) - len(shown)):
-        given = (viewer.kind, action, count, "" if count == 1 else "s", ids, request_id)
+        given = (viewer.kind, action, count, "" if count == 1 else "s")
         # As logger.info does, which looks for the caller's file and line, too; nobody logs them, and it takes as long.
-        logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, _LINE, given, None))
+        record = logger.makeRecord(logger.name, logging.INFO, "", 0, _LINE, given, None)
+        record.fields = {"request_id": request_id, "viewer": viewer.kind.value, "action": action, "users": ids}
+        logger.handle(record)
 
 
-def _in_lines(user_ids: list[str], not_shown: int) -> Iterator[tuple[int, str]]:
-    """Yield the ids as JSON lists that are not long, each with how many there are; the last counts the others too."""
+def _in_lines(user_ids: list[str], not_shown: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the ids in lists that are not long, each with how many there are; the last counts the others too."""
     line: list[str] = []
     length = 2
-    for user_id in map(json.dumps, user_ids):
-        if line and length + len(user_id) > _LONGEST_LINE:
-            yield len(line), f"[{', '.join(line)}]"
+    for user_id in user_ids:
+        more = len(json.dumps(user_id))
+        if line and length + more > _LONGEST_LINE:
+            yield len(line), line
             line, length = [], 2
         line.append(user_id)
-        length += len(user_id) + 2
-    yield len(line) + not_shown, f"[{', '.join(line)}]"
+        length += more + 2
+    yield len(line) + not_shown, line

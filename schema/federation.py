@@ -4,15 +4,16 @@ Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schem
 """
 
 from functools import cache
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, NewType, cast
 
 import strawberry
 from graphql import GraphQLError, ValueNode
 from strawberry.schema.config import StrawberryConfig
 
 from userline.resolvers import queries
+from userline.schema.names import Prefixed
 from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
-from userline.schema.scalars import SCALARS
+from userline.schema.scalars import make_scalars
 from userline.schema.sdl import print_schema
 from userline.schema.types import User, as_optional_users
 
@@ -50,9 +51,9 @@ class FederatedQuery(Query):
     """The query root of a subgraph."""
 
     @strawberry.field(name="_service", description="The subgraph, as a router sees it.")
-    def service(self) -> Service:
+    def service(self, info: OperationInfo) -> Service:
         """Return the schema as text."""
-        return Service(sdl=print_subgraph())
+        return Service(sdl=print_subgraph(cast("Prefixed", info.schema.config.name_converter).prefix))
 
     @strawberry.field(
         name="_entities",
@@ -71,17 +72,20 @@ class FederatedQuery(Query):
 
 
 @cache
-def make_subgraph() -> strawberry.Schema:
-    """Return the schema with what a router of Apollo Federation 2 asks for, made once."""
+def make_subgraph(prefix: str = "") -> strawberry.Schema:
+    """Return the schema with what a router of Apollo Federation 2 asks for, made once.
+
+    ``prefix`` is put before the names that other subgraphs may have, too.
+    """
     return strawberry.Schema(
         query=FederatedQuery,
         mutation=Mutation,
         subscription=Subscription,
-        config=StrawberryConfig(scalar_map=SCALARS | _SCALARS),
+        config=StrawberryConfig(name_converter=Prefixed(prefix), scalar_map=make_scalars(prefix) | _SCALARS),
     )
 
 
 @cache
-def print_subgraph() -> str:
+def print_subgraph(prefix: str = "") -> str:
     """Return the schema as other subgraphs may build upon it: ``User`` is an entity with the key ``id``."""
-    return _LINK + print_schema().replace("\ntype User {\n", '\ntype User @key(fields: "id") {\n')
+    return _LINK + print_schema(prefix).replace("\ntype User {\n", '\ntype User @key(fields: "id") {\n')

@@ -9,10 +9,10 @@ from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError, GraphQLID, Undefined, ValueNode
-from graphql.pyutils import inspect
 from graphql.utilities import value_from_ast_untyped
 
 from userline.users.kinds import TO_JSON, Kind
+from userline.users.validation import kind_of
 
 Custom = NewType("Custom", dict[str, Any])
 PushTokens = NewType("PushTokens", dict[str, Any])
@@ -23,7 +23,8 @@ def _serialize(value: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value)
 
 
-def _parse_value(value: Any) -> Any:
+def parse_any(value: Any) -> Any:
+    """Return the value of a scalar that is checked together with the rest of the input."""
     return value
 
 
@@ -47,7 +48,7 @@ def parse_id(value: Any) -> str:
             "ID cannot represent a number with a fraction or an exponent, -0, or one beyond 64 bits, because it would "
             "not be taken exactly as it was written: send it as a string."
         )
-    raise GraphQLError(f"ID cannot represent value: neither a string nor a whole number, found: {inspect(value)}.")
+    raise GraphQLError(f"ID cannot represent {kind_of(value)}: it is a string or a whole number.")
 
 
 def _refuse(_: Any) -> Any:
@@ -59,34 +60,37 @@ def _refuse(_: Any) -> Any:
 GraphQLID.coerce_input_value = parse_id
 GraphQLID.parse_value = parse_id  # type: ignore[method-assign]
 
-SCALARS: dict[object, Any] = {
-    Custom: strawberry.scalar(
-        name="Custom",
-        description=(
-            "Custom attributes of a user: a map of strings to strings, without nesting. Keys may hold any character, "
-            "dots and dollar signs included; keys that are not GraphQL names are given through a variable. In an input "
-            "it is a patch: a key's string sets that key, a key's null removes it, keys left out stay as they are, and "
-            "null in place of the whole map removes all."
+
+def make_scalars(prefix: str = "") -> dict[object, Any]:
+    """Return the custom scalars by what stands for them in Python, with a prefix before their names."""
+    return {
+        Custom: strawberry.scalar(
+            name=f"{prefix}Custom",
+            description=(
+                "Custom attributes of a user: a map of strings to strings, without nesting. Keys may hold any "
+                "character, dots and dollar signs included; keys that are not GraphQL names are given through a "
+                "variable. In an input it is a patch: a key's string sets that key, a key's null removes it, keys left "
+                "out stay as they are, and null in place of the whole map removes all."
+            ),
+            serialize=_serialize,
+            parse_value=parse_any,
+            parse_literal=_parse_literal,
         ),
-        serialize=_serialize,
-        parse_value=_parse_value,
-        parse_literal=_parse_literal,
-    ),
-    PushTokens: strawberry.scalar(
-        name="PushTokens",
-        description=(
-            'Push tokens of a user: a map of "fcm:TOKEN" or "apns:TOKEN" to true. It is a patch: true registers a '
-            "token, null unregisters it, tokens left out stay as they are, and null in place of the whole map "
-            "unregisters all. Push tokens are private: they are never part of an output."
+        PushTokens: strawberry.scalar(
+            name=f"{prefix}PushTokens",
+            description=(
+                "Push tokens of a user: a map of `fcm:TOKEN` or `apns:TOKEN` to true. It is a patch: true registers a "
+                "token, null unregisters it, tokens left out stay as they are, and null in place of the whole map "
+                "unregisters all. Push tokens are private: they are never part of an output."
+            ),
+            serialize=TO_JSON[Kind.KEYS],
+            parse_value=parse_any,
+            parse_literal=_parse_literal,
         ),
-        serialize=TO_JSON[Kind.KEYS],
-        parse_value=_parse_value,
-        parse_literal=_parse_literal,
-    ),
-    RoleSettings: strawberry.scalar(
-        name="RoleSettings",
-        description="The settings of a role: a JSON object, as the gateway's configuration has it.",
-        serialize=_serialize,
-        parse_value=_refuse,
-    ),
-}
+        RoleSettings: strawberry.scalar(
+            name=f"{prefix}RoleSettings",
+            description="The settings of a role: a JSON object, as the gateway's configuration has it.",
+            serialize=_serialize,
+            parse_value=_refuse,
+        ),
+    }

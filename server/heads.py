@@ -84,6 +84,9 @@ class HeadCache(Protocol):
     def put(self, raw: bytes, head: Head, weight: int, /) -> None:
         """Keep a head."""
 
+    def clear(self) -> None:
+        """Keep none."""
+
 
 class KnownHeads:
     """The heads that were seen last. Without a cache each is read anew."""
@@ -93,6 +96,11 @@ class KnownHeads:
         self._known = cache
         self.get = _none if cache is None else cache.get
         """Returns the head with these bytes if it is known, or None: the cache's own method, for speed."""
+
+    def forget(self) -> None:
+        """Read every head anew, as what heads mean has changed."""
+        if self._known is not None:
+            self._known.clear()
 
     def of_bytes(self, raw: bytes) -> Head:
         """Return what a head says, from its request line to its empty line. Raises Malformed."""

@@ -1,4 +1,4 @@
-"""Several processes that serve the same address: started, restarted when they die, and stopped as one."""
+"""Several processes that serve the same address: started, replaced when they die or hang, and stopped as one."""
 
 from __future__ import annotations
 
@@ -9,40 +9,73 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Final
+
+from userline.server.hang_ups import held_back
+from userline.server.worker_links import Board, ParentLink, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.context import SpawnProcess
+    from pathlib import Path
+
+    from userline.server.hang_ups import HangUps
 
 logger = logging.getLogger("userline.workers")
 
 _SHORTEST_LIFE_SECONDS: Final = 1.0
 """A worker that lived shorter is not replaced before this time has passed."""
 
-_spawn = multiprocessing.get_context("spawn")
+_LONGEST_TURN_SECONDS: Final = 1.0
+"""What counts at most of the time between two looks: this process may have been stopped, or the machine asleep."""
+
+_LONGEST_TRACE: Final = 4000
+_START_SECONDS: Final = 60.0
+"""How long a worker may take until its first sign of life, at least."""
 
 
-def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...], *, patience: float) -> None:
-    """Run ``work(*arguments, number)`` in ``count`` processes until SIGINT or SIGTERM; all must be picklable.
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What is done about workers while they run."""
 
-    A worker that dies is replaced, under its number. When it is time to stop, each gets SIGTERM, and SIGKILL after
-    ``patience`` seconds. After SIGINT, and after a second signal, each gets another SIGTERM: the sign to hurry.
+    patience: float
+    """How many seconds they may take to stop."""
+    hang_seconds: float
+    """How long one may give no sign of life; 0 = any time."""
+    traces: Path
+    """A directory for what workers that hang write."""
+    hang_ups: HangUps
+    news: Callable[[], Any]
+    """Called after SIGHUP; what it returns is told to all workers, unless it is None."""
+
+
+def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...], supervision: Supervision) -> None:
+    """Run ``work(*arguments, link)`` in ``count`` processes until SIGINT or SIGTERM; all must be picklable.
+
+    ``link`` is a WorkerLink with the worker's number. A worker that dies is replaced, under its number, and so is one
+    that hangs. ``arguments`` are those of the moment when a worker is started. When it is time to stop, each gets
+    SIGTERM, and SIGKILL when patience is over. After SIGINT, and after a second signal, each gets another SIGTERM: the
+    sign to hurry.
     """
-    workers = [_Worker(work, (*arguments, number)) for number in range(count)]
+    board = Board(count)
+    workers = [_Worker(work, arguments, number, board, supervision) for number in range(count)]
     with _signals() as (stop, hurry):
         for worker in workers:
             worker.start()
+        looked = time.monotonic()
         while not stop.is_set():
             # A signal ends neither this wait nor a sleep, so neither may be long.
             connection.wait([worker.process.sentinel for worker in workers], timeout=0.2)
+            news = supervision.news() if supervision.hang_ups.take() else None
+            seconds, looked = time.monotonic() - looked, time.monotonic()
             for worker in workers:
                 if not stop.is_set():
-                    worker.replace_if_dead()
+                    worker.look(min(seconds, _LONGEST_TURN_SECONDS), news)
         for worker in workers:
             worker.stop()
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + supervision.patience
         time.sleep(0.2)  # two signals at once would be one
         while time.monotonic() < deadline and any(worker.process.is_alive() for worker in workers):
             if hurry.wait(0.1):
@@ -66,31 +99,76 @@ def follow_parent() -> None:
 
 
 class _Worker:
-    def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """One of the workers: a process, and after it those that replace it."""
+
+    def __init__(
+        self, work: Callable[..., None], arguments: tuple[Any, ...], number: int, board: Board, supervision: Supervision
+    ) -> None:
         self._work = work
         self._arguments = arguments
+        self._number = number
+        self._board = board
+        self._supervision = supervision
         self._started = 0.0
-        self.process: SpawnProcess = self._new()
-
-    def _new(self) -> SpawnProcess:
-        return _spawn.Process(target=self._work, args=self._arguments, name="userline-worker")
+        self.process: SpawnProcess
+        self._link: ParentLink
 
     def start(self) -> None:
+        """Start a process. It gets no SIGHUP, as the one that starts it tells it what that means."""
+        self._link = ParentLink(self._number, self._board, self._supervision.traces / f"{self._number}.trace")
+        self.process = spawn.Process(
+            target=self._work, args=(*self._arguments, self._link.of_worker), name="userline-worker"
+        )
         self._started = time.monotonic()
-        self.process.start()
+        with held_back():
+            self.process.start()
+        self._link.started()
 
-    def replace_if_dead(self) -> None:
-        if self.process.is_alive():
-            return
+    def look(self, seconds: float, news: Any) -> None:
+        """See after so many seconds whether it lives and works, and tell it news, if there are any."""
+        if news is not None:
+            self._link.tell(news)
+        self._link.watch(seconds)
+        if not self.process.is_alive():
+            self._replace_dead()
+        elif self._hangs():
+            self._replace_hung()
+
+    def _hangs(self) -> bool:
+        most = self._supervision.hang_seconds
+        return bool(most) and self._link.silent_seconds > (most if self._link.is_up else max(most, _START_SECONDS))
+
+    def _replace_dead(self) -> None:
         rest = self._started + _SHORTEST_LIFE_SECONDS - time.monotonic()
         if rest > 0:
             time.sleep(min(rest, 0.2))
             return
         logger.error(
-            "Worker %s has ended with exit code %s; starting another.", self.process.pid, self.process.exitcode
+            "Worker %d (process %s) has ended with exit code %s; starting another.",
+            self._number,
+            self.process.pid,
+            self.process.exitcode,
         )
+        self._replace(hung=False)
+
+    def _replace_hung(self) -> None:
+        pid = self.process.pid
+        trace = "" if pid is None else self._link.trace_of(pid)
+        logger.error(
+            "Worker %d (process %s) has done nothing for %.0f s: it hangs. Killing it and starting another.",
+            self._number,
+            pid,
+            self._link.silent_seconds,
+            extra={"fields": {"where": trace[-_LONGEST_TRACE:] or "it does not say; it may be stopped (SIGSTOP)"}},
+        )
+        self.process.kill()
+        self.process.join()
+        self._replace(hung=True)
+
+    def _replace(self, *, hung: bool) -> None:
+        self._link.note_replacement(hung=hung)
+        self._link.close()
         self.process.close()
-        self.process = self._new()
         self.start()
 
     def stop(self) -> None:

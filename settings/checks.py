@@ -20,6 +20,7 @@ DEFAULT_LOCALE: Final = "en"
 MAX_PORT: Final = 65_535
 _MOST_PATH_BYTES: Final = 105
 """What the path of a Unix socket may have, on the narrowest of systems."""
+_TYPE_PREFIX = re.compile(r"(?:[A-Z][0-9A-Za-z]{0,39})?", re.ASCII)
 _APP_ID = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _ORIGIN = re.compile(r"(?!wss?:)[a-z][a-z0-9+.-]*://[a-z0-9._~\[\]:-]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -133,6 +134,13 @@ def check_bus_url(value: str) -> str:
 def check_bus_prefix(value: str) -> str:
     """What names of channels can begin with."""
     channels.check_prefix(value)
+    return value
+
+
+def check_type_prefix(value: str) -> str:
+    """What names of GraphQL types can begin with."""
+    if not _TYPE_PREFIX.fullmatch(value):
+        raise ValueError("It must be a capital letter and other letters or digits, at most 40, such as Userline.")
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator
 
 from userline.changes.factory import SHARED_EXAMPLES
 from userline.settings.checks import (
@@ -14,18 +14,15 @@ from userline.settings.checks import (
     check_app_id,
     check_bus_prefix,
     check_bus_url,
-    check_header_names,
     check_hosts,
-    check_jwks_url,
     check_locale,
-    check_names,
-    check_origins,
     check_proxies,
     check_store_url,
+    check_type_prefix,
 )
 from userline.settings.field import Part, setting
 from userline.settings.limits import OperationBounds, Sockets, UserLimits
-from userline.users.viewer import ClientUserSyncing
+from userline.settings.tokens import Tokens
 
 
 class Serving(Part):
@@ -43,6 +40,13 @@ class Serving(Part):
     )
     workers: int = setting(
         "Serving", 1, "How many processes serve; more than one need a bus that they share.", ge=1, le=1024
+    )
+    worker_hang_seconds: float = setting(
+        "Serving",
+        30,
+        "How long one of several workers may do nothing at all before it is replaced; 0 = any time.",
+        ge=0,
+        le=3600,
     )
     env: Literal["development", "production"] = setting(
         "Serving", "development", "What the gateway is for. In production it never runs open."
@@ -68,6 +72,12 @@ class Serving(Part):
     federation: bool = setting(
         "Serving", False, "Serve the schema as a subgraph of Apollo Federation 2, for a router alone to ask."
     )
+    federation_prefix: Annotated[str, AfterValidator(check_type_prefix)] = setting(
+        "Serving",
+        "",
+        "What the subgraph's types App, Role, RoleSettings, Custom and PushTokens, and its query app, are called with, "
+        "such as Userline, where another subgraph has such a type.",
+    )
     get_queries: bool = setting("Serving", True, "Answer queries that come by GET, and not by POST alone.")
     metrics_address: Annotated[str | None, AfterValidator(check_address)] = setting(
         "Serving",
@@ -92,83 +102,6 @@ class Serving(Part):
     def hosts(self) -> tuple[str, ...]:
         """The addresses in ``host``."""
         return tuple(self.host.split(","))
-
-
-class Tokens(Part):
-    """What tokens are checked with, and what their users and web pages may do."""
-
-    secret: SecretStr | None = setting(
-        "Tokens",
-        None,
-        "The secret that HS256 tokens are checked with. Other users of the machine can see what is given as a flag.",
-    )
-    secret_file: Path | None = setting(
-        "Tokens", None, "A file with that secret, or with several, one a line: the first signs, all are accepted."
-    )
-    second_secret: SecretStr | None = setting(
-        "Tokens", None, "One more secret that is accepted, while one is being replaced by another."
-    )
-    second_secret_file: Path | None = setting("Tokens", None, "A file with that one, or with several, one a line.")
-    jwks_url: Annotated[str | None, AfterValidator(check_jwks_url)] = setting(
-        "Tokens", None, "Where the public keys are that RS256, ES256 and EdDSA tokens are checked with (a JWKS)."
-    )
-    jwks_seconds: float = setting(
-        "Tokens",
-        600,
-        "Within how long a key that is gone from the JWKS is refused, on live sockets too.",
-        ge=1,
-        le=86_400,
-    )
-    jwks_pause_seconds: float = setting(
-        "Tokens", 10, "How long to wait at least before keys are fetched again for a token whose key is unknown.", ge=0
-    )
-    issuer: Annotated[str | None, AfterValidator(check_names)] = setting(
-        "Tokens",
-        None,
-        "What iss may be, exactly: strings separated by commas, or a JSON array. Without it, iss is the app's id.",
-    )
-    audience: Annotated[str | None, AfterValidator(check_names)] = setting(
-        "Tokens",
-        None,
-        "What aud must have one of, written likewise. Without it, aud is left out or has the app's id.",
-    )
-    client_user_syncing: Literal["off", "own", "any"] = setting(
-        "Tokens", "own", "What user tokens may write: nothing, their own user, or every user."
-    )
-    self_deletion: bool = setting(
-        "Tokens", False, "Let user tokens delete their own user; without it, server tokens alone delete users."
-    )
-    cors_origins: Annotated[str | None, AfterValidator(check_origins)] = setting(
-        "Tokens",
-        None,
-        "The origins of web pages and web views, separated by commas, that may use the API, such as "
-        "https://app.example.com or capacitor://localhost.",
-    )
-    cors_headers: Annotated[str | None, AfterValidator(check_header_names)] = setting(
-        "Tokens",
-        None,
-        "Headers, separated by commas, that these pages may send beside those of common clients; * = any.",
-    )
-
-    @property
-    def is_open(self) -> bool:
-        """Whether no tokens are checked."""
-        return self.secret is None and self.jwks_url is None
-
-    @property
-    def syncing(self) -> ClientUserSyncing:
-        """What user tokens may write."""
-        return ClientUserSyncing(self.client_user_syncing)
-
-    @property
-    def origins_allowed(self) -> tuple[str, ...]:
-        """The origins in ``cors_origins``."""
-        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
-
-    @property
-    def headers_allowed(self) -> tuple[str, ...]:
-        """The headers in ``cors_headers``."""
-        return tuple(self.cors_headers.split(",")) if self.cors_headers else ()
 
 
 class Storage(Part):
@@ -202,6 +135,7 @@ class Storage(Part):
         "Store and bus",
         "userline",
         "What names of channels on the bus begin with. Gateways hear each other if it and the app's id are the same.",
+        agrees=True,
     )
     bus_url_file: Path | None = setting(
         "Store and bus", None, "A file with that URL, for one that has a password in it."
@@ -220,6 +154,7 @@ class Storage(Part):
         10,
         "How long a user counts as connected after the last sign of it; the same at all gateways.",
         gt=0,
+        agrees=True,
     )
 
     @property
@@ -232,15 +167,19 @@ class App(Part):
     """What is configured for everybody."""
 
     app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
-        "The app", "userline", "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens."
+        "The app",
+        "userline",
+        "The app's id: letters, digits and - . _ ~, as it stands in URLs and tokens.",
+        agrees=True,
     )
     default_locale: Annotated[str, AfterValidator(check_locale)] = setting(
-        "The app", DEFAULT_LOCALE, "The language tag (BCP 47) of users who have no locale of their own."
+        "The app", DEFAULT_LOCALE, "The language tag (BCP 47) of users who have no locale of their own.", agrees=True
     )
     roles: Path | None = setting(
         "The app",
         None,
         'A JSON file {"ROLE": {settings…}} of all roles, "default" among them. Without it users may have any role.',
+        agrees=True,
     )
 
 
@@ -262,9 +201,15 @@ class Logging(Part):
         "Logging", "text", "text for people, json for one JSON object per line."
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "Logging", "info", "The least level that is logged."
+        "Logging", "info", "The least level that is logged.", reloads=True
     )
-    access_log: bool = setting("Logging", True, "Log a line for every request.")
+    access_log: bool = setting("Logging", True, "Log a line for every request.", reloads=True)
+    log_probes: bool = setting(
+        "Logging",
+        True,
+        "Log a line for requests to /healthz, /readyz and /metrics too, while access_log is on.",
+        reloads=True,
+    )
 
     tracing: bool = setting(
         "Traces",

@@ -12,11 +12,21 @@ from userline.users.rules import Limits
 class UserLimits(Part):
     """How large a user may be."""
 
-    max_record_bytes: int = setting("Limits of a user", 65_536, "How large a whole user may be, encoded as JSON.", ge=1)
-    max_custom_keys: int = setting("Limits of a user", 100, "How many custom attributes a user may have.", ge=0)
-    max_push_tokens: int = setting("Limits of a user", 100, "How many push tokens a user may have.", ge=0)
-    max_emails: int = setting("Limits of a user", 20, "How many e-mail addresses a user may have.", ge=0)
-    max_phones: int = setting("Limits of a user", 20, "How many phone numbers a user may have.", ge=0)
+    max_record_bytes: int = setting(
+        "Limits of a user", 65_536, "How large a whole user may be, encoded as JSON.", ge=1, reloads=True, agrees=True
+    )
+    max_custom_keys: int = setting(
+        "Limits of a user", 100, "How many custom attributes a user may have.", ge=0, reloads=True, agrees=True
+    )
+    max_push_tokens: int = setting(
+        "Limits of a user", 100, "How many push tokens a user may have.", ge=0, reloads=True, agrees=True
+    )
+    max_emails: int = setting(
+        "Limits of a user", 20, "How many e-mail addresses a user may have.", ge=0, reloads=True, agrees=True
+    )
+    max_phones: int = setting(
+        "Limits of a user", 20, "How many phone numbers a user may have.", ge=0, reloads=True, agrees=True
+    )
 
     @property
     def user_limits(self) -> Limits:
@@ -34,7 +44,7 @@ class OperationBounds(Part):
     """How much a request may ask for."""
 
     max_body_bytes: int = setting(
-        "Limits of operations", 1_048_576, "How large the body of an HTTP request may be.", ge=1
+        "Limits of operations", 1_048_576, "How large the body of an HTTP request may be.", ge=1, reloads=True
     )
     max_answer_bytes: int = setting(
         "Limits of operations",
@@ -43,23 +53,29 @@ class OperationBounds(Part):
         ge=1024,
     )
     max_batch_operations: int = setting(
-        "Limits of operations", 50, "How many operations one HTTP batch may have.", ge=1
+        "Limits of operations", 50, "How many operations one HTTP batch may have.", ge=1, reloads=True
     )
     max_document_characters: int = setting(
-        "Limits of operations", 15_000, "How many characters a GraphQL document may have.", ge=1
+        "Limits of operations", 15_000, "How many characters a GraphQL document may have.", ge=1, reloads=True
     )
     max_document_tokens: int = setting(
-        "Limits of operations", 1000, "How many tokens a GraphQL document may have.", ge=1
+        "Limits of operations", 1000, "How many tokens a GraphQL document may have.", ge=1, reloads=True
     )
-    max_depth: int = setting("Limits of operations", 10, "How many levels deep an operation may select.", ge=1)
+    max_depth: int = setting(
+        "Limits of operations", 10, "How many levels deep an operation may select.", ge=1, reloads=True
+    )
     max_aliases: int = setting(
-        "Limits of operations", 30, "How many aliases an operation may have, fragments included.", ge=0
+        "Limits of operations", 30, "How many aliases an operation may have, fragments included.", ge=0, reloads=True
     )
     max_directives: int = setting(
-        "Limits of operations", 50, "How many directives an operation may have, fragments included.", ge=0
+        "Limits of operations", 50, "How many directives an operation may have, fragments included.", ge=0, reloads=True
     )
     max_root_fields: int = setting(
-        "Limits of operations", 50, "How many fields of the root an operation may have, fragments included.", ge=1
+        "Limits of operations",
+        50,
+        "How many fields of the root an operation may have, fragments included.",
+        ge=1,
+        reloads=True,
     )
     max_cost: int = setting(
         "Limits of operations",
@@ -67,15 +83,17 @@ class OperationBounds(Part):
         "What an operation may cost: 1 for each field, 5 for user, 100 for users or usersChanged (or a quarter of the "
         "number of ids, where that is more), 10 for a mutation or another subscription.",
         ge=1,
+        reloads=True,
     )
     max_introspection_depth: int = setting(
-        "Limits of operations", 20, "How many levels deep an operation may ask for the schema.", ge=1
+        "Limits of operations", 20, "How many levels deep an operation may ask for the schema.", ge=1, reloads=True
     )
     max_introspection_cost: int = setting(
         "Limits of operations",
         8000,
         "How much of the schema an operation may ask for; the query of code generators costs about 4,100.",
         ge=1,
+        reloads=True,
     )
     trusted_documents: Path | None = setting(
         "Limits of operations",
@@ -97,7 +115,9 @@ class OperationBounds(Part):
         "How much memory they may take at most; those that were not used for longest are forgotten.",
         ge=1_048_576,
     )
-    operation_seconds: float = setting("Limits of operations", 10, "How long one query or mutation may take.", gt=0)
+    operation_seconds: float = setting(
+        "Limits of operations", 10, "How long one query or mutation may take.", gt=0, reloads=True
+    )
     max_header_bytes: int = setting(
         "Limits of operations", 16_384, "How large the headers of a request may be, its address included.", ge=1024
     )
@@ -108,9 +128,10 @@ class OperationBounds(Part):
         "How many operations a user may send a second, and of socket messages twenty times as many; 0 = any number. "
         "Sockets past it are read more slowly. On an open gateway it goes by address, and the default is 0.",
         ge=0,
+        reloads=True,
     )
     rate_limit_burst: int = setting(
-        "Limits of operations", 2000, "How many of them may come at once after a quiet time.", ge=1
+        "Limits of operations", 2000, "How many of them may come at once after a quiet time.", ge=1, reloads=True
     )
     bad_tokens_per_second: float = setting(
         "Limits of operations",
@@ -118,9 +139,10 @@ class OperationBounds(Part):
         "How many tokens that are not good an address may show a second before new tokens are no longer looked at; "
         "0 = any number.",
         ge=0,
+        reloads=True,
     )
     bad_tokens_burst: int = setting(
-        "Limits of operations", 200, "How many of them may come at once after a quiet time.", ge=1
+        "Limits of operations", 200, "How many of them may come at once after a quiet time.", ge=1, reloads=True
     )
 
     @property
@@ -147,22 +169,31 @@ class Sockets(Part):
         "as much if the client writes them as escapes. Before connection_ack it is 64 KiB, or this if it is less.",
         ge=1024,
     )
-    max_subscriptions: int = setting("WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1)
-    max_watched_users: int = setting(
-        "WebSockets", 5000, "How many users the usersChanged subscriptions of one socket may watch at once.", ge=1000
+    max_subscriptions: int = setting(
+        "WebSockets", 1000, "How many subscriptions one socket may have at once.", ge=1, reloads=True
     )
-    max_sockets: int = setting("WebSockets", 10_000, "How many sockets and streams one process may have open.", ge=1)
+    max_watched_users: int = setting(
+        "WebSockets",
+        5000,
+        "How many users the usersChanged subscriptions of one socket may watch at once.",
+        ge=1000,
+        reloads=True,
+    )
+    max_sockets: int = setting(
+        "WebSockets", 10_000, "How many sockets and streams one process may have open.", ge=1, reloads=True
+    )
     max_sockets_per_user: int = setting(
-        "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0
+        "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0, reloads=True
     )
     max_new_sockets_per_address: int = setting(
         "WebSockets",
         200,
         "How many sockets of one address may be open that have not sent connection_init yet; 0 = any number.",
         ge=0,
+        reloads=True,
     )
     connection_init_seconds: float = setting(
-        "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0
+        "WebSockets", 3, "How long a new socket may take to send connection_init.", gt=0, reloads=True
     )
     ping_seconds: float = setting("WebSockets", 25, "How often a socket is pinged to keep it alive; 0 = never.", ge=0)
 

@@ -17,10 +17,14 @@ _SERVICE_URL: Final = re.compile(r"(tcp|udp|sctp)://\S+")
 
 
 class SettingsError(Exception):
-    """The settings are not valid. ``problems`` has a sentence for each thing that is wrong; ``str`` is all of them."""
+    """The settings are not valid. ``problems`` has a sentence for each thing that is wrong; ``str`` is all of them.
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    ``log_format`` is the one that they ask for, as far as they can be understood.
+    """
+
+    def __init__(self, problems: Iterable[str], log_format: str | None = None) -> None:
         self.problems = tuple(problems)
+        self.log_format = log_format
         super().__init__("\n".join(["The settings are not valid:", *(f"  - {problem}" for problem in self.problems)]))
 
 

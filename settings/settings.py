@@ -6,6 +6,7 @@ default. An empty variable counts as one that is not set.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from userline.settings.together import check_together
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic import SecretStr
 
@@ -66,6 +67,15 @@ class Settings(Fields, BaseSettings):
         secret: SecretStr | None = getattr(self, name)
         given = [] if secret is None else self._lines.get(name) or [secret.get_secret_value()]
         return [one.encode() for one in given]
+
+    def take(self, names: Iterable[str], newer: Settings) -> None:
+        """Take the values that ``newer`` has of these settings, for whoever reads them here from now on."""
+        for name in names:
+            self.__dict__[name] = getattr(newer, name)  # nobody else may: the model is frozen
+            self._origins.of_fields[name] = newer.origins.of_fields[name]
+            self._lines.pop(name, None)
+            if name in newer._lines:
+                self._lines[name] = newer._lines[name]
 
     @property
     def rules(self) -> Rules:
@@ -126,7 +136,7 @@ class Settings(Fields, BaseSettings):
         more += check_together(self, {name: self.secrets_of(name) for name in SECRETS}, origins, bad)
         if problems or more:
             ordered = sorted(problems, key=lambda name: [*cls.model_fields, name].index(name))
-            raise SettingsError([*(problems[name] for name in ordered), *more])
+            raise SettingsError([*(problems[name] for name in ordered), *more], self.log_format)
         self._origins = origins
         self._roles = roles
         return self
@@ -141,7 +151,14 @@ def load_settings(flags: Mapping[str, Any] | None = None, env_file: Path | None 
     try:
         return Settings(_env_file=path, **dict(flags or {}))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path} cannot be read: {error}."]) from None
+        raise SettingsError([f"{path} cannot be read: {error}."], log_format_of(flags or {})) from None
+
+
+def log_format_of(flags: Mapping[str, Any]) -> str | None:
+    """Return the format of the log that flags or the environment ask for, where the ``.env`` file cannot be read."""
+    named = {name.upper(): value for name, value in os.environ.items()}
+    log_format: str | None = flags.get("log_format") or named.get(variable_of("log_format"))
+    return log_format
 
 
 def sources(settings: Settings) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import SecretStr
 
+from userline.settings.field import group_of, reloads
 from userline.settings.origins import flag_of, shown, variable_of
 from userline.settings.problems import expected
 from userline.settings.settings import Settings, sources
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+_RELOADED = " (Reloaded by SIGHUP.)"
 
 _INTRODUCTION = """\
 # Settings
@@ -40,7 +42,15 @@ another file than `.env` in the working directory.
 
 `USERLINE_SECRET_FILE`, `USERLINE_SECOND_SECRET_FILE`, `USERLINE_STORE_URL_FILE` and `USERLINE_BUS_URL_FILE` name files
 with the value, so that no environment has to have it; a value and its file at once are refused. A file of secrets may
-have several, one a line. Files are read once, at start-up.
+have several, one a line. Files are read at start-up, and those of secrets again at a reload.
+
+## What is reloaded while the gateway runs
+
+SIGHUP has a running gateway read its settings again, and never ends it. What is marked "reloaded" below takes its new
+value at once, in all workers; what else has changed is named in the log with "it needs a restart", and stays. A value
+that is not valid changes nothing at all: the log says what start-up would say. The environment and the flags of a
+process cannot be changed from outside, and count before the `.env` file as ever: what is to be changed while a gateway
+runs stands in the `.env` file, or in the files of secrets. [operations](operations/README.md#reloading) has the steps.
 
 ## What is refused
 
@@ -61,7 +71,7 @@ other's changes.
 
 `USERLINE_ROLES` names a JSON file with an object: each role's name, and an object of settings for frontends to go by.
 It must have the role `default`, which users have unless they are given another. Users can then have these roles only.
-The file is read once, at start-up.
+The file is read once, at start-up, and not at a reload.
 
 ```json
 {
@@ -70,14 +80,6 @@ The file is read once, at start-up.
 }
 ```
 """
-
-
-def group_of(field: FieldInfo) -> str:
-    """Return the heading that a setting stands under."""
-    extra = field.json_schema_extra
-    if not isinstance(extra, dict):
-        raise TypeError("A setting has a group.")
-    return str(extra["group"])
 
 
 def to_text(settings: Settings) -> str:
@@ -91,7 +93,7 @@ def to_text(settings: Settings) -> str:
         for name, field in members:
             value = shown(getattr(settings, name))
             lines.append(f"  {variable_of(name):{variables}}  {value:{values}}  {places[name]}")
-            lines.append(f"      {field.description}")
+            lines.append(f"      {field.description}{_RELOADED if reloads(field) else ''}")
         lines.append("")
     return "\n".join(lines)
 
@@ -105,6 +107,7 @@ def to_json(settings: Settings) -> str:
             "value": _plain(getattr(settings, name)),
             "source": places[name],
             "meaning": field.description,
+            "reloads": reloads(field),
         }
         for name, field in Settings.model_fields.items()
     }
@@ -115,13 +118,19 @@ def to_markdown() -> str:
     """Return the reference of all settings: what goes for all of them, and a table for each group, of defaults."""
     lines = [_INTRODUCTION]
     for group, members in _groups():
-        lines += [f"## {group}", "", "| variable | flag | values | default | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"## {group}",
+            "",
+            "| variable | flag | values | default | reloaded | meaning |",
+            "|---|---|---|---|---|---|",
+        ]
         for name, field in members:
             cells = (
                 f"`{variable_of(name)}`",
                 f"`{flag_of(name)}`",
                 expected(field),
                 f"`{shown(field.default)}`",
+                "yes" if reloads(field) else "",
                 f"{field.description}",
             )
             lines.append(f"| {' | '.join(cells)} |")

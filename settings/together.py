@@ -60,6 +60,11 @@ def check_together(
             f"{describe('workers', fields.workers, origins)} More than one process needs a bus that they share, and "
             f"the memory:// bus is for one: set USERLINE_BUS_URL={buses.SHARED_EXAMPLES}, or USERLINE_WORKERS=1."
         )
+    if fields.federation_prefix and not fields.federation and not bad & {"federation", "federation_prefix"}:
+        problems.append(
+            f"{describe('federation_prefix', fields.federation_prefix, origins)} It is for the names of a "
+            "subgraph: set USERLINE_FEDERATION=true, or leave USERLINE_FEDERATION_PREFIX out."
+        )
     if fields.tracing and "tracing" not in bad and not tracing_is_installed():
         problems.append(
             f"{describe('tracing', fields.tracing, origins)} What it needs is not installed: "

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from userline.users.patch import UserPatch
     from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
+    from userline.users.rules import Rules
 
 MAX_BATCH = 1000
 """The most ids that one ``get_many`` takes, and the most users that one ``list_users`` returns."""
@@ -221,6 +222,14 @@ class StoreRefused(StoreFormatError):
 
     Nothing was written. The message says what to change there, and has nothing of the user.
     """
+
+
+@runtime_checkable
+class RuledStore(Protocol):
+    """What a store has besides that goes on with other rules while it is open."""
+
+    def hold_to(self, rules: Rules) -> None:
+        """Hold users to these rules from the next write on. Raises ValueError if it cannot keep users as large."""
 
 
 @runtime_checkable

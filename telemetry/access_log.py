@@ -17,7 +17,10 @@ from userline.telemetry.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import TextIO, TypeAlias
+
+    FormatLine: TypeAlias = Callable[[str, str, dict[str, Any]], str]
+    """Lays a line of the time, the text for people and the fields."""
 
 LOGGER_NAME: Final = "userline.access"
 _WAIT_SECONDS: Final = 0.1
@@ -72,22 +75,24 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._handler: LogHandler | None = None
-        self._format: Callable[[dict[str, Any]], str] = format_json
+        self._format: FormatLine = format_json
         self._stamp = Clock()
+        self._of_process: dict[str, Any] = {}
 
-    def use(self, handler: LogHandler, format_line: Callable[[dict[str, Any]], str]) -> None:
-        """Write to this handler from now on."""
+    def use(self, handler: LogHandler, format_line: FormatLine, of_process: dict[str, Any]) -> None:
+        """Write to this handler from now on; each line has what is to be in all of them from this process."""
         if self._handler is None:
             atexit.register(self.close)
-        self._handler, self._format = handler, format_line
+        self._handler, self._format, self._of_process = handler, format_line, of_process
 
     def log(self, event: str, fields: dict[str, Any]) -> None:
-        """Log a request: a short text for people, and what programs want to know."""
+        """Log a request: a short text for people, and what programs want to know, which is no longer the caller's."""
         if self._handler is None:
             logging.getLogger(LOGGER_NAME).info("%s %s", event, fields)
             return
-        line = {"timestamp": self._stamp(), "level": "info", "logger": LOGGER_NAME, "event": event, **fields}
-        self._handler.add(self._format(line))
+        if self._of_process:
+            fields |= self._of_process
+        self._handler.add(self._format(self._stamp(), event, fields))
 
     def close(self) -> None:
         """Write what waits."""
@@ -95,18 +100,17 @@ class AccessLog:
             self._handler.write_waiting()
 
 
-def format_json(line: dict[str, Any]) -> str:
+def format_json(timestamp: str, event: str, fields: dict[str, Any]) -> str:
     """Return a line as a JSON object."""
+    line = {"timestamp": timestamp, "level": "info", "logger": LOGGER_NAME, "event": event, **fields}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE).decode()
 
 
-def format_text(line: dict[str, Any]) -> str:
+def format_text(timestamp: str, event: str, fields: dict[str, Any]) -> str:
     """Return a line for people, as the other lines of the log look."""
-    fields = " ".join(f"{name}={value}" for name, value in line.items() if name not in _PLACED)
-    return f"{line['timestamp']} [info     ] {line['event']:<30} [{line['logger']}] {fields}\n"
+    told = " ".join([f"{name}={value}" for name, value in fields.items()])
+    return f"{timestamp} [info     ] {event:<30} [{LOGGER_NAME}] {told}\n"
 
-
-_PLACED: Final = ("timestamp", "level", "logger", "event")
 
 ACCESS_LOG: Final = AccessLog()
 """The access log of this process, which ``configure_logging`` sets up."""

@@ -6,7 +6,7 @@ The processors take longer than a small request. By hand, a line is the same to 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
@@ -37,7 +37,7 @@ class LogFormatter(structlog.stdlib.ProcessorFormatter):
         foreign_pre_chain: Sequence[Processor],
         processors: Sequence[Processor],
         by_hand: Literal["text", "json"] | None,
-        context: Callable[[], dict[str, str]],
+        context: Callable[[], dict[str, Any]],
     ) -> None:
         super().__init__(foreign_pre_chain=foreign_pre_chain, processors=processors)
         self._lay = {"text": _lay_text, "json": json.dumps, None: None}[by_hand]
@@ -52,11 +52,22 @@ class LogFormatter(structlog.stdlib.ProcessorFormatter):
         event = record.getMessage()
         if max(len(event), len(record.name)) > LONGEST_VALUE or structlog.contextvars.get_contextvars():
             return super().format(record)
+        fields: dict[str, Any] | None = getattr(record, "fields", None)
+        if fields is not None and any(isinstance(one, str) and len(one) > LONGEST_VALUE for one in fields.values()):
+            return super().format(record)
+        context = self._context()
+        if fields is not None:
+            context = fields | {name: value for name, value in context.items() if name not in fields}
         line = {"timestamp": self._stamp(), "level": level, "logger": record.name, "event": event}
-        return self._lay(line | self._context())
+        return self._lay(line | context)
 
 
-def _lay_text(line: dict[str, str]) -> str:
+def _lay_text(line: dict[str, Any]) -> str:
     first = f"{line['timestamp']} [{line['level']:9}] {line['event']:30} [{line['logger']}]"
-    more = [f"{name}={value if _TO_QUOTE.isdisjoint(value) else repr(value)}" for name, value in list(line.items())[4:]]
-    return " ".join([first, *more]).rstrip(" ")
+    return " ".join([first, *(f"{name}={_shown(value)}" for name, value in list(line.items())[4:])]).rstrip(" ")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        value = json.dumps(value)
+    return value if isinstance(value, str) and _TO_QUOTE.isdisjoint(value) else repr(value)

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from userline.users.quoting import quoted, quoted_few
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -97,8 +99,8 @@ class NameRequired(BadUserInput):
 
     code = ErrorCode.NAME_REQUIRED
 
-    def __init__(self) -> None:
-        super().__init__([Problem("name", "name is required, because there is no user with this id yet.")])
+    def __init__(self, user_id: str) -> None:
+        super().__init__([Problem("name", f"name is required, because there is no user {quoted(user_id)} yet.")])
 
 
 class BatchRefused(UserlineError):
@@ -113,8 +115,8 @@ class BatchRefused(UserlineError):
         self.errors = dict(errors)
         if not self.errors:
             raise ValueError("BatchRefused needs at least one error.")
-        count = len(self.errors)
-        super().__init__(f"{count} of the users {'is' if count == 1 else 'are'} refused, so none was written.")
+        are = "is" if len(self.errors) == 1 else "are"
+        super().__init__(f"{quoted_few(self.errors)} {are} refused, so no user of the batch was written.")
 
 
 class Unauthenticated(UserlineError):

@@ -15,10 +15,12 @@ from userline.users import validation
 from userline.users.kinds import EMPTY, GIVEN_KINDS, Kind
 from userline.users.rules import (
     DEFAULT_ROLE,
+    MAX_EMAIL_CHARACTERS,
     MAX_ID_CHARACTERS,
     MAX_LIST_ENTRIES,
     MAX_LOCALE_CHARACTERS,
     MAX_NAME_CHARACTERS,
+    MAX_PHONE_CHARACTERS,
     MAX_ROLE_CHARACTERS,
     MAX_URL_CHARACTERS,
 )
@@ -70,6 +72,8 @@ class Field:
     is_blank_allowed: bool = True
     format: str | None = None
     """The format that JSON Schema has for the text, or for each text of a list."""
+    pattern: str | None = None
+    """The pattern that JSON Schema has for the text, or for each text of a list; the check is closer."""
     key_pattern: str | None = None
     """The pattern that JSON Schema has for the keys of a map."""
     choices: Callable[[Rules], Iterable[str] | None] = lambda _: None
@@ -132,7 +136,7 @@ FIELDS: Final = (
         name="id",
         attribute="id",
         kind=Kind.ID,
-        output="Identifies the user: given by whoever created it, never changes. At most 255 characters.",
+        output="Identifies the user: given when it is created, never changes. At most 255 characters.",
         is_required=True,
         most_characters=MAX_ID_CHARACTERS,
     ),
@@ -176,14 +180,14 @@ FIELDS: Final = (
         input="An http or https URL of a picture of the user. null = none.",
         own_check=lambda value, _: validation.check_photo_url(value),
         most_characters=MAX_URL_CHARACTERS,
-        format="uri",
+        format="iri",
     ),
     Field(
         name="role",
         attribute="role",
         kind=Kind.TEXT,
-        output='The user\'s role, "default" unless it was set. See `App.roles`.',
-        input='One of the configured roles. null = "default".',
+        output="The user's role, `default` unless it was set. See `App.roles`.",
+        input="One of the configured roles. null = `default`.",
         own_default=DEFAULT_ROLE,
         own_check=validation.check_role,
         most_characters=MAX_ROLE_CHARACTERS,
@@ -208,7 +212,8 @@ FIELDS: Final = (
             "Private: only back ends read it."
         ),
         own_check=lambda value, rules: validation.check_list(value, validation.check_email, rules.limits.emails),
-        format="email",
+        most_characters=MAX_EMAIL_CHARACTERS,
+        format="idn-email",
         limit="emails",
     ),
     Field(
@@ -222,7 +227,9 @@ FIELDS: Final = (
             "the whole list. Private: only back ends read it."
         ),
         own_check=lambda value, rules: validation.check_list(value, validation.check_phone, rules.limits.phones),
+        most_characters=MAX_PHONE_CHARACTERS,
         format="phone",
+        pattern=r"^\+[^+]+$",
         limit="phones",
     ),
     Field(
@@ -230,10 +237,10 @@ FIELDS: Final = (
         attribute="push_tokens",
         kind=Kind.KEYS,
         seen_by=Audience.SERVERS,
-        output='Push tokens: a map of "fcm:TOKEN" or "apns:TOKEN" to true.',
-        input='Push tokens: a map of "fcm:TOKEN" or "apns:TOKEN" to true. Private: only back ends read it.',
+        output="Push tokens: a map of `fcm:TOKEN` or `apns:TOKEN` to true.",
+        input="Push tokens: a map of `fcm:TOKEN` or `apns:TOKEN` to true. Private: only back ends read it.",
         patch_input=(
-            'A patch of the push tokens: "fcm:TOKEN" or "apns:TOKEN" to true (register) or null (unregister). '
+            "A patch of the push tokens: `fcm:TOKEN` or `apns:TOKEN` to true (register) or null (unregister). "
             "null = none. Private: only back ends read it."
         ),
         own_check=lambda value, rules: validation.check_push_tokens(value, rules.limits.push_tokens),

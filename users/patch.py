@@ -15,6 +15,7 @@ from userline.users.codec import encoded_size, record_to_json
 from userline.users.errors import BadUserInput, NameRequired, Problem
 from userline.users.fields import BY_ATTRIBUTE, GIVEN, READ_ONLY
 from userline.users.kinds import PATCHED, Kind
+from userline.users.quoting import quoted
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.versions import next_version
 
@@ -161,7 +162,7 @@ def apply(  # noqa: PLR0913 - each is something else
 
 def _new_record(user_id: str, public: dict[str, Any], private: dict[str, Any], now: int, deleted: int) -> UserRecord:
     if "name" not in public:
-        raise NameRequired
+        raise NameRequired(user_id)
     snapshot = UserSnapshot(id=user_id, version=next_version(deleted, now), **(_BLANK_SNAPSHOT | public))
     return UserRecord(snapshot=snapshot, created_at=now, updated_at=now, **(_BLANK_RECORD | private))
 
@@ -171,7 +172,8 @@ def _check_as_stored(patch: UserPatch, before: UserRecord | None, user_id: str) 
     problems = []
     for name, value in patch.as_stored.items():
         if name not in stored:
-            problems.append(Problem(name, f"{name} is read-only, and there is no user with this id: leave it out."))
+            complaint = f"{name} is read-only, and there is no user {quoted(user_id)}: leave it out."
+            problems.append(Problem(name, complaint))
         # By type, too: to Python, 1 is 1.0 and True.
         elif type(value) is not type(stored[name]) or value != stored[name]:
             problems.append(

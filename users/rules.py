@@ -25,6 +25,11 @@ MAX_PATCH_KEYS = 1000
 """The most keys of one patch of a map, or twice as many as a user may have where that is more: a patch also removes."""
 
 
+def most_patch_keys(most: int) -> int:
+    """Return how many keys one patch of a map may have, where a user may have ``most``."""
+    return max(MAX_PATCH_KEYS, 2 * most)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a user may be. Each limit is a setting of the gateway."""

@@ -9,7 +9,6 @@ take 5 MB in all, and many gateways never see such a value.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 
 from userline.users.blank import is_blank, is_invisible
+from userline.users.quoting import quoted
 from userline.users.rules import (
     MAX_EMAIL_CHARACTERS,
     MAX_ID_CHARACTERS,
@@ -26,6 +26,7 @@ from userline.users.rules import (
     MAX_PHONE_CHARACTERS,
     MAX_ROLE_CHARACTERS,
     MAX_URL_CHARACTERS,
+    most_patch_keys,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _PUSH_TOKEN = re.compile(r"(?:fcm|apns):.+", re.DOTALL)
 def check_text(value: object, most: int | None = None) -> str:
     """Any string that has a UTF-8 form and at most ``most`` characters: that is looked at before anything else."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
+        raise ValueError(f"must be a string, not {kind_of(value)}.")  # noqa: TRY004 - every check raises ValueError
     if most is not None and len(value) > most:
         raise ValueError(f"must be at most {most} characters long, not {len(value)}.")
     if not value.isascii():
@@ -224,8 +225,8 @@ def _check_map(
     value: object, check: Callable[[object], T], most: int, *, keys_are_private: bool = False
 ) -> dict[str, T]:
     if not isinstance(value, dict):
-        raise ValueError(f"must be an object, not {_kind(value)}.")  # noqa: TRY004 - every check raises ValueError
-    most = max(MAX_PATCH_KEYS, 2 * most)
+        raise ValueError(f"must be an object, not {kind_of(value)}.")  # noqa: TRY004 - every check raises ValueError
+    most = most_patch_keys(most)
     if len(value) > most:
         raise ValueError(f"must have at most {most} keys at a time, not {len(value)}.")
     checked: dict[str, T] = {}
@@ -237,16 +238,12 @@ def _check_map(
         try:
             checked[key] = check(item)
         except ValueError as error:
-            whose = "values" if keys_are_private else f"value of {_shown(key)}"
+            whose = "values" if keys_are_private else f"value of {quoted(key, 40)}"
             raise ValueError(f"{whose} {error}") from None
     return checked
 
 
-def _shown(key: str) -> str:
-    return json.dumps(key if len(key) <= 40 else key[:40] + "…", ensure_ascii=False)
-
-
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Return the name that JSON has for the type of ``value``."""
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "a boolean"),

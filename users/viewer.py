@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from userline.users.errors import Forbidden, UserSyncDisabled
+from userline.users.quoting import quoted
 
 
 class ViewerKind(StrEnum):
@@ -51,7 +52,7 @@ def check_may_delete(viewer: Viewer, user_id: str, *, self_deletion: bool) -> No
     if not self_deletion:
         raise Forbidden("Only the app's back end may delete users.")
     if viewer.user_id != user_id:
-        raise Forbidden("A user token may delete its own user only.")
+        raise Forbidden(f"A user token may delete its own user only, and {quoted(user_id)} is another.")
 
 
 def check_may_write(viewer: Viewer, user_id: str, syncing: ClientUserSyncing) -> None:
@@ -61,4 +62,4 @@ def check_may_write(viewer: Viewer, user_id: str, syncing: ClientUserSyncing) ->
     if syncing is ClientUserSyncing.OFF:
         raise UserSyncDisabled("This app does not let clients write users; its back end does that.")
     if viewer.user_id != user_id:
-        raise Forbidden("A user token may write its own user only.")
+        raise Forbidden(f"A user token may write its own user only, and {quoted(user_id)} is another.")

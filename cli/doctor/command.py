@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
 @click.command(cls=SettingsCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option(
+    "--gateway",
+    "gateways",
+    multiple=True,
+    metavar="URL",
+    help="Compare with the gateway whose metrics are there, such as http://10.0.0.5:8000; may be given several times.",
+)
 @takes_settings
-def doctor(env_file: Path | None, *, as_json: bool, **flags: Any) -> None:
+def doctor(env_file: Path | None, *, as_json: bool, gateways: tuple[str, ...], **flags: Any) -> None:
     """Look at the settings, the store, the bus, clocks, tokens and this machine; say what is wrong and what to do.
 
     Takes the flags of "userline serve", to look at what it would do. Safe beside running gateways: of MongoDB it writes
     one document of its own and deletes it, on the bus it sends one message to itself. Ends with exit code 1 if there is
     a problem; advice alone is exit code 0.
+
+    With --gateway it also reads the metrics of other gateways of the deployment, and says which settings differ.
     """
     from userline.cli.doctor.examination import examine  # noqa: PLC0415 - the other commands need none of it
     from userline.cli.doctor.findings import is_healthy, to_json, to_text  # noqa: PLC0415 - as above
@@ -31,7 +40,7 @@ def doctor(env_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     configure_logging("text", "warning")
 
     async def collect() -> list[Any]:
-        return [finding async for finding in examine(given(flags), env_file)]
+        return [finding async for finding in examine(given(flags), env_file, gateways)]
 
     findings = asyncio.run(collect())
     click.echo(to_json(findings) if as_json else to_text(findings), nl=False)

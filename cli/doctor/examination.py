@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from userline.cli.doctor import bus
 from userline.cli.doctor.clock import examine_clock
 from userline.cli.doctor.findings import advice, ok, problem
 from userline.cli.doctor.machine import examine_addresses, examine_backlog, examine_files
+from userline.cli.doctor.others import examine_others
 from userline.cli.doctor.store import examine_store
 from userline.cli.doctor.tokens import examine_tokens
 from userline.execution.trusted import TrustedDocumentsError
@@ -21,7 +23,7 @@ from userline.settings.settings import load_settings, settings_warnings, sources
 from userline.storage.factory import make_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -29,8 +31,13 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
 
 
-async def examine(flags: Mapping[str, Any], env_file: Path | None) -> AsyncIterator[Finding]:
-    """Yield what is found with these settings. Where they are not valid, nothing else is looked at."""
+async def examine(
+    flags: Mapping[str, Any], env_file: Path | None, gateways: Sequence[str] = ()
+) -> AsyncIterator[Finding]:
+    """Yield what is found with these settings. Where they are not valid, nothing else is looked at.
+
+    With the addresses of other gateways, they are compared with those.
+    """
     try:
         settings = load_settings(flags, env_file)
     except SettingsError as error:
@@ -46,6 +53,7 @@ async def examine(flags: Mapping[str, Any], env_file: Path | None) -> AsyncItera
         ("tokens", examine_tokens),
         ("machine", _examine_machine),
         ("graphiql", _examine_graphiql),
+        ("gateways", partial(examine_others, addresses=gateways)),
     ):
         for finding in await _looked_at(part, look(settings)):
             yield finding

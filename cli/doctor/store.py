@@ -132,6 +132,24 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
         if facts.exists
         else ok(_PART, f"{where}: not there yet; the gateway will create it. {_size(facts.free)} free on the disk.")
     ]
+    if facts.not_written is not None and facts.free >= _TOO_LITTLE:
+        findings.append(
+            problem(
+                _PART,
+                f"Nothing can be written in {store.path.parent}: {facts.not_written}.",
+                "Look at the disk, its quota and its inodes (df -h, df -i, quota), and whether it may be written.",
+            )
+        )
+    if facts.most_size is not None and facts.most_size < facts.size + facts.log_size + _MUCH:
+        judge = problem if facts.most_size < facts.size + _TOO_LITTLE else advice
+        findings.append(
+            judge(
+                _PART,
+                f"A process of this user may make no file larger than {_size(facts.most_size)}, and the store has "
+                f"{_size(facts.size)}: beyond that, every write fails.",
+                "Raise the limit (ulimit -f unlimited; LimitFSIZE=infinity in a systemd unit).",
+            )
+        )
     if facts.free < _TOO_LITTLE:
         findings.append(
             problem(

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
-from graphql import GraphQLNonNull, OperationType, coerce_input_literal, type_from_ast
+from graphql import GraphQLNonNull, OperationType, coerce_input_literal, get_named_type, type_from_ast
 from strawberry.utils.str_converters import to_camel_case
 
 from userline.execution.plans.failures import Place
@@ -28,6 +28,7 @@ from userline.resolvers.mutations import RESOLVERS
 if TYPE_CHECKING:
     from graphql import (
         GraphQLInputType,
+        GraphQLNamedOutputType,
         GraphQLObjectType,
         GraphQLSchema,
         OperationDefinitionNode,
@@ -110,7 +111,7 @@ class Compiler:
                     projection = self._projections.of(field, fragments, conditions)
                     steps.append(UsersStep(field, self._argument("Query", field, "ids"), projection))
                 case "app":
-                    value = _pick(self._app, field, fragments, conditions)
+                    value = _pick(self._app, field, self._type_of("Query", field), fragments, conditions)
                     steps.append(Constant(field, orjson.dumps(value)))
                 case "__typename":
                     steps.append(Constant(field, b'"Query"'))
@@ -172,6 +173,11 @@ class Compiler:
                     raise NotSimple
         return ChangeProjection(fields)
 
+    def _type_of(self, type_name: str, field: Field) -> GraphQLNamedOutputType:
+        """Return the type of a field, without what says that it is a list or not null."""
+        parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
+        return cast("GraphQLNamedOutputType", get_named_type(parent.fields[field.name].type))
+
     def _argument(self, type_name: str, field: Field, name: str) -> Source:
         """Return where a required argument comes from."""
         parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
@@ -179,16 +185,22 @@ class Compiler:
         return source_of(given[name], parent.fields[field.name].args[name].type)
 
 
-def _pick(value: Any, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
+def _pick(
+    value: Any, field: Field, graphql_type: GraphQLNamedOutputType, fragments: Fragments, conditions: Conditions
+) -> Any:
     """Return what is selected of a value that is known beforehand: a dataclass with the names of its type's fields."""
     if not field.selection_sets:
         return value
     if isinstance(value, list):
-        return [_pick(item, field, fragments, conditions) for item in value]
-    known = {"__typename": type(value).__name__}
+        return [_pick(item, field, graphql_type, fragments, conditions) for item in value]
+    of_fields = cast("GraphQLObjectType", graphql_type).fields
+    known = {"__typename": graphql_type.name}
     known |= {to_camel_case(each.name): getattr(value, each.name) for each in fields(value)}
     selected = collect_fields(field.selection_sets, fragments, conditions)
-    try:
-        return {below.key: _pick(known[below.name], below, fragments, conditions) for below in selected}
-    except KeyError:
-        raise NotSimple from None
+    picked = {}
+    for below in selected:
+        if below.name not in known:
+            raise NotSimple
+        below_type = get_named_type(of_fields[below.name].type) if below.name in of_fields else graphql_type
+        picked[below.key] = _pick(known[below.name], below, below_type, fragments, conditions)
+    return picked

@@ -21,11 +21,12 @@ from graphql import (
 
 from userline.execution.bounds import MAX_ENTRIES
 from userline.execution.plans.selections import NotSimple
+from userline.schema.scalars import parse_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from graphql import GraphQLInputType, ValueNode
+    from graphql import GraphQLInputType, GraphQLScalarType, ValueNode
 
 
 class _Unfit:
@@ -62,8 +63,11 @@ def _reader_of_nullable(graphql_type: GraphQLInputType) -> Reader:
         return _reader_of_list(reader_of(graphql_type.of_type))
     if isinstance(graphql_type, GraphQLInputObjectType):
         return _reader_of_object(graphql_type)
+    scalar = cast("GraphQLScalarType", graphql_type)
+    if scalar.parse_value is parse_any:
+        return _read_any
     try:
-        return _SCALARS[cast("Any", graphql_type).name]
+        return _SCALARS[scalar.name]
     except KeyError:
         raise NotSimple from None
 
@@ -90,8 +94,6 @@ _SCALARS: Final[dict[str, Reader]] = {
     "ID": _read_id,
     "String": _read_string,
     "Boolean": _read_boolean,
-    "Custom": _read_any,
-    "PushTokens": _read_any,
 }
 
 

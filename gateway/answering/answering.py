@@ -14,9 +14,9 @@ from userline.execution.plans.planned import PlannedExecution
 from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
 from userline.gateway.answering.prepared import Prepared
-from userline.gateway.middleware import Asked, log_access
 from userline.gateway.rate_limit import key_of, source_of
 from userline.gateway.request_ids import new_request_id
+from userline.gateway.request_log import Asked, log_access, log_operation
 from userline.resolvers.context import Context
 from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of
 from userline.users.errors import ErrorCode
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from userline.gateway.answering.meaning import Meaning
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.rate_limit import Pace, RateLimiter
+    from userline.gateway.request_log import RequestLog
     from userline.presence.presence import Presence
     from userline.resolvers.context import AppInfo
     from userline.telemetry.metrics.recorder import Metrics
@@ -74,7 +75,7 @@ class Answering:
         pace: Pace,
         metrics: Metrics,
         tracer: Tracer | None,
-        logs_requests: bool,
+        request_log: RequestLog,
     ) -> None:
         self._engine = engine
         self._users = users
@@ -84,11 +85,10 @@ class Answering:
         self._is_open = authenticator.is_open
         self._bodies = KnownBodies(engine, metrics)
         self._rate_limiter = rate_limiter
-        self._has_rate_limit = rate_limiter.is_on
         self.pace = pace
         self._metrics = metrics
         self._tracer = tracer
-        self._logs_requests = logs_requests
+        self._request_log = request_log
         self._pacer = engine.pacer
         self.time_limit = engine.time_limit
 
@@ -124,29 +124,32 @@ class Answering:
         known = self._bodies.get(body) or self._read(viewer, body, scope)
         if known is None or isinstance(known, ReadBody):
             return known
-        if self._has_rate_limit and self._rate_limiter.take(key_of(viewer, scope)):
+        if self._rate_limiter.is_on and self._rate_limiter.take(key_of(viewer, scope)):
             return None  # nothing is taken: who says so is the one that asks again
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
             late = self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
-            return request_id, _Counted(self, Executing(late), known, viewer, request_id, started)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
+            return request_id, _Counted(self, Executing(late), known, asked, started)
         bound = known.bound
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
         except AnswerTooLarge as refusal:
-            self.note(known, viewer, request_id, refusal.response, started)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
+            self.note(known, asked, refusal.response, started)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
-            return request_id, _Counted(self, pending, known, viewer, request_id, started)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
+            return request_id, _Counted(self, pending, known, asked, started)
         seconds = time.perf_counter() - started
         if known.seconds is not None:
             known.seconds.add(seconds)
         else:
             self._metrics.request(known.name, OK, seconds)
-        if self._logs_requests:
-            self._log(known, viewer, request_id, seconds)
+        if self._request_log.is_on:
+            log_operation(known.name, viewer, request_id, seconds, scope.get("client"), meaning.trace_id)
         return request_id, begun
 
     def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
@@ -159,15 +162,12 @@ class Answering:
         begun = PlannedExecution(known.bound, self.context(request_id, viewer), self.time_limit).begin()
         return begun if isinstance(begun, bytes) else await begun
 
-    def note(self, known: Known, viewer: Viewer, request_id: str, response: Response, started: float) -> None:
+    def note(self, known: Known, asked: Asked, response: Response, started: float) -> None:
         """Count and log the response to a known operation that was not answered at once."""
         seconds = time.perf_counter() - started
         self._metrics.request(known.name, code_of(response), seconds)
-        if self._logs_requests:
-            self._log(known, viewer, request_id, seconds)
-
-    def _log(self, known: Known, viewer: Viewer, request_id: str, seconds: float) -> None:
-        log_access("POST", "/graphql", 200, seconds, Asked(request_id, viewer, (known.name or UNNAMED,)))
+        if self._request_log.is_on:
+            log_access("POST", "/graphql", 200, seconds, asked)
 
     # Any other operation: prepared, and then executed or watched.
 
@@ -257,16 +257,13 @@ class Answering:
 class _Counted:
     """The pending response to a known operation, which is counted and logged when it is there."""
 
-    __slots__ = ("_answering", "_known", "_pending", "_request_id", "_started", "_tell", "_viewer")
+    __slots__ = ("_answering", "_asked", "_known", "_pending", "_started", "_tell")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is to be logged
-        self, answering: Answering, pending: Pending, known: Known, viewer: Viewer, request_id: str, started: float
-    ) -> None:
+    def __init__(self, answering: Answering, pending: Pending, known: Known, asked: Asked, started: float) -> None:
         self._answering = answering
         self._pending = pending
         self._known = known
-        self._viewer = viewer
-        self._request_id = request_id
+        self._asked = asked
         self._started = started
 
     def then(self, tell: Callable[[Response | None], None]) -> None:
@@ -289,4 +286,4 @@ class _Counted:
             tell(response)
 
     def _note(self, response: Response) -> None:
-        self._answering.note(self._known, self._viewer, self._request_id, response, self._started)
+        self._answering.note(self._known, self._asked, response, self._started)

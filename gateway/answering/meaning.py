@@ -10,6 +10,7 @@ from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
 from userline.gateway.request_ids import request_id_in
+from userline.gateway.request_log import trace_id_in
 from userline.users.errors import Unauthenticated
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Meaning:
     """The headers of the answer that follow from it."""
     lines: bytes = b""
     """The same as they are sent."""
+    trace_id: str | None = None
+    forwarded_for: str | None = None
+    """What ``X-Forwarded-For`` says, whoever has said it."""
 
 
 _NOT_UNDERSTOOD: Final = Meaning(False)
@@ -49,7 +53,7 @@ class Meanings:
     def __init__(self, settings: Settings, rules: BrowserRules) -> None:
         self._rules = rules
         self._most_bytes = min(_MOST_BYTES, settings.max_header_bytes)
-        self._most_body_bytes = min(_MOST_BODY_BYTES, settings.max_body_bytes)
+        self._settings = settings
 
     def of(self, head: Head) -> Meaning:
         """Return what a head means, and keep it with the head."""
@@ -83,14 +87,29 @@ class Meanings:
         answered = {**API_HEADERS, "content-type": f"{media_type}; charset=utf-8", **cors_headers}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answered.items()]
         lines = b"".join(b"%b: %b\r\n" % header for header in raw)
-        return Meaning(True, None if token is None else digest_of(token), request_id_in(scope), raw, lines)
+        return Meaning(
+            True,
+            None if token is None else digest_of(token),
+            request_id_in(scope),
+            raw,
+            lines,
+            trace_id_in(headers),
+            _all(headers, b"x-forwarded-for"),
+        )
 
     def _has_small_body(self, headers: Headers) -> bool:
         """Whether there is a body whose length is said in the plainest way, and not large."""
+        most = min(_MOST_BODY_BYTES, self._settings.max_body_bytes)
         lengths = [value for name, value in headers if name == b"content-length"]
-        return len(lengths) == 1 and lengths[0].isdigit() and 0 < int(lengths[0]) <= self._most_body_bytes
+        return len(lengths) == 1 and lengths[0].isdigit() and 0 < int(lengths[0]) <= most
 
 
 def _first(headers: Headers, wanted: bytes) -> str | None:
     """Return the value that an application sees of a header, or None without one."""
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+def _all(headers: Headers, wanted: bytes) -> str | None:
+    """Return all values of a header as one list, or None without one."""
+    values = [value for name, value in headers if name == wanted]
+    return b", ".join(values).decode("latin-1") if values else None

@@ -16,6 +16,8 @@ from userline.users.errors import Unauthenticated
 from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from userline.gateway.auth.key_set import KeySet
     from userline.gateway.auth.keys import Keys
     from userline.settings.settings import Settings
@@ -87,6 +89,11 @@ class Authenticator:
         from userline.gateway.auth.key_set import KeySet  # noqa: PLC0415 - as above
 
         return self.keys if isinstance(self.keys, KeySet) else None
+
+    def use_secrets(self, secrets: Sequence[bytes]) -> None:
+        """Take tokens that these have signed from now on; what others have signed ends. For a gateway with secrets."""
+        if isinstance(self.keys, SharedSecret):
+            self.keys.replace(*secrets)
 
     async def viewer(self, token: str | None, address: str | None = None) -> Viewer:
         """Return who shows this token.

@@ -18,6 +18,7 @@ from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
 from userline.common.backoff import Backoff, spread
+from userline.common.outage import Outage
 from userline.gateway.auth.keys import Key
 from userline.gateway.auth.outgoing import way_to, without_password
 from userline.gateway.auth.tokens import TokenRefused
@@ -81,6 +82,7 @@ class KeySet:
         self._fetched: float | None = None
         self._tried = float("-inf")
         self._failed = False
+        self._outage = Outage()
         self._fetch: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self.fetches = 0
@@ -165,9 +167,12 @@ class KeySet:
         except Exception as error:  # noqa: BLE001 - whatever it is, the keys at hand stay, and no token ends as a 500
             self._failed = True
             self.failures += 1
-            logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
+            if self._outage.begin():
+                logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
         else:
             self._failed = False
+            if self._outage:
+                logger.info("The keys of tokens can be fetched again, after %s.", self._outage.end())
             self._fetched = time.monotonic()
             if document != self._document:
                 self._document, self._keys = document, keys

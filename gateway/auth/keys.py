@@ -76,10 +76,16 @@ class SharedSecret:
     algorithms: tuple[str, ...] = ("HS256",)
 
     def __init__(self, *secrets: bytes) -> None:
+        self._keys: tuple[Key, ...] = ()
+        self.on_change: Callable[[frozenset[bytes]], None] = lambda _: None
+        self.replace(*secrets)
+
+    def replace(self, *secrets: bytes) -> None:
+        """Accept these from now on, and no others. Raises ValueError for a key of another kind."""
         if any(map(is_another_key, secrets)):
             raise ValueError("A key of another kind is no secret.")
         self._keys = tuple(Key(secret, hashlib.sha256(secret).digest()) for secret in secrets)
-        self.on_change: Callable[[frozenset[bytes]], None] = lambda _: None
+        self.on_change(frozenset(key.id for key in self._keys))
 
     async def find(self, algorithm: str, key_id: str | None) -> tuple[Key, ...]:  # noqa: ARG002 - the protocol's signature
         """Return all secrets: a key id chooses none of them, and may not look like a place."""
@@ -96,7 +102,7 @@ class SharedSecret:
         return hmac.compare_digest(signature.encode(), right)
 
     def start(self) -> None:
-        """Do nothing: secrets stay as they are."""
+        """Do nothing: secrets stay as they are until ``replace``."""
 
     async def close(self) -> None:
         """Do nothing."""

@@ -21,6 +21,7 @@ from userline.gateway.rest.query import no_parameters, page_of
 from userline.resolvers.audit import audit
 from userline.users.codec import record_to_json
 from userline.users.errors import BadUserInput, ErrorCode, Problem, StoreUnavailable, Unauthenticated, UserlineError
+from userline.users.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -122,7 +123,7 @@ class RestApi:
         _audit(request, viewer, "read", [user_id])
         (record,) = await self._in_time(self._users.records([user_id]))
         if record is None:
-            return refuse(404, NOT_FOUND, "There is no user with this id.")
+            return refuse(404, NOT_FOUND, f"There is no user {quoted(user_id)}.")
         return answer(record_to_json(record))
 
     async def _list(self, request: Request) -> Response:

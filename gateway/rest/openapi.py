@@ -66,7 +66,7 @@ _CODES: Final = [
 _ERROR: Final[Json] = {
     "type": "object",
     "properties": {
-        "errorCode": {"type": "string", "enum": _CODES},
+        "errorCode": {"$ref": "#/components/schemas/ErrorCode"},
         "reasons": {
             "type": "array",
             "minItems": 1,
@@ -76,6 +76,7 @@ _ERROR: Final[Json] = {
         },
         "retryAfterSeconds": {
             "type": "number",
+            "format": "double",
             "exclusiveMinimum": 0,
             "description": "When to try again, more exactly than Retry-After. Left out where waiting does not help.",
         },
@@ -137,6 +138,7 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
                 "Deleted": _DELETED,
                 "Page": _PAGE,
                 "Error": _ERROR,
+                "ErrorCode": {"type": "string", "enum": _CODES, "description": "What is wrong, for programs."},
                 "BatchError": _BATCH_ERROR,
             },
         },
@@ -147,7 +149,7 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": 'A JWT with tokenType "app" and the app\'s id as iss.',
+                "description": "A JWT whose tokenType is app, with the app's id as iss.",
             }
         }
         described["security"] = [{"serverToken": []}]
@@ -245,7 +247,7 @@ def _app_id(settings: Settings) -> Json:
         "in": "path",
         "required": True,
         "description": "The app's id.",
-        "schema": {"type": "string", "enum": [settings.app_id]},
+        "schema": {"type": "string", "const": settings.app_id},
     }
 
 

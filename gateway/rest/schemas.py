@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline.users.fields import FIELDS, GIVEN, READ_ONLY, Audience, Field
 from userline.users.kinds import Kind
-from userline.users.rules import MAX_LIST_ENTRIES
+from userline.users.rules import MAX_LIST_ENTRIES, most_patch_keys
 
 if TYPE_CHECKING:
     from userline.settings.settings import Settings
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, Any]
 
+_BOOLEAN: Final = "boolean"
 _STRING: Final = "string"
 _NULLABLE: Final = [_STRING, "null"]
+_NOT_FALSE: Final[Json] = {"not": {"const": False}}
+"""What generators make nothing of: of ``const: true`` they make types and constants of their own."""
 
 
 def _output(field: Field) -> Json:
@@ -27,9 +30,9 @@ def _output(field: Field) -> Json:
         case Kind.MAP:
             described = {"type": "object", "additionalProperties": {"type": _STRING}}
         case Kind.KEYS:
-            described = {"type": "object", **_keys(field), "additionalProperties": {"const": True}}
+            described = {"type": "object", **_keys(field), "additionalProperties": {"type": _BOOLEAN, **_NOT_FALSE}}
         case Kind.TIME:
-            described = {"type": "integer"}
+            described = {"type": "integer", "format": "int64"}
         case Kind.VERSION:
             described = {"type": _STRING, "pattern": "^[0-9]+$"}
         case _:
@@ -38,7 +41,7 @@ def _output(field: Field) -> Json:
 
 
 def _keys(field: Field) -> Json:
-    return {"propertyNames": {"pattern": field.key_pattern}} if field.key_pattern else {}
+    return {"propertyNames": {"type": _STRING, "pattern": field.key_pattern}} if field.key_pattern else {}
 
 
 _SEEN: Final = tuple(field for field in FIELDS if field.seen_by >= Audience.SERVERS)
@@ -73,31 +76,37 @@ def _read_only(field: Field) -> Json:
 
 
 def _input(field: Field, rules: Rules) -> Json:
+    """Return the schema of a value that sets a field.
+
+    Where the gateway takes more than one form, the schema has the one that is read: of a union, generators make types
+    that nobody likes to use. What is not of a type by its keyword alone (``enum: [true, null]``), they leave out.
+    """
     description = field.patch_input or field.input
     if field.kind is Kind.TEXT:
         return _text(field, rules) | {"description": description}
     most = field.most_entries(rules)
     if field.kind is Kind.LIST:
-        item: Json = {"type": _STRING} | ({"format": field.format} if field.format else {})
-        if field.most_characters is not None:
-            item["maxLength"] = field.most_characters
-        items = {"type": "array", "items": item, "maxItems": MAX_LIST_ENTRIES if most is None else most}
-        return {"description": description, "anyOf": [item, items, {"type": "null"}]}
+        items = {"items": {"type": _STRING, **_form(field)}, "maxItems": MAX_LIST_ENTRIES if most is None else most}
+        return {"type": ["array", "null"], **items, "description": description}
     if most is not None:
-        description += f" A user has at most {most} {field.entries}."
-    values = {"type": _NULLABLE} if field.kind is Kind.MAP else {"enum": [True, None]}
+        at_a_time = f"at most {most_patch_keys(most)} keys at a time"
+        description += f" A user has at most {most} {field.entries}; a patch has {at_a_time}."
+    values = {"type": _NULLABLE} if field.kind is Kind.MAP else {"type": [_BOOLEAN, "null"], **_NOT_FALSE}
     return {"type": ["object", "null"], **_keys(field), "additionalProperties": values, "description": description}
 
 
 def _text(field: Field, rules: Rules) -> Json:
+    described: Json = {"type": _STRING if field.is_required else _NULLABLE}
     choices = field.choices(rules)
     if choices is not None:
-        return {"enum": [*sorted(choices), *([] if field.is_required else [None])]}
-    described: Json = {"type": _STRING if field.is_required else _NULLABLE}
-    if field.format:
-        described["format"] = field.format
-    if field.most_characters is not None:
-        described["maxLength"] = field.most_characters
+        return described | {"enum": [*sorted(choices), *([] if field.is_required else [None])]}
+    described |= _form(field)
     if not field.is_blank_allowed:
         described |= {"minLength": 1, "pattern": r"\S"}
     return described
+
+
+def _form(field: Field) -> Json:
+    """Return what a text of this field, or each text of a list, looks like."""
+    form = {"format": field.format, "pattern": field.pattern, "maxLength": field.most_characters}
+    return {name: value for name, value in form.items() if value is not None}

@@ -22,6 +22,10 @@ class UnidentifiedSockets:
     def __len__(self) -> int:
         return self._of_addresses.total()
 
+    def limit(self, most: int) -> None:
+        """Let so many of an address in from now on."""
+        self._most = most
+
     def check_room(self, address: str) -> None:
         """Return if one more socket of this address is let in. Raises RateLimited."""
         if self._most and self._of_addresses[address] >= self._most:

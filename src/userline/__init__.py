@@ -5,4 +5,4 @@ stand at the top of the repository; this folder holds links that put them under 
 ``docs/architecture.md`` says what lives where.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -11,6 +11,7 @@ import pymongo
 from pymongo.errors import AutoReconnect, NetworkTimeout, PyMongoError
 
 from userline.common.backoff import Backoff, spread
+from userline.common.outage import Outage
 from userline.storage.mongo.documents import DocumentError, decode_user
 from userline.storage.mongo.failures import code_of, failure
 
@@ -97,7 +98,7 @@ class ChangeFollower:
         self._has_streams = True
         self._refusals = 0
         self._silent_since: float | None = None
-        self._is_away = False
+        self._outage = Outage()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -180,9 +181,8 @@ class ChangeFollower:
 
     def _is_well(self) -> None:
         self._backoff.reset()
-        if self._is_away:
-            self._is_away = False
-            logger.info("MongoDB's change stream is followed again.")
+        if self._outage:
+            logger.info("MongoDB's change stream is followed again, after %s.", self._outage.end())
         if self._gap:
             self._gap = False
             self._on_gap()
@@ -196,8 +196,7 @@ class ChangeFollower:
     def _lost(self, error: Exception) -> None:
         code = code_of(error)
         self._has_streams = code not in _NO_STREAMS
-        if not self._is_away:
-            self._is_away = True
+        if self._outage.begin():
             what = failure(error)
             logger.warning(
                 "MongoDB's change stream cannot be followed: %s. Meanwhile, what other programs change is seen within "

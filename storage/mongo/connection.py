@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
+from userline.common.outage import Outage
 from userline.storage.batch_scheduler import FEWEST_BATCHES
 from userline.storage.mongo.distance import batches_for, writes_apart_for
 from userline.storage.mongo.failures import Kind, failure
@@ -57,7 +58,7 @@ class Connection:
         self._callers = 0
         self._nobody_asks = asyncio.Event()
         self._nobody_asks.set()
-        self._is_away = False
+        self._outage = Outage()
         self._told_at: dict[str, float] = {}
         self.quickest = math.inf
         """How many seconds the quickest command took."""
@@ -139,9 +140,8 @@ class Connection:
             yield
         except FAILURES as error:
             raise self._told(error) from None
-        if self._is_away:
-            self._is_away = False
-            logger.info("MongoDB at %s is available again.", self._url.hosts)
+        if self._outage:
+            logger.info("MongoDB at %s is available again, after %s.", self._url.hosts, self._outage.end())
 
     def failure(self, error: Exception) -> Exception:
         """Return what ``run`` raises for an error that a command reports and does not raise."""
@@ -152,10 +152,9 @@ class Connection:
         if what.kind is Kind.REFUSED:
             return StoreRefused(f"MongoDB at {self._url.hosts} refuses it: {sentence(what.text, what.advice)}")
         if what.kind is Kind.AWAY:
-            if not self._is_away:
-                self._is_away = True
+            if self._outage.begin():
                 self._warn("is not available", what)
-        elif not self._is_away:
+        elif not self._outage:
             # Others succeed meanwhile, so there is no end of it to be told.
             now = self._loop.time()
             if now - self._told_at.get(what.text, -math.inf) > _QUIET_SECONDS:

@@ -44,7 +44,7 @@ class Groups(Generic[Item, Result]):
         apart: Callable[[], float],
     ) -> None:
         self._serve = serve
-        self._most = most
+        self.most = most
         self._asked: list[_Asked[Item, Result]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler = BatchScheduler(self._begin, most_groups, apart)
@@ -65,8 +65,8 @@ class Groups(Generic[Item, Result]):
             settle(late.future, TimeoutError())
         asked = [each for each in asked if not each.future.done()]
         if asked:
-            self._asked = asked[self._most :]
-            task = asyncio.create_task(self._serve_group(asked[: self._most]))
+            self._asked = asked[self.most :]
+            task = asyncio.create_task(self._serve_group(asked[: self.most]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self._scheduler.has_begun()

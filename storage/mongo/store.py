@@ -68,14 +68,17 @@ class MongoUserStore:
     def __init__(self, url: str, rules: Rules, driver: DriverName = "motor", clock: Callable[[], int] = _now) -> None:
         self.url = parse_mongo_url(url)
         self.driver = driver
-        if rules.limits.record_bytes > LARGEST_RECORD_BYTES:
-            raise ValueError(f"In MongoDB, a user cannot be allowed more than {LARGEST_RECORD_BYTES} bytes.")
-        self._rules = rules
+        self._rules = _checked(rules)
         self._clock = clock
         self._writing = Writing(self._connected, rules, clock)
         self._connection: Connection | None = None
         self._is_open = False
         self._followers: list[ChangeFollower] = []
+
+    def hold_to(self, rules: Rules) -> None:
+        """Hold users to these rules from the next write on. Raises ValueError."""
+        self._rules = _checked(rules)
+        self._writing.hold_to(rules)
 
     async def open(self, *, create: bool = True) -> None:
         """Check that the database answers, can be written and is in our format, and mark it if it is new.
@@ -286,3 +289,9 @@ class MongoUserStore:
 def _users(documents: Iterable[Document]) -> list[UserRecord]:
     """Return the users that the documents keep, and log those that are none."""
     return sift(map(readable, documents), None)
+
+
+def _checked(rules: Rules) -> Rules:
+    if rules.limits.record_bytes > LARGEST_RECORD_BYTES:
+        raise ValueError(f"In MongoDB, a user cannot be allowed more than {LARGEST_RECORD_BYTES} bytes.")
+    return rules

@@ -57,8 +57,12 @@ class Writing:
         self._deleted = Groups(self._deleted_group, MAX_BATCH, self._most_groups, self._apart)
         self._reads = Groups(self._read_group, MAX_BATCH, self._most_groups, self._apart)
         self._marks = Groups(self._mark_group, _PUTS_A_COMMAND, self._most_groups, self._apart)
-        most = min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes)
-        self._puts = Groups(self._put_group, max(1, most), self._most_groups, self._apart)
+        self._puts = Groups(self._put_group, _most_puts(rules), self._most_groups, self._apart)
+
+    def hold_to(self, rules: Rules) -> None:
+        """Hold users to these rules from the next write on."""
+        self._rules = rules
+        self._puts.most = _most_puts(rules)
 
     def write(self, user_id: str, patch: UserPatch, *, leave_existing: bool) -> asyncio.Future[WriteResult]:
         """Return a future of what the patch did to the user."""
@@ -199,3 +203,8 @@ class Writing:
 def _answer(writes: Sequence[Write], outcomes: Sequence[WriteResult | Exception]) -> None:
     for write, outcome in zip(writes, outcomes, strict=True):
         settle(write.future, outcome)
+
+
+def _most_puts(rules: Rules) -> int:
+    """Return how many users one command may write, however large they are."""
+    return max(1, min(_PUTS_A_COMMAND, _BYTES_A_COMMAND // rules.limits.record_bytes))

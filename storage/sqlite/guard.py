@@ -25,7 +25,8 @@ class Guard:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.reading = Trouble(path, "read", "userline-read")
-        self.writing = Trouble(path, "written", "userline-write")
+        self.writing = Trouble(path, "written", "userline-write", beside=self.reading)
+        self.reading.beside = self.writing
 
     def opened(self) -> None:
         """Take note of which files the database is, once the first connection is open."""

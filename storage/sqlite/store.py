@@ -68,6 +68,10 @@ class SQLiteUserStore:
         self._reader: Worker[Read, Any] | None = None
         self._is_open = False
 
+    def hold_to(self, rules: Rules) -> None:
+        """Hold users to these rules from the next write on."""
+        self._rules = rules
+
     async def open(self, *, create: bool = True) -> None:
         """Open the file, creating or upgrading it, for its owner alone.
 

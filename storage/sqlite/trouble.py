@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from userline.common.outage import Outage
 from userline.storage.sqlite.database import primary_code
 from userline.users.errors import StoreUnavailable
 
@@ -31,30 +32,41 @@ _HINTS: Final = {
 class Trouble:
     """The outages of one thing that is done with a database: being read, or being written."""
 
-    def __init__(self, path: Path, what: str, thread: str) -> None:
+    def __init__(self, path: Path, what: str, thread: str, beside: Trouble | None = None) -> None:
         self._path = path
         self._thread = thread
         self._what = what
-        self._told: set[str] = set()
+        self.beside = beside
+        """What tells of the same file: a reason that it has told is not told again."""
+        self.told: set[str] = set()
+        self._outage = Outage()
+        self._is_said = False
 
     def __bool__(self) -> bool:
         """Whether the last attempt failed."""
-        return bool(self._told)
+        return bool(self.told)
 
     def begin(self, error: Exception | str) -> StoreUnavailable:
         """Take note of a failure, and return what callers are told of it."""
         reason = _reason(error)
-        if reason not in self._told:
-            self._told.add(reason)
+        self._outage.begin()
+        if reason in self.told:
+            return StoreUnavailable()
+        self.told.add(reason)
+        if self.beside is None or reason not in self.beside.told:
+            self._is_said = True
             failed = f"The user database failed ({self._thread})"
             logger.error("%s. %s cannot be %s: %s", failed, self._path, self._what, reason)
         return StoreUnavailable()
 
     def end(self) -> None:
         """Take note of a success."""
-        if self._told:
-            self._told.clear()
-            logger.warning("%s can be %s again.", self._path, self._what)
+        if not self.told:
+            return
+        self.told.clear()
+        away, is_said, self._is_said = self._outage.end(), self._is_said, False
+        if is_said:
+            logger.warning("%s can be %s again, after %s.", self._path, self._what, away)
 
 
 def _reason(error: Exception | str) -> str:

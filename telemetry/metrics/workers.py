@@ -28,6 +28,8 @@ class WorkerMetrics:
 
     directory: Path
     number: int
+    replaced: Callable[[], Mapping[str, int]] = dict
+    """Returns how often any of the workers was replaced, by the reason."""
 
     @asynccontextmanager
     async def answering_others(self, exposition: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -23,18 +24,23 @@ from userline.settings.settings import Settings
 from userline.storage.protocol import StoreFormatError
 from userline.users.errors import StoreUnavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Settings]]:
     """What serve was called with; nothing is served and logging stays as it is."""
     calls: list[Settings] = []
-    monkeypatch.setattr(server, "serve", calls.append)
+    monkeypatch.setattr(server, "serve", lambda settings, *_: calls.append(settings))
     monkeypatch.setattr(cli, "configure_logging", lambda *_: None)
-    return calls
+    before = signal.getsignal(signal.SIGHUP)
+    yield calls
+    signal.signal(signal.SIGHUP, before)
 
 
 def run(*arguments: str) -> Result:
@@ -174,7 +180,7 @@ class TestServe:
     def test_what_can_go_wrong_at_start_ends_as_a_sentence(
         self, error: Exception, sentence: str, served: list[Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(_settings: Settings) -> None:
+        def fail(*_: object) -> None:
             raise error
 
         monkeypatch.setattr(server, "serve", fail)
@@ -184,7 +190,7 @@ class TestServe:
 
     @pytest.mark.usefixtures("served")
     def test_an_interrupt_ends_quietly(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def interrupt(_settings: Settings) -> None:
+        def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(server, "serve", interrupt)
@@ -193,7 +199,7 @@ class TestServe:
 
     @pytest.mark.usefixtures("served")
     def test_a_bug_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(_settings: Settings) -> None:
+        def fail(*_: object) -> None:
             raise ZeroDivisionError
 
         monkeypatch.setattr(server, "serve", fail)
@@ -223,7 +229,9 @@ class TestSettings:
             "value": 9000,
             "source": "environment",
             "meaning": "The port to listen on; 0 takes any that is free.",
+            "reloads": False,
         }
+        assert values["log_level"]["reloads"] is True
         assert values["roles"]["value"] is None
         assert values["graphiql"]["value"] is True
 

@@ -7,6 +7,11 @@ import { GraphQLError, parse } from 'graphql';
 import { createHandler } from 'graphql-http/lib/use/http';
 import { base, change, httpUrl, metric, report } from './exercise.mjs';
 
+// With a prefix for userline's names, another subgraph may have types of the same ones.
+const prefixed = process.argv[3] === 'prefixed';
+const clashing = prefixed
+  ? 'extend type Query { app: App! } type App { roles: [Role!]! } enum Role { ADMIN } scalar Custom scalar PushTokens'
+  : '';
 const messages = Array.from({ length: 50 }, (_, number) => ({ text: `message ${number}`, sender: `sender ${number}` }));
 const schema = buildSubgraphSchema({
   typeDefs: parse(`
@@ -14,9 +19,10 @@ const schema = buildSubgraphSchema({
     type Query { messages: [Message!]! }
     type Message { text: String! sender: User }
     type User @key(fields: "id") { id: ID! sent: Int! }
+    ${clashing}
   `),
   resolvers: {
-    Query: { messages: () => messages },
+    Query: { messages: () => messages, ...(prefixed && { app: () => ({ roles: ['ADMIN'] }) }) },
     Message: { sender: ({ sender }) => ({ __typename: 'User', id: sender }) },
     User: {
       __resolveReference: ({ id }) => ({ id }),
@@ -80,6 +86,22 @@ await report('@apollo/gateway', {
     const { user } = await execute('query ($id: ID!) { user(id: $id) { name sent } }', { id: 'sender 49' });
     assert.deepEqual(user, { name: 'Name 49', sent: 1 });
   },
+  ...(prefixed && {
+    'both have an app': async () => {
+      const query = '{ app { __typename roles } userlineApp { __typename id roles { __typename name settings } } }';
+      assert.deepEqual(await execute(query), {
+        app: { __typename: 'App', roles: ['ADMIN'] },
+        userlineApp: {
+          __typename: 'UserlineApp',
+          id: 'userline',
+          roles: [{ __typename: 'UserlineRole', name: 'default', settings: {} }],
+        },
+      });
+      const set = 'mutation ($input: SetUserInput!) { setUser(id: "sender 7", input: $input) { user { custom } } }';
+      const { setUser } = await execute(set, { input: { name: 'Seven', custom: { a: 'b' } } });
+      assert.deepEqual(setUser, { user: { custom: { a: 'b' } } });
+    },
+  }),
   'representations that are none are refused': async () => {
     const good = { __typename: 'User', id: 'sender 0' };
     assert.deepEqual((await ask([good, { ...good, id: 'nobody' }])).data._entities, [

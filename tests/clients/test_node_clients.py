@@ -105,15 +105,17 @@ def test_apollo_subscribes_without_a_socket(node: build.Node, gateway: RunningGa
     assert checks == ["changes come as they happen", "errors are told", "queries are plain JSON"]
 
 
-def test_a_federated_graph(node: build.Node, tmp_path: Path) -> None:
-    subgraph = RunningGateway(tmp_path, "--federation")
+@pytest.mark.parametrize("prefix", ["", "Userline"])
+def test_a_federated_graph(node: build.Node, tmp_path: Path, prefix: str) -> None:
+    subgraph = RunningGateway(tmp_path, "--federation", *(("--federation-prefix", prefix) if prefix else ()))
     try:
-        checks = run(node, "federation", subgraph)["checks"]
+        checks = run(node, "federation", subgraph, *(["prefixed"] if prefix else []))["checks"]
     finally:
         assert subgraph.stop() == 0, subgraph.log
     assert checks == [
         "references of another subgraph are looked up at once",
         "a user has what another subgraph adds",
+        *(["both have an app"] if prefix else []),
         "representations that are none are refused",
     ]
     assert "Traceback" not in subgraph.log

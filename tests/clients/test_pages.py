@@ -78,7 +78,8 @@ import { client } from './urql.js';
 import { watchContacts } from './urql-contacts.js';
 
 const report = [];
-const watching = watchContacts(client, ids, (contacts) => report.push([...contacts.values()].map((user) => user?.name ?? null)));
+const names = (contacts) => [...contacts.values()].map((user) => user?.name ?? null);
+const watching = watchContacts(client, ids, (contacts) => report.push(names(contacts)));
 await until(() => report.length === 1);
 const set = 'mutation ($id: ID!) { setUser(id: $id, input: { name: "A two" }) { changed } }';
 await client.mutation(set, { id: ids[0] }).toPromise();
@@ -98,7 +99,8 @@ import { getDataID } from './relay-environment.js';
 
 const scalar = (name) => ({ alias: null, args: null, kind: 'ScalarField', name, storageKey: null });
 const linked = (name, concreteType, args, fields) => ({
-  alias: null, args, concreteType, kind: 'LinkedField', name, plural: false, selections: fields.map(scalar), storageKey: null,
+  alias: null, args, concreteType, kind: 'LinkedField', name, plural: false, selections: fields.map(scalar),
+  storageKey: null,
 });
 const id = [{ kind: 'Variable', name: 'id', variableName: 'id' }];
 const selections = [linked('user', 'User', id, ['id', 'name']), linked('app', 'App', null, ['id', 'defaultLocale'])];
@@ -120,7 +122,8 @@ for (const options of [{ getDataID }, {}]) {
   const store = new relay.Store(new relay.RecordSource());
   const environment = new relay.Environment({ network, store, ...options });
   await relay.fetchQuery(environment, request, { id: 'userline' }).toPromise();
-  report.push(store.getSource().getRecordIDs().filter((name) => name.includes('userline') && !name.includes('client:')).sort());
+  const names = store.getSource().getRecordIDs();
+  report.push(names.filter((name) => name.includes('userline') && !name.includes('client:')).sort());
 }
 console.log(JSON.stringify(report));
 process.exit();

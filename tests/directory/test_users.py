@@ -177,7 +177,7 @@ async def test_problems_of_the_id_and_of_the_input_are_told_together(gateway: Ga
 
 @pytest.mark.parametrize("work", ["set", "create", "delete", "set many"])
 @pytest.mark.parametrize(
-    "failure", [None, NameRequired(), StoreUnavailable(), StoreRefused("no"), KeyError("surprise")]
+    "failure", [None, NameRequired("alice"), StoreUnavailable(), StoreRefused("no"), KeyError("surprise")]
 )
 async def test_how_a_write_ends_whose_caller_has_gone_troubles_nobody(
     gateway: Gateway, work: str, failure: Exception | None, caplog: pytest.LogCaptureFixture

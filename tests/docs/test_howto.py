@@ -106,7 +106,7 @@ def test_moving_in(tmp_path: Path) -> None:
 
 
 def test_several_gateways_with_redis(tmp_path: Path) -> None:
-    """The flags of the page, with a store and a Redis of this machine: a change at one gateway is shown at the other."""
+    """The flags of the page, with a store and a Redis of this machine: one gateway shows what changes at the other."""
     if shutil.which("redis-server") is None:
         pytest.skip("there is no redis-server on PATH")
     redis = RedisServer(tmp_path)

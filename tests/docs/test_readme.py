@@ -1,4 +1,4 @@
-"""The commands and snippets of the README and of the first steps, run in their order, give the output that they show."""
+"""The commands and snippets of the README and of the first steps, run in their order, print what the pages show."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.sync.client import connect
@@ -15,6 +14,9 @@ from websockets.typing import Subprotocol
 
 from tests.docs.running import ROOT, Background, blocks, commands, environment, run, write_file
 from tests.support.gateway import RunningGateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _OUR_COMMANDS = {"make run", "make test"}
 

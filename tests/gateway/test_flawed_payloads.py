@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -191,3 +192,15 @@ def test_one_bad_id_among_many_is_null_with_an_error_at_its_place(doors: Running
             assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": argument}
             assert error["message"].startswith(f"{argument}[{number}]")
             assert error["locations"]
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed;subscriptionSpec=1.0"])
+def test_a_stream_is_refused_for_its_payload(doors: RunningGateway, accept: str) -> None:
+    for members, message in FLAWS.values():
+        answer = doors.http.post(
+            "/graphql", content=f"{{{members}}}".encode(), headers=_JSON | {"accept": accept}, timeout=10
+        )
+        (told,) = [json.loads(part) for part in re.findall(r"\{.*\}", answer.text) if "errors" in part]
+        (error,) = told.get("payload", told)["errors"]
+        assert error["message"] == message
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"

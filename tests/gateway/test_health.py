@@ -22,9 +22,13 @@ class Parts:
         self.store: str = "ok"
         self.is_coherent = True
         self.changes_of_others = 0
+        self.pings = 0
         self.health = Health(self.drain, self._ping, lambda: self.is_coherent, lambda: self.changes_of_others)
 
     async def _ping(self) -> None:
+        self.pings += 1
+        if self.store == "breaks":
+            raise LookupError("No such store.")
         if self.store == "hangs":
             await asyncio.sleep(60)
         if self.store == "fails":
@@ -78,13 +82,22 @@ async def test_who_is_stopping_gets_none_whatever_else_is(parts: Parts) -> None:
         assert await parts.ask() == (503, {"status": "stopping"})
 
 
-async def test_an_outage_is_one_line_and_its_end_another(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "userline.health")
-    for store in ("ok", "fails", "fails", "hangs", "ok", "ok", "hangs"):
+async def test_of_an_outage_the_store_tells_and_nobody_else(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    for store in ("ok", "fails", "fails", "ok", "fails"):
         parts.store = store
         await parts.ask()
-    assert [record.message for record in caplog.records] == [
-        "The store is not ready: The store is away.",
-        "The store is ready again.",
-        "The store is not ready: it does not answer.",
-    ]
+    assert caplog.messages == []
+
+
+async def test_what_no_store_tells_of_is_one_line(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    for store in ("breaks", "breaks", "ok", "breaks"):
+        parts.store = store
+        await parts.ask()
+    assert caplog.messages == ["The store is not ready: No such store."] * 2
+
+
+async def test_one_question_is_asked_at_a_time(parts: Parts) -> None:
+    parts.store = "hangs"
+    answers = await asyncio.gather(*(parts.ask("strict=1") for _ in range(20)))
+    assert {status for status, _ in answers} == {503}
+    assert parts.pings == 1

@@ -119,4 +119,6 @@ async def test_the_store_is_away_and_what_is_held_is_answered(deployment: Deploy
     for each in watching:
         await each.stop()
     for gateway in deployment.gateways:
-        assert gateway.log.count("The store is not ready") == TIMES, "one line for an outage"
+        about = [line for line in gateway.log.splitlines() if "MongoDB" in line and "[userline.access]" not in line]
+        said = ["is not available: " in line or "is available again, after " in line for line in about]
+        assert said == [True] * 2 * TIMES, "one line for the beginning of an outage, and one for its end"

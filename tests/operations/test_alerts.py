@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import signal
@@ -63,7 +64,11 @@ class Scene:
         (directory / "b").mkdir()
         self.embedded = RunningGateway(directory / "b", "--cache-seconds", "0")
         stack.callback(self.embedded.kill)
-        targets = [gateway.url.removeprefix("http://") for gateway in (self.gateway, self.embedded)]
+        (directory / "c").mkdir()
+        self.many = RunningGateway(directory / "c", "--workers", "2", "--bus-url", self.redis.url)
+        stack.callback(self.many.stop)
+        everybody = (self.gateway, self.embedded, self.many)
+        targets = [gateway.url.removeprefix("http://") for gateway in everybody]
         (directory / "prometheus").mkdir()
         self.absent = free_port()
         self.prometheus = PrometheusServer(
@@ -211,6 +216,24 @@ def test_as_many_files_as_are_allowed(scene: Scene) -> None:
             client = stack.enter_context(socket.create_connection(address))
             client.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         scene.fires("UserlineFilesNearLimit")
+
+
+def test_a_worker_that_dies(scene: Scene) -> None:
+    parent = scene.many.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    workers = [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    scene.fires("UserlineWorkerReplaced")
+
+
+def test_gateways_that_are_not_set_alike(scene: Scene) -> None:
+    file = scene.embedded.directory / ".env"
+    file.write_text("USERLINE_MAX_EMAILS=3\n")
+    scene.embedded.process.send_signal(signal.SIGHUP)
+    scene.fires("UserlineSettingsDiffer")
+    file.write_text("")
+    scene.embedded.process.send_signal(signal.SIGHUP)
 
 
 def test_every_alert_was_caused(scene: Scene) -> None:

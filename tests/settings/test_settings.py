@@ -36,12 +36,14 @@ def test_the_defaults() -> None:
         "port": 8000,
         "allow_open": False,
         "workers": 1,
+        "worker_hang_seconds": 30,
         "env": "development",
         "shutdown_seconds": 10,
         "drain_seconds": 10,
         "graphiql": True,
         "introspection": True,
         "federation": False,
+        "federation_prefix": "",
         "get_queries": True,
         "metrics_address": None,
         "trusted_proxies": None,
@@ -115,6 +117,7 @@ def test_the_defaults() -> None:
         "log_format": "text",
         "log_level": "info",
         "access_log": True,
+        "log_probes": True,
         "tracing": False,
     }
     assert set(sources(settings).values()) == {"default"}
@@ -254,8 +257,8 @@ def test_all_that_is_wrong_is_reported_together(monkeypatch: pytest.MonkeyPatch,
         "  - USERLINE_LOG_LEVEL is 'loud' (environment). It must be one of debug, info, warning, error.\n"
         "  - USERLINE_ROLES is 'roles.json' (flag --roles). The file must have a role named \"default\", which users "
         "have unless they are given another.\n"
-        "  - USERLINE_HOST is '0.0.0.0' (environment). Everybody who reaches that address could read and write every user, "
-        "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
+        "  - USERLINE_HOST is '0.0.0.0' (environment). Everybody who reaches that address could read and write every "
+        "user, because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
         "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want.\n"
         "  - USERLINE_WORKERS is 2 (flag --workers). More than one process needs a bus that they share, and the "
         "memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE, "

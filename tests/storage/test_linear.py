@@ -33,7 +33,7 @@ def without_answer(began: int, **given: object) -> Done:
 
 
 def refused(began: int, ended: int, **given: object) -> Done:
-    return Done("u", "patch", parse_patch(given, RULES), began=began, ended=ended, answer=NameRequired())
+    return Done("u", "patch", parse_patch(given, RULES), began=began, ended=ended, answer=NameRequired("u"))
 
 
 def deleted(moment: int, before: State | None) -> Done:

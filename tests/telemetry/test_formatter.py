@@ -48,7 +48,7 @@ def stamp(_self: object, _logger: object, _name: str, event: dict[str, Any]) -> 
 
 
 def formatter(log_format: Literal["text", "json"], *, by_hand: bool = True) -> LogFormatter:
-    configure_logging(log_format, "info")
+    configure_logging(log_format, "info", worker=3)
     made = logging.getLogger().handlers[0].formatter
     assert isinstance(made, LogFormatter)
     if not by_hand:
@@ -68,6 +68,9 @@ class Logged:
     viewer: Viewer | None = None
     bound: str | None = None
     is_raised: bool = False
+    client: str | None = None
+    trace_id: str | None = None
+    fields: dict[str, Any] | None = None
 
 
 @given(
@@ -81,14 +84,24 @@ class Logged:
         viewer=st.sampled_from([None, APP_VIEWER, OPEN_VIEWER]),
         bound=st.none() | TEXTS,
         is_raised=st.booleans(),
+        client=st.sampled_from([None, "127.0.0.1", "2001:db8::1", "a%20b"]),
+        trace_id=st.sampled_from([None, "0af7651916cd43dd8448eb211c80319c"]),
+        fields=st.none()
+        | st.dictionaries(
+            st.sampled_from(["request_id", "viewer", "action", "users", "where"]),
+            TEXTS | st.integers() | st.lists(TEXTS, max_size=3),
+        ),
     )
 )
 @example(Logged("a", message="x" * LONGEST_VALUE))
 @example(Logged("a", message="x" * (LONGEST_VALUE + 1)))
 @example(Logged("a" * (LONGEST_VALUE + 1)))
+@example(Logged("a", fields={"where": "x" * (LONGEST_VALUE + 1)}))
+@example(Logged("a", fields={"users": ["a", "\u202e", "\n"], "request_id": "own"}, request_id="other"))
 @example(Logged("userline.audit", argument="app token", request_id="the id", viewer=APP_VIEWER))
 def test_a_line_is_the_same_by_hand(formatters: tuple[LogFormatter, LogFormatter], logged: Logged) -> None:
-    state = {"request_id": logged.request_id} | ({} if logged.viewer is None else {"viewer": logged.viewer})
+    told = {"viewer": logged.viewer, "client": logged.client, "trace_id": logged.trace_id}
+    state = {"request_id": logged.request_id} | {name: value for name, value in told.items() if value is not None}
     token = REQUEST_STATE.set(None if logged.request_id is None else state)
     try:
         with structlog.contextvars.bound_contextvars(**({} if logged.bound is None else {"bound": logged.bound})):
@@ -102,7 +115,10 @@ def record_of(logged: Logged) -> logging.LogRecord:
     text = logged.message if logged.argument is None else "%s of a program"
     arguments = () if logged.argument is None else (logged.argument,)
     error = error_of_a_program() if logged.is_raised else None
-    return logging.LogRecord(logged.name, logged.level, "", 0, text, arguments, error)
+    record = logging.LogRecord(logged.name, logged.level, "", 0, text, arguments, error)
+    if logged.fields is not None:
+        record.fields = logged.fields
+    return record
 
 
 def error_of_a_program() -> Any:

@@ -36,12 +36,16 @@ from userline.users.errors import (
             "BAD_USER_INPUT",
             "name must not be empty.",
         ),
-        (NameRequired(), "NAME_REQUIRED", "name is required, because there is no user with this id yet."),
-        (BatchRefused({"a": NameRequired()}), "BAD_USER_INPUT", "1 of the users is refused, so none was written."),
+        (NameRequired("a"), "NAME_REQUIRED", 'name is required, because there is no user "a" yet.'),
         (
-            BatchRefused(dict.fromkeys("ab", NameRequired())),
+            BatchRefused({"a": NameRequired("a")}),
             "BAD_USER_INPUT",
-            "2 of the users are refused, so none was written.",
+            '"a" is refused, so no user of the batch was written.',
+        ),
+        (
+            BatchRefused(dict.fromkeys("ab", NameRequired("a"))),
+            "BAD_USER_INPUT",
+            '"a" and "b" are refused, so no user of the batch was written.',
         ),
         (Unauthenticated("Who are you?"), "UNAUTHENTICATED", "Who are you?"),
         (Forbidden("Not yours."), "FORBIDDEN", "Not yours."),
@@ -99,7 +103,7 @@ def test_a_batch_without_an_error_is_not_refused() -> None:
 
 
 def test_a_missing_name_is_bad_input_of_the_name() -> None:
-    error = NameRequired()
+    error = NameRequired("a")
     assert isinstance(error, BadUserInput)
     assert error.field == "name"
 
@@ -113,7 +117,7 @@ def test_a_missing_name_is_bad_input_of_the_name() -> None:
         (RateLimited("Slow down.", 0.3), 0.3),
         (RateLimited("Slow down.", 12.5), 12.5),
         (BadUserInput([Problem("name", "name must not be empty.")]), None),
-        (BatchRefused({"a": NameRequired()}), None),
+        (BatchRefused({"a": NameRequired("a")}), None),
         (Unauthenticated("Who are you?"), None),
         (Forbidden("Not yours."), None),
         (UserSyncDisabled("Off."), None),

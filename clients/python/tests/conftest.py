@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from clients.python.tests.clocks import ScriptedClock
-from clients.python.tests.scripted import ScriptedGateway, scripted_gateway
+from clients.conformance.gateway import Gateway, scripted_gateway
 from tests.support.client_gateways import gateway, guarded
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
@@ -33,27 +32,8 @@ def two_gateways(
     redis.kill()
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> ScriptedClock:
-    """The clock of the sessions that a test makes, which may leap: no peer is dead for that."""
-    monkeypatch.setattr("userline_client.liveness._QUIET_TICKS", 10**9)
-    return _scripted_clock(monkeypatch)
-
-
-@pytest.fixture
-def live_clock(monkeypatch: pytest.MonkeyPatch) -> ScriptedClock:
-    """The clock of the sessions that a test makes, by which they look after their peers."""
-    return _scripted_clock(monkeypatch)
-
-
-def _scripted_clock(monkeypatch: pytest.MonkeyPatch) -> ScriptedClock:
-    scripted_clock = ScriptedClock()
-    monkeypatch.setattr("userline_client.session.Clock", lambda: scripted_clock)
-    return scripted_clock
-
-
 @pytest_asyncio.fixture
-async def scripted() -> AsyncIterator[ScriptedGateway]:
-    """A gateway of the test's own, that says what the test wants."""
+async def scripted() -> AsyncIterator[Gateway]:
+    """A gateway of the test's own, that does what the test says."""
     async with scripted_gateway() as running:
         yield running

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import itertools
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tests.support.gateway import RunningGateway
 from tests.support.waiting import until
 
@@ -20,7 +15,6 @@ from userline_client import Backoff, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 SOON = Backoff(base=0.005, ceiling=0.02)
 """For tests that lose connections and do not want to wait."""
@@ -38,24 +32,21 @@ def subscribe_operations(session: Session) -> int:
     return session._core.connection._operations._last_id
 
 
-def make_certificate(directory: Path) -> Path:
-    """Return a file with a key and a certificate of 127.0.0.1 that nobody has signed but itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = directory / "certificate.pem"
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
+_versions = itertools.count(1_000)
+
+
+def user(user_id: str, name: str, version: int | None = None) -> dict[str, Any]:
+    """Return a user as it stands in an answer; without a version, it is a newer one than any before."""
+    fields: dict[str, Any] = {
+        "version": str(next(_versions) if version is None else version),
+        "custom": {},
+        "locale": None,
+        "effectiveLocale": "en",
+        "photoUrl": None,
+        "role": "default",
+        "welcomeMessage": None,
+    }
+    return {"id": user_id, "name": name, **fields}
 
 
 @asynccontextmanager

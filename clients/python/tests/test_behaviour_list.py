@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ import userline_client
 
 TESTS = Path(__file__).parent
 LIST = TESTS.parents[2] / "docs" / "client-behaviour.md"
-
-
-def test_every_line_has_a_test_and_every_test_a_line() -> None:
-    lines = [int(number) for number in re.findall(r"^(\d+)\. ", LIST.read_text(), re.MULTILINE)]
-    assert lines == list(range(1, len(lines) + 1))
-    marks = [re.findall(r"mark\.behaviour\(([\d, ]+)\)", path.read_text()) for path in TESTS.glob("test_*.py")]
-    tested = {int(number) for marks_of_file in marks for mark in marks_of_file for number in mark.split(",")}
-    assert tested == set(lines)
 
 
 @pytest.mark.parametrize("name", [name for name in userline_client.__all__ if name not in ("UNSET", "OnNeedToken")])

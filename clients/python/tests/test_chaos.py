@@ -9,8 +9,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from clients.conformance.proxy import Proxy, proxy_to
 from clients.python.tests.helpers import SOON, new_id, session_with
-from clients.python.tests.proxy import Proxy, proxy_to
 from tests.support.gateway import RunningGateway
 from tests.support.ports import free_port
 from tests.support.waiting import until

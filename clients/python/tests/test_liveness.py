@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
-
 import pytest
 from clients.python.tests.clocks import ScriptedClock
-from clients.python.tests.helpers import SOON, session_with
-from clients.python.tests.proxy import proxy_to
-from clients.python.tests.scripted import user
-from tests.support.waiting import until
 
-from userline_client import Active, Backoff
 from userline_client.clock import Expiry, Timers
 from userline_client.liveness import Liveness
-
-if TYPE_CHECKING:
-    from clients.python.tests.scripted import ScriptedGateway
 
 
 class Peer:
@@ -135,51 +124,6 @@ def test_a_clock_that_is_set_back_does_nothing() -> None:
     clock.pass_time(60)
     assert not woken
     assert peer.gone_at is None
-
-
-@pytest.mark.behaviour(37)
-async def test_a_network_that_swallows_everything_is_left_for_another_socket(
-    scripted: ScriptedGateway, live_clock: ScriptedClock
-) -> None:
-    """No bytes come, and no FIN either."""
-    port = int(scripted.url.rpartition(":")[2].partition("/")[0])
-    async with proxy_to(port) as proxy, session_with(proxy.url, backoff=SOON) as session:
-        subscription = session.user("a").subscribe()
-        await scripted.tell(await scripted.expect_watch("a"), user("a", "Before"))
-        await subscription.connected
-        proxy.swallow()
-        for _ in range(13):
-            await live_clock.pass_time_slowly(1)
-            await asyncio.sleep(0.01)
-        await scripted.tell(await scripted.expect_watch("a"), user("a", "After"))
-        await until(lambda: subscription.latest_snapshot is not None and subscription.latest_snapshot.name == "After")
-        for _ in range(30):
-            await live_clock.pass_time_slowly(1)
-            await asyncio.sleep(0.01)  # it answers pings
-        assert proxy.accepted == 2
-        assert isinstance(subscription.state, Active)
-
-
-@pytest.mark.behaviour(38)
-async def test_after_a_sleep_everything_is_watched_anew_without_a_pause(
-    scripted: ScriptedGateway, live_clock: ScriptedClock
-) -> None:
-    port = int(scripted.url.rpartition(":")[2].partition("/")[0])
-    async with (
-        proxy_to(port) as proxy,
-        session_with(proxy.url, backoff=Backoff(base=3600, ceiling=3600)) as session,
-    ):
-        subscription = session.user("a").subscribe()
-        await scripted.tell(await scripted.expect_watch("a"))
-        await subscription.connected
-        for _ in range(2):
-            proxy.swallow()
-            live_clock.sleep(600)
-            live_clock.pass_time(1.5)
-            await asyncio.sleep(0.02)  # it is lost, and there is a pause: which the next tick ends, if this did not
-            live_clock.sleep(600)
-            live_clock.pass_time(1)
-            await scripted.tell(await scripted.expect_watch("a"))
 
 
 @pytest.mark.behaviour(5)

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from clients.conformance.proxy import proxy_to
 from clients.python.tests.helpers import session_with
-from clients.python.tests.proxy import proxy_to
 from tests.support.gateway import RunningGateway
 
 from userline_client import Active

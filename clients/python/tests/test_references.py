@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import dataclasses
 import gc
@@ -13,43 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from clients.python.tests.helpers import new_id, session_with
 
-from userline_client import InvalidInput, Session, SessionClosed
+from userline_client import Session, SessionClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.gateway import RunningGateway
-
-
-@pytest.mark.behaviour(1)
-async def test_a_session_has_one_reference_for_one_id(gateway: RunningGateway) -> None:
-    sockets = gateway.metric("userline_sockets")
-    async with session_with(gateway) as session:
-        ref = session.user("x")
-        assert session.user("x") is ref
-        assert session.user("y") is not ref
-        assert ref.id == "x"
-        with pytest.raises(AttributeError):
-            cast("Any", ref).id = "y"
-        await asyncio.sleep(0.05)
-        assert gateway.metric("userline_sockets") == sockets, "making a reference connects"
-
-
-@pytest.mark.behaviour(2)
-@pytest.mark.parametrize("bad", ["", "x" * 256, "a\0b", "\ud800", None, 7])
-def test_ids_that_no_user_can_have_are_refused_at_once(bad: Any) -> None:
-    with pytest.raises(InvalidInput):
-        Session("ws://127.0.0.1:1/graphql").user(bad)
-
-
-@pytest.mark.behaviour(2)
-async def test_any_other_id_is_fine(gateway: RunningGateway) -> None:
-    async with session_with(gateway) as session:
-        for user_id in ("a/b", "$", ".", "🙂" * 255, '"\\\u2028'):
-            await session.user(user_id).create_if_not_exists(name=user_id)
-            user = await session.user(user_id).get()
-            assert user is not None
-            assert (user.id, user.name) == (user_id, user_id)
 
 
 @pytest.mark.behaviour(3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clients.python.tests.scripted import user
+from clients.python.tests.helpers import user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

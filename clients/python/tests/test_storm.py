@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from clients.conformance.proxy import Proxy, proxy_to
 from clients.python.tests.helpers import session_with
-from clients.python.tests.proxy import Proxy, proxy_to
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET, token_of
 from tests.support.waiting import until

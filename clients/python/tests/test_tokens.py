@@ -9,16 +9,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from clients.conformance.proxy import proxy_to
 from clients.python.tests.helpers import SOON, new_id, session_with
-from clients.python.tests.proxy import proxy_to
-from clients.python.tests.scripted import user
 from tests.support.tokens import token_of
 from tests.support.waiting import until
 
-from userline_client import Active, Disconnected, Failed, InvalidInput, Unauthenticated
+from userline_client import Active, Disconnected, Failed, Unauthenticated
 
 if TYPE_CHECKING:
-    from clients.python.tests.scripted import ScriptedGateway
     from tests.support.gateway import RunningGateway
 
     from userline_client import UserlineError, UserSnapshot
@@ -40,17 +38,6 @@ async def test_a_token_renewed_a_hundred_times_disturbs_nothing(guarded: Running
         await until(lambda: seen[-1] is not None and seen[-1].name == "99")
         assert all(old != new for old, new in itertools.pairwise(seen))
         assert proxy.accepted == 1
-
-
-@pytest.mark.behaviour(42)
-async def test_where_the_token_stands(scripted: ScriptedGateway) -> None:
-    async with session_with(scripted.url, token="one") as session:
-        session.user("a").subscribe()
-        await scripted.expect_watch()
-        assert scripted.payloads == [{"Authorization": "Bearer one"}]
-        session.set_token("two")
-        assert (await scripted.expect("ping"))["payload"] == {"Authorization": "Bearer two"}
-        assert scripted.sockets == 1
 
 
 @pytest.mark.behaviour(42)
@@ -114,43 +101,6 @@ async def test_a_token_is_asked_for_when_one_is_refused(guarded: RunningGateway,
         await session.user(user_id).set(name="Ann")
         await until(lambda: subscription.latest_snapshot is not None)
         assert asked == 2
-
-
-@pytest.mark.behaviour(43)
-async def test_a_token_is_asked_for_when_one_has_expired(scripted: ScriptedGateway) -> None:
-    tokens = iter(["two", "three"])
-    async with session_with(scripted.url, token="one", on_need_token=lambda: next(tokens)) as session:
-        subscription = session.user("a").subscribe()
-        for _ in range(2):
-            await scripted.tell(await scripted.expect_watch(), user("a", "Ann"))
-            await subscription.connected
-            await scripted.close(4410, "Token expired")
-        await scripted.expect_watch()
-        assert [payload["Authorization"] for payload in scripted.payloads] == [
-            "Bearer one",
-            "Bearer two",
-            "Bearer three",
-        ]
-        assert isinstance(subscription.state, Active)
-
-
-@pytest.mark.behaviour(43)
-async def test_who_fails_to_make_a_token_is_asked_again(
-    guarded: RunningGateway, caplog: pytest.LogCaptureFixture
-) -> None:
-    user_id = new_id()
-    asked = 0
-
-    async def next_token() -> str:
-        nonlocal asked
-        asked += 1
-        if asked < 3:
-            raise ConnectionError("the back end is away")
-        return token_of(user_id)
-
-    async with session_with(guarded, on_need_token=next_token, backoff=SOON) as session:
-        assert await session.user(user_id).get() is None
-    assert caplog.text.count("ConnectionError: the back end is away") == 2
 
 
 @pytest.mark.behaviour(43)
@@ -249,61 +199,3 @@ async def test_a_token_that_expires_and_has_no_successor(guarded: RunningGateway
         assert isinstance(ended, Failed)
         assert errors == [ended.error]
         assert isinstance(ended.error, Unauthenticated)
-
-
-@pytest.mark.parametrize("bad", ["", "a\nb", "é", None])
-async def test_what_cannot_be_a_token_is_refused_at_once(scripted: ScriptedGateway, bad: str) -> None:
-    async with session_with(scripted.url) as session:
-        with pytest.raises(InvalidInput):
-            session.set_token(bad)
-
-
-@pytest.mark.behaviour(42, 43)
-async def test_a_token_is_asked_for_once_for_all_sockets_and_shown_over_each(scripted: ScriptedGateway) -> None:
-    scripted.limits = {"watchedUsers": 10}
-    asked = 0
-
-    async def next_token() -> str:
-        nonlocal asked
-        asked += 1
-        await asyncio.sleep(0.02)
-        return f"token-{asked}"
-
-    async with session_with(scripted.url, on_need_token=next_token, backoff=SOON) as session:
-        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
-        for _ in range(3):
-            await scripted.tell(await scripted.expect_watch())
-        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
-        assert (scripted.sockets, asked) == (3, 1)
-        session.set_token("by hand")
-        for _ in range(3):
-            assert (await scripted.expect("ping"))["payload"] == {"Authorization": "Bearer by hand"}
-        await scripted.close_all(4403, "Forbidden: No.")
-        for _ in range(3):
-            await scripted.tell(await scripted.expect_watch())
-        assert (scripted.sockets, asked) == (6, 2)
-        assert all(isinstance(subscription.state, Active) for subscription in subscriptions)
-
-
-@pytest.mark.behaviour(44)
-async def test_tokens_that_are_refused_over_many_sockets_end_it_all_once(scripted: ScriptedGateway) -> None:
-    scripted.limits = {"watchedUsers": 10}
-    errors: list[UserlineError] = []
-    async with session_with(scripted.url, token="one", on_error=errors.append, backoff=SOON) as session:
-        subscriptions = [session.user(str(number)).subscribe() for number in range(30)]
-        for _ in range(3):
-            await scripted.tell(await scripted.expect_watch())
-        await asyncio.gather(*(subscription.connected for subscription in subscriptions))
-        scripted.refusal = (4403, "Forbidden: No.")
-        await scripted.close_all(4403, "Forbidden: No.")
-        for subscription in subscriptions:
-            ended = await subscription.terminated
-            assert isinstance(ended, Failed)
-            assert isinstance(ended.error, Unauthenticated)
-        await asyncio.sleep(0.05)
-        assert len(errors) == 1
-        scripted.refusal = None
-        session.set_token("two")
-        again = session.user("a").subscribe()
-        await scripted.tell(await scripted.expect_watch("a"))
-        await again.connected

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients.python.tests.clocks import ScriptedClock
-from clients.python.tests.scripted import user
+from clients.python.tests.helpers import user
 
 from userline_client import Active, Backoff, Failed, StoreUnavailable, Unsubscribed
 from userline_client.errors import BadUserInput, SessionClosed, UserlineError

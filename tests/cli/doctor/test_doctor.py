@@ -372,10 +372,20 @@ class TestRedis:
             master.kill()
             replica.kill()
 
-    def test_a_user_who_may_do_what_a_gateway_does_and_nothing_else(self, port: int, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("channels", "more"),
+        [
+            (("&live:shop:*",), ()),
+            (("&live:shop:*",), ("+ping", "+hello", "+auth")),
+            (("&live:shop:changes", "&live:shop:presence", "&live:shop:echo-*"), ()),
+        ],
+    )
+    def test_a_user_who_may_do_what_a_gateway_does_and_nothing_else(
+        self, port: int, tmp_path: Path, channels: tuple[str, ...], more: tuple[str, ...]
+    ) -> None:
         server = RedisServer(tmp_path)
         try:
-            rule = ("resetchannels", "-@all", "&live:shop:*", "+subscribe", "+publish")
+            rule = ("resetchannels", "-@all", *channels, "+subscribe", "+publish", *more)
             server.command("ACL", "SETUSER", "shop", "on", ">hush", *rule)
             url = server.url.replace("//", "//shop:hush@")
             flags = ("--port", str(port), "--bus-url", url, "--bus-prefix", "live", "--app-id")

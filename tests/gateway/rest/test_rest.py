@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
@@ -64,7 +65,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> list[str]:
 
 
 def test_a_user_from_first_to_last(server: httpx.Client) -> None:
-    assert refused(server.get("/users/first"), 404, "NOT_FOUND") == ["There is no user with this id."]
+    assert refused(server.get("/users/first"), 404, "NOT_FOUND") == ['There is no user "first".']
     assert refused(server.put("/users/first", json={"locale": "en"}), 400, "NAME_REQUIRED")
     created = server.put("/users/first", json={"name": "First", "email": "a@example.com", "custom": {"a": "1"}})
     assert (created.status_code, created.json()) == (200, {"created": True, "changed": True})
@@ -176,7 +177,9 @@ def test_a_batch_is_written_whole_or_not_at_all(server: httpx.Client) -> None:
     assert answer.json() == {user_id: {"created": True, "changed": True} for user_id in batch}
     bad = {"batch/1": {"name": "Changed"}, "new": {"locale": "en"}, "batch 2": {"name": "x" * 256}, "": {}, "l": []}
     answer = server.put("/users", json=bad)
-    assert refused(answer, 400, "BAD_USER_INPUT") == ["3 of the users are refused, so none was written."]
+    assert refused(answer, 400, "BAD_USER_INPUT") == [
+        '"batch 2", "" and "l" are refused, so no user of the batch was written.'
+    ]
     errors = answer.json()["users"]
     assert {user_id: error["errorCode"] for user_id, error in errors.items()} == {
         "batch 2": "BAD_USER_INPUT",
@@ -187,7 +190,7 @@ def test_a_batch_is_written_whole_or_not_at_all(server: httpx.Client) -> None:
     assert answer.json()["users"] == {
         "new": {
             "errorCode": "NAME_REQUIRED",
-            "reasons": ["name is required, because there is no user with this id yet."],
+            "reasons": ['name is required, because there is no user "new" yet.'],
         }
     }
     assert server.get(address("batch/1")).json()["name"] == "One"
@@ -310,16 +313,18 @@ def test_reads_and_writes_with_a_server_token_are_audited(guarded: RunningGatewa
     for token, request_id in ((None, "audit-5"), ("a3", "audit-6")):
         headers = {"authorization": f"Bearer {token_of(token)}", "x-request-id": request_id}
         assert "errors" not in guarded.http.post("/graphql", json=query, headers=headers).json()
+    said = re.compile(
+        r"(app token: .*?) +\[userline\.audit\] request_id=(audit-\d) viewer=app action=(\w+) users=('.*?[^\\]')"
+    )
     lines = {
-        match[2]: match[1] for match in re.finditer(r"(app token: .*) \(request id (audit-\d)\).*audit\]", guarded.log)
+        match[2]: (match[1], match[3], json.loads(ast.literal_eval(match[4]))) for match in said.finditer(guarded.log)
     }
-    shown = json.dumps([odd])
     assert lines == {
-        "audit-1": f"app token: write of 1 user {shown}",
-        "audit-2": f"app token: read of 1 user {shown}",
-        "audit-3": 'app token: write of 2 users ["a1", "a2"]',
-        "audit-4": 'app token: read of 1 user ["a2"]',
-        "audit-5": 'app token: write of 1 user ["a3"]',
+        "audit-1": ("app token: write of 1 user", "write", [odd]),
+        "audit-2": ("app token: read of 1 user", "read", [odd]),
+        "audit-3": ("app token: write of 2 users", "write", ["a1", "a2"]),
+        "audit-4": ("app token: read of 1 user", "read", ["a2"]),
+        "audit-5": ("app token: write of 1 user", "write", ["a3"]),
     }
     assert "hidden@example.com" not in guarded.log
     assert "NAME" not in guarded.log.replace("NAME_REQUIRED", "")

@@ -52,7 +52,7 @@ from userline_client.subscription import (
 from userline_client.tokens import OnNeedToken
 from userline_client.users import CreateResult, SetResult
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "UNSET",

@@ -178,10 +178,15 @@ class SnapshotIterator(Generic[T]):
     def __init__(self, subscription: Subscription[T]) -> None:
         self._subscription = subscription
         self._revision = 0
+        self._last: T | None = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        self._revision, snapshot = await self._subscription.next_after(self._revision)
-        return snapshot
+        while True:
+            before = self._revision
+            self._revision, snapshot = await self._subscription.next_after(before)
+            if not before or snapshot != self._last:  # of what was missed, something may have come back to what it was
+                self._last = snapshot
+                return snapshot

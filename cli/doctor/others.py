@@ -1,0 +1,166 @@
+"""Are the other gateways of the deployment set as this one is, and do their clocks agree?"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from userline import __version__
+from userline.cli.doctor.clock import compare
+from userline.cli.doctor.findings import advice, ok, problem
+from userline.settings.fingerprint import SECRETS, Fingerprints
+from userline.settings.origins import variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from userline.cli.doctor.findings import Finding
+    from userline.settings.settings import Settings
+
+_PART: Final = "gateways"
+_SECONDS: Final = 5.0
+_MOST_BYTES: Final = 16_777_216
+_METRICS: Final = "/metrics"
+
+
+class _Unreadable(Exception):
+    """What is at an address is not the metrics of a gateway. The text is a sentence; ``advice`` says what to do."""
+
+    def __init__(self, text: str, advice: str) -> None:
+        super().__init__(text)
+        self.advice = advice
+
+
+class _Told(NamedTuple):
+    """What a gateway tells of itself."""
+
+    versions: frozenset[str]
+    fingerprints: Mapping[str, frozenset[str]]
+    """By the settings' names; several where its workers do not agree."""
+    seconds_ahead: float | None
+
+
+async def examine_others(settings: Settings, addresses: Iterable[str]) -> list[Finding]:
+    """Read the metrics of the gateways at these addresses, and compare what they tell with what is set here."""
+    own = Fingerprints(settings).now()
+    findings: list[Finding] = []
+    for address in addresses:
+        url = _url_of(address)
+        try:
+            told = await _read(url)
+        except _Unreadable as error:
+            findings.append(problem(_PART, str(error), error.advice))
+            continue
+        findings += _judge(url, told, own)
+        if told.seconds_ahead is not None:
+            findings.append(compare(url, told.seconds_ahead))
+    return findings
+
+
+def _url_of(address: str) -> str:
+    url = address if "://" in address else f"http://{address}"
+    return url if url.rstrip("/").endswith(_METRICS) else url.rstrip("/") + _METRICS
+
+
+async def _read(url: str) -> _Told:
+    """Return what a gateway tells. Raises _Unreadable."""
+    reach = "See that it runs, and that this machine may reach it."
+    try:
+        async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as http:
+            asked = time.time()
+            answer = await http.get(url)
+            answered = time.time()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise _Unreadable(f"{url} cannot be read: {str(error) or type(error).__name__}.", reach) from None
+    if answer.status_code != 200 or len(answer.content) > _MOST_BYTES:
+        raise _Unreadable(
+            f"{url} cannot be read: it answers {answer.status_code}.",
+            "Give the address that its metrics have: USERLINE_METRICS_ADDRESS, if that is set.",
+        )
+    versions: set[str] = set()
+    fingerprints: dict[str, set[str]] = {}
+    try:
+        for family in text_string_to_metric_families(answer.text):
+            for sample in family.samples:
+                if sample.name == "userline_info":
+                    versions.add(sample.labels["version"])
+                elif sample.name == "userline_setting_info":
+                    fingerprints.setdefault(sample.labels["setting"], set()).add(sample.labels["fingerprint"])
+    except (ValueError, KeyError):
+        versions.clear()
+    if not versions:
+        raise _Unreadable(f"{url} has no metrics of userline.", "Give the address of a gateway.")
+    ahead = _seconds_ahead(answer.headers.get("date"), asked, answered)
+    return _Told(frozenset(versions), {name: frozenset(values) for name, values in fingerprints.items()}, ahead)
+
+
+def _judge(url: str, told: _Told, own: Mapping[str, str]) -> list[Finding]:
+    findings = []
+    if told.versions != {__version__}:
+        others = ", ".join(sorted(told.versions))
+        findings.append(
+            advice(
+                _PART,
+                f"{url} is userline {others}, and this is {__version__}.",
+                "While gateways are upgraded one after the other that is well; else upgrade all to the same version.",
+            )
+        )
+    if not told.fingerprints:
+        findings.append(
+            advice(
+                _PART,
+                f"{url} does not tell how it is set, so that nothing can be compared.",
+                "Upgrade it, and ask again.",
+            )
+        )
+        return findings
+    if told.fingerprints.get("app_id", {own["app_id"]}) != {own["app_id"]}:
+        findings.append(
+            problem(
+                _PART,
+                f"{url} has another USERLINE_APP_ID than is set here: neither hears the changes of the other.",
+                "Set the same for all gateways of a deployment and restart them, or leave out gateways of others.",
+            )
+        )
+        return findings
+    different = [name for name, values in told.fingerprints.items() if name in own and values != {own[name]}]
+    findings += [_difference(url, name, told.fingerprints[name], own[name]) for name in sorted(different)]
+    if not different:
+        findings.append(ok(_PART, f"{url} agrees in all {len(told.fingerprints)} settings that must agree."))
+    return findings
+
+
+def _difference(url: str, name: str, theirs: frozenset[str], ours: str) -> Finding:
+    if name != SECRETS:
+        return problem(
+            _PART,
+            f"{url} has another {variable_of(name)} than is set here, and all gateways must have the same.",
+            "Set it alike, and reload or restart the one that is wrong (docs/settings.md says which of both).",
+        )
+    if all(set(one.split("+")) & set(ours.split("+")) for one in theirs):
+        return advice(
+            _PART,
+            f"{url} and this machine have one secret in common, and others that the other one has not.",
+            "While a secret is replaced that is well; when it is done, all gateways must have the same.",
+        )
+    return problem(
+        _PART,
+        f"{url} has another USERLINE_SECRET than is set here: tokens that one takes the other refuses.",
+        "Give all gateways the same secrets, and send SIGHUP to those that were wrong.",
+    )
+
+
+def _seconds_ahead(date: str | None, asked: float, answered: float) -> float | None:
+    """Return how far the clock behind a ``Date`` header is ahead, which shows whole seconds; None without one."""
+    try:
+        shown = parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError):
+        return None
+    # Servers keep the header for a second or so: what it shows is up to two seconds old.
+    if shown > answered:
+        return shown - answered
+    return min(shown + 2 - asked, 0.0)

@@ -1,0 +1,134 @@
+"""The settings of a running gateway, read again: told in the log, and taken over by its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from userline.settings.origins import SECRETS
+from userline.settings.problems import SettingsError
+from userline.settings.reloading import compare, describe_new
+from userline.settings.settings import settings_warnings
+from userline.storage.factory import make_store
+from userline.storage.protocol import RuledStore
+from userline.telemetry.logs import set_level
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from userline.gateway.runtime import Runtime
+    from userline.server.hang_ups import HangUps
+    from userline.settings.reloading import NewValues
+    from userline.settings.settings import Settings
+
+logger = logging.getLogger("userline")
+
+_NOTHING_CHANGED = (
+    "The settings were read again: nothing has changed. (Flags and the environment of a process stay as they are, and "
+    "count before the .env file.)"
+)
+
+_RELOADED = "The settings were reloaded. %s"
+
+
+def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
+    """Read the settings again, and say in the log what comes of it. None: they are not valid, or nothing has changed.
+
+    ``settings`` are those that the gateway has; they stay as they are.
+    """
+    try:
+        newer = read()
+        new, left = compare(settings, newer)
+        _check_with_store(settings, new)
+    except SettingsError as error:
+        for problem in error.problems:
+            logger.error("The settings were not reloaded, and all stay as they were: %s", problem)  # noqa: TRY400 - said
+        return None
+    for warning in settings_warnings(newer):
+        if warning not in settings_warnings(settings):
+            logger.warning("%s", warning)
+    for sentence in left:
+        logger.warning("%s", sentence)
+    if not new.names and not left:
+        logger.info(_NOTHING_CHANGED)
+    return new if new.names else None
+
+
+def _tell(new: NewValues) -> None:
+    """Say in the log what is taken, and log by the level that is taken; unless both levels hide it, it is seen."""
+    is_shown = logger.isEnabledFor(logging.INFO)
+    if is_shown:
+        logger.info(_RELOADED, " ".join(describe_new(new)))
+    set_level(new.settings.log_level)
+    if not is_shown:
+        logger.info(_RELOADED, " ".join(describe_new(new)))
+
+
+def reload_for_workers(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
+    """Read the settings again, for this process, the workers that are there and those that will be started."""
+    new = read_again(settings, read)
+    if new is not None:
+        _tell(new)
+        settings.take(new.names, new.settings)
+    return new
+
+
+@asynccontextmanager
+async def reloading(
+    settings: Settings, read: Callable[[], Settings], hang_ups: HangUps, take: Callable[[NewValues], None]
+) -> AsyncIterator[None]:
+    """Read the settings again after each hang-up, and have what is new taken over, until this is left."""
+    due = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def reload() -> None:
+        while True:
+            await due.wait()
+            due.clear()
+            while hang_ups.take():
+                new = await asyncio.to_thread(read_again, settings, read)
+                if new is not None:
+                    _tell(new)
+                    take(new)
+
+    task = asyncio.create_task(reload(), name="userline-reloading")
+    try:
+        with hang_ups.telling(lambda: loop.call_soon_threadsafe(due.set)):
+            yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def take_over(runtime: Runtime, new: NewValues) -> None:
+    """Have the parts of a gateway go by new values from now on."""
+    settings = runtime.settings
+    settings.take(new.names, new.settings)
+    set_level(settings.log_level)
+    if not {*SECRETS}.isdisjoint(new.names):
+        runtime.authenticator.use_secrets(settings.secrets)
+    runtime.authenticator.bad_tokens.limit(settings.bad_tokens_per_second, settings.bad_tokens_burst)
+    runtime.request_log.use(settings)
+    runtime.browser_rules.use(settings)
+    runtime.users.hold_to(settings.rules, settings.syncing, self_deletion=settings.self_deletion)
+    if isinstance(runtime.store, RuledStore):
+        runtime.store.hold_to(settings.rules)
+    runtime.engine.limit(
+        settings.operation_limits,
+        max_characters=settings.max_document_characters,
+        max_tokens=settings.max_document_tokens,
+        seconds=settings.operation_seconds,
+    )
+    runtime.pace.limit(settings.rate_limit_per_second, settings.rate_limit_burst)
+    runtime.connections.limit(settings.max_sockets, settings.max_sockets_per_user)
+    runtime.unidentified.limit(settings.max_new_sockets_per_address)
+
+
+def _check_with_store(settings: Settings, new: NewValues) -> None:
+    """Return if the store can keep users as large as the new values allow. Raises SettingsError."""
+    try:
+        make_store(settings.store_url, new.settings.rules, mongodb_driver=settings.mongodb_driver)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None

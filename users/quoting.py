@@ -1,0 +1,27 @@
+"""Names that callers have chosen, as messages show them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_SHOWN = 3
+
+
+def quoted(text: str, most: int = 100) -> str:
+    """Return a text in quotes as JSON writes it, on one line, cut after ``most`` characters; it can always be sent."""
+    shown = text if len(text) <= most else f"{text[:most]}…"
+    return json.dumps(shown, ensure_ascii=False).encode(errors="replace").decode()
+
+
+def quoted_few(texts: Iterable[str]) -> str:
+    """Return the first texts in quotes, and how many there are more."""
+    every = list(texts)
+    shown = [quoted(each) for each in every[:_MOST_SHOWN]]
+    more = len(every) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
