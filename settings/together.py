@@ -45,8 +45,8 @@ def check_together(
         and not all(map(is_loopback, fields.hosts))
     ):
         problems.append(
-            f"{describe('host', fields.host, origins)} Everybody who reaches that address could read and write every user, "
-            "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
+            f"{describe('host', fields.host, origins)} Everybody who reaches that address could read and write every "
+            "user, because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
             "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want."
         )
     on_mongodb = fields.store_url.lower().startswith("mongodb")
