@@ -101,8 +101,8 @@ class Mutation:
     @strawberry.mutation(
         description=(
             "Deletes the user for good; everybody who watches it gets null. Nothing brings it back but a create, or a "
-            "set with a name. It is a success if there is no such user. For server tokens alone, unless the gateway lets "
-            "users delete themselves."
+            "set with a name. It is a success if there is no such user. For server tokens alone, unless the gateway "
+            "lets users delete themselves."
         )
     )
     async def delete_user(

@@ -42,8 +42,8 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
         findings.append(
             advice(
                 _PART,
-                f"{way} is far: every request that needs the store waits that long, and one that takes several commands "
-                "may be too slow.",
+                f"{way} is far: every request that needs the store waits that long, and one that takes several "
+                "commands may be too slow.",
                 "Run the gateways nearer to MongoDB, and have clients reach them from afar.",
             )
         )

@@ -1,4 +1,4 @@
-"""The snippets in docs/react.md, the tutorial and the README compile, and the page of a server shows who is in a gateway."""
+"""The snippets in docs/react.md, the tutorial and the README compile; a server's page shows who is in a gateway."""
 
 from __future__ import annotations
 
