@@ -216,7 +216,7 @@ async def test_a_user_with_the_rule_of_the_docs(
         listeners[0].bus.publish(snapshot(1, user_id=end or "x"))
         for listener in listeners:
             await listener.until_heard(1)
-            assert listener.events == ["joined"]
+            assert listener.events[-1] == "joined"
     with caplog.at_level(logging.DEBUG):
         foreign = listen(url, app_id="blog")
         await foreign.start()
