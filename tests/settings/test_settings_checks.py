@@ -44,7 +44,7 @@ def test_loopback_may_be_open(host: str) -> None:
 )
 def test_other_addresses_may_be_open_only_if_told_to(host: str) -> None:
     (problem,) = problems(host=host)
-    assert problem.startswith(f"USERLINE_HOST is '{host}' (flag --host). Whoever reaches that address")
+    assert problem.startswith(f"USERLINE_HOST is '{host}' (flag --host). Everybody who reaches that address")
     assert "USERLINE_ALLOW_OPEN=true" in problem
     assert load_settings({"host": host, "allow_open": True}).host == host
 
