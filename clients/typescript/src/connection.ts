@@ -69,13 +69,14 @@ export interface Connection {
 }
 
 const HANDSHAKE = 10_000;
+/** Those of gateways that do not tell. */
+export const LIMITS: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
 
 export const makeConnection = (core: Core): Connection => ({
   _core: core,
   _operations: new Map(),
   _lastKey: 0,
-  // What gateways did that do not tell.
-  _limits: { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 },
+  _limits: LIMITS,
   _sockets: 0,
   _problem: '',
   _status: 'idle',
