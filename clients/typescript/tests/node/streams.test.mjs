@@ -131,3 +131,22 @@ for (const [status, code] of [[401, 'UNAUTHENTICATED'], [404, 'PROTOCOL_ERROR'],
     assert.equal(subscription.state.error?.code, code);
   }));
 }
+
+test('an attempt that nobody answers leaves no request behind', withNetwork(async ({ network, clock, gateway, open }) => {
+  const under = new Set();
+  const { fetch } = globalThis;
+  globalThis.fetch = (url, { signal }) =>
+    new Promise((_, reject) => {
+      under.add(signal);
+      signal.addEventListener('abort', () => under.delete(signal) && reject(signal.reason));
+    });
+  const session = open();
+  const subscription = session.user('a').subscribe();
+  await clock.advance(120_000);
+  assert.equal(under.size, 1, 'one attempt at a time');
+  globalThis.fetch = fetch;
+  await clock.advance(30_000);
+  assert.equal(under.size, 0);
+  await network.write(event({ data: { usersChanged: [{ id: 'a', user: gateway.put('a') }] } }));
+  assert.equal(subscription.state.type, 'active');
+}));
