@@ -113,7 +113,7 @@ export function makeSession(
       const users = Array.from(given, session.user) as User[];
       return {
         ids: Object.freeze(users.map(({ id }) => id)),
-        get: async () => Promise.all(users.map((user) => user.get())),
+        get: () => Promise.all(users.map((user) => user.get())),
         subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
       };
     },

@@ -23,7 +23,7 @@ export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
   _presence: Watch | undefined;
 
-  async get(): Promise<UserSnapshot | null> {
+  get(): Promise<UserSnapshot | null> {
     return get(this);
   }
 
