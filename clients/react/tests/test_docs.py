@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import shutil
@@ -78,3 +79,15 @@ def test_a_server_renders_a_page_for_a_gateways_users(node: Node, folder: Path, 
     alice, nobody = json.loads(done.stdout)
     assert "<h1>Alice</h1>" in alice
     assert "<h1>There is no such user.</h1>" in nobody
+
+
+def test_the_files_that_are_installed_are_those_that_are_made() -> None:
+    made = set()
+    for package in (PACKAGE, PACKAGE.parent / "typescript"):
+        told = json.loads((package / "package.json").read_text())
+        made.add(f"{told['name'].removeprefix('@').replace('/', '-')}-{told['version']}.tgz")
+    for page in (*PAGES, PACKAGE.parent / "typescript" / "README.md"):
+        installed = re.findall(r"\./dist/(\S+\.tgz)", page.read_text())
+        assert installed, page
+        for pattern in installed:
+            assert fnmatch.filter(made, pattern), (page, pattern)
