@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from clients.conformance.beginnings import watching
+from clients.conformance.beginnings import user_without, watching
 from clients.conformance.gateway import scripted_gateway
 from clients.conformance.proxy import proxy_to
 from clients.conformance.table import case
@@ -152,6 +152,33 @@ async def a_request_whose_result_is_none_fails_alone(world: World) -> None:
     await world.fails(session.start("app"), "PROTOCOL_ERROR")
     world.gateway.answer_by(lambda end, operation: end.complete(operation))
     await world.fails(session.start("set", user="a", input={"name": "A"}), "PROTOCOL_ERROR")
+    assert await other.type() == "active"
+    assert session.errors == []
+
+
+NO_ANSWERS: dict[str, tuple[Any, ...]] = {
+    "setUser": ({}, [], 5, "x", {"user": None}, {"user": {}}, {"user": 5}, {"user": user_without("version")}),
+    "deleteUser": ({}, [], 5, "x", {"deleted": None}, {"deleted": "yes"}),
+    "app": ({}, [], 5, "x", {"id": "x", "defaultLocale": "en"}, {"id": "x", "defaultLocale": "en", "roles": [None]}),
+}
+
+
+@case(45, 18, each=tuple((field, *each) for field in NO_ANSWERS for each in enumerate(NO_ANSWERS[field])))
+async def an_answer_of_another_form_is_an_error_that_says_so(world: World, given: tuple[str, int, Any]) -> None:
+    field, _, answer = given
+    session, other = await watching(world, "other")
+    world.gateway.answer_by(
+        lambda end, operation: end.next(operation, {field: answer, "createUserIfNotExists": answer})
+    )
+    if field == "setUser":
+        for do in ("set", "createIfNotExists"):
+            await world.fails(session.start(do, user="a", input={"name": "A"}), "PROTOCOL_ERROR")
+    elif field == "deleteUser":
+        await world.fails(session.start("delete", user="a"), "PROTOCOL_ERROR")
+    else:
+        await world.fails(session.start("app"), "PROTOCOL_ERROR")
+    world.gateway.hook = None
+    assert (await session.set("a", name="Ann"))["user"]["user"]["name"] == "Ann"
     assert await other.type() == "active"
     assert session.errors == []
 

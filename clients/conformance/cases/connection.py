@@ -45,6 +45,17 @@ async def lingering_watches_alone_do_not_need_it(world: World) -> None:
     assert world.gateway.live == []
 
 
+@case(33, needs="clock status")
+async def a_socket_that_nothing_needs_is_not_told_as_one_that_was_lost(world: World) -> None:
+    session = await world.open()
+    await session.get("a")
+    await world.advance(70)
+    assert world.gateway.live == []
+    assert session.statuses == ["connecting", "connected", "idle"]
+    await session.get("b")
+    assert session.statuses[3:] == ["connecting", "connected"]
+
+
 @case(33, needs="clock")
 async def nor_does_a_request_that_is_done_but_one_under_way_does(world: World) -> None:
     session = await world.open(idle=5000)

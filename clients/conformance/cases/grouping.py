@@ -96,6 +96,21 @@ async def limits_that_shrink_while_away_send_the_surplus_elsewhere(world: World)
     assert await world.types(subscriptions) == ["active"] * 122
 
 
+@case(7, needs="clock", each=(None, {}, {"watchedUsers": 7000}))
+async def what_the_next_gateway_does_not_say_is_not_what_the_last_one_said(world: World, limits: Any) -> None:
+    world.gateway.limits = {"messageBytes": 1000, "subscriptions": 2, "watchedUsers": 3}
+    session = await world.open()
+    subscription = await session.subscribe("a")
+    await subscription.connected()
+    world.gateway.limits = limits
+    world.gateway.cut()
+    await world.advance(0.6)
+    await session.set("a", name="x" * 60_000)
+    await session.subscribe_all(numbered(100))
+    await world.settle()
+    assert len(world.gateway.live) == 1
+
+
 @case(7, needs="clock")
 async def another_socket_is_closed_when_it_is_empty(world: World) -> None:
     world.gateway.limits = {"messageBytes": 1_000_000, "subscriptions": 1000, "watchedUsers": 10}

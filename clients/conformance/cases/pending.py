@@ -136,3 +136,28 @@ async def the_time_before_a_lost_connection_does_not_count(world: World) -> None
     world.gateway.hook = None
     await world.advance(10.1)
     assert await subscription.type() == "active"
+
+
+@case(29, needs="clock", each=("it was left", "it ran out of time"))
+async def a_refusal_of_long_ago_does_not_count(world: World, end: str) -> None:
+    refuse_next(world, [refusal("RATE_LIMITED", retryAfterSeconds=300) for _ in range(50)])
+    session = await world.open()
+    refused = await session.subscribe("a")
+    await world.until(lambda: world.gateway.subscribed)
+    await world.settle()
+    if end == "it was left":
+        await refused.unsubscribe()
+    await world.advance(50)
+    world.gateway.hook = None
+    world.gateway.door = "closed"
+    world.gateway.cut()
+    await world.settle()
+    later = await session.subscribe("a")
+    await world.advance(40)
+    assert await later.type() == "pending", "there is no connection, and nobody has refused this one"
+    world.gateway.door = "open"
+    await world.advance(10.1)
+    assert await later.type() == "active"
+    assert len(world.gateway.subscribed) == 2, "and it is asked for once"
+    await world.advance(300)
+    assert len(world.gateway.subscribed) == 2

@@ -18,7 +18,6 @@ interface Provided {
   /** What servers show, and browsers while they take over what a server has made. */
   readonly _initial: ReadonlyMap<string, MemberResult>;
   readonly _setUser: SetUser;
-  readonly _onStatus: (listener: () => void) => () => void;
 }
 
 const Context = /* @__PURE__ */ createContext<Provided | undefined>(undefined);
@@ -33,9 +32,8 @@ export function UserlineProvider({ session, initial, children }: UserlineProvide
   const provided = useMemo<Provided>(
     () => ({
       _session: session,
-      _initial: new Map(users.map(([id, user]) => [id, active(user)])),
+      _initial: new Map(users.map(([id, user]) => [id, active({ user })])),
       _setUser: async (id, params) => session.user(id).set(params),
-      _onStatus: (listener) => session.onStatusChange(listener),
     }),
     [session],
   );
@@ -65,13 +63,12 @@ function useMany(ids: readonly string[], options: UserOptions | undefined, isOnl
         // Tells once of all that changes in one turn.
         let isTold = false;
         const tell = (): void => {
-          if (!isTold) {
-            queueMicrotask(() => {
-              isTold = false;
-              listener();
-            });
-          }
+          if (isTold) return;
           isTold = true;
+          queueMicrotask(() => {
+            isTold = false;
+            listener();
+          });
         };
         const leaves = lives.map((live) => live._subscribe(tell));
         return () => leaves.forEach((leave) => leave());
@@ -88,8 +85,7 @@ function useMany(ids: readonly string[], options: UserOptions | undefined, isOnl
       }),
     ),
   );
-  const wait = options?.suspense && lives.map((live) => live._suspend()).find(Boolean);
-  if (wait) throw wait;
+  if (options?.suspense) for (const wait of lives.map((live) => live._suspend())) if (wait) throw wait;
   return results;
 }
 
@@ -128,10 +124,10 @@ export function useSetUser(): SetUser {
 
 /** Returns what has become of the session's connection. Servers show `idle`. */
 export function useSessionStatus(): SessionStatus {
-  const { _session, _onStatus } = useProvided();
+  const session = useSession();
   return useSyncExternalStore(
-    _onStatus,
-    () => _session.status,
+    session.onStatusChange,
+    () => session.status,
     () => 'idle',
   );
 }

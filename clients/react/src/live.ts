@@ -1,8 +1,8 @@
 import type { Session, Subscription, UserOnline, UserRef, UserSnapshot, UserlineError } from '@userline/client';
-import type { ActiveOnline, ActiveUser, FailedResult, MemberResult, PendingResult } from './types.js';
+import type { FailedResult, MemberResult, PendingResult } from './types.js';
 
 export const PENDING: PendingResult = { status: 'pending' };
-export const active = (user: UserSnapshot | null): ActiveUser => ({ status: 'active', user });
+export const active = <T extends object>(value: T): T & { readonly status: 'active' } => ({ status: 'active', ...value });
 
 /** What all components that show one user share: one subscription, as long as there are any. */
 export interface Live {
@@ -28,6 +28,8 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
   let result: MemberResult = PENDING;
   /** Stands in place of what is known. */
   let failure: FailedResult | undefined;
+  /** Whether it was told a while ago, so that who waits again means to try again. */
+  let isOld = false;
   let waiting: Promise<unknown> | undefined;
 
   const tell = (): void => listeners.forEach((listener) => listener());
@@ -36,13 +38,13 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
     const value = isOnline ? shown : ref?.peek();
     if (value !== seen) {
       seen = value;
-      if (value === undefined) result = PENDING;
-      else result = isOnline ? ({ status: 'active', ...value } as ActiveOnline) : active(value as UserSnapshot | null);
+      result = value === undefined ? PENDING : active((isOnline ? value : { user: value }) as UserOnline);
     }
     return result;
   };
   const fail = (error: unknown): void => {
     failure = { ...known(), status: 'error', error: error as UserlineError, retry };
+    isOld = false;
     tell();
     // With another token, say, a session goes on, and so does what it has ended with an error.
     if (session.status !== 'failed') return;
@@ -54,9 +56,11 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
   const begin = (): void => {
     failure = undefined;
     if (!listeners.size) return;
+    subscription?.unsubscribe();
     try {
       const begun = session.user(id)[isOnline ? 'subscribeOnline' : 'subscribe']((value: Value) => {
         shown = value;
+        failure = undefined; // that of a `get`, say, for which it came too late
         tell();
       });
       subscription = begun;
@@ -73,6 +77,7 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
     tell();
   };
   const forget = (): void => {
+    isOld = true;
     if (listeners.size) return;
     failure = shown = undefined;
   };
@@ -90,6 +95,7 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
       };
     },
     _suspend: () => {
+      if (isOld) retry();
       if (failure) {
         // React looks at it twice at once; when somebody tries again later, it is asked for again.
         setTimeout(forget);
@@ -100,9 +106,7 @@ export function liveOf(session: Session, id: string, isOnline: boolean): Live {
         (waiting ??= ref!
           .get()
           .catch(fail)
-          .then(() => {
-            waiting = undefined;
-          }))
+          .then(() => (waiting = undefined)))
       );
     },
   };

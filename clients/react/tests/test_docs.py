@@ -1,7 +1,8 @@
-"""The snippets in docs/react.md and in the README compile, and the page of a server shows who is in a gateway."""
+"""The snippets in docs/react.md, the tutorial and the README compile; a server's page shows who is in a gateway."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import shutil
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 PACKAGE = Path(__file__).parents[1]
-PAGES = (PACKAGE.parents[1] / "docs" / "react.md", PACKAGE / "README.md")
+DOCS = PACKAGE.parents[1] / "docs"
+PAGES = (DOCS / "react.md", DOCS / "tutorial.md", PACKAGE / "README.md")
 SNIPPETS = dict(
     snippet
     for page in PAGES
@@ -51,7 +53,7 @@ def folder(node: Node) -> Iterator[Path]:
 
 
 def test_the_snippets_compile(node: Node, folder: Path) -> None:
-    assert len(SNIPPETS) == 11
+    assert len(SNIPPETS) == 12
     options = {
         **json.loads((PACKAGE / "tests" / "types" / "tsconfig.json").read_text())["compilerOptions"],
         "module": "esnext",
@@ -77,3 +79,15 @@ def test_a_server_renders_a_page_for_a_gateways_users(node: Node, folder: Path, 
     alice, nobody = json.loads(done.stdout)
     assert "<h1>Alice</h1>" in alice
     assert "<h1>There is no such user.</h1>" in nobody
+
+
+def test_the_files_that_are_installed_are_those_that_are_made() -> None:
+    made = set()
+    for package in (PACKAGE, PACKAGE.parent / "typescript"):
+        told = json.loads((package / "package.json").read_text())
+        made.add(f"{told['name'].removeprefix('@').replace('/', '-')}-{told['version']}.tgz")
+    for page in (*PAGES, PACKAGE.parent / "typescript" / "README.md"):
+        installed = re.findall(r"\./dist/(\S+\.tgz)", page.read_text())
+        assert installed, page
+        for pattern in installed:
+            assert fnmatch.filter(made, pattern), (page, pattern)

@@ -69,13 +69,14 @@ export interface Connection {
 }
 
 const HANDSHAKE = 10_000;
+/** Those of gateways that do not tell. */
+export const LIMITS: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
 
 export const makeConnection = (core: Core): Connection => ({
   _core: core,
   _operations: new Map(),
   _lastKey: 0,
-  // What gateways did that do not tell.
-  _limits: { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 },
+  _limits: LIMITS,
   _sockets: 0,
   _problem: '',
   _status: 'idle',
@@ -111,6 +112,7 @@ export function need(connection: Connection): void {
   connection._monotonic = connection._neededAt = now();
   connection._wall = Date.now();
   connection._ticker = setTimeout(() => tick(connection), TICK);
+  setStatus(connection, 'connecting');
   pause(connection);
 }
 
@@ -142,7 +144,6 @@ export function useToken(connection: Connection): void {
 
 /** Fails all operations under way, and gives up the socket. */
 export function abandon(connection: Connection, error: UserlineError, status: SessionStatus): void {
-  detach(connection);
   rest(connection, status);
   for (const operation of connection._operations.values()) {
     connection._operations.delete(operation._key!);
@@ -156,7 +157,8 @@ export function setStatus(connection: Connection, status: SessionStatus): void {
 }
 
 /** Has no socket and makes none. */
-function rest(connection: Connection, status: SessionStatus): void {
+export function rest(connection: Connection, status: SessionStatus): void {
+  detach(connection);
   clearTimeout(connection._ticker);
   connection._ticker = undefined;
   connection._isPausing = false;
@@ -167,7 +169,7 @@ function rest(connection: Connection, status: SessionStatus): void {
 export function pause(connection: Connection, milliseconds = pauseAfter(connection._failures)): void {
   connection._isPausing = true;
   connection._attempt++;
-  setStatus(connection, connection._sockets ? 'reconnecting' : 'connecting');
+  if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   else void connect(connection);
 }

@@ -18,7 +18,7 @@ export function checkId(id: unknown): string {
   throw invalid('An id has 1 to 255 characters, no NUL and no lone surrogate.');
 }
 
-/** Refuses what JSON would silently leave out or make null of. */
+/** Refuses what JSON would silently leave out or make null of: throws its key. */
 function check(key: string, value: unknown): unknown {
   const type = typeof value;
   if (
@@ -27,7 +27,7 @@ function check(key: string, value: unknown): unknown {
     type === 'function' ||
     type === 'symbol'
   ) {
-    throw new TypeError(key);
+    throw key;
   }
   return value;
 }

@@ -1,8 +1,10 @@
-import { now } from './clock.js';
 import { AGAIN, type Down, type Tab, type Up } from './tab.js';
 
 /** After how many milliseconds a tab that is told something but says nothing is forgotten; browsers let one sleep for 60 s. */
 const MAX_SILENCE = 150_000;
+
+/** After how many milliseconds what a tab says comes too late: sooner than another tab takes the lead of one that hangs. */
+const LATE = 1000;
 
 interface Message {
   id: string;
@@ -61,6 +63,8 @@ export function makeLeader(own: Tab): Leader {
   /** Whose the pings are that are not answered yet: a member's with a token, or everybody's. */
   let pings: (Member | undefined)[] = [];
   let lastId = 0;
+  /** What was said before came late, and is not taken. */
+  let since = 0;
 
   const neighbourOf = (id: string): Neighbour => {
     let neighbour = neighbours.get(id);
@@ -87,7 +91,7 @@ export function makeLeader(own: Tab): Leader {
     const { _inbox, _heardAt } = neighbourOf(id);
     const message: Down = [own._id, ...what];
     if (!_inbox) queueMicrotask(() => own._hear(message));
-    else if (now() - _heardAt < MAX_SILENCE) _inbox.postMessage(message);
+    else if (Date.now() - _heardAt < MAX_SILENCE) _inbox.postMessage(message);
     else forget(id);
   };
 
@@ -134,7 +138,7 @@ export function makeLeader(own: Tab): Leader {
   };
 
   /** Tells all that the socket is no more. Those with another token than the one that was refused come back at once. */
-  const lost = (code: number, reason = ''): void => {
+  const lost = (reason: string, code: number): void => {
     const isRefused = code === 4403 || code === 4410;
     const pinging = code === 4403 && pings.find(Boolean);
     const refused = pinging ? pinging._token : token;
@@ -154,9 +158,9 @@ export function makeLeader(own: Tab): Leader {
       socket = new WebSocket(own._url, 'graphql-transport-ws');
       socket.onopen = () => show('connection_init', shown);
       socket.onmessage = ({ data }) => receive(data as string);
-      socket.onclose = ({ code, reason }) => lost(code, reason);
+      socket.onclose = ({ code, reason }) => lost(reason, code);
     } catch (error) {
-      lost(4400, String(error)); // there is no use in trying again
+      lost(String(error), 4400); // there is no use in trying again
     }
   };
 
@@ -220,14 +224,19 @@ export function makeLeader(own: Tab): Leader {
   };
 
   return {
-    _take([tab, key, text, isLost]) {
-      const member = members.get(key!);
+    _take([tab, at, key, text, isLost]) {
       if (over.signal.aborted) return;
-      neighbourOf(tab)._heardAt = now();
+      // Perhaps this tab has hung, and leads no more: what was said meanwhile was said to somebody else, too.
+      if (at > since && Date.now() - at > LATE) {
+        since = Date.now();
+        lost(...AGAIN);
+      }
+      const member = members.get(key!);
+      neighbourOf(tab)._heardAt = at;
       if (!key) post(tab);
       else if (text) {
         const message = JSON.parse(text) as Message;
-        if (message.type === 'connection_init') {
+        if (message.type === 'connection_init' && at >= since) {
           const joining = { _key: key, _tab: tab, _token: message.payload?.Authorization, _isIn: false };
           members.set(key, joining);
           if (acknowledgement) admit(joining);
@@ -237,11 +246,11 @@ export function makeLeader(own: Tab): Leader {
       } else if (member) {
         drop(member);
         // Who gives up an attempt, or a socket of which nothing is heard, does so for all.
-        if (isLost || !acknowledgement) lost(1006);
+        if (isLost || !acknowledgement) lost('', 1006);
       }
     },
     _end() {
-      lost(AGAIN[1], AGAIN[0]);
+      lost(...AGAIN);
       over.abort();
       // A page that is kept for going back is thrown away when a message comes, even if nobody listens.
       for (const { _inbox } of neighbours.values()) _inbox?.close();

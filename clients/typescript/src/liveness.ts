@@ -1,6 +1,6 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { detach, giveUp, hurry, pause, reopen, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
 
 export const TICK = 1000;
@@ -33,7 +33,7 @@ export function tick(connection: Connection): void {
     connection._quiet++;
     connection._core._tokens._renew();
     if (isNeeded(connection)) connection._neededAt = connection._monotonic;
-    else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return reopen(connection);
+    else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
     if (connection._quiet >= connection._deadline) giveUp(connection);
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);

@@ -16,7 +16,7 @@ export function subscribeToMany(
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> {
-  const whole = new LiveSubscription(listener, options);
+  const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
   const members: AnySubscription[] = [];
@@ -43,5 +43,5 @@ export function subscribeToMany(
     };
   }
   show();
-  return whole._begun();
+  return whole._begun(options);
 }

@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { now } from './clock.js';
-import { fail, setStatus, stop, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
+import { LIMITS, fail, setStatus, stop, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
@@ -28,9 +28,8 @@ export function receive(connection: Connection, text: unknown): void {
     if (type === 'next') {
       const { data, errors } = payload as { data: Data | null; errors?: unknown[] };
       if (!data || (operation._isRequest && errors?.length)) throw errorFrom(errors);
-      operation._take(data, errors);
       if (operation._isRequest) connection._operations.delete(id);
-      return;
+      return operation._take(data, errors);
     }
   } catch (error) {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
@@ -42,7 +41,7 @@ export function receive(connection: Connection, text: unknown): void {
 
 function acknowledged(connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void {
   clearTimeout(connection._timer);
-  connection._limits = { ...connection._limits, ...payload?.limits };
+  connection._limits = { ...LIMITS, ...payload?.limits };
   connection._isOpen = true;
   connection._sockets++;
   connection._refusals = 0;

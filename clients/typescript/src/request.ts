@@ -9,8 +9,11 @@ export function checkOpen({ _closed }: Core): void {
   if (_closed) throw _closed;
 }
 
-/** Returns a field of the answer to a query or a mutation; asked again on the next socket if one is lost, in time. */
-export async function request<T>(core: Core, document: string, field: string, variables: object): Promise<T> {
+/**
+ * Returns what `read` makes of a field of the answer to a query or a mutation, which is asked again on the next socket if
+ * one is lost, in time. What `read` throws says that the answer is none.
+ */
+export async function request<T, R>(core: Core, document: string, field: string, variables: object, read: (told: T) => R): Promise<R> {
   checkOpen(core);
   return new Promise((resolve, reject) => {
     const connection = core._connections[0]!;
@@ -22,9 +25,8 @@ export async function request<T>(core: Core, document: string, field: string, va
       _payload: encode(document, variables),
       _isRequest: true,
       _take({ [field]: result }) {
-        if (!result) return fail();
+        resolve(read(result as T));
         clearTimeout(timer);
-        resolve(result as T);
       },
       _fail: fail,
     };

@@ -1,5 +1,5 @@
 import { place } from './batches.js';
-import { callBack, onceATurn } from './clock.js';
+import { MAX_DELAY, callBack, onceATurn } from './clock.js';
 import { abandon, makeConnection, reopen, useToken, wake, type Connection } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
@@ -31,7 +31,7 @@ export function makeSession(
   isShared: boolean,
   isLast: () => boolean,
 ): Session {
-  const listeners = new Set<(status: SessionStatus) => void>();
+  const listeners = new Set<{ readonly _tell: (status: SessionStatus) => void }>();
   const connections: Connection[] = [];
   let told: SessionStatus = 'idle';
   let app: Promise<App> | undefined;
@@ -42,7 +42,7 @@ export function makeSession(
     _url: url,
     _WebSocket: options.WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
     _mayStream: !options.WebSocket,
-    _timeout: options.timeout ?? 15_000,
+    _timeout: Math.min(options.timeout ?? 15_000, MAX_DELAY),
     _idleTimeout: options.idleTimeout ?? 30_000,
     _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
     _connections: connections,
@@ -61,7 +61,7 @@ export function makeSession(
       const { status } = session;
       if (status === told) return;
       told = status;
-      for (const listener of [...listeners]) void callBack(listener, status);
+      for (const { _tell } of [...listeners]) void callBack(_tell, status);
     },
   };
   const main = makeConnection(core);
@@ -69,10 +69,11 @@ export function makeSession(
 
   const readApp = async (): Promise<App> => {
     try {
-      const { id, defaultLocale, roles } = await request<Told>(core, APP, 'app', {});
-      appOf = main._sockets;
-      const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
-      return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
+      return await request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
+        const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
+        appOf = main._sockets;
+        return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
+      });
     } catch (error) {
       app = undefined;
       throw error;
@@ -101,8 +102,9 @@ export function makeSession(
     },
 
     onStatusChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+      const entry = { _tell: listener }; // the same function may be given twice
+      listeners.add(entry);
+      return () => listeners.delete(entry);
     },
 
     user: (id) => userOf(core, id),
@@ -111,7 +113,7 @@ export function makeSession(
       const users = Array.from(given, session.user) as User[];
       return {
         ids: Object.freeze(users.map(({ id }) => id)),
-        get: async () => Promise.all(users.map((user) => user.get())),
+        get: () => Promise.all(users.map((user) => user.get())),
         subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
       };
     },

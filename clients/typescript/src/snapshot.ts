@@ -15,13 +15,13 @@ const FIELDS = [
 /** What documents ask of a user. */
 export const SELECTION = `user{${FIELDS.join(' ')}}`;
 
-/** Returns the snapshot that a GraphQL `User` is, or null. Throws TypeError if it is none. */
+/** Returns the snapshot that a GraphQL `User` is, or null. Throws what is wrong if it is none. */
 export function readSnapshot(user: unknown): UserSnapshot | null {
   if (user === null) return null;
   const snapshot: Record<string, unknown> = {};
   for (const field of FIELDS) {
     const value = (user as Record<string, unknown>)[field];
-    if (value === undefined || (field === 'version' && !/^\d+$/.test(value as string))) throw new TypeError(`no ${field} of a user`);
+    if (value === undefined || (field === 'version' && !/^\d+$/.test(value as string))) throw `no ${field} of a user`;
     snapshot[field] = value;
   }
   // Without a copy of its own: JSON.parse has made it for us alone.

@@ -17,7 +17,8 @@ export class StreamSocket implements WebSocketLike {
   onclose: ((event: never) => void) | null = null;
   onerror: ((event: never) => void) | null = null;
   readonly _url: string;
-  readonly _running = new Map<string, AbortController>();
+  /** What is under way: operations by their ids, and probes. */
+  readonly _running = new Map<string | AbortController, AbortController>();
   _token: string | undefined = undefined;
   _isOver = false;
 
@@ -55,7 +56,7 @@ export class StreamSocket implements WebSocketLike {
 
   async _run(id: string, payload: unknown, onAnswer?: () => void): Promise<void> {
     const controller = new AbortController();
-    if (!onAnswer) this._running.set(id, controller);
+    this._running.set(id || controller, controller);
     try {
       const answer = await fetch(this._url, {
         method: 'POST',
@@ -68,7 +69,7 @@ export class StreamSocket implements WebSocketLike {
         signal: controller.signal,
       });
       if (!answer.ok) return this._refused(id, answer.status, await answer.json().catch(() => undefined));
-      if (onAnswer) return onAnswer();
+      if (this._running.delete(controller)) return onAnswer!();
       const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = ''; ; ) {
         const { done, value } = await reader.read();

@@ -31,11 +31,9 @@ export class LiveSubscription<T> {
   _leave: ((subscription: LiveSubscription<T>) => void) | undefined;
   _signal: AbortSignal | undefined;
 
-  constructor(listener?: (value: T) => void, options?: SubscribeOptions) {
+  constructor(listener?: (value: T) => void) {
     if (listener && typeof listener !== 'function') throw invalid('A callback is a function.');
     this._listener = listener;
-    this._signal = options?.signal;
-    this._signal?.addEventListener('abort', this);
   }
 
   get connected(): Promise<ActiveState<T>> {
@@ -86,9 +84,11 @@ export class LiveSubscription<T> {
     this.unsubscribe();
   }
 
-  /** Unsubscribes what was given an aborted signal, once it has a place to leave. */
-  _begun(): this {
-    if (this._signal?.aborted) this.unsubscribe();
+  /** Listens to a signal, now that it has a place to leave: what could not begin has no listener to take away. */
+  _begun({ signal }: SubscribeOptions = {}): this {
+    this._signal = signal;
+    signal?.addEventListener('abort', this);
+    if (signal?.aborted) this.unsubscribe();
     return this;
   }
 

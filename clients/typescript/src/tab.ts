@@ -2,13 +2,13 @@ import { makeLeader, type Leader } from './leader.js';
 import type { Port } from './port.js';
 
 /** Pages of builds whose tabs say other things to each other have another number, and share nothing. */
-const PROTOCOL = 'userline 1 ';
+const PROTOCOL = 'userline 2 ';
 /** How often the leader is asked for a sign of life, in milliseconds, and how often in vain. */
 const BEAT = 400;
 const MAX_MISSED = 3;
 
-/** What a tab says to the leader: a message of a port, or that it is closed; without a port, it asks for a sign of life. */
-export type Up = [tab: string, port?: string | undefined, text?: string | undefined, isLost?: boolean | undefined];
+/** What a tab says to the leader, and when: a message of a port, or that it is closed; without a port, it asks for a sign of life. */
+export type Up = [tab: string, at: number, port?: string | undefined, text?: string | undefined, isLost?: boolean | undefined];
 /** What a leader says to a tab: a message for a port, or that it is closed; without a port, that the leader is there. */
 export type Down = [leader: string, port?: string, text?: string, code?: number | undefined, isFull?: boolean | undefined];
 
@@ -139,7 +139,7 @@ export function makeTab(url: string, key: string, onLeave: () => void): Tab {
       ports.set(port._key, port);
     },
     _up(...what) {
-      const said: Up = [tab._id, ...what];
+      const said: Up = [tab._id, Date.now(), ...what];
       if (leader) leader._take(said);
       else channel?.postMessage(said);
     },

@@ -178,7 +178,10 @@ export interface SessionOptions {
   idleTimeout?: number | undefined;
 }
 
-/** Users behind a gateway. The socket is opened when something needs it, and comes back when it is lost. */
+/**
+ * Users behind a gateway. The socket is opened when something needs it, and comes back when it is lost. Its functions can
+ * be handed on: they need no `this`.
+ */
 export interface Session {
   /** The user whose session this is; `null` with a server's token, and if nobody said who it is. */
   readonly currentUser: UserRef | null;

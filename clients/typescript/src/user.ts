@@ -23,7 +23,7 @@ export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
   _presence: Watch | undefined;
 
-  async get(): Promise<UserSnapshot | null> {
+  get(): Promise<UserSnapshot | null> {
     return get(this);
   }
 
@@ -43,9 +43,11 @@ export class User extends Watch implements UserRef {
     const { id, _greatest } = this;
     this._deletes++;
     try {
-      const { deleted } = await request<{ deleted: boolean }>(this._core, DELETE, 'deleteUser', { id });
-      written(this, this._deleted(_greatest));
-      return deleted;
+      return await request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
+        if (typeof deleted !== 'boolean') throw deleted;
+        written(this, this._deleted(_greatest));
+        return deleted;
+      });
     } finally {
       this._deletes--;
     }
@@ -60,19 +62,20 @@ export class User extends Watch implements UserRef {
   }
 
   _subscribe<T>(watch: Watch, onSnapshot: ((value: T) => void) | undefined, options: SubscribeOptions | undefined): LiveSubscription<T> {
-    const subscription = new LiveSubscription(onSnapshot, options);
+    const subscription = new LiveSubscription(onSnapshot);
     subscribe(watch, subscription as unknown as LiveSubscription<never>);
-    return subscription._begun();
+    return subscription._begun(options);
   }
 
   async _write(document: string, field: string, input: object): Promise<SetUserResult> {
     const { id } = this;
     this._writes++;
     try {
-      const told = await request<SetUserResult>(this._core, document, field, { id, input });
-      const user = readSnapshot(told.user)!;
-      written(this, this._answer(user));
-      return Object.freeze({ ...told, user });
+      return await request(this._core, document, field, { id, input }, (told: SetUserResult) => {
+        const user = readSnapshot(told.user)!;
+        written(this, this._answer(user));
+        return Object.freeze({ ...told, user });
+      });
     } finally {
       if (!--this._writes) this._nullInWrite = false;
     }

@@ -29,8 +29,8 @@ export class Watch {
   _failures = 0;
   /** Why the gateway does not watch the user, if it has said so. */
   _problem: UserlineError | undefined;
-  /** Whether it is being waited until it is tried again. */
-  _isResting = false;
+  /** Those with which it rests before it is tried again. */
+  _resting: readonly Watch[] | undefined;
   _online: UserOnline | undefined;
   /** undefined: nothing is known. */
   _user: UserSnapshot | null | undefined;

@@ -1,5 +1,5 @@
 import { release } from './batches.js';
-import { now, pauseAfter } from './clock.js';
+import { MAX_DELAY, now, pauseAfter } from './clock.js';
 import { abandon } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
@@ -110,7 +110,7 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
   for (const watch of resting) {
     failures = Math.max(failures, ++watch._failures);
     watch._problem = error ?? watch._problem;
-    watch._isResting = true;
+    watch._resting = resting;
     expect(watch);
   }
   const seconds = error?.retryAfterSeconds;
@@ -118,10 +118,11 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
   const timer = setTimeout(() => {
     core._timers.delete(timer);
     for (const watch of resting) {
-      watch._isResting = false;
+      if (watch._resting !== resting) continue; // it was forgotten meanwhile
+      watch._resting = undefined;
       keep(watch, isHeld(watch));
     }
-  }, pause);
+  }, Math.min(pause, MAX_DELAY));
   core._timers.add(timer);
 }
 
@@ -130,7 +131,7 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
 function use(watch: Watch): void {
   checkOpen(watch._core);
   watch._core._lingering.delete(watch);
-  if (!watch._batch && !watch._isResting) keep(watch, true);
+  if (!watch._batch && !watch._resting) keep(watch, true);
 }
 
 function linger(watch: Watch): void {
@@ -194,6 +195,9 @@ export function forget(watch: Watch): void {
   core._lingering.delete(watch);
   shown(watch);
   core._queue.delete(watch);
+  // What the gateway said of it is of the past when somebody asks again.
+  watch._problem = watch._resting = undefined;
+  watch._failures = 0;
   rest(watch);
 }
 

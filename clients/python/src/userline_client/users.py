@@ -62,13 +62,13 @@ class Users:
         is_done = is_doubtful = False
         try:
             result = (await self._requests.ask(DELETE, {"id": user_id})).get("deleteUser")
-            if not isinstance(result, dict):
+            if not isinstance(result, dict) or not isinstance(result.get("deleted"), bool):
                 raise ProtocolError("The gateway answered a deletion without saying what it did.")
             is_done = True
         finally:
             is_doubtful = state.delete_ended(mark, is_done=is_done)
         self._watches.written(user_id, is_doubtful=is_doubtful)
-        return bool(result.get("deleted"))
+        return bool(result["deleted"])
 
     async def _write(
         self, document: str, field: str, user_id: str, user_input: Mapping[str, object]

@@ -172,3 +172,46 @@ test('an id that no user can have, and a session that is closed, are errors', as
   await session.close();
   assert.equal(await shows('a'), 'SESSION_CLOSED');
 });
+
+test('who waited in vain, beside one who goes on, is no error any more when the gateway answers', async ({ clock, gateway, logged, show }) => {
+  gateway.put('a', { name: 'Ann' });
+  gateway.door = 'closed';
+  const { Name } = counting();
+  const Beside = () => shownOf(useUser('a'));
+  const { container, text } = await show([h(Beside, { key: 1 }), h(Boundary, { key: 2 }, waiting(h(Name, { id: 'a' })))]);
+  await after(() => clock.advance(15_100));
+  assert.equal(text(), 'error:DISCONNECTED DISCONNECTED');
+  assert.ok(caught(logged));
+  gateway.door = 'open';
+  await after(() => clock.advance(30_000));
+  assert.match(text(), /^Ann /, 'what goes on is shown');
+  await after(() => container.querySelector('button').click());
+  assert.equal(text(), 'Ann Ann ');
+});
+
+test('rendering again after an error asks again, also beside one who shows the error', async ({ clock, gateway, logged, show }) => {
+  gateway.put('a', { name: 'Ann' });
+  let refuses = true;
+  gateway.hook = (socket, { id, type }) => {
+    if (type !== 'subscribe' || !refuses) return false;
+    socket.tell({ id, type: 'error', payload: [refusal('FORBIDDEN')] });
+    return true;
+  };
+  const { Name } = counting();
+  const Beside = () => shownOf(useUser('a'));
+  const { container, text } = await show([h(Beside, { key: 1 }), h(Boundary, { key: 2 }, waiting(h(Name, { id: 'a' })))]);
+  assert.equal(text(), 'error:FORBIDDEN FORBIDDEN');
+  assert.ok(caught(logged));
+  await after(() => clock.advance(1));
+  const press = () => after(() => container.querySelector('button').click());
+  await press();
+  assert.equal(text(), 'error:FORBIDDEN FORBIDDEN');
+  assert.ok(caught(logged));
+  const asked = gateway.watched.length;
+  await after(() => clock.advance(60_000));
+  assert.equal(gateway.watched.length, asked, 'nobody asks by themselves');
+  refuses = false;
+  await press();
+  assert.equal(text(), 'Ann Ann ');
+  assert.equal(gateway.socket.operations.size, 1);
+});

@@ -115,6 +115,23 @@ for (const [how, end] of Object.entries(ENDS)) {
   });
 }
 
+inPages('a write to a leading tab that hangs is made once', async (world) => {
+  const { gateway } = world;
+  const tabs = await openTabs(world, 2);
+  await tabs[1].bringToFront();
+  const set = (name) => tabs[1].evaluate((given) => globalThis.watches[0].session.user('all').set({ name: given }), name);
+  await ENDS['is busy'](tabs[0]);
+  await sleep(100);
+  const since = Date.now();
+  for (const name of ['first', 'second']) await set(name);
+  assert.ok(Date.now() - since < TAKEN_OVER);
+  await onlyWhatIsWatched(gateway, 2); // who was busy comes back by itself
+  await whole(gateway, tabs, 0);
+  assert.equal(gateway.users.get('all').name, 'second');
+  const written = gateway.sockets.flatMap(({ subscribed }) => subscribed.filter(({ payload }) => payload.variables.input));
+  assert.deepEqual(written.map(({ payload }) => payload.variables.input.name), ['first', 'second']);
+});
+
 inPages('a leading tab in the background', async (world) => {
   const { gateway } = world;
   const tabs = await openTabs(world, 2);
@@ -227,7 +244,7 @@ inPages('a token that is refused', async ({ gateway, open, watch }) => {
 
 inPages('pages of another build', async ({ gateway, open, watch, address }) => {
   gateway.put('a', { name: 'a' });
-  changeScripts((folder, text) => (folder === 'userline2' ? text.replace('userline 1 ', 'userline 2 ') : text));
+  changeScripts((folder, text) => (folder === 'userline2' ? text.replace('userline 2 ', 'userline 3 ') : text));
   const [one, other] = [await open(), await open()];
   await watch(one, { shared: true });
   await watch(other, { shared: true, folder: address('userline2') });

@@ -131,3 +131,24 @@ for (const [status, code] of [[401, 'UNAUTHENTICATED'], [404, 'PROTOCOL_ERROR'],
     assert.equal(subscription.state.error?.code, code);
   }));
 }
+
+test('an attempt that nobody answers leaves no request behind', withNetwork(async ({ network, clock, gateway, open }) => {
+  const under = new Set();
+  let begun = 0;
+  const { fetch } = globalThis;
+  globalThis.fetch = (url, { signal }) =>
+    new Promise((_, reject) => {
+      begun++;
+      under.add(signal);
+      signal.addEventListener('abort', () => under.delete(signal) && reject(signal.reason));
+    });
+  const session = open();
+  const subscription = session.user('a').subscribe();
+  await clock.advance(120_000);
+  assert.ok(begun > 2 && under.size <= 1, `${under.size} of ${begun}`);
+  globalThis.fetch = fetch;
+  for (let second = 0; second < 60 && !network.streams.length; second++) await clock.advance(1000);
+  assert.equal(under.size, 0);
+  await network.write(event({ data: { usersChanged: [{ id: 'a', user: gateway.put('a') }] } }));
+  assert.equal(subscription.state.type, 'active');
+}));
