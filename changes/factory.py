@@ -56,10 +56,14 @@ _REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, _check_redis, _redis)
 
 _POSTGRES: Final = Kind("PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, _postgres)
 
+_REDIS_SCHEMES: Final = tuple(
+    f"{name}{tls}{kind}" for name in ("redis", "valkey") for tls in ("", "s") for kind in ("", "+sentinel", "+cluster")
+)
+"""Source: what redis-py, valkey-py, limits and redisvl call them."""
+
 _SCHEMES: Final[dict[str, Kind]] = {
     "memory": _MEMORY,
-    "redis": _REDIS,
-    "rediss": _REDIS,
+    **dict.fromkeys(_REDIS_SCHEMES, _REDIS),
     "postgres": _POSTGRES,
     "postgresql": _POSTGRES,
 }

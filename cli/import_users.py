@@ -78,11 +78,11 @@ class _Options:
 def import_users(env_file: Path | None, **given: Any) -> None:
     """Write the users in FILE, one line of JSON each as "userline export" writes them, into the store.
 
-    First every line is checked by the rules of this gateway's settings; if one is refused, nothing is written and the
-    report says why. A user who is there already, just so, is left alone; one who was deleted after the export is told
-    of, and comes back with --on-deleted restore alone. An interrupted import goes on where it was
-    when it is run again. "-" is standard input; what comes from there or from a pipe is copied first, into TMPDIR, and
-    cannot be gone on with.
+    First every line is checked by the rules of this gateway's settings. If one is refused, nothing is written, and the
+    report says why. A user who exists and is equal to the line is left alone. A user who was deleted after the export
+    is refused, and comes back only with --on-deleted restore. Run an interrupted import again, and it continues where
+    it was. "-" is standard input; what comes from there or from a pipe is copied into TMPDIR first, and such an import
+    cannot be continued.
 
     Exit codes: 0 all is written; 1 a line is refused, or it went wrong; 2 the command line or the settings are wrong;
     130 interrupted.

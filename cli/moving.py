@@ -104,7 +104,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:
         sys.stdout = None  # or the interpreter complains of it as it ends
-        click.echo("Whoever read the output has gone before its end.", err=True)
+        click.echo("The program that read the output ended before the export did.", err=True)
         sys.exit(INTERRUPTED)
     except OSError as error:
         raise click.ClickException(_sentence(error)) from error

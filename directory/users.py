@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from userline.changes.held import MISS, Miss
 from userline.directory.batcher import Batcher
 from userline.directory.ids import check_entry, check_number
+from userline.directory.libraries import Libraries
 from userline.directory.pacer import HITS_SECONDS, MANY_SECONDS, Pacer
 from userline.directory.watching import Watching
 from userline.directory.writes import Writes
@@ -62,6 +63,7 @@ class Users(Watching):
         self._syncing = syncing
         self._self_deletion = self_deletion
         self._writes = Writes(store, hub, bus)
+        self._libraries = Libraries()
 
     def hold_to(self, rules: Rules, syncing: ClientUserSyncing, *, self_deletion: bool) -> None:
         """Hold who writes to these rules from now on."""
@@ -145,6 +147,7 @@ class Users(Watching):
         Returns the user's snapshot and whether it was created. Whether the viewer may create it is asked only if it
         does not exist. Raises BadUserInput, Forbidden, UserSyncDisabled, StoreUnavailable.
         """
+        await self._libraries.load_for(given)
         user_id, patch = self._parse(user_id, parse_new_user, given)
         try:
             check_may_write(viewer, user_id, self._syncing)
@@ -166,6 +169,7 @@ class Users(Watching):
         input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
+        await self._libraries.load_for(given)
         user_id, patch = self._parse(user_id, parse_patch, given)
         return await self._writes.write(user_id, self._store.patch(user_id, patch))
 
@@ -186,6 +190,7 @@ class Users(Watching):
         """
         if len(given) > MAX_WRITES:
             raise BadUserInput([Problem("body", f"A batch has at most {MAX_WRITES} users, not {len(given)}.")])
+        await self._libraries.load_for(*(fields for fields in given.values() if isinstance(fields, dict)))
         patches: dict[str, UserPatch] = {}
         refused: dict[str, BadUserInput] = {}
         for user_id, fields in given.items():

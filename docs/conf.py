@@ -7,6 +7,7 @@ links on the site, and what they link to that is no page (code, folders) stands 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,10 @@ author = "the userline developers"
 (version,) = re.findall(r'__version__ = "(.+)"', (ROOT / "src/userline/__init__.py").read_text())
 release = version
 
-extensions = ["myst_parser"]
+sys.path[:0] = [str(ROOT / "docs/_ext"), str(ROOT / "clients/python/src")]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "reference"]
+autodoc_typehints = "none"
+add_module_names = False
 include_patterns = ["*.md", "docs/**.md", "clients/*/README.md", "deploy/README.md", "examples/*/README.md"]
 myst_heading_anchors = 4
 root_doc = "docs/index"
@@ -32,7 +36,11 @@ html_theme = "furo"
 html_title = f"userline {version}"
 html_copy_source = False
 html_show_sourcelink = False
+html_use_index = False
+html_domain_indices = False
 html_extra_path = ["site"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 
 class LinksToNoPage(SphinxPostTransform):

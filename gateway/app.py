@@ -17,6 +17,7 @@ from userline.gateway.graphiql.page import static_directory
 from userline.gateway.metrics_listener import metrics_route
 from userline.gateway.middleware import LastNet, RequestMiddleware
 from userline.gateway.rest.api import RestRoute
+from userline.gateway.site import site_of, site_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -75,6 +76,7 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
         *([] if settings.metrics_address else [metrics_route(doors.exposition)]),
         RestRoute(doors.rest),
         Route("/", _to_graphql),
+        *site_routes(site_of(settings)),
     ]
     if settings.graphiql and static_directory().is_dir():
         routes.append(Mount("/graphiql", _Assets(directory=static_directory())))

@@ -134,7 +134,7 @@ class Exposition:
         return {
             "userline_store_reads": ("Batched reads of the store.", users.batcher.reads),
             "userline_store_read_ids": ("Ids in batched reads of the store.", users.batcher.ids_read),
-            "userline_cache_hits": ("Lookups answered from the snapshots held.", hub.hits),
+            "userline_cache_hits": ("Lookups answered from memory.", hub.hits),
             "userline_cache_misses": ("Lookups that the store had to answer.", hub.misses),
             "userline_deliveries": ("Snapshots handed to watchers.", hub.deliveries),
             "userline_coalesced": (
@@ -185,7 +185,7 @@ class Exposition:
                 "Memory that documents take, parsed and validated, about.",
                 measured.engine.documents.weight,
             ),
-            "userline_cached_users": ("Users held in memory.", len(hub)),
+            "userline_cached_users": ("Users in memory.", len(hub)),
             "userline_watchers": ("Watchers of users.", hub.watcher_count),
             "userline_connected_users": ("Users connected at this gateway.", measured.presence.users_here),
             "userline_sockets": ("Open WebSockets.", measured.connections.sockets),

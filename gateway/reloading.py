@@ -31,12 +31,14 @@ _NOTHING_CHANGED = (
 )
 
 _RELOADED = "The settings were reloaded. %s"
+_NOT_RELOADED = "The settings were not reloaded, and all stay as they were: %s"
 
 
 def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
     """Read the settings again, and say in the log what comes of it. None: they are not valid, or nothing has changed.
 
-    ``settings`` are those that the gateway has; they stay as they are.
+    ``settings`` are those that the gateway has; they stay as they are. Nothing is raised: whatever reading them comes
+    upon, the gateway goes on, and can be told to read them again.
     """
     try:
         newer = read()
@@ -44,7 +46,10 @@ def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | 
         _check_with_store(settings, new)
     except SettingsError as error:
         for problem in error.problems:
-            logger.error("The settings were not reloaded, and all stay as they were: %s", problem)  # noqa: TRY400 - said
+            logger.error(_NOT_RELOADED, problem)  # noqa: TRY400 - said
+        return None
+    except Exception as error:  # such as an OSError, where the working directory is gone
+        logger.exception(_NOT_RELOADED, f"{str(error) or type(error).__name__}.")  # noqa: TRY401 - for who reads the first line
         return None
     for warning in settings_warnings(newer):
         if warning not in settings_warnings(settings):

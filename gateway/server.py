@@ -21,6 +21,7 @@ from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.reloading import reload_for_workers, reloading, take_over
 from userline.gateway.runtime import Runtime
+from userline.gateway.site import site_of
 from userline.gateway.websocket.protocol import CloseCode
 from userline.gateway.websocket.session import FIRST_BYTES
 from userline.server.collecting import Collecting
@@ -66,7 +67,7 @@ _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
 _OPEN: Final = (
-    "OPEN: no tokens are checked; whoever reaches this address may read and write every user. For development."
+    "OPEN: no tokens are checked; everybody who reaches this address may read and write every user. For development."
 )
 
 
@@ -208,6 +209,8 @@ def _say_where(settings: Settings, listeners: _Listeners) -> None:
     what = "GraphQL, WebSocket and GraphiQL" if has_page else "GraphQL and WebSocket"
     for listener in listeners.api:
         logger.info("%s at %s/graphql; stop with Ctrl+C.", what, url_of(listener))
+        if site_of(settings):
+            logger.info("Documentation at %s/docs.", url_of(listener))
     if listeners.metrics is not None:
         logger.info("Metrics at %s/metrics.", url_of(listeners.metrics))
 

@@ -100,9 +100,9 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "Deletes the user for good; whoever watches it gets null. Nothing brings it back but a create, or a set "
-            "with a name. That there is no such user is a success. For server tokens alone, unless the gateway lets "
-            "users delete themselves."
+            "Deletes the user for good; everybody who watches it gets null. Nothing brings it back but a create, or a "
+            "set with a name. It is a success if there is no such user. For server tokens alone, unless the gateway "
+            "lets users delete themselves."
         )
     )
     async def delete_user(
@@ -156,7 +156,7 @@ class Subscription:
         description=(
             "First the user as it is now and whether it is connected, and then again whenever either changes. A user "
             "is connected while a subscription with its token is under way at any gateway, and some seconds after the "
-            "last one or the last request, so that who comes back at once was never away."
+            "last one or the last request, so that a short reconnect does not show as an absence."
         )
     )
     async def user_online_changed(

@@ -52,7 +52,7 @@ def parse_id(value: Any) -> str:
 
 
 def _refuse(_: Any) -> Any:
-    raise GraphQLError("RoleSettings are configured by whoever runs the gateway; they cannot be given.")
+    raise GraphQLError("RoleSettings are part of the gateway's configuration; they cannot be an input.")
 
 
 # graphql-core's own ID takes a float that is whole, such as what JSON's 18446744073709551617 becomes. In literals
@@ -89,7 +89,7 @@ def make_scalars(prefix: str = "") -> dict[object, Any]:
         ),
         RoleSettings: strawberry.scalar(
             name=f"{prefix}RoleSettings",
-            description="The settings of a role: a JSON object, as whoever runs the gateway has configured it.",
+            description="The settings of a role: a JSON object, as the gateway's configuration has it.",
             serialize=_serialize,
             parse_value=_refuse,
         ),

@@ -52,7 +52,7 @@ class Serving(Part):
         "Serving", "development", "What the gateway is for. In production it never runs open."
     )
     shutdown_seconds: int = setting(
-        "Serving", 10, "How long requests under way may take to finish once the gateway is told to stop.", ge=0
+        "Serving", 10, "How long requests under way may take to finish once the gateway is asked to stop.", ge=0
     )
     drain_seconds: float = setting(
         "Serving",
@@ -129,7 +129,8 @@ class Storage(Part):
     bus_url: Annotated[str, AfterValidator(check_bus_url)] = setting(
         "Store and bus",
         "memory://",
-        f"How gateways hear of each other's changes: memory:// for one process, {SHARED_EXAMPLES} for any number.",
+        f"How gateways hear of each other's changes: memory:// for one process, {SHARED_EXAMPLES} for any number. "
+        "Redis may be behind Sentinels or a cluster (redis+sentinel://, redis+cluster://).",
     )
     bus_prefix: Annotated[str, AfterValidator(check_bus_prefix)] = setting(
         "Store and bus",
@@ -144,7 +145,7 @@ class Storage(Part):
         "Store and bus", 30, "How long a user who was read is served without a store read.", ge=0
     )
     cache_users: int = setting(
-        "Store and bus", 10_000, "How many users are held at most, beside those who are watched.", ge=0
+        "Store and bus", 10_000, "How many users are kept in memory at most, beside those who are watched.", ge=0
     )
     reread_seconds: float = setting(
         "Store and bus", 30, "How often a watched user is read again, in case a change was missed.", gt=0

@@ -1,7 +1,7 @@
 """Values that come from files: secrets, and URLs with passwords, so that no environment has to have them.
 
-A file is read once, when the gateway starts. Its last line break counts for nothing. One of secrets may have several,
-one a line; one of a URL has one line.
+A file is read when the gateway starts, and at each reload. Its last line break counts for nothing. One of secrets may
+have several, one a line; one of a URL has one line.
 """
 
 from __future__ import annotations

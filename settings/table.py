@@ -54,8 +54,8 @@ runs stands in the `.env` file, or in the files of secrets. [operations](operati
 
 ## What is refused
 
-Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: whoever reaches it may read and write every
-user. So that nobody runs it so by mistake, an open gateway does not start
+Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: everybody who reaches it may read and write
+every user. To prevent that from happening by mistake, an open gateway does not start
 
 - on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` says that this is meant;
 - with `USERLINE_ENV=production`.

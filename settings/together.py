@@ -45,8 +45,8 @@ def check_together(
         and not all(map(is_loopback, fields.hosts))
     ):
         problems.append(
-            f"{describe('host', fields.host, origins)} Whoever reaches that address could read and write every user, "
-            "because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
+            f"{describe('host', fields.host, origins)} Everybody who reaches that address could read and write every "
+            "user, because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
             "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want."
         )
     on_mongodb = fields.store_url.lower().startswith("mongodb")
@@ -103,7 +103,7 @@ def _check_tokens(
     if production and fields.jwks_url is not None and not _is_private_channel(fields.jwks_url):
         problems.append(
             f"{describe('jwks_url', fields.jwks_url, origins)} In production it must start with https:, because "
-            "whoever can change the keys on their way can make tokens."
+            "anybody who can change the keys on their way can make tokens."
         )
     return problems
 

@@ -67,6 +67,8 @@ class Field:
     """Whether there is no user without it."""
     own_check: Check | None = None
     """Whether a value is one that the contract allows. Without it, any text up to ``most_characters`` is."""
+    library: str | None = None
+    """The library with tables that the check needs, where it needs one."""
     most_characters: int | None = None
     """How long a text, or each text of a list, may be. The check says so too, if there is one."""
     is_blank_allowed: bool = True
@@ -136,7 +138,7 @@ FIELDS: Final = (
         name="id",
         attribute="id",
         kind=Kind.ID,
-        output="Identifies the user: given by whoever created it, never changes. At most 255 characters.",
+        output="Identifies the user: given when it is created, never changes. At most 255 characters.",
         is_required=True,
         most_characters=MAX_ID_CHARACTERS,
     ),
@@ -169,6 +171,7 @@ FIELDS: Final = (
         output="The user's language as an IETF language tag (BCP 47), or null for the app's default locale.",
         input="An IETF language tag (BCP 47), such as en or pt-BR. null = the app's default locale.",
         own_check=lambda value, _: validation.check_locale(value),
+        library="langcodes",
         most_characters=MAX_LOCALE_CHARACTERS,
         format="language-tag",
     ),
@@ -212,6 +215,7 @@ FIELDS: Final = (
             "Private: only back ends read it."
         ),
         own_check=lambda value, rules: validation.check_list(value, validation.check_email, rules.limits.emails),
+        library="email_validator",
         most_characters=MAX_EMAIL_CHARACTERS,
         format="idn-email",
         limit="emails",
@@ -227,6 +231,7 @@ FIELDS: Final = (
             "the whole list. Private: only back ends read it."
         ),
         own_check=lambda value, rules: validation.check_list(value, validation.check_phone, rules.limits.phones),
+        library="phonenumbers",
         most_characters=MAX_PHONE_CHARACTERS,
         format="phone",
         pattern=r"^\+[^+]+$",

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 3
 
+_ENDS_OF_LINES_AND_COMMANDS = (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: f"\\u{code:04x}" for code in _ENDS_OF_LINES_AND_COMMANDS}
+"""What JSON lets stand in a text, and ends lines, commands terminals or turns what stands around it."""
+
 
 def quoted(text: str, most: int = 100) -> str:
     """Return a text in quotes as JSON writes it, on one line, cut after ``most`` characters; it can always be sent."""
     shown = text if len(text) <= most else f"{text[:most]}…"
-    return json.dumps(shown, ensure_ascii=False).encode(errors="replace").decode()
+    return json.dumps(shown, ensure_ascii=False).translate(_ESCAPED).encode(errors="replace").decode()
 
 
 def quoted_few(texts: Iterable[str]) -> str:

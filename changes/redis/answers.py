@@ -1,21 +1,15 @@
-"""What Redis answers when it is asked whether it is a master, and what its refusals mean to whoever runs it."""
+"""What Redis answers when it is asked whether gateways may meet there."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redis import exceptions
-from redis.exceptions import InvalidResponse, RedisError, ResponseError
-
-from userline.changes.explanations import brief, named, shortened
-from userline.changes.protocol import Explanation
+from redis.exceptions import InvalidResponse, RedisError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-QUESTIONS: Final = (("HELLO",), ("INFO", "replication"))
-"""Commands whose answer has the role. Redis from 6.2 on answers the first to every user, whatever it may do else."""
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class ReplicaError(RedisError):
@@ -24,6 +18,46 @@ class ReplicaError(RedisError):
 
 class SentinelError(RedisError):
     """It is a Sentinel, and no Redis."""
+
+
+class StaleSentinelError(RedisError):
+    """The Sentinels name a Redis that is a replica."""
+
+
+class MovedMasterError(RedisError):
+    """The Sentinels name another master by now."""
+
+
+class UnknownMasterError(RedisError):
+    """A Sentinel knows no master of that name."""
+
+
+class NoSentinelError(RedisError):
+    """No Sentinel says where the master is. ``why`` is what came of asking the one that says most."""
+
+    def __init__(self, failures: Sequence[Exception]) -> None:
+        self.why = min(failures, key=_is_silence)
+        super().__init__(str(self.why))
+
+
+def _is_silence(failure: Exception) -> bool:
+    return type(failure) in {exceptions.ConnectionError, exceptions.TimeoutError}
+
+
+class NotClusterError(RedisError):
+    """It is no node of a cluster."""
+
+
+class CutOffError(RedisError):
+    """It is a node that does not see most of its cluster."""
+
+
+class Question(NamedTuple):
+    """A command by which a Redis says whether gateways may meet there."""
+
+    words: tuple[str, ...]
+    check: Callable[[object], Mapping[str, str]]
+    """Returns what the answer says. Raises where gateways may not meet, and InvalidResponse if it is no answer."""
 
 
 def check_role(answer: object) -> Mapping[str, str]:
@@ -44,6 +78,23 @@ def check_role(answer: object) -> Mapping[str, str]:
     return facts
 
 
+def check_cluster(answer: object) -> Mapping[str, str]:
+    """Return what the answer to ``CLUSTER INFO`` says, if what is published at that node reaches the cluster.
+
+    Raises CutOffError, and InvalidResponse if it is no answer. A cluster that cannot serve all keys carries messages
+    all the same: then its nodes have agreed that somebody is dead, which takes most of them. A node that is cut off
+    with too few others only suspects that they are.
+    """
+    facts = _facts(answer)
+    state = facts.get("cluster_state")
+    if state is None:
+        raise InvalidResponse("What it says of its cluster has no state")
+    agreed = facts.get("cluster_slots_fail", "0") != "0" and facts.get("cluster_slots_pfail", "0") == "0"
+    if state != "ok" and not agreed:
+        raise CutOffError
+    return facts
+
+
 def _facts(answer: object) -> dict[str, str]:
     if isinstance(answer, dict):
         return {_text(key): _text(value) for key, value in answer.items()}
@@ -56,85 +107,7 @@ def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def explain(error: BaseException) -> Explanation:
-    """Return what a failure of the bus means. It has nothing of the URL."""
-    for kinds, text, advice in _KNOWN:
-        if isinstance(error, kinds):
-            return Explanation(kinds[0].__name__, _filled(text, error), advice)
-    said = str(error)
-    for words, text, advice in _WORDED:
-        if words in said:
-            return Explanation(words, _filled(text, error), advice)
-    if isinstance(error, ResponseError):
-        return Explanation("refusal", f"Redis refuses: {brief(error)}", _LOOK)
-    if isinstance(error, exceptions.ConnectionError | OSError):
-        # Without its numbers, such as those of ports, it is the same however often it is tried.
-        return Explanation(shortened(re.sub(r"\W|\d", "", said)), brief(error), _LOOK)
-    return Explanation("garbage", f"What answers there does not speak as Redis does ({named(error)})", _ADDRESS)
+ROLE_QUESTIONS: Final = (Question(("HELLO",), check_role), Question(("INFO", "replication"), check_role))
+"""Redis from 6.2 on answers the first to every user, whatever it may do else."""
 
-
-def _filled(text: str, error: BaseException) -> str:
-    return text.format(brief(error))
-
-
-_ADDRESS: Final = (
-    "Correct USERLINE_BUS_URL: it is redis://HOST:PORT of a Redis, or rediss://HOST:PORT where it wants TLS."
-)
-_LOOK: Final = (
-    "Check that Redis runs, that this machine may reach it, and the address and password in USERLINE_BUS_URL."
-)
-_MASTER: Final = (
-    "Set USERLINE_BUS_URL to its master, or make it one (REPLICAOF NO ONE): it is joined when it is a master."
-)
-_REPLICA: Final = "This Redis is a replica, and what is published there does not reach the gateways of its master"
-
-_KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
-    ((ReplicaError, exceptions.ReadOnlyError, exceptions.MasterDownError), _REPLICA, _MASTER),
-    (
-        (SentinelError,),
-        "This is a Sentinel, which carries no messages",
-        "Set USERLINE_BUS_URL to the Redis that it watches over, by an address that follows its master.",
-    ),
-    ((exceptions.BusyLoadingError,), "Redis is loading its data", "It is joined when that is done."),
-    (
-        (exceptions.NoPermissionError,),
-        "This user of Redis may not do what a gateway does: {}",
-        "Give it the channels and the commands by ACL SETUSER: &PREFIX:APP:* +subscribe +publish.",
-    ),
-    (
-        (exceptions.AuthenticationError,),
-        "Redis lets nobody in with this user name and password: {}",
-        "Correct them in USERLINE_BUS_URL: redis://USER:PASSWORD@HOST:PORT.",
-    ),
-    (
-        (exceptions.OutOfMemoryError,),
-        "Redis is out of memory: {}",
-        "Raise its maxmemory, or give userline a Redis of its own.",
-    ),
-    (
-        (exceptions.ClusterDownError,),
-        "Redis is a node of a cluster that is down: {}",
-        "Repair the cluster; it is joined when that is done.",
-    ),
-    (
-        (exceptions.MovedError, exceptions.AskError),
-        "Redis is a node of a cluster, and sends its clients elsewhere: {}",
-        _LOOK,
-    ),
-    ((InvalidResponse,), "What answers there does not speak as Redis does: {}", _ADDRESS),
-    ((exceptions.TimeoutError, TimeoutError), "Redis does not answer in time", _LOOK),
-)
-_WORDED: Final = (
-    (
-        "max number of clients",
-        "Redis has as many clients as it takes (maxclients)",
-        "Raise its maxclients, or end some of its clients; it is joined when there is room.",
-    ),
-    (
-        "protected mode",
-        "Redis is in protected mode, in which only its own machine may use it",
-        "Give it a password (requirepass) and put that into USERLINE_BUS_URL.",
-    ),
-    ("MISCONF", "Redis cannot save its data and refuses commands: {}", "Repair its disk, or turn saving off."),
-    ("NOREPLICAS", "Redis has too few replicas and refuses commands: {}", "Repair the replicas, or want fewer."),
-)
+CLUSTER_QUESTION: Final = Question(("CLUSTER", "INFO"), check_cluster)

@@ -33,8 +33,8 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
     findings = [
         ok(
             _PART,
-            f"MongoDB is {way} away, there and back: a read of a user who is not held takes as long at the least, and "
-            f"a write too, or twice as long where the user was not written lately. The driver is {_NAMES[driver]}, "
+            f"MongoDB is {way} away, there and back: a read of a user who is not in memory takes as long at the least, "
+            f"and a write too, or twice as long where the user was not written lately. The driver is {_NAMES[driver]}, "
             f"with up to {distance.most_commands:,} commands at once.",
         )
     ]
@@ -42,7 +42,8 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
         findings.append(
             advice(
                 _PART,
-                f"{way} is far: whoever needs the store waits, and what takes several commands may come too late.",
+                f"{way} is far: every request that needs the store waits that long, and one that takes several "
+                "commands may be too slow.",
                 "Run the gateways nearer to MongoDB, and have clients reach them from afar.",
             )
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +18,7 @@ from userline.settings.fingerprint import SECRETS, Fingerprints
 from userline.settings.origins import variable_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from userline.cli.doctor.findings import Finding
     from userline.settings.settings import Settings
@@ -68,23 +70,22 @@ def _url_of(address: str) -> str:
 
 async def _read(url: str) -> _Told:
     """Return what a gateway tells. Raises _Unreadable."""
-    reach = "See that it runs, and that this machine may reach it."
     try:
-        async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as http:
-            asked = time.time()
-            answer = await http.get(url)
-            answered = time.time()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise _Unreadable(f"{url} cannot be read: {str(error) or type(error).__name__}.", reach) from None
-    if answer.status_code != 200 or len(answer.content) > _MOST_BYTES:
+        async with (
+            asyncio.timeout(_SECONDS),
+            httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as http,
+            _asking(http, url) as (answer, asked, answered),
+        ):
+            text = await _text_of(answer, url)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise _Unreadable(
-            f"{url} cannot be read: it answers {answer.status_code}.",
-            "Give the address that its metrics have: USERLINE_METRICS_ADDRESS, if that is set.",
-        )
+            f"{url} cannot be read: {str(error) or type(error).__name__}.",
+            "See that it runs, and that this machine may reach it.",
+        ) from None
     versions: set[str] = set()
     fingerprints: dict[str, set[str]] = {}
     try:
-        for family in text_string_to_metric_families(answer.text):
+        for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == "userline_info":
                     versions.add(sample.labels["version"])
@@ -96,6 +97,27 @@ async def _read(url: str) -> _Told:
         raise _Unreadable(f"{url} has no metrics of userline.", "Give the address of a gateway.")
     ahead = _seconds_ahead(answer.headers.get("date"), asked, answered)
     return _Told(frozenset(versions), {name: frozenset(values) for name, values in fingerprints.items()}, ahead)
+
+
+@asynccontextmanager
+async def _asking(http: httpx.AsyncClient, url: str) -> AsyncIterator[tuple[httpx.Response, float, float]]:
+    """Yield an answer that begins, when it was asked for, and when it began."""
+    asked = time.time()
+    async with http.stream("GET", url) as answer:
+        yield answer, asked, time.time()
+
+
+async def _text_of(answer: httpx.Response, url: str) -> str:
+    """Return what an answer says, of which no more is read than metrics can be. Raises _Unreadable."""
+    address = "Give the address that its metrics have: USERLINE_METRICS_ADDRESS, if that is set."
+    if answer.status_code != httpx.codes.OK:
+        raise _Unreadable(f"{url} cannot be read: it answers {answer.status_code}.", address)
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise _Unreadable(f"{url} cannot be read: its answer is larger than {_MOST_BYTES} bytes.", address)
+    return body.decode(errors="replace")
 
 
 def _judge(url: str, told: _Told, own: Mapping[str, str]) -> list[Finding]:

@@ -65,7 +65,8 @@ async def _examine_open(settings: Settings, store: UserStore, started: float) ->
         elif answered - opened > _SLOW_SECONDS:
             yield advice(
                 _PART,
-                f"A ping took {(answered - opened) * 1000:.0f} ms, which every read of a user who is not held waits.",
+                f"A ping took {(answered - opened) * 1000:.0f} ms. Every read of a user who is not in memory waits "
+                "that long.",
                 "Move the file to a disk that is nearer or has less to do.",
             )
     except StoreRefused as error:

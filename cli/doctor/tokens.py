@@ -32,7 +32,7 @@ async def examine_tokens(settings: Settings) -> list[Finding]:
     return [
         advice(
             _PART,
-            "None are checked: whoever reaches the gateway may read and write every user.",
+            "None are checked: everybody who reaches the gateway may read and write every user.",
             "For anything but development, set USERLINE_SECRET or USERLINE_JWKS_URL, and USERLINE_ENV=production.",
         )
     ]

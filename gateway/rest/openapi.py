@@ -206,7 +206,7 @@ def _delete_user(*, with_tokens: bool) -> Json:
     return {
         "operationId": "deleteUser",
         "summary": "Delete one user for good",
-        "description": "That there is no such user is a success. Whoever creates the user again begins with nothing.",
+        "description": "It is a success if there is no such user. A user who is created again begins with nothing.",
         "responses": {
             "200": _content("There is no such user any more.", "Deleted"),
             **_refusals(with_tokens=with_tokens),

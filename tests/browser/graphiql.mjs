@@ -164,6 +164,8 @@ async function useThePage(page) {
   const authorized = () => initFrames.some(({ payload }) => payload?.Authorization === 'Bearer example');
   check('a socket carries the Authorization header', await until(authorized), initFrames);
 
+  const isKept = () => page.evaluate(() => JSON.stringify({ ...sessionStorage }).includes('Bearer example'));
+  check('headers are kept', await until(isKept)); // GraphiQL waits until nobody has typed for a moment
   await page.reload();
   await checkShown(page, 'a reload shows the tab that was open', OPERATION, 'Welcome to userline');
   await checkShown(page, 'variables survive a reload', '.graphiql-editor-tool', '"app.theme": "dark"');

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from tests.changes.listening import Listener
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
+from tests.support.redis_kinds import RULES, Cluster, Sentinels, TlsRedis
 
 Serve: TypeAlias = Callable[..., RedisServer]
 ServePostgres: TypeAlias = Callable[..., PostgresServer]
 Listen: TypeAlias = Callable[..., Listener]
+Directories: TypeAlias = Callable[[str], Path]
 SharedServer: TypeAlias = RedisServer | PostgresServer
 
 
@@ -55,6 +58,36 @@ def serve_postgres() -> Iterator[ServePostgres]:
 def postgres(serve_postgres: ServePostgres) -> PostgresServer:
     """A PostgreSQL as it comes."""
     return serve_postgres()
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> Directories:
+    """Make a new directory."""
+    return tmp_path_factory.mktemp
+
+
+@pytest.fixture(scope="module")
+def sentinels(directories: Directories) -> Iterator[Sentinels]:
+    """A Redis behind three Sentinels, which the tests of a module share: it takes two seconds to be up."""
+    sentinels = Sentinels(directories)
+    yield sentinels
+    sentinels.remove()
+
+
+@pytest.fixture(scope="module")
+def cluster(directories: Directories) -> Iterator[Cluster]:
+    """A cluster, which the tests of a module share: it takes two seconds to be up."""
+    cluster = Cluster(directories)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def tls(directories: Directories) -> Iterator[TlsRedis]:
+    """A Redis that speaks TLS, whose user may do all that the contract's tests do with channels."""
+    server = TlsRedis(directories("tls"), f"shop on >secret {RULES.replace('&userline:shop:*', '&*')}")
+    yield server
+    server.remove()
 
 
 @pytest.fixture(params=["redis", "postgres"])

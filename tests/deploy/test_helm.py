@@ -27,6 +27,7 @@ SECRET = {
     "USERLINE_BUS_URL": "redis://redis",
     "USERLINE_SECRET": "M2Q5kT0c1rYp9mXv7Zs4bN8wLhGfJdEa6uRi",
 }
+SET_BY_THE_CHART = ("USERLINE_HOST", "USERLINE_PORT", "USERLINE_METRICS_ADDRESS")
 MOST = LEAST | {
     "roles": {"default": {}, "admin": {"badge": 'g"old: {x}'}},
     "ingress": {"enabled": True, "host": "users.example.com", "tlsSecret": "certificate", "className": "nginx"},
@@ -94,6 +95,21 @@ def test_the_gateway_takes_its_settings(
     assert pod["enableServiceLinks"] is False
 
 
+@pytest.mark.parametrize("drain", [None, "0", "0.5", "7.5", "45", "59.9", "1e2"])
+@pytest.mark.parametrize("shutdown", [None, "0", "10", "90"])
+def test_pods_have_the_time_that_their_settings_give_them(
+    chart: helm.Chart, drain: str | None, shutdown: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"USERLINE_DRAIN_SECONDS": drain, "USERLINE_SHUTDOWN_SECONDS": shutdown}
+    made = rendered(chart, LEAST | {"settings": {name: value for name, value in given.items() if value is not None}})
+    for name, value in (made["ConfigMap/prod-userline"]["data"] | SECRET).items():
+        monkeypatch.setenv(name, value)
+    loaded = load_settings()
+    pod = made["Deployment/prod-userline"]["spec"]["template"]["spec"]
+    least = loaded.drain_seconds + loaded.shutdown_seconds + 5
+    assert least <= pod["terminationGracePeriodSeconds"] < least + 2
+
+
 def test_a_change_of_settings_restarts_the_gateways(chart: helm.Chart) -> None:
     def checksum(settings: dict[str, str]) -> str:
         template = rendered(chart, LEAST | {"settings": settings})["Deployment/prod-userline"]["spec"]["template"]
@@ -108,7 +124,10 @@ def test_a_change_of_settings_restarts_the_gateways(chart: helm.Chart) -> None:
     [
         ({}, "image.repository is not set"),
         ({"image": {"repository": "x"}}, "existingSecret is not set"),
-        *((LEAST | {"settings": {name: "x"}}, f"{name} is secret") for name in SECRET),
+        *((LEAST | {"settings": {name: "x"}}, f"{name} is secret") for name in (*SECRET, "USERLINE_SECOND_SECRET")),
+        *((LEAST | {"settings": {name: "x"}}, f"{name} is set by the chart") for name in SET_BY_THE_CHART),
+        (LEAST | {"settings": {"USERLINE_ROLES": "x"}}, "set roles, and leave it out"),
+        (LEAST | {"settings": {"USERLINE_TRUSTED_PROXIES": "x"}}, "set trustedProxies, and leave it out"),
         (LEAST | {"replica": 3}, "'replica' not allowed"),
         (LEAST | {"settings": {"USERLINE_PORT": 9}}, "got number, want string"),
         (LEAST | {"settings": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL"),

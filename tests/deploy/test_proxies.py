@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx
@@ -129,3 +131,38 @@ async def test_no_request_fails_while_gateways_stop_and_die(proxy: Proxy, gatewa
         done.set()
     assert asked > 20
     assert failed == []
+
+
+class _Outage(BaseHTTPRequestHandler):
+    """A gateway whose store is away: what needs it is refused, and what is held in memory is served."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b'{"errorCode":"STORE_UNAVAILABLE"}' if self.path.startswith("/v1/") else b"served"
+        self.send_response(503 if self.path.startswith("/v1/") else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_an_outage_that_all_gateways_share_takes_none_of_them_away(tmp_path: Path, start: Callable[..., Proxy]) -> None:
+    """Gateways serve on from memory then, so what one of them refuses is no reason to ask none."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Outage) for _ in range(2)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    proxy = start(tmp_path, [f"127.0.0.1:{server.server_port}" for server in servers])
+    try:
+        for _ in range(10):
+            refused = httpx.get(proxy.url + "/v1/userline/users/u")
+            assert (refused.status_code, refused.json()) == (503, {"errorCode": "STORE_UNAVAILABLE"})
+            served = httpx.get(proxy.url + "/graphql")
+            assert (served.status_code, served.text) == (200, "served")
+    finally:
+        proxy.stop()
+        for server in servers:
+            server.shutdown()
+            server.server_close()

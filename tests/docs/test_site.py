@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -10,7 +11,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import click
 import pytest
+
+from userline.cli import main
+from userline.gateway.rest.openapi import describe
+from userline.gateway.websocket.protocol import CloseCode
+from userline.settings.settings import load_settings
+from userline.users.errors import ErrorCode
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,3 +118,51 @@ def test_the_first_page_leads_to_the_rest(site: Path) -> None:
     assert 'url=docs/index.html"' in (site / "index.html").read_text()
     start = Page(site / "docs" / "index.html")
     assert {"../README.html", "../PROTOCOL.html", "../SECURITY.html", "settings.html"} <= set(start.links)
+
+
+def text_of(site: Path, page: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", (site / f"{page}.html").read_text()))
+
+
+def test_the_reference_has_every_command_and_operation(site: Path) -> None:
+    commands = text_of(site, "docs/reference/commands")
+    for command in main.userline.list_commands(click.Context(main.userline)):
+        assert f"Usage: userline {command} " in commands
+    rest = text_of(site, "docs/reference/rest")
+    paths = describe(load_settings({}), with_tokens=True)["paths"]
+    operations = [
+        f"{method.upper()} {path}" for path, at_path in paths.items() for method in at_path.keys() - {"parameters"}
+    ]
+    assert len(operations) >= 5
+    assert [operation for operation in operations if operation not in rest] == []
+    assert (ROOT / "schema" / "schema.graphql").read_text().strip() in text_of(site, "docs/reference/graphql")
+
+
+def test_the_reference_has_every_name_of_the_clients(site: Path) -> None:
+    source = (ROOT / "clients/python/src/userline_client/__init__.py").read_text()
+    names = set(re.findall(r'^    "(\w+)",$', source, re.MULTILINE))
+    assert len(names) > 40
+    assert names - set(re.findall(r"\w+", text_of(site, "docs/reference/python"))) == set()
+    exported = re.compile(r"^export (?:interface|type|class|const|function) (\w+)", re.MULTILINE)
+    sources = [ROOT / "clients/typescript/src" / name for name in ("index.ts", "types.ts", "errors.ts")]
+    sources.append(ROOT / "clients/react/src/types.ts")
+    names = {name for source in sources for name in exported.findall(source.read_text())}
+    names |= set(re.findall(r"\b[uU]se[rA-Z]\w+", (ROOT / "clients/react/src/index.ts").read_text()))
+    assert len(names) > 60
+    page = text_of(site, "docs/reference/typescript")
+    assert {name for name in names if name not in page} - {"Kind"} == set()  # how errors are declared
+
+
+def test_the_tables_of_codes_are_whole() -> None:
+    errors = (ROOT / "docs" / "api.md").read_text()
+    assert [code for code in ErrorCode if f"| `{code}` |" not in errors] == []
+    closes = (ROOT / "PROTOCOL.md").read_text()
+    assert [code for code in CloseCode if f"| {code.value} | `{code.name}` |" not in closes] == []
+
+
+def test_the_gateways_policy_fits_every_page(site: Path) -> None:
+    """Each script that stands in a page is one that the policy of /docs allows."""
+    (first,) = set(re.findall(r"<script>(.*?)</script>", (site / "docs/index.html").read_text(), re.DOTALL))
+    for path in site.rglob("*.html"):
+        scripts = set(re.findall(r"<script>(.*?)</script>", path.read_text(), re.DOTALL))
+        assert scripts <= {first}, path

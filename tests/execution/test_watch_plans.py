@@ -88,7 +88,7 @@ async def _heard(query: str, variables: dict[str, Any], *, plans: bool, failure:
 async def _heard_both_ways(query: str, variables: dict[str, Any], failure: Exception | None = None) -> Any:
     planned: Any = None
     general: Any = ()
-    for _ in range(3):  # where the machine is busy for so long, one of them may miss a state in between
+    for _ in range(10):  # where the machine is busy for so long, one of them may miss a state in between
         planned, general = await asyncio.gather(
             _heard(query, variables, plans=True, failure=failure),
             _heard(query, variables, plans=False, failure=failure),

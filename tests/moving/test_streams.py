@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_is_one_sentence(shell: Shell) -> None:
     assert shell.run("$U import users.jsonl").returncode == 0
     done = shell.run("($U export -; echo $? > code) | head -c 10 > /dev/null")
     assert (shell.directory / "code").read_text() == "130\n"
-    assert done.stderr.decode().splitlines()[-1] == "Whoever read the output has gone before its end."
+    assert done.stderr.decode().splitlines()[-1] == "The program that read the output ended before the export did."
 
 
 @pytest.mark.parametrize("line", ["$U import -", "$U export pipe", "$U export -"])

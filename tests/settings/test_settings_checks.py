@@ -44,7 +44,7 @@ def test_loopback_may_be_open(host: str) -> None:
 )
 def test_other_addresses_may_be_open_only_if_told_to(host: str) -> None:
     (problem,) = problems(host=host)
-    assert problem.startswith(f"USERLINE_HOST is '{host}' (flag --host). Whoever reaches that address")
+    assert problem.startswith(f"USERLINE_HOST is '{host}' (flag --host). Everybody who reaches that address")
     assert "USERLINE_ALLOW_OPEN=true" in problem
     assert load_settings({"host": host, "allow_open": True}).host == host
 
@@ -68,6 +68,11 @@ def test_passwords_in_urls_are_hidden(url: str, text: str) -> None:
     ("url", "text"),
     [
         ("redis://u:p@ss/w@bus:6379?nothing=1", "redis://u:***@bus:6379?nothing=1"),
+        (
+            "redis+sentinel://u:hush@a,b/m?sentinel_password=hush&nothing=1",
+            "redis+sentinel://u:***@a,b/m?sentinel_password=***&nothing=1",
+        ),
+        ("redis+cluster://u:hush@a,b/5", "redis+cluster://u:***@a,b/5"),
         ("postgres://u:hu@sh@h/d", "postgres://u:***@h/d"),
         ("postgres://u:hush@h/d?sslpassword=hush2&sslmode=no", "postgres://u:***@h/d?sslpassword=***&sslmode=no"),
         ("postgres:///d?host=/run&user=u&password=hush&port=no", "postgres:///d?host=/run&user=u&password=***&port=no"),
@@ -79,7 +84,10 @@ def test_passwords_in_urls_of_buses_are_hidden(url: str, text: str) -> None:
     assert "hush" not in problem
 
 
-@pytest.mark.parametrize("url", ["redis://h", "rediss://h", "postgres://h/d", "postgresql://u:p@h/d"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "rediss://h", "redis+sentinel://h/m", "redis+cluster://h", "postgres://h/d", "postgresql://u:p@h/d"],
+)
 def test_several_workers_may_share_any_bus_that_can_be_shared(url: str) -> None:
     assert load_settings({"bus_url": url, "workers": 2}).workers == 2
     (problem,) = problems(bus_url="memory://", workers=2)

@@ -23,12 +23,14 @@ _PATIENCE = 20.0
 class RedisServer:
     """Redis without persistence, which can be killed, frozen and started again at the same port.
 
-    ``options`` are more of its command line. A replica needs a directory other than its master's.
+    ``options`` are more of its command line; ``program`` may be one that speaks as Redis does. A replica needs a
+    directory other than its master's.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        if shutil.which("redis-server") is None:
-            reason = "there is no redis-server on PATH"
+    def __init__(self, directory: Path, *options: str, program: str = "") -> None:
+        self._program = program or "redis-server"
+        if shutil.which(self._program) is None:
+            reason = f"there is no {self._program} on PATH"
             if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
                 pytest.fail(reason)
             pytest.skip(reason)
@@ -43,7 +45,7 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         options += ["--repl-diskless-sync-delay", "0", *self._options]
         self._process = subprocess.Popen(
-            ["redis-server", *options], cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *options], cwd=self._directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + _PATIENCE
         while True:
@@ -63,6 +65,11 @@ class RedisServer:
         """End it as a power cut would."""
         self._process.kill()
         self._process.wait(_PATIENCE)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not been killed."""
+        return self._process.poll() is None
 
     def remove(self) -> None:
         """End it for good."""

@@ -1,4 +1,4 @@
-"""The snippets in docs/react.md and in the README compile, and the page of a server shows who is in a gateway."""
+"""The snippets in docs/react.md, the tutorial and the README compile; a server's page shows who is in a gateway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 PACKAGE = Path(__file__).parents[1]
-PAGES = (PACKAGE.parents[1] / "docs" / "react.md", PACKAGE / "README.md")
+DOCS = PACKAGE.parents[1] / "docs"
+PAGES = (DOCS / "react.md", DOCS / "tutorial.md", PACKAGE / "README.md")
 SNIPPETS = dict(
     snippet
     for page in PAGES
@@ -52,7 +53,7 @@ def folder(node: Node) -> Iterator[Path]:
 
 
 def test_the_snippets_compile(node: Node, folder: Path) -> None:
-    assert len(SNIPPETS) == 11
+    assert len(SNIPPETS) == 12
     options = {
         **json.loads((PACKAGE / "tests" / "types" / "tsconfig.json").read_text())["compilerOptions"],
         "module": "esnext",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.support.redis_kinds import ALL
 from userline.changes.factory import kind_of, make_backend
 
 if TYPE_CHECKING:
@@ -57,20 +58,28 @@ class Ground:
             await backend.close()
 
 
-@pytest.fixture(params=["memory", "redis", "postgres"])
+SHARED = {"redis": "server", "postgres": "postgres", "sentinels": "sentinels", "cluster": "cluster", "tls": "tls"}
+"""The kinds of servers, and the fixtures that have one. By TLS there is a user who may do what the docs say."""
+
+
+# Behind Sentinels and by TLS, links are those of a Redis by itself, but for how they are joined and how they end.
+HEARD = [kind for kind in SHARED if ALL or kind not in {"sentinels", "tls"}]
+CUT_OFF = [kind for kind in SHARED if ALL or kind != "cluster"]
+
+
+@pytest.fixture(params=["memory", *HEARD])
 async def ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """Each kind of bus."""
-    name = {"memory": None, "redis": "server", "postgres": "postgres"}[request.param]
-    server = request.getfixturevalue(name) if name else None
+    server = request.getfixturevalue(SHARED[request.param]) if request.param in SHARED else None
     ground = Ground(server.url if server else "memory://", server)
     yield ground
     await ground.close()
 
 
-@pytest.fixture(params=["redis", "postgres"])
+@pytest.fixture(params=CUT_OFF)
 async def shared_ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """Each kind of bus that has a server."""
-    server = request.getfixturevalue({"redis": "server", "postgres": "postgres"}[request.param])
+    server = request.getfixturevalue(SHARED[request.param])
     ground = Ground(server.url, server)
     yield ground
     await ground.close()

@@ -132,7 +132,7 @@ async def test_closing_leaves_nothing_behind(ground: Ground) -> None:
 
 async def test_what_is_known_of_the_server(ground: Ground) -> None:
     facts = await (await ground.join("a:b:c")).facts()
-    assert facts.server.split()[0] in {"This", "Redis", "PostgreSQL"}
+    assert facts.server.split()[0] in {"This", "Redis", "Valkey", "PostgreSQL"}
     assert facts.remarks == ()
     assert facts.seconds_ahead is None or abs(facts.seconds_ahead) < 1
 

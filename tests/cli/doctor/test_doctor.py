@@ -88,7 +88,7 @@ class TestAWell:
         assert "valid; 1 is set" in visit.of("settings", "ok")
         assert "for one process" in visit.of("bus", "ok")
         assert f"port {port} is free" in visit.of("address", "ok")
-        assert "whoever reaches the gateway may read and write every user" in visit.of("tokens", "advice")
+        assert "everybody who reaches the gateway may read and write every user" in visit.of("tokens", "advice")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_database_that_is_there(self, port: int, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import email.utils
 import json
 import threading
@@ -165,6 +167,38 @@ async def test_a_secret_that_is_being_replaced(there: dict[str, Any], level: str
 )
 async def test_what_else_is_found(text: str, options: dict[str, Any], level: str, says: str) -> None:
     assert any((found, says in said) == (level, True) for found, said in await visit(settings_of(), text, **options))
+
+
+@pytest.mark.parametrize(("pause", "says"), [(0.0, "larger than"), (0.02, "TimeoutError")])
+async def test_an_answer_without_an_end_is_not_read_for_ever(
+    pause: float, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(others, "_SECONDS", 1.0)
+    monkeypatch.setattr(others, "_MOST_BYTES", 1 << 20)
+    written, is_over = 0, asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        line = metrics_of(__version__, {}).encode() * (1 if pause else 1000)
+        with contextlib.suppress(ConnectionError):
+            while written < 1 << 26:
+                writer.write(line)
+                written += len(line)
+                await writer.drain()
+                await asyncio.sleep(pause)
+            writer.close()
+            await writer.wait_closed()
+        is_over.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, asyncio.timeout(20):
+        port = server.sockets[0].getsockname()[1]
+        (found,) = await others.examine_others(settings_of(), [f"127.0.0.1:{port}"])
+        await is_over.wait()
+    assert (found.level.value, says in found.text) == ("problem", True), found
+    assert written < 1 << 24
 
 
 def test_nobody_answers() -> None:

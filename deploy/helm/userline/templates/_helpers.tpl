@@ -14,6 +14,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{- define "userline.drain" -}}
-{{- index .Values.settings "USERLINE_DRAIN_SECONDS" | default "20" | int -}}
+{{- define "userline.seconds" -}}
+{{- /* How long stopping may take: sockets, then requests under way, then closing store and bus. */ -}}
+{{- $drain := index .Values.settings "USERLINE_DRAIN_SECONDS" | default "10" | float64 | ceil -}}
+{{- $requests := index .Values.settings "USERLINE_SHUTDOWN_SECONDS" | default "10" | float64 | ceil -}}
+{{- addf $drain $requests 5 | int -}}
 {{- end }}
