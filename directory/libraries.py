@@ -6,6 +6,7 @@ Loading one takes some 40 ms, in which nobody else would be answered.
 from __future__ import annotations
 
 import asyncio
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ class Libraries:
             return
         wanted = {library for name, library in self._of_fields.items() if any(name in given for given in inputs)}
         if wanted:
-            await asyncio.to_thread(_load, wanted)
+            if missing := wanted - sys.modules.keys():
+                await asyncio.to_thread(_load, missing)
             self._of_fields = {name: library for name, library in self._of_fields.items() if library not in wanted}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from userline.changes.redis.publisher import Publisher, ask_cluster, ask_role
 from userline.changes.redis.refusals import explain
 from userline.changes.redis.url import address_of
 from userline.changes.redis.ways import way_of
+from userline.common.backoff import spread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -169,7 +169,7 @@ class _RedisLink:
     async def _watch(self) -> None:
         """End when gateways should meet elsewhere by now."""
         while True:
-            await asyncio.sleep(_WATCH_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads them
+            await asyncio.sleep(spread(_WATCH_SECONDS, 0.5, 1.5))
             await self._way.check(self._node)
 
     async def publish(self, channel: str, message: bytes) -> None:

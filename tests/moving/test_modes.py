@@ -39,7 +39,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event == "sqlite3.connect" and "mode=rw" not in name.replace("mode=rwc", "") and "mode=ro" not in name:
         _wide.append(f"SQLite may create {name}")
-    if event == "open" and arguments[1] is not None and set(arguments[1]) & set("wax"):
+    is_unnamed = os.path.isdir(name)  # noqa: PTH112 - O_TMPFILE: a file of nobody's in a directory
+    if event == "open" and not is_unnamed and arguments[1] is not None and set(arguments[1]) & set("wax"):
         _wide.append(f"{name} is opened as {arguments[1]!r}")
 
 

@@ -6,3 +6,7 @@ everybody's messages travel (``world``). What was seen is held against the histo
 shown what was before what was shown before, and when everything works again, everybody knows the last state, and
 nothing is left behind. A seed repeats a run exactly. docs/operations/simulation.md says how to use it.
 """
+
+import email_validator  # noqa: F401 - these are there from the beginning: a gateway loads them in a thread, which has no seed
+import langcodes  # noqa: F401
+import phonenumbers  # noqa: F401

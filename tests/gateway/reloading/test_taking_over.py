@@ -157,6 +157,7 @@ def extra_for(name: str, directory: Path) -> dict[str, object]:
     (directory / "bus_url_file").write_text("redis://127.0.0.1:1")
     special: dict[str, dict[str, object]] = {
         "roles": {"roles": "roles.json"},
+        "federation_prefix": {"federation": True, "federation_prefix": "Shop"},
         "trusted_documents": {"trusted_documents": str(directory)},
         "store_url_file": {"store_url_file": str(directory / "store_url_file")},
         "bus_url_file": {"bus_url_file": str(directory / "bus_url_file")},
