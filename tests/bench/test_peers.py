@@ -21,6 +21,7 @@ from bench.scenarios import SCENARIOS
 from bench.servers import BenchError
 from bench.site import GATEWAY, NODE_DIRECTORY, NODE_PEERS, PYTHON_PEERS, Site
 from bench.watch_work import WatchWork, watching
+from tests.support.needed import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -55,11 +56,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 def require(site: Site, server: str, store: StoreKind = "memory") -> None:
     missing = site.missing(server, store)
-    if missing is None:
-        return
-    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(missing)
-    pytest.skip(f"there is {missing}")
+    if missing is not None:
+        unavailable(f"there is {missing}")
 
 
 @pytest.mark.parametrize("server", READERS)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.browser.conftest import HERE, install
+from tests.browser.conftest import HERE
 from tests.support.balancer import Balancer, haproxy
 from tests.support.gateway import RunningGateway, end_all
+from tests.support.npm import install
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, token_of
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import HERE, unavailable
+from tests.browser.conftest import HERE
+from tests.support.needed import unavailable
 from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:

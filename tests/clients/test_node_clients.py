@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.clients.wire import nothing_left_behind
 from tests.support.gateway import RunningGateway
+from tests.support.npm import find_node, install
 from tests.support.tokens import SECRET, token_of
-from userline.gateway.graphiql import build
+
+if TYPE_CHECKING:
+    from userline.gateway.graphiql import build
 
 HERE = Path(__file__).parent
 AUDITS = 61
 CHECKS = ["writes and reads", "errors", "subscriptions"]
 
 
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
-    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def node() -> build.Node:
     """Node, with the clients that package-lock.json pins installed beside the scripts."""
-    found = build.find_node()
-    if found is None:
-        unavailable(f"there is no Node on PATH, and no {build.NODE_REQUIREMENT}")
-    lock = HERE / "package-lock.json"
-    installed = HERE / "node_modules" / ".package-lock.json"  # written by npm when it is done
-    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        build.install_packages(HERE, found)
+    found = find_node()
+    install(HERE, found)
     return found
 
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from tests.deploy.proxies import Proxy, caddy, nginx
+from tests.deploy.proxies import caddy, nginx
 from tests.support.gateway import RunningGateway, end_all
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -23,6 +23,8 @@ from tests.support.watching import Watching
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.support.proxy import Proxy
 
 NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
 TRUSTED = ("--trusted-proxies", "127.0.0.1", "--drain-seconds", "2")

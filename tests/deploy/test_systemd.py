@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.deploy.proxies import DEPLOY, command
+from tests.deploy.proxies import DEPLOY
+from tests.support.needed import program as command
 from userline.settings.settings import load_settings
 
 if TYPE_CHECKING:

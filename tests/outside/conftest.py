@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.outside.control import Control, GuardedGateway
+from tests.support.needed import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +24,6 @@ MINUTES = 10
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Leave these tests alone unless they are asked for: they build programs in five languages."""
     return None if config.option.markexpr == "outside" else True
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
-    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def tool(name: str, *candidates: str) -> str:

@@ -7,10 +7,9 @@ import json
 import os
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import pytest
-
+from tests.support.needed import unavailable
 from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:
@@ -55,13 +54,6 @@ class Node:
         assert done.returncode == 0, done.stdout + done.stderr
         report: dict[str, object] = json.loads(done.stdout)
         return report
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
-    if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def find_node() -> build.Node:
@@ -112,3 +104,22 @@ def built(package: Path, found: build.Node, *, beside: Mapping[str, Path] | None
             done = node.run("build.mjs")
             assert done.returncode == 0, done.stdout + done.stderr
     return node
+
+
+def check_publint(node: Node) -> None:
+    """See that the package is one that publint finds nothing wrong with."""
+    done = node.run("node_modules/publint/src/cli.js", "--strict")
+    assert done.returncode == 0, done.stdout
+    assert "All good" in done.stdout
+
+
+def check_types(node: Node, directory: Path) -> None:
+    """Pack the package into an empty directory, and see that its types are right for every way of importing it."""
+    done = node.run("../pack.mjs", str(directory), *node.npm)
+    assert done.returncode == 0, done.stderr
+    done = node.run(
+        "node_modules/@arethetypeswrong/cli/dist/index.js", next(directory.glob("*.tgz")), "--format", "json"
+    )
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    assert not report["analysis"]["problems"], report

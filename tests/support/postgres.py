@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import pytest
-
+from tests.support.needed import unavailable
 from tests.support.ports import free_port
 
 USER: Final = "userline"
@@ -175,10 +174,7 @@ def _binary(name: str) -> str:
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     path = str(found[-1]) if found else shutil.which(name)
     if path is None:
-        reason = f"there is no {name}, of a PostgreSQL server"
-        if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        unavailable(f"there is no {name}, of a PostgreSQL server")
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
+from tests.support.needed import unavailable
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -25,10 +24,7 @@ def find_tool(name: str) -> str:
     """Return the path of ``prometheus`` or ``promtool``; skips the test without it, or fails where all must run."""
     path = shutil.which(name)
     if path is None:
-        reason = f"there is no {name} on PATH (Debian's package prometheus has it)"
-        if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        unavailable(f"there is no {name} on PATH (Debian's package prometheus has it)")
     return path
 
 

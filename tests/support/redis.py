@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
-import pytest
 import redis
 
+from tests.support.needed import unavailable
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ class RedisServer:
     def __init__(self, directory: Path, *options: str, program: str = "") -> None:
         self._program = program or "redis-server"
         if shutil.which(self._program) is None:
-            reason = f"there is no {self._program} on PATH"
-            if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+            unavailable(f"there is no {self._program} on PATH")
         self._directory = directory
         self._options = options
         self.port = free_port()

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.npm import check_publint, check_types
+
 if TYPE_CHECKING:
     from clients.react.tests.conftest import Node
 
@@ -59,20 +61,11 @@ def test_both_kinds_of_module_are_for_browsers_and_alike(node: Node) -> None:
 
 
 def test_publint(node: Node) -> None:
-    done = node.run("node_modules/publint/src/cli.js", "--strict")
-    assert done.returncode == 0, done.stdout
-    assert "All good" in done.stdout
+    check_publint(node)
 
 
 def test_the_types_are_right_for_every_way_of_importing(node: Node, tmp_path: Path) -> None:
-    done = node.run("../pack.mjs", str(tmp_path), *node.npm)
-    assert done.returncode == 0, done.stderr
-    done = node.run(
-        "node_modules/@arethetypeswrong/cli/dist/index.js", next(tmp_path.glob("*.tgz")), "--format", "json"
-    )
-    assert done.returncode == 0, done.stdout
-    report = json.loads(done.stdout)
-    assert not report["analysis"]["problems"], report
+    check_types(node, tmp_path)
 
 
 def test_the_pinned_packages_name_no_host() -> None:

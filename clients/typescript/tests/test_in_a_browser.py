@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.browser import conftest as browsers
 from tests.browser.conftest import chromium
+from tests.support.npm import find_node, install
 from tests.support.tokens import SECRET
-
-from userline.gateway.graphiql import build
 
 if TYPE_CHECKING:
     from clients.typescript.tests.conftest import Node
@@ -25,9 +24,7 @@ SCRIPTS = Path(__file__).parent / "browser"
 
 
 def test_pages_and_tabs(node: Node, chromium: str, guarded: RunningGateway) -> None:
-    found = build.find_node()
-    assert found
-    browsers.install(browsers.HERE, found)
+    install(browsers.HERE, find_node())
     script = SCRIPTS / "all.test.mjs"
     places = {"CHROMIUM": chromium, "PLAYWRIGHT": str(browsers.HERE), "GATEWAY": guarded.url, "SECRET": SECRET}
     done = node.run("--test", "--test-reporter=tap", script, env=places)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.npm import check_publint, check_types
 
 from userline.users.errors import ErrorCode
 from userline.users.fields import GIVEN, PUBLIC
@@ -82,20 +83,11 @@ def _members(types: str, interface: str) -> list[str]:
 
 
 def test_publint(node: Node) -> None:
-    done = node.run("node_modules/publint/src/cli.js", "--strict")
-    assert done.returncode == 0, done.stdout
-    assert "All good" in done.stdout
+    check_publint(node)
 
 
 def test_the_types_are_right_for_every_way_of_importing(node: Node, tmp_path: Path) -> None:
-    done = node.run("../pack.mjs", str(tmp_path), *node.npm)
-    assert done.returncode == 0, done.stderr
-    done = node.run(
-        "node_modules/@arethetypeswrong/cli/dist/index.js", next(tmp_path.glob("*.tgz")), "--format", "json"
-    )
-    assert done.returncode == 0, done.stdout
-    report = json.loads(done.stdout)
-    assert not report["analysis"]["problems"], report
+    check_types(node, tmp_path)
 
 
 def test_importing_opens_nothing_and_touches_nothing(node: Node) -> None:
