@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.support.balancer import CONFIGURATION, TIMEOUT_SECONDS, Balancer, haproxy
+from tests.support.balancer import CONFIGURATION, Balancer, haproxy
 from tests.support.gateway import RunningGateway, end_all
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+TIMEOUT_SECONDS = 1
 NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
 
 
@@ -33,7 +34,8 @@ def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
 
 @pytest.fixture
 def balancer(tmp_path: Path, gateways: list[RunningGateway]) -> Iterator[Balancer]:
-    balancer = Balancer(tmp_path, [gateway.url.removeprefix("http://") for gateway in gateways])
+    addresses = [gateway.url.removeprefix("http://") for gateway in gateways]
+    balancer = Balancer(tmp_path, addresses, timeout_seconds=TIMEOUT_SECONDS)
     yield balancer
     balancer.stop()
 

@@ -83,7 +83,9 @@ async def test_writes_that_come_one_by_one_share_commands_on_a_long_way(
             await asyncio.sleep(0.01)
         assert all([await other for other in others])
         groups = [64] * (count // 64) + [count % 64] * (count % 64 > 0)
-        assert sizes_of(proxy) == [1, *groups]
+        first_size, *sizes = sizes_of(proxy)
+        # Those that set out together have a connection each, and arrive in any order.
+        assert (first_size, sorted(sizes, reverse=True)) == (1, groups)
 
 
 @pytest.mark.usefixtures("patient")

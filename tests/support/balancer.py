@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "docker" / "haproxy.cfg"
-TIMEOUT_SECONDS: Final = 1
+TIMEOUT_SECONDS: Final = 60
+"""Those for HTTP in the configuration."""
 
 
 def haproxy() -> str:
@@ -21,14 +22,14 @@ def haproxy() -> str:
 
 
 class Balancer(Proxy):
-    """HAProxy as it is in the container, except for the addresses, and time-outs for HTTP of a second."""
+    """HAProxy as it is in the container, except for the addresses, and shorter time-outs for HTTP where a test asks."""
 
-    def __init__(self, directory: Path, gateways: Sequence[str]) -> None:
+    def __init__(self, directory: Path, gateways: Sequence[str], timeout_seconds: int = TIMEOUT_SECONDS) -> None:
         def start(directory: Path, port: int) -> list[str]:
             configuration = directory / "haproxy.cfg"
             changes = [
                 (r"bind :8000", f"bind 127.0.0.1:{port}"),
-                (r"(timeout (?:client|server)) \d+s", rf"\1 {TIMEOUT_SECONDS}s"),
+                (rf"(timeout (?:client|server)) {TIMEOUT_SECONDS}s", rf"\1 {timeout_seconds}s"),
                 (r"resolvers docker\n(?:    .*\n)+\n", ""),
                 (r" resolvers docker init-addr \S+", ""),
                 *names_of(gateways),
