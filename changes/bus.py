@@ -235,7 +235,7 @@ class Bus:
 
     def _drop(self, error: BusMessageError) -> None:
         self.nonsense += 1
-        logger.warning("Dropped a message on the bus that cannot be understood: %s", error)
+        logger.warning("Dropped something on the bus that makes no sense: %s", error)
 
     def _drop_foreign(self, error: ForeignMessageError) -> None:
         self.foreign += 1

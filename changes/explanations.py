@@ -38,8 +38,8 @@ def shortened(text: str) -> str:
 _KNOWN: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (
         NotHeardError,
-        "A message that was published there did not come back",
-        "Let USERLINE_BUS_URL lead to one server, not to several in turn or to a pool. The gateway keeps trying.",
+        "What was published there was not heard",
+        "If USERLINE_BUS_URL leads to several servers by turns, or to a pool, let it lead to one; it is tried again.",
     ),
     (NotJoinedError, "it is not joined", "It is joined as soon as that is possible."),
 )

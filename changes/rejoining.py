@@ -227,7 +227,7 @@ class Rejoining(BroadcastBackend):
         elif why.advice not in self._told and len(self._told) < _MOST_REASONS:
             # Once an outage, and not once an attempt, unless there is something else to be done about it.
             self._told.add(why.advice)
-            logger.warning("The bus cannot be joined (%s); the gateway keeps trying. %s", why.text, why.advice)
+            logger.warning("The bus cannot be joined (%s); trying on. %s", why.text, why.advice)
         await self._backoff.wait()
 
     async def _leave(self) -> None:

@@ -26,7 +26,7 @@ _PAGES_A_MIB = 256  # of SQLite's 4 KiB
 
 @click.command(cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--overwrite", is_flag=True, help="Replace an existing file, once the new one is complete.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
 @takes_settings
 def backup(file: Path, env_file: Path | None, *, overwrite: bool, **flags: Any) -> None:
     """Copy the SQLite store into FILE, a database like it: of one moment, with every write acknowledged before.

@@ -37,11 +37,9 @@ _MOST_SHOWN = 20
 
 @click.command("export", cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--overwrite", is_flag=True, help="Replace an existing file, once the new one is complete.")
-@click.option(
-    "--restart", is_flag=True, help="Start from the beginning after an interrupted run, instead of continuing it."
-)
-@click.option("--resume", is_flag=True, help="Continue an interrupted run even if it began more than a day ago.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
+@click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
+@click.option("--resume", is_flag=True, help="Go on where a run was interrupted more than a day ago, too.")
 @click.option("--allow-empty", is_flag=True, help="Export a store that has no users, which is an error otherwise.")
 @click.option("--skip-unreadable", is_flag=True, help="Export the others although some cannot be read as users.")
 @click.option(

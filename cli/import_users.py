@@ -56,26 +56,24 @@ class _Options:
     type=click.Choice([choice.value for choice in OnExisting]),
     default=OnExisting.REFUSE.value,
     show_default=True,
-    help="What to do with a line whose user exists and is different: leave the user, replace it, or refuse the line.",
+    help="What to do with a line whose user exists and is another: leave the user, replace it, or refuse the line.",
 )
 @click.option(
     "--on-deleted",
     type=click.Choice([choice.value for choice in OnDeleted]),
     default=OnDeleted.REFUSE.value,
     show_default=True,
-    help="What to do with a line whose user was deleted since: leave the user deleted, restore it, or refuse the line.",
+    help="What to do with a line whose user was deleted since: leave the user away, restore it, or refuse the line.",
 )
 @click.option("--skip-refused", is_flag=True, help="Write the good lines although others are refused.")
 @click.option("--dry-run", is_flag=True, help="Check the lines and write nothing.")
-@click.option(
-    "--restart", is_flag=True, help="Start from the beginning after an interrupted run, instead of continuing it."
-)
+@click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write what is refused and why.  [default: FILE.refused.jsonl]",
 )
-@click.option("--overwrite", is_flag=True, help="Let the report replace an existing file.")
+@click.option("--overwrite", is_flag=True, help="Let the report replace a file that is there.")
 @takes_settings
 def import_users(env_file: Path | None, **given: Any) -> None:
     """Write the users in FILE, one line of JSON each as "userline export" writes them, into the store.
@@ -130,12 +128,12 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
     checkpoint = source and source.with_name(source.name + ".import.json")
     known = None
     if source is not None and checkpoint is not None:
-        taken |= {source: "the file that is imported", checkpoint: "where the import records its progress"}
+        taken |= {source: "the file that is imported", checkpoint: "where the import keeps its place"}
         known = Checkpoint.load(checkpoint)
         if not os.access(source.parent, os.W_OK | os.X_OK):
             raise MoveRefused(
-                f"This user may not write the directory of {source}, where an import records its progress. Copy the "
-                f"file to another directory, or say: userline import - < {source}"
+                f"This user may not write the directory of {source}, where an import keeps its place. Copy the file to "
+                f"another directory, or say: userline import - < {source}"
             )
     report = options.report or Path(f"{source or 'import'}.refused.jsonl")
     is_of_this_import = known is not None and known.identity.get("report") == str(report)

@@ -31,7 +31,7 @@ INTERRUPTED: Final = 130
 
 GO_ON: Final = "Run the same command again to go on from there."
 
-_WHO_MAY: Final = "Make sure that this user may write there, or name another file."
+_WHO_MAY: Final = "See to it that this user may write there, or name another file."
 _HINTS: Final = {
     errno.ENOSPC: "Make room on the disk, and try again.",
     errno.EDQUOT: "Make room within the quota, and try again.",

@@ -15,7 +15,7 @@ from userline.users.patch import parse_id
 @click.command()
 @click.option("--user", "user_id", metavar="ID", help="Make a token of the user with this id.")
 @click.option("--app", "for_app", is_flag=True, help="Make a token of the app, as a back end has it.")
-@click.option("--expires", default="1h", show_default=True, help="How long it is valid: a number and s, m, h or d.")
+@click.option("--expires", default="1h", show_default=True, help="How long it is good: a number and s, m, h or d.")
 @click.option(
     "--env-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

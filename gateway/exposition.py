@@ -167,7 +167,7 @@ class Exposition:
             ),
             "userline_bus_dropped": ("Changes never published, because too many waited.", bus.dropped),
             "userline_bus_heard": ("Changes heard on the bus.", bus.heard),
-            "userline_bus_nonsense": ("Messages on the bus that could not be understood.", bus.nonsense),
+            "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
             "userline_bus_foreign": ("Messages of another app on the bus.", bus.foreign),
             "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
             "userline_reread_ids": ("Watched users read again.", measured.refresher.ids_read),

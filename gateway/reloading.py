@@ -32,7 +32,7 @@ _NOTHING_CHANGED = (
 
 _RELOADED = "The settings were reloaded. %s"
 _NOT_RELOADED = "The settings were not reloaded, and all stay as they were: %s"
-_NOT_TAKEN = "Some parts of the gateway have not taken the new settings. Restart it."
+_NOT_TAKEN = "Not every part of the gateway has taken what is new in its settings. Restart it."
 
 
 def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:

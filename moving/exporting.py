@@ -85,7 +85,7 @@ async def export_to_file(  # noqa: PLR0913 - each is something else
             except OSError as error:
                 raise MoveRefused(
                     f"{part.path} cannot be written: {error.strerror}. Nothing else was changed. Run the same command "
-                    "again once that is corrected, to continue from there, or delete it."
+                    "again when that is mended, to go on from there, or delete it."
                 ) from error
             progress.show(note.users, note.users)
             if stop.is_set():

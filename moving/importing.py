@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BATCHES_UNDER_WAY: Final = 4
 
-_EXISTS: Final = Problem("id", "id is that of a user who exists already, and is different.")
+_EXISTS: Final = Problem("id", "id is that of a user who exists already, and is another.")
 _DELETED: Final = Problem("id", "id is that of a user who was deleted since the user was as in this line.")
 
 

@@ -131,7 +131,7 @@ class Part:
                 is_whole = False
             if not is_whole:
                 raise MoveRefused(
-                    f"{self._note_path} is where an export records its progress, but is something else. Move it away."
+                    f"{self._note_path} is where an export keeps its place, and is something else. Move it away."
                 )
         try:
             status = self.path.lstat()

@@ -137,7 +137,7 @@ def check_beginning(data: bytes, start: int) -> None:
     if end >= 0:
         _request_line(data, start)
     elif not re.match(_TOKEN + rb"|\r?$", data[start : start + 1]):
-        raise Malformed("request", "This is not an HTTP request.")
+        raise Malformed("request", "This is no HTTP request.")
 
 
 def parse_head(raw: bytes) -> Head:
@@ -145,7 +145,7 @@ def parse_head(raw: bytes) -> Head:
     method, target, version, place = _request_line(raw, 0)
     headers = _headers(raw, place)
     if method not in _METHODS:
-        raise Malformed("method", "The method is not one that is registered for HTTP, such as GET and POST.")
+        raise Malformed("method", "The method is none that is registered for HTTP, such as GET and POST.")
     authority, raw_path, query_string = _split(method, target)
     said: dict[bytes, bytes] = {}
     for name, value in headers:

@@ -97,7 +97,7 @@ def check_proxies(value: str | None) -> str | None:
         except ValueError:
             raise ValueError(
                 "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16, or unix "
-                "for clients that connect through a Unix socket."
+                "for who comes by a Unix socket."
             ) from None
     return ",".join(parts) or None
 

@@ -36,7 +36,7 @@ class Serving(Part):
     )
     port: int = setting("Serving", 8000, "The port to listen on; 0 takes any that is free.", ge=0, le=65535)
     allow_open: bool = setting(
-        "Serving", False, "Listen on other than loopback addresses although anybody may read and write every user."
+        "Serving", False, "Bind other than loopback although anybody may read and write every user."
     )
     workers: int = setting(
         "Serving", 1, "How many processes serve; more than one need a bus that they share.", ge=1, le=1024
@@ -88,7 +88,7 @@ class Serving(Part):
         "Serving",
         None,
         "Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed; unix "
-        "for clients that connect through a Unix socket.",
+        "for who comes by a Unix socket.",
     )
     keep_alive_seconds: int = setting(
         "Serving",
@@ -202,7 +202,7 @@ class Logging(Part):
         "Logging", "text", "text for people, json for one JSON object per line."
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "Logging", "info", "The lowest level that is logged.", reloads=True
+        "Logging", "info", "The least level that is logged.", reloads=True
     )
     access_log: bool = setting("Logging", True, "Log a line for every request.", reloads=True)
     log_probes: bool = setting(

@@ -169,7 +169,7 @@ class DocumentNotTrusted(UserlineError):
     code = ErrorCode.DOCUMENT_NOT_TRUSTED
 
     def __init__(self) -> None:
-        super().__init__("This gateway serves trusted documents only, and this is not one of them.")
+        super().__init__("This gateway serves trusted documents only, and this is none of them.")
 
 
 class PersistedQueryNotFound(UserlineError):

@@ -78,7 +78,7 @@ def check_not_blank(value: object, most: int | None = None) -> str:
     if not text:
         raise ValueError("must not be empty.")
     if is_blank(text):
-        raise ValueError("must have at least one visible character, not only spaces and invisible ones.")
+        raise ValueError("must have something to see in it, not only spaces and invisible characters.")
     return text
 
 

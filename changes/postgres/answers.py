@@ -18,7 +18,7 @@ class StandbyError(Exception):
 
 
 class NotPostgresError(Exception):
-    """The server at that address does not speak PostgreSQL's protocol."""
+    """What answers there does not speak as PostgreSQL does."""
 
 
 class ClosedError(Exception):
@@ -37,9 +37,7 @@ def explain(error: BaseException) -> Explanation:
     if isinstance(error, OSError):
         # Without its numbers, such as those of ports, it is the same however often it is tried.
         return Explanation(shortened(re.sub(r"\W|\d", "", str(error))), brief(error), _LOOK)
-    return Explanation(
-        "garbage", f"The server at that address does not speak PostgreSQL's protocol ({named(error)})", _ADDRESS
-    )
+    return Explanation("garbage", f"What answers there does not speak as PostgreSQL does ({named(error)})", _ADDRESS)
 
 
 _ADDRESS: Final = "Correct USERLINE_BUS_URL: it is postgres://USER:PASSWORD@HOST:PORT/DATABASE of a PostgreSQL."
@@ -68,7 +66,7 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ),
     (
         (exceptions.InvalidAuthorizationSpecificationError,),
-        "PostgreSQL does not accept this user name and password: {}",
+        "PostgreSQL lets nobody in with this user name and password: {}",
         "Correct them in USERLINE_BUS_URL, or let this role in from here (pg_hba.conf, ALTER ROLE … LOGIN).",
     ),
     (
@@ -83,7 +81,7 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ),
     (
         (exceptions.TooManyConnectionsError,),
-        "PostgreSQL has reached its limit of connections: {}",
+        "PostgreSQL has as many connections as it takes: {}",
         "Raise its max_connections (a gateway needs one), or end some; it is joined when there is room.",
     ),
     (
@@ -108,16 +106,16 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ),
     (
         (exceptions.InvalidSQLStatementNameError, exceptions.DuplicatePreparedStatementError),
-        "It is a pool that passes connections from client to client, and LISTEN is lost there: {}",
+        "It is a pool whose connections change hands, where LISTEN is lost: {}",
         _DIRECT,
     ),
-    ((NotPostgresError,), "The server at that address does not speak PostgreSQL's protocol", _ADDRESS),
+    ((NotPostgresError,), "What answers there does not speak as PostgreSQL does", _ADDRESS),
     ((exceptions.FeatureNotSupportedError,), "This server has no LISTEN and NOTIFY: {}", _ADDRESS),
     (
         (TooLargeError,),
         "A change is larger than 64 MiB",
         "Lower USERLINE_MAX_RECORD_BYTES: other gateways see users of that size by USERLINE_REREAD_SECONDS alone.",
     ),
-    ((ssl.SSLError, exceptions.ClientConfigurationError), "The TLS handshake with PostgreSQL failed: {}", _TLS),
+    ((ssl.SSLError, exceptions.ClientConfigurationError), "TLS with PostgreSQL does not come about: {}", _TLS),
     ((TimeoutError,), "PostgreSQL does not answer in time", _LOOK),
 )

@@ -32,7 +32,7 @@ def check_postgres_url(url: str) -> None:
     hosts = parts.netloc.rpartition("@")[2]
     for host in hosts.split(",") if hosts else ():
         if not _HOST.fullmatch(host) or not _is_port(host.rpartition(":")[2] if _has_port(host) else "1"):
-            raise ValueError(f"The URL of the bus is not a URL: a host or a port is not valid. {_EXAMPLE}")
+            raise ValueError(f"The URL of the bus is not a URL: a host or a port is none. {_EXAMPLE}")
     if not hosts and not options.get("host"):
         raise ValueError(f"The URL of the bus has no host. {_EXAMPLE}")
     if not unquote(parts.path).strip("/") and not (options.get("dbname") or options.get("database")):

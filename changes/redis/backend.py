@@ -49,7 +49,7 @@ _NO_ROLE: Final = (
 )
 
 _NO_STATE: Final = (
-    "The cluster does not tell this user its state. A node that is cut off does not pass on what is published there.",
+    "The cluster does not tell this user its state. A node that is cut off keeps to itself what is published there.",
     "Let the user ask for it (ACL SETUSER: +cluster|info); such a node is left then.",
 )
 
@@ -188,7 +188,7 @@ class _RedisLink:
             self._watching.result()
 
     async def facts(self) -> LinkFacts:
-        version = self._said.get("version", "(of an unknown version)")
+        version = self._said.get("version", "(of a version it does not tell)")
         name = "Valkey" if self._said.get("server") == "valkey" else "Redis"
         return LinkFacts(f"{name} {version}", await self._seconds_ahead(), self._remarks)
 

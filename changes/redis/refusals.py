@@ -42,7 +42,7 @@ def _explain_sentinel(error: Exception) -> Explanation:
     """Return what it means that no Sentinel has said where the master is."""
     known = _of_words(_TLS_WORDED, error) or _of_kind(_KNOWN_OF_SENTINELS, error)
     if known is None:
-        return Explanation("no Sentinel", f"The server at that address is not a Sentinel ({named(error)})", _SENTINELS)
+        return Explanation("no Sentinel", f"What answers there is no Sentinel ({named(error)})", _SENTINELS)
     return Explanation(f"Sentinel: {known.kind}", known.text, known.advice)
 
 
@@ -66,9 +66,7 @@ def _of_other_kinds(error: BaseException) -> Explanation:
     if isinstance(error, exceptions.ConnectionError | OSError):
         # Without its numbers, such as those of ports, it is the same however often it is tried.
         return Explanation(shortened(re.sub(r"\W|\d", "", str(error))), brief(error), _LOOK)
-    return Explanation(
-        "garbage", f"The server at that address does not speak Redis's protocol ({named(error)})", _ADDRESS
-    )
+    return Explanation("garbage", f"What answers there does not speak as Redis does ({named(error)})", _ADDRESS)
 
 
 def _filled(text: str, error: BaseException) -> str:
@@ -110,7 +108,7 @@ _KNOWN_OF_SENTINELS: Final[_Kinds] = (
     ),
     (
         (exceptions.AuthenticationError,),
-        "The Sentinels do not accept this user name and password: {}",
+        "The Sentinels let nobody in with this user name and password: {}",
         "Correct sentinel_username= and sentinel_password= in USERLINE_BUS_URL. Those before the hosts are Redis's.",
     ),
     ((exceptions.TimeoutError, TimeoutError), "No Sentinel answers in time", _SENTINELS),
@@ -136,7 +134,7 @@ _KNOWN: Final[_Kinds] = (
     ),
     (
         (NotClusterError,),
-        "This Redis is not a node of a cluster",
+        "This Redis is no node of a cluster",
         _ALONE,
     ),
     (
@@ -152,7 +150,7 @@ _KNOWN: Final[_Kinds] = (
     ),
     (
         (exceptions.AuthenticationError,),
-        "Redis does not accept this user name and password: {}",
+        "Redis lets nobody in with this user name and password: {}",
         "Correct them in USERLINE_BUS_URL: redis://USER:PASSWORD@HOST:PORT.",
     ),
     (
@@ -170,7 +168,7 @@ _KNOWN: Final[_Kinds] = (
         "Redis is a node of a cluster, and sends its clients elsewhere: {}",
         _LOOK,
     ),
-    ((InvalidResponse,), "The server at that address does not speak Redis's protocol: {}", _ADDRESS),
+    ((InvalidResponse,), "What answers there does not speak as Redis does: {}", _ADDRESS),
     ((exceptions.TimeoutError, TimeoutError), "Redis does not answer in time", _LOOK),
 )
 _TLS_WORDED: Final[_Words] = (
@@ -180,13 +178,13 @@ _TLS_WORDED: Final[_Words] = (
         "Redis wants a certificate of its clients",
         "Name one and its key in USERLINE_BUS_URL: rediss://HOST:PORT?ssl_certfile=FILE&ssl_keyfile=FILE.",
     ),
-    ("[SSL", "The TLS handshake with the server at that address failed: {}", _ADDRESS),
+    ("[SSL", "No TLS can be agreed on with what answers there: {}", _ADDRESS),
 )
 _WORDED: Final[_Words] = (
-    ("cluster support disabled", "This Redis is not a node of a cluster", _ALONE),
+    ("cluster support disabled", "This Redis is no node of a cluster", _ALONE),
     (
         "max number of clients",
-        "Redis has reached its limit of clients (maxclients)",
+        "Redis has as many clients as it takes (maxclients)",
         "Raise its maxclients, or end some of its clients; it is joined when there is room.",
     ),
     (
@@ -195,5 +193,5 @@ _WORDED: Final[_Words] = (
         "Give it a password (requirepass) and put that into USERLINE_BUS_URL.",
     ),
     ("MISCONF", "Redis cannot save its data and refuses commands: {}", "Repair its disk, or turn saving off."),
-    ("NOREPLICAS", "Redis has too few replicas and refuses commands: {}", "Repair the replicas, or require fewer."),
+    ("NOREPLICAS", "Redis has too few replicas and refuses commands: {}", "Repair the replicas, or want fewer."),
 )

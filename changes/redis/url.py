@@ -103,7 +103,7 @@ def _node(text: str, port: int, example: str) -> Node:
         raise ValueError(f"The URL of the bus has no host. {example}")
     host = _HOST.fullmatch(text)
     if not host or not 0 < int(host[2] or port) <= 65535:
-        raise ValueError(f"The URL of the bus is not a URL: a host or a port is not valid. {example}")
+        raise ValueError(f"The URL of the bus is not a URL: a host or a port is none. {example}")
     return unquote(host[1]).strip("[]"), int(host[2] or port)
 
 

@@ -26,7 +26,7 @@ def examine_clock() -> Finding:
     if now < _WRITTEN:
         return problem(
             _PART,
-            f"It is {shown}, says this machine, which is in the past: valid tokens look not yet valid.",
+            f"It is {shown}, says this machine, which is over: good tokens look not yet valid.",
             "Set the clock, by NTP at best.",
         )
     return ok(_PART, f"It is {shown}.")

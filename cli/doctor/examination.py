@@ -65,7 +65,7 @@ async def _looked_at(part: str, look: Awaitable[list[Finding]]) -> list[Finding]
         return await look
     except Exception as error:  # noqa: BLE001 - one part that surprises us must not hide what is wrong with the others
         text = shown(f"{type(error).__name__}: {error}")
-        return [problem(part, f"It cannot be checked: {text}", "Please report this: doctor should know this error.")]
+        return [problem(part, f"It cannot be looked at: {text}", "Please report this: doctor should know what it is.")]
 
 
 async def _examine_store(settings: Settings) -> list[Finding]:

@@ -75,7 +75,7 @@ def _examine_address(host: str, port: int, host_set_by: str, port_set_by: str) -
             return advice(
                 "address",
                 f"Something listens on {where} already.",
-                f"If that is this gateway, nothing is wrong; otherwise end it, or set {port_set_by}.",
+                f"If that is this gateway, all is well; else end it, or set {port_set_by}.",
             )
         return problem(
             "address",

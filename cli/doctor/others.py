@@ -128,14 +128,14 @@ def _judge(url: str, told: _Told, own: Mapping[str, str]) -> list[Finding]:
             advice(
                 _PART,
                 f"{url} is userline {others}, and this is {__version__}.",
-                "During a rolling upgrade this is normal; otherwise upgrade all to the same version.",
+                "While gateways are upgraded one after the other that is well; else upgrade all to the same version.",
             )
         )
     if not told.fingerprints:
         findings.append(
             advice(
                 _PART,
-                f"{url} does not report its settings, so nothing can be compared.",
+                f"{url} does not tell how it is set, so that nothing can be compared.",
                 "Upgrade it, and ask again.",
             )
         )
@@ -161,13 +161,13 @@ def _difference(url: str, name: str, theirs: frozenset[str], ours: str) -> Findi
         return problem(
             _PART,
             f"{url} has another {variable_of(name)} than is set here, and all gateways must have the same.",
-            "Set the same value, and reload or restart the one that is wrong (docs/settings.md says which of both).",
+            "Set it alike, and reload or restart the one that is wrong (docs/settings.md says which of both).",
         )
     if all(set(one.split("+")) & set(ours.split("+")) for one in theirs):
         return advice(
             _PART,
             f"{url} and this machine have one secret in common, and others that the other one has not.",
-            "While a secret is replaced this is normal; when that is done, all gateways must have the same.",
+            "While a secret is replaced that is well; when it is done, all gateways must have the same.",
         )
     return problem(
         _PART,

@@ -97,7 +97,7 @@ async def _examine_nothing(settings: Settings, store: UserStore) -> AsyncIterato
             for finding in await _examine_mongo(settings, store):
                 yield finding
         except StoreUnavailable:
-            yield problem(_PART, "It answered at first, and then no more.", "The log above has the reason.")
+            yield problem(_PART, "It answered, and then did not.", "The log above has the reason.")
     else:
         yield ok(_PART, "The file is empty; the gateway will make it a store.")
 
@@ -228,7 +228,7 @@ def _judge_deployment(settings: Settings, facts: DeploymentFacts) -> list[Findin
         findings.append(
             advice(
                 _PART,
-                "A single server is unavailable whenever its machine is, and can lose what it has acknowledged.",
+                "A single server is away as often as its machine is, and can lose what it has acknowledged.",
                 "Run a replica set of three.",
             )
         )
@@ -250,7 +250,7 @@ def _judge_collection(facts: DeploymentFacts) -> list[Finding]:
         findings.append(
             problem(
                 _PART,
-                f"Users with a value in common are refused by {', '.join(facts.unique_indexes)}.",
+                f"Users who have something in common are refused by {', '.join(facts.unique_indexes)}.",
                 "Drop these unique indexes: to userline, only ids are unique.",
             )
         )

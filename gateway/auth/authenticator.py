@@ -174,7 +174,7 @@ class Authenticator:
         # All are tried, so that the time tells nothing of which one it was.
         good = [key for key in found if keys.is_signed(token, told.algorithm, key)]
         if not good:
-            raise TokenRefused("the signature is not valid")
+            raise TokenRefused("the signature is not good")
         return viewer_of(told.claims, self._terms, key_id=good[0].id, now=time.time())
 
 

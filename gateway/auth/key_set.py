@@ -168,9 +168,7 @@ class KeySet:
             self._failed = True
             self.failures += 1
             if self._outage.begin():
-                logger.warning(
-                    "The keys of tokens cannot be fetched (%s); the keys fetched before stay in use.", _sentence(error)
-                )
+                logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
         else:
             self._failed = False
             if self._outage:

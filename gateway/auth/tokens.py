@@ -79,7 +79,7 @@ class Terms:
         """Return if these are claims of a token that is meant for this gateway. Raises TokenRefused."""
         issuer = claims.get("iss")
         if not isinstance(issuer, str) or issuer not in self.issuers:
-            raise TokenRefused("iss is not one of USERLINE_ISSUER, which is the app's id unless it is set")
+            raise TokenRefused("iss is none of USERLINE_ISSUER, which is the app's id unless it is set")
         if "aud" not in claims:
             if self.needs_audience:
                 raise TokenRefused("there is no aud, and USERLINE_AUDIENCE asks for one")

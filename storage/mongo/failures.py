@@ -54,10 +54,10 @@ class Failure:
 
 def _table() -> dict[int, Failure]:
     """Return what each code means. https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml."""
-    no_primary = Failure(Kind.AWAY, "it has no primary at the moment")
+    no_primary = Failure(Kind.AWAY, "it has no primary just now")
     stopping = Failure(Kind.AWAY, "a member is shutting down")
     cut_off = Failure(Kind.AWAY, "its members do not reach each other")
-    late = Failure(Kind.PARTLY, "a command exceeded its time limit")
+    late = Failure(Kind.PARTLY, "a command took longer than it may")
     ended = Failure(Kind.PARTLY, "somebody ended a command")
     login = Failure(
         Kind.AWAY,
@@ -67,16 +67,16 @@ def _table() -> dict[int, Failure]:
     too_few = Failure(
         Kind.PARTLY,
         "a majority of its members has not confirmed a write, which may have been done",
-        "Check whether members are down or far behind.",
+        "Look whether members are down or far behind.",
     )
     concern = Failure(
         Kind.PARTLY,
         "it cannot confirm a write as it was asked to, which may have been done",
         "A majority of the members that vote has to keep data.",
     )
-    memory = Failure(Kind.PARTLY, "a command exceeded its memory limit", "Give the servers more memory.")
+    memory = Failure(Kind.PARTLY, "a command needed more memory than it may", "Give the servers more memory.")
     disk = Failure(Kind.PARTLY, "its disk is full, and it writes nothing", "Make room on the servers' disks.")
-    busy = Failure(Kind.PARTLY, "two commands conflicted")
+    busy = Failure(Kind.PARTLY, "two commands were in each other's way")
     throttled = Failure(
         Kind.PARTLY, "it throttles the gateway", "Give the database more throughput, or spread the load over time."
     )

@@ -55,7 +55,7 @@ def back_up(
                 users = _check(file.path, is_stopped)
             except sqlite3.Error as error:
                 raise StoreUnavailable(
-                    f"The backup of {source} into {target} failed: {error}. Check the space on disk, and try again."
+                    f"The backup of {source} into {target} failed: {error}. Look whether a disk is full, and try again."
                 ) from error
             file.place(overwrite=overwrite)
     return users

@@ -120,8 +120,8 @@ async def test_a_master_that_the_sentinels_have_given_up_is_left(
     ("change", "says"),
     [
         ("/mymaster|/other", "know no master of the name in USERLINE_BUS_URL"),
-        ("hush%26hush|wrong", "The Sentinels do not accept this user name and password"),
-        ("sentinel_password|client_name", "The Sentinels do not accept this user name"),
+        ("hush%26hush|wrong", "The Sentinels let nobody in with this user name and password"),
+        ("sentinel_password|client_name", "The Sentinels let nobody in with this user name"),
     ],
 )
 async def test_what_sentinels_refuse(
@@ -155,7 +155,7 @@ async def test_the_user_of_the_docs_at_the_sentinels(
 async def test_what_is_no_sentinel(sentinels: Sentinels, listen: Listen, caplog: pytest.LogCaptureFixture) -> None:
     redis_itself = listen(f"redis+sentinel://127.0.0.1:{sentinels.redis[0].port}/mymaster")
     await redis_itself.start()
-    await until(lambda: "The server at that address is not a Sentinel" in caplog.text)
+    await until(lambda: "What answers there is no Sentinel" in caplog.text)
     nobody = listen("redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster")
     await nobody.start()
     await until(lambda: "No Sentinel can be asked" in caplog.text)
@@ -228,7 +228,7 @@ async def test_a_redis_that_is_no_node_of_a_cluster(
 ) -> None:
     listener = listen(f"redis+cluster://127.0.0.1:{server.port}")
     await listener.start()
-    await until(lambda: "This Redis is not a node of a cluster" in caplog.text)
+    await until(lambda: "This Redis is no node of a cluster" in caplog.text)
     assert "redis://HOST:PORT" in caplog.text
 
 

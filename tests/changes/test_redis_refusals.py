@@ -84,23 +84,23 @@ ANSWERS = [
     (b"-LOADING Redis is loading the dataset in memory", "Redis is loading its data"),
     (b"-READONLY You can't write against a read only replica.", "This Redis is a replica"),
     (b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "This Redis is a replica"),
-    (b"-ERR max number of clients reached", "has reached its limit of clients (maxclients)"),
+    (b"-ERR max number of clients reached", "has as many clients as it takes (maxclients)"),
     (b"-OOM command not allowed when used memory > 'maxmemory'.", "Redis is out of memory"),
     (PROTECTED, "Redis is in protected mode"),
     (b"-CLUSTERDOWN The cluster is down", "a node of a cluster that is down"),
     (b"-MOVED 1234 10.0.0.2:6379", "sends its clients elsewhere"),
-    (b"-NOAUTH HELLO must be called with the client already authenticated", "does not accept this user name"),
-    (b"-WRONGPASS invalid username-password pair or user is disabled.", "does not accept this user name"),
+    (b"-NOAUTH HELLO must be called with the client already authenticated", "lets nobody in with this user name"),
+    (b"-WRONGPASS invalid username-password pair or user is disabled.", "lets nobody in with this user name"),
     (b"-NOPERM User app has no permissions to run the 'subscribe' command", "may not do what a gateway does"),
     (b"-MISCONF Errors writing to the AOF file", "cannot save its data"),
     (b"-NOREPLICAS Not enough good replicas to write.", "too few replicas"),
     (b"-BUSY Redis is busy running a script.", "Redis refuses: BUSY"),
-    (b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n", "does not speak Redis's protocol"),
-    (b"\xff\x00\xfe garbage", "does not speak Redis's protocol"),
-    (b":notanumber", "does not speak Redis's protocol"),
-    (b"+OK", "does not speak Redis's protocol"),
+    (b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n", "does not speak as Redis does"),
+    (b"\xff\x00\xfe garbage", "does not speak as Redis does"),
+    (b":notanumber", "does not speak as Redis does"),
+    (b"+OK", "does not speak as Redis does"),
     (b"$-1", "does not"),
-    (b"*0", "does not speak Redis's protocol"),
+    (b"*0", "does not speak as Redis does"),
     (b"%1\r\n+role\r\n+replica", "This Redis is a replica"),
     (b"%2\r\n+mode\r\n+sentinel\r\n+modules\r\n*0", "This is a Sentinel"),
 ]
@@ -116,7 +116,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("answer", "says"), ANSWERS)
 async def test_answers_that_are_none(scene: Scene, answer: bytes, says: str, url: str) -> None:
     if url.endswith("2") and answer.startswith(b"%"):
-        says = "does not speak Redis's protocol"  # that protocol has no maps
+        says = "does not speak as Redis does"  # that protocol has no maps
     scripted = await scene.script(answer + b"\r\n")
     listener = await scene.listen_to(scripted.port, url)
     await until(lambda: scripted.connections >= 5, 30)

@@ -158,7 +158,7 @@ async def test_two_redis_by_turns_behind_one_address_are_no_bus(
     address._server = await asyncio.start_server(address._accept, "127.0.0.1", 0)
     listener = listen(f"redis://127.0.0.1:{address._server.sockets[0].getsockname()[1]}")
     await listener.start()
-    await until(lambda: any("did not come back" in line for line in caplog.messages))
+    await until(lambda: any("was not heard" in line for line in caplog.messages))
     assert not listener.bus.connected
     await listener.bus.stop()
     await address.close()

@@ -63,7 +63,7 @@ async def test_the_user_of_the_docs_by_tls(directories: Directories, listen: Lis
         ("localhost|127.0.0.1", "The certificate of Redis is not trusted"),
         ("rediss|redis", "rediss:// where it speaks TLS"),
         (":{tls_port}|:{port}", "redis:// where it does not"),
-        ("secret|wrong", "Redis does not accept this user name and password"),
+        ("secret|wrong", "Redis lets nobody in with this user name and password"),
     ],
 )
 async def test_what_is_wrong_is_said(
@@ -134,10 +134,10 @@ def test_urls(others: Path, url: str) -> None:
         ("redis+sentinel://:hush@a/main/x", "does not end with the name"),
         ("redis+sentinel://:hush@/main", "has no host"),
         ("redis+sentinel://:hush@a,/main", "has no host"),
-        ("redis+sentinel://:hush@a:0/main", "a host or a port is not valid"),
-        ("redis+sentinel://:hush@a:66000/main", "a host or a port is not valid"),
-        ("redis+sentinel://:hush@a:x/main", "a host or a port is not valid"),
-        ("redis+sentinel://:hush@a;b/main", "a host or a port is not valid"),
+        ("redis+sentinel://:hush@a:0/main", "a host or a port is none"),
+        ("redis+sentinel://:hush@a:66000/main", "a host or a port is none"),
+        ("redis+sentinel://:hush@a:x/main", "a host or a port is none"),
+        ("redis+sentinel://:hush@a;b/main", "a host or a port is none"),
         ("redis://:hush@a?sentinel_password=hush", "has an option that it cannot have"),
         ("redis+cluster://:hush@a:1,b:2/3", "has a numbered database, and a cluster has none"),
         ("redis+cluster://", "has no host"),

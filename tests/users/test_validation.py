@@ -28,7 +28,7 @@ TEXT_CHECKS: list[Callable[[object], str]] = [
 ]
 
 
-NOTHING_TO_SEE = "must have at least one visible character, not only spaces and invisible ones."
+NOTHING_TO_SEE = "must have something to see in it, not only spaces and invisible characters."
 
 
 def refusal(check: Callable[[object], Any], value: object) -> str:

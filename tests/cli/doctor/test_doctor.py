@@ -400,7 +400,7 @@ class TestRedis:
             assert "ACL SETUSER" in said
             assert "hush" not in said
             visit = Visit("--port", str(port), "--bus-url", url.replace("hush", "hash"))
-            assert "does not accept this user name and password" in visit.of("bus", "problem")
+            assert "lets nobody in with this user name and password" in visit.of("bus", "problem")
         finally:
             server.kill()
 
@@ -416,7 +416,7 @@ class TestRedis:
     def test_something_else_that_listens_there(self, port: int) -> None:
         with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
             visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{other}")
-            assert "does not speak Redis's protocol" in visit.of("bus", "problem")
+            assert "does not speak as Redis does" in visit.of("bus", "problem")
 
     def test_no_redis(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"redis://:hush@127.0.0.1:{free_port()}")
@@ -436,7 +436,7 @@ class TestPostgres:
             assert "This machine and PostgreSQL agree" in visit.of("clock", "ok")
             assert server.command("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'userline'") == "0"
             for change, says in (
-                (("hush", "hushhush"), "does not accept this user name and password"),
+                (("hush", "hushhush"), "lets nobody in with this user name and password"),
                 (("/postgres", "/nothing"), "has no such database"),
                 (("/postgres", "/postgres?sslmode=require"), "offers no TLS"),
             ):
