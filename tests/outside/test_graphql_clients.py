@@ -84,8 +84,8 @@ def test_relay(run: Callable[..., list[str]]) -> None:
 def test_in_chromium(run: Callable[..., list[str]], chromium: str, tmp_path: Path, name: str) -> None:
     """Apollo Client and urql in a page, by the recipes of PROTOCOL.md as they stand there."""
     client, tests, node = HERE / "browser", HERE.parent, find_node()
-    for packages in ("browser", "clients"):
-        install(tests / packages, node)
+    for each in ("browser", "clients"):
+        install(tests / each, node)
     given = {path.name: path.read_text() for path in client.glob("*.js")}
     for file, text in (modules("PROTOCOL.md") | given).items():
         (tmp_path / file).write_text(text)
