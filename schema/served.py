@@ -61,7 +61,7 @@ def _read_exported() -> GraphQLSchema:
     schema = build_ast_schema(ast, assume_valid=True, assume_valid_sdl=True)
     for name, graphql_type in schema.type_map.items():
         if isinstance(graphql_type, GraphQLScalarType) and not is_specified_scalar_type(graphql_type):
-            graphql_type.parse_value = graphql_type.coerce_input_value = _READERS[name]  # type: ignore[method-assign]
+            graphql_type.parse_value = graphql_type.coerce_input_value = _READERS[name]  # type: ignore[method-assign,assignment]
             if _READERS[name] is parse_any:
                 graphql_type.parse_literal = parse_any_literal  # type: ignore[method-assign]
     return schema
