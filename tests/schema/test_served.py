@@ -10,7 +10,21 @@ from graphql import GraphQLError, GraphQLScalarType, Undefined, parse_value, pri
 from userline.schema.sdl import make_schema
 from userline.schema.served import served_schema
 
-VALUES: tuple[object, ...] = (None, True, 0, -1, 2**70, 1.5, "", "text", [], [1], {}, {"a": None}, {"a": {"b": [1, "c"]}})
+VALUES: tuple[object, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "text",
+    [],
+    [1],
+    {},
+    {"a": None},
+    {"a": {"b": [1, "c"]}},
+)
 LITERALS = ("null", "true", "7", "1.5", '"text"', "WORD", "[]", '[1, "a"]', "{}", '{a: "b"}', "{a: $given}", "$given")
 SCALARS = sorted(name for name, each in served_schema().core.type_map.items() if isinstance(each, GraphQLScalarType))
 
