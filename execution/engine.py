@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -12,7 +13,6 @@ from userline.directory.pacer import Pacer
 from userline.execution.cost import OperationLimits
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
-from userline.execution.general import GeneralExecution, GeneralWay
 from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.compiler import Compiler
@@ -26,21 +26,26 @@ from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import strawberry
-    from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode
+    from graphql import DocumentNode, OperationDefinitionNode
 
     from userline.execution.cost import Counted
     from userline.execution.documents import Document
+    from userline.execution.general import GeneralExecution, GeneralWay
     from userline.execution.plans.plan import Plan
     from userline.execution.request import GraphQLRequest
     from userline.execution.trusted import DocumentTexts
     from userline.resolvers.context import AppInfo, Context
+    from userline.schema.served import ServedSchema
 
-Execution: TypeAlias = PlannedExecution | KnownExecution | GeneralExecution
+Execution: TypeAlias = "PlannedExecution | KnownExecution | GeneralExecution"
 """A query or mutation that is ready to be executed, once."""
 
 Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 """A subscription that is ready to be executed, once."""
+
+
+class GeneralWayNotLoaded(Exception):
+    """The operation has no plan, and what executes it is still to be loaded: ``Engine.load`` does."""
 
 
 class KnownOperation(NamedTuple):
@@ -52,11 +57,14 @@ class KnownOperation(NamedTuple):
 
 
 class Engine:
-    """Prepares operations of one schema."""
+    """Prepares operations of one schema.
+
+    What executes those without a plan takes long to load, and is loaded when it is first needed.
+    """
 
     def __init__(  # noqa: PLR0913 - each is a setting
         self,
-        schema: strawberry.Schema,
+        schema: ServedSchema,
         app: AppInfo,
         *,
         document_cache: int = 1000,
@@ -71,11 +79,10 @@ class Engine:
         plans: bool = True,
         max_answer_bytes: int = 8_388_608,
     ) -> None:
-        core_schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
         self.time_limit = TimeLimit(time_limit)
         self._limits = limits or OperationLimits()
         self.documents = DocumentCache(
-            core_schema,
+            schema.core,
             capacity=document_cache,
             capacity_bytes=document_cache_bytes,
             max_characters=max_document_characters,
@@ -89,10 +96,12 @@ class Engine:
             else PersistedDocuments(persisted_documents)
         )
         self.pacer = Pacer()
-        self._general = GeneralWay(
-            schema, limit=self.time_limit, most_bytes=max_answer_bytes, hide_suggestions=not introspection
-        )
-        self._compiler = Compiler(core_schema, app, max_answer_bytes) if plans else None
+        self._make_executable = schema.make_executable
+        self._max_answer_bytes = max_answer_bytes
+        self._hide_suggestions = not introspection
+        self._general: GeneralWay | None = None
+        self._loading: asyncio.Future[None] | None = None
+        self._compiler = Compiler(schema.core, app, max_answer_bytes) if plans else None
         self._schema_answers = SchemaAnswers(max_answer_bytes)
 
     def limit(self, limits: OperationLimits, *, max_characters: int, max_tokens: int, seconds: float) -> None:
@@ -101,8 +110,27 @@ class Engine:
         self._limits = limits
         self.documents.limit(limits, max_characters=max_characters, max_tokens=max_tokens)
 
-    def prepare(self, request: GraphQLRequest, context: Context) -> Execution | Subscription:
-        """Return the operation that the request asks for. Raises RequestRefused."""
+    async def load(self) -> None:
+        """Load what executes operations that have no plan, beside the event loop: nobody else waits for it."""
+        if self._loading is None or (self._loading.done() and self._general is None):
+            self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        await asyncio.shield(self._loading)
+
+    def _load(self) -> None:
+        from userline.execution.general import GeneralWay  # noqa: PLC0415 - Strawberry comes with it
+
+        self._general = GeneralWay(
+            self._make_executable(),
+            limit=self.time_limit,
+            most_bytes=self._max_answer_bytes,
+            hide_suggestions=self._hide_suggestions,
+        )
+
+    def prepare(self, request: GraphQLRequest, context: Context, *, loads: bool = True) -> Execution | Subscription:
+        """Return the operation that the request asks for. Raises RequestRefused.
+
+        Unless it ``loads``, raises GeneralWayNotLoaded where it would have to.
+        """
         try:
             text = self.texts.text_of(request)
         except UserlineError as error:
@@ -124,25 +152,35 @@ class Engine:
             if bound is not None:
                 return PlannedSubscription(bound, context)
         if asks_for_schema_alone(operation, document.fragments):
-            return self._ask_for_schema(text, document.ast, operation, request, context)
-        return self._general.prepare(document.ast, operation, request, context)
+            key = (text, request.operation_name)
+            known = self._schema_answers.find(key)
+            if known is not None:
+                return known
+            return self._ask_for_schema(key, document.ast, operation, request, context, loads=loads)
+        return self._general_way(loads=loads).prepare(document.ast, operation, request, context)
 
-    def _ask_for_schema(
+    def _general_way(self, *, loads: bool) -> GeneralWay:
+        if self._general is None:
+            if not loads:
+                raise GeneralWayNotLoaded
+            self._load()
+        assert self._general is not None  # noqa: S101 - it was loaded
+        return self._general
+
+    def _ask_for_schema(  # noqa: PLR0913 - what an operation is
         self,
-        text: str,
+        key: tuple[str, str | None],
         ast: DocumentNode,
         operation: OperationDefinitionNode,
         request: GraphQLRequest,
         context: Context,
+        *,
+        loads: bool,
     ) -> Execution | Subscription:
-        key = (text, request.operation_name)
-        known = self._schema_answers.find(key)
-        if known is not None:
-            return known
-        execution = self._general.prepare(ast, operation, request, context)
-        if isinstance(execution, GeneralExecution):
-            execution = replace(execution, on_response=partial(self._schema_answers.keep, key))
-        return execution
+        execution = self._general_way(loads=loads).prepare(ast, operation, request, context)
+        if isinstance(execution, GeneralSubscription):
+            return execution
+        return replace(execution, on_response=partial(self._schema_answers.keep, key))
 
     def name_of(self, request: GraphQLRequest) -> str | None:
         """Return the name, in its document, of the operation that was just prepared or bound for this request."""

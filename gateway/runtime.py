@@ -33,7 +33,7 @@ from userline.gateway.websocket.session import SocketParts
 from userline.gateway.websocket.unidentified import UnidentifiedSockets
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo
-from userline.schema.sdl import make_schema
+from userline.schema.served import served_schema, served_subgraph
 from userline.server.drain import Drain
 from userline.storage.factory import make_store
 from userline.storage.protocol import FollowedStore
@@ -47,21 +47,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
-    from strawberry import Schema
 
     from userline.changes.protocol import Backend
     from userline.settings.settings import Settings
     from userline.storage.protocol import UserStore
     from userline.telemetry.metrics.workers import WorkerMetrics
     from userline.users.record import Change, UserSnapshot
-
-
-def _schema_of(settings: Settings) -> Schema:
-    if not settings.federation:
-        return make_schema()
-    from userline.schema.federation import make_subgraph  # noqa: PLC0415 - few gateways are subgraphs
-
-    return make_subgraph(settings.federation_prefix)
 
 
 class Runtime:
@@ -101,7 +92,7 @@ class Runtime:
         )
         self._app = AppInfo(settings.app_id, settings.default_locale, settings.app_roles)
         self.engine = Engine(
-            _schema_of(settings),
+            served_subgraph(settings.federation_prefix) if settings.federation else served_schema(),
             self._app,
             document_cache=settings.document_cache,
             document_cache_bytes=settings.document_cache_bytes,

@@ -6,17 +6,14 @@ The processors take longer than a small request. By hand, a line is the same to 
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-import structlog
 
 from userline.telemetry.clock import Clock
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Sequence
-
-    from structlog.typing import Processor
+    from collections.abc import Callable
 
 LONGEST_VALUE: Final = 4096
 """So many characters of a value are logged."""
@@ -25,41 +22,55 @@ _LEVELS: Final = {level: level.lower() for level in ("DEBUG", "INFO", "WARNING",
 _TO_QUOTE: Final = frozenset(" \t=\r\n\"'")
 
 
-class LogFormatter(structlog.stdlib.ProcessorFormatter):
-    """Lays lines by the processors, and those that are a text and nothing more by hand, if ``by_hand`` says how.
+class LogFormatter(logging.Formatter):
+    """Lays lines by hand that are a text and nothing more, if ``by_hand`` says how, and all others by the processors.
 
-    ``context`` returns what is in each line beside what was logged.
+    ``make_processors`` is called when the first line needs them. ``context`` returns what is in each line beside what
+    was logged.
     """
 
     def __init__(
         self,
+        make_processors: Callable[[], logging.Formatter],
         *,
-        foreign_pre_chain: Sequence[Processor],
-        processors: Sequence[Processor],
         by_hand: Literal["text", "json"] | None,
         context: Callable[[], dict[str, Any]],
     ) -> None:
-        super().__init__(foreign_pre_chain=foreign_pre_chain, processors=processors)
+        super().__init__()
+        self._make_processors = make_processors
+        self._processors: logging.Formatter | None = None
         self._lay = {"text": _lay_text, "json": json.dumps, None: None}[by_hand]
         self._context = context
         self._stamp = Clock()
+
+    def load(self) -> logging.Formatter:
+        """Return the processors."""
+        if self._processors is None:
+            self._processors = self._make_processors()
+        return self._processors
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
         level = _LEVELS.get(record.levelname)
         if self._lay is None or level is None or record.exc_info or record.stack_info or hasattr(record, "_logger"):
-            return super().format(record)
+            return self.load().format(record)
         event = record.getMessage()
-        if max(len(event), len(record.name)) > LONGEST_VALUE or structlog.contextvars.get_contextvars():
-            return super().format(record)
+        if max(len(event), len(record.name)) > LONGEST_VALUE or _is_bound():
+            return self.load().format(record)
         fields: dict[str, Any] | None = getattr(record, "fields", None)
         if fields is not None and any(isinstance(one, str) and len(one) > LONGEST_VALUE for one in fields.values()):
-            return super().format(record)
+            return self.load().format(record)
         context = self._context()
         if fields is not None:
             context = fields | {name: value for name, value in context.items() if name not in fields}
         line = {"timestamp": self._stamp(), "level": level, "logger": record.name, "event": event}
         return self._lay(line | context)
+
+
+def _is_bound() -> bool:
+    """Whether something is bound to the context by structlog."""
+    contextvars = sys.modules.get("structlog.contextvars")
+    return contextvars is not None and bool(contextvars.get_contextvars())
 
 
 def _lay_text(line: dict[str, Any]) -> str:

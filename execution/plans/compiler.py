@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
 from graphql import GraphQLNonNull, OperationType, coerce_input_literal, get_named_type, type_from_ast
-from strawberry.utils.str_converters import to_camel_case
 
 from userline.execution.plans.failures import Place
 from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
@@ -195,7 +194,7 @@ def _pick(
         return [_pick(item, field, graphql_type, fragments, conditions) for item in value]
     of_fields = cast("GraphQLObjectType", graphql_type).fields
     known = {"__typename": graphql_type.name}
-    known |= {to_camel_case(each.name): getattr(value, each.name) for each in fields(value)}
+    known |= {_in_graphql(each.name): getattr(value, each.name) for each in fields(value)}
     selected = collect_fields(field.selection_sets, fragments, conditions)
     picked = {}
     for below in selected:
@@ -204,3 +203,9 @@ def _pick(
         below_type = get_named_type(of_fields[below.name].type) if below.name in of_fields else graphql_type
         picked[below.key] = _pick(known[below.name], below, below_type, fragments, conditions)
     return picked
+
+
+def _in_graphql(name: str) -> str:
+    """Return the name that an attribute has in the schema."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -21,7 +21,7 @@ from graphql import (
 
 from userline.execution.bounds import MAX_ENTRIES
 from userline.execution.plans.selections import NotSimple
-from userline.schema.scalars import parse_any
+from userline.schema.coercion import parse_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

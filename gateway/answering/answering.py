@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.execution.engine import GeneralWayNotLoaded
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution
@@ -186,17 +187,24 @@ class Answering:
             except OutOfTime as refusal:
                 self._metrics.request(REFUSED, ErrorCode.STORE_UNAVAILABLE, refusal.seconds)
                 raise
-        return self._prepare(request, context, owe)
+        try:
+            return self._prepare(request, context, owe)
+        except GeneralWayNotLoaded:  # it is the first that needs it
+            await self._engine.load()
+            return self._prepare(request, context, owe)
 
     def prepare_now(self, request: GraphQLRequest, context: Context, owe: Owe = owe_nothing) -> Prepared | None:
-        """Return the operation that is asked for if it is its turn, as ``prepare`` does. Raises RequestRefused."""
-        return self._prepare(request, context, owe) if self._pacer.has_turn(PREPARING_SECONDS) else None
+        """Return the operation that is asked for if it can be prepared at once. Raises RequestRefused."""
+        try:
+            return self._prepare(request, context, owe) if self._pacer.has_turn(PREPARING_SECONDS) else None
+        except GeneralWayNotLoaded:
+            return None
 
     def _prepare(self, request: GraphQLRequest, context: Context, owe: Owe) -> Prepared:
         started = time.perf_counter()
         unknown = self._engine.documents.misses
         try:
-            operation = self._engine.prepare(request, context)
+            operation = self._engine.prepare(request, context, loads=False)
         except RequestRefused as refused:
             owe()
             self._metrics.request(REFUSED, refused.errors[0]["extensions"]["code"], time.perf_counter() - started)

@@ -15,7 +15,7 @@ from userline.execution.engine import Engine
 from userline.execution.operation import RequestRefused
 from userline.execution.request import GraphQLRequest
 from userline.resolvers.context import AppInfo
-from userline.schema.sdl import make_schema
+from userline.schema.served import served_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ NO_CONTEXT: Context = None  # type: ignore[assignment]  # nothing is executed
 
 def engine_of(capacity_bytes: int, persisted: int = 1000) -> Engine:
     return Engine(
-        make_schema(),
+        served_schema(),
         AppInfo("userline", "en", {"default": {}}),
         document_cache=100_000,
         document_cache_bytes=capacity_bytes,

@@ -20,6 +20,8 @@ LIBRARIES = (
     "prometheus_client",
     "pymongo",
     "redis",
+    "strawberry",
+    "structlog",
 )
 STARTED = """
 import json, sys

@@ -19,7 +19,7 @@ from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.presence.presence import Presence
 from userline.resolvers.context import AppInfo, Context
-from userline.schema.sdl import make_schema
+from userline.schema.served import served_schema
 from userline.users.rules import Rules
 from userline.users.viewer import OPEN_VIEWER
 
@@ -38,7 +38,9 @@ class Api:
         self.hub = Hub()
         self.users = Users(store=self.store, hub=self.hub, bus=self.bus, rules=Rules())
         app = AppInfo("app", "en", {"default": {"a": 1}, "ädmin": {}})
-        self.engine = Engine(make_schema(), app, time_limit=time_limit, plans=plans, max_answer_bytes=max_answer_bytes)
+        self.engine = Engine(
+            served_schema(), app, time_limit=time_limit, plans=plans, max_answer_bytes=max_answer_bytes
+        )
         self.context = Context(self.users, app, OPEN_VIEWER, Presence(self.bus), "request-1")
 
     def prepare(self, query: str, operation_name: str | None, variables: object) -> Execution | Subscription:
