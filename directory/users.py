@@ -22,7 +22,7 @@ from userline.users.errors import (
 )
 from userline.users.patch import UserPatch, parse_id, parse_new_user, parse_patch
 from userline.users.rules import MAX_IDS
-from userline.users.viewer import ClientUserSyncing, check_may_delete, check_may_write
+from userline.users.viewer import ClientUserSyncing, check_may_delete, check_may_list, check_may_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,12 +124,13 @@ class Users(Watching):
             parse_id(user_id)
         return await asyncio.gather(*map(self.batcher.load_record, user_ids))
 
-    async def page(self, *, limit: int, after: str | None = None) -> tuple[list[UserRecord], bool]:
+    async def page(self, *, limit: int, after: str | None = None, viewer: Viewer) -> tuple[list[UserRecord], bool]:
         """Return up to ``limit`` whole users whose ids come after ``after``, and whether there are more.
 
-        They are in order of id, by code points. For server tokens alone. ``limit`` is 1 to ``MAX_PAGE``. Raises
-        BadUserInput, StoreUnavailable.
+        They are in order of id, by code points. ``limit`` is 1 to ``MAX_PAGE``. Raises Forbidden, BadUserInput,
+        StoreUnavailable.
         """
+        check_may_list(viewer)
         if not 1 <= limit <= MAX_PAGE:
             raise BadUserInput([Problem("limit", f"limit must be 1 to {MAX_PAGE}, not {limit}.")])
         if after is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Final, Protocol
 
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.settings.fingerprint import Fingerprints, of_all
+from userline.storage.protocol import UserStore
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from userline.telemetry.metrics.recorder import Metrics
     from userline.telemetry.metrics.workers import WorkerMetrics
 
-_STORE_CALLS: Final = ("get_many", "create_if_not_exists", "patch", "patch_many", "list_users", "ping")
+_STORE_CALLS: Final = [
+    name for name, call in vars(UserStore).items() if iscoroutinefunction(call) and name not in {"open", "close"}
+]
+"""The calls of a store that are counted and timed. Each stands there from the start, with a 0."""
 
 
 class Measured(Protocol):

@@ -80,8 +80,8 @@ class OperationBounds(Part):
     max_cost: int = setting(
         "Limits of operations",
         1000,
-        "What an operation may cost: 1 for each field, 5 for user, 100 for users or usersChanged (or a quarter of the "
-        "number of ids, where that is more), 10 for a mutation or another subscription.",
+        "What an operation may cost. A field costs 1, and what reads or writes users costs more: what each costs is "
+        "under Limits in docs/api.md.",
         ge=1,
         reloads=True,
     )

@@ -45,6 +45,12 @@ class Viewer:
 OPEN_VIEWER = Viewer(ViewerKind.OPEN)
 
 
+def check_may_list(viewer: Viewer) -> None:
+    """Return if the viewer may be told of users whose ids it has not given. Raises Forbidden."""
+    if viewer.kind is ViewerKind.USER:
+        raise Forbidden("Only the app's back end may list users; ask for users by their ids.")
+
+
 def check_may_delete(viewer: Viewer, user_id: str, *, self_deletion: bool) -> None:
     """Return if the viewer may delete this user. Raises Forbidden."""
     if viewer.kind is not ViewerKind.USER:

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from clients.conformance.known import COMMANDS, environment
+from clients.conformance.known import COMMANDS, environment, what_to_do_first
 from clients.conformance.run import run
 from clients.conformance.table import BEHAVIOUR, Case, cases, lines_of, problems
 from tests.support.gateway import running
@@ -38,6 +38,9 @@ def main(arguments: list[str]) -> int:
         for each in wanted:
             print(f"{', '.join(map(str, each.lines)):>12}  {each.name}")
         return 0
+    if to_do := what_to_do_first(given.driver):
+        print(to_do, file=sys.stderr)
+        return 2
     command = COMMANDS.get(given.driver) or shlex.split(given.driver)
 
     def tell(each: Case, result: str) -> None:

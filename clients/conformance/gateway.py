@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from clients.conformance.ends import End, refusal
+from tests.support.answers import unset_in_answers
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -146,12 +147,7 @@ class Gateway:
             "id": user_id,
             "version": str(next(self._versions)),
             "name": user_id,
-            "custom": {},
-            "locale": None,
-            "effectiveLocale": "en",
-            "photoUrl": None,
-            "role": "default",
-            "welcomeMessage": None,
+            **unset_in_answers(),
             **fields,
         }
         self.users[user_id] = user

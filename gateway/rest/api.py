@@ -129,7 +129,7 @@ class RestApi:
     async def _list(self, request: Request) -> Response:
         viewer = await self._authenticate(request)
         limit, after = page_of(request)
-        records, has_more = await self._in_time(self._users.page(limit=limit, after=after))
+        records, has_more = await self._in_time(self._users.page(limit=limit, after=after, viewer=viewer))
         _audit(request, viewer, "read", [record.snapshot.id for record in records])
         told = self._as_many_as_fit(records)
         return answer({"data": told, "hasMore": has_more or len(told) < len(records)})

@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x75736C6E
 """What marks a SQLite file as userline's (``PRAGMA application_id``): "usln" in ASCII."""
 
+FIRST_COLUMNS: Final[dict[str, str]] = {
+    "id": "TEXT NOT NULL PRIMARY KEY",
+    "version": "INTEGER NOT NULL",
+    "name": "TEXT NOT NULL",
+    "locale": "TEXT",
+    "photo_url": "TEXT",
+    "role": "TEXT NOT NULL",
+    "welcome_message": "TEXT",
+    "custom": "TEXT NOT NULL",
+    "email": "TEXT NOT NULL",
+    "phone": "TEXT NOT NULL",
+    "push_tokens": "TEXT NOT NULL",
+    "created_at": "INTEGER NOT NULL",
+    "updated_at": "INTEGER NOT NULL",
+}
+"""The columns of format 1. They stay as they are: what is added since is in ``ADDED_COLUMNS``."""
+
 MIGRATIONS: Final = (
     # A rowid table on purpose: WITHOUT ROWID keeps whole rows in the inner nodes of its tree, which pays for rows of
     # less than a twentieth of a page (https://www.sqlite.org/withoutrowid.html), and a user is larger.
-    """
-    CREATE TABLE users (
-        id TEXT NOT NULL PRIMARY KEY,
-        version INTEGER NOT NULL,
-        name TEXT NOT NULL,
-        locale TEXT,
-        photo_url TEXT,
-        role TEXT NOT NULL,
-        welcome_message TEXT,
-        custom TEXT NOT NULL,
-        email TEXT NOT NULL,
-        phone TEXT NOT NULL,
-        push_tokens TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        updated_at INTEGER NOT NULL
-    ) STRICT
-    """,
+    f"CREATE TABLE users ({', '.join(map(' '.join, FIRST_COLUMNS.items()))}) STRICT",
 )
 """The statement that brings a file from format ``n`` to ``n + 1`` stands at ``n``; an empty file has format 0.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from userline.storage.protocol import Unreadable
-from userline.storage.sqlite.database import ADDED_COLUMNS
+from userline.storage.sqlite.database import ADDED_COLUMNS, FIRST_COLUMNS
 from userline.users.fields import FIELDS
 from userline.users.kinds import Kind
 from userline.users.record import UserRecord, UserSnapshot
@@ -40,8 +40,16 @@ _FROM_JSON: Final[dict[Kind, Callable[[Any], Any]]] = {
 }
 
 
-def _column(field: Field) -> str:
-    return f"{'added' if field.attribute in ADDED_COLUMNS else 'users'}.{field.attribute}"
+def column_of(field: Field) -> str:
+    """Return the column of a field, with its table. Raises LookupError if it has none, which is at import."""
+    if field.attribute in ADDED_COLUMNS:
+        return f"added.{field.attribute}"
+    if field.attribute not in FIRST_COLUMNS:
+        raise LookupError(
+            f"The field {field.name} has no column. Add {field.attribute!r} with the type 'TEXT' to ADDED_COLUMNS in "
+            "storage/sqlite/database.py."
+        )
+    return f"users.{field.attribute}"
 
 
 _ADDED: Final = [field for field in FIELDS if field.attribute in ADDED_COLUMNS]
@@ -49,12 +57,12 @@ _ADDED: Final = [field for field in FIELDS if field.attribute in ADDED_COLUMNS]
 _PLAIN: Final = [field for field in FIELDS if field.kind not in _TO_TEXT]
 _JSON: Final = [field for field in FIELDS if field.kind in _TO_TEXT]
 
-_PLAIN_ARRAY: Final = f"json_array({', '.join(map(_column, _PLAIN))})"
+_PLAIN_ARRAY: Final = f"json_array({', '.join(map(column_of, _PLAIN))})"
 # Text that is JSON already goes in as it is.
 _USER: Final = " || ',' || ".join(
     [
         _PLAIN_ARRAY,
-        *(f"coalesce({_column(field)}, 'null')" if field in _ADDED else _column(field) for field in _JSON),
+        *(f"coalesce({column_of(field)}, 'null')" if field in _ADDED else column_of(field) for field in _JSON),
     ]
 )
 _WITH_ADDED: Final = "LEFT JOIN added ON added.id = users.id" if _ADDED else ""

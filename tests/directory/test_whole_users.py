@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, StoreUnavailable
+from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, Forbidden, StoreUnavailable
 from userline.users.patch import UserPatch
-from userline.users.viewer import OPEN_VIEWER
+from userline.users.viewer import OPEN_VIEWER, Viewer, ViewerKind
 
 if TYPE_CHECKING:
     from tests.support.parts import Gateway
@@ -115,20 +115,34 @@ async def test_a_page_after_a_page(gateway: Gateway) -> None:
     seen: list[str] = []
     after, more = None, True
     while more:
-        records, more = await gateway.users.page(limit=2, after=after)
+        records, more = await gateway.users.page(limit=2, after=after, viewer=OPEN_VIEWER)
         seen += [record.snapshot.id for record in records]
         after = seen[-1]
     assert seen == ids
-    assert await gateway.users.page(limit=5) == (list(map(gateway.store.users.__getitem__, ids)), False)
-    assert await gateway.users.page(limit=1, after="😀") == ([], False)
+    assert await gateway.users.page(limit=5, viewer=OPEN_VIEWER) == (
+        list(map(gateway.store.users.__getitem__, ids)),
+        False,
+    )
+    assert await gateway.users.page(limit=1, after="😀", viewer=OPEN_VIEWER) == ([], False)
+
+
+async def test_a_page_is_for_server_tokens_whatever_asks_for_it(gateway: Gateway) -> None:
+    await gateway.users.set("a", {"name": "A"}, viewer=OPEN_VIEWER)
+    gateway.store.failure = StoreUnavailable()
+    for limit in (1, 0):  # who may not ask is told nothing else, and the store is not asked
+        with pytest.raises(Forbidden, match="Only the app's back end may list users"):
+            await gateway.users.page(limit=limit, viewer=Viewer(ViewerKind.USER, "a"))
+    gateway.store.failure = None
+    records, _ = await gateway.users.page(limit=1, viewer=Viewer(ViewerKind.APP))
+    assert [record.snapshot.id for record in records] == ["a"]
 
 
 async def test_pages_that_are_none(gateway: Gateway) -> None:
     for limit in (0, -1, 101):
         with pytest.raises(BadUserInput, match="limit must be 1 to 100"):
-            await gateway.users.page(limit=limit)
+            await gateway.users.page(limit=limit, viewer=OPEN_VIEWER)
     with pytest.raises(BadUserInput) as caught:
-        await gateway.users.page(limit=1, after="")
+        await gateway.users.page(limit=1, after="", viewer=OPEN_VIEWER)
     assert caught.value.field == "startingAfter"
 
 
@@ -136,7 +150,7 @@ async def test_a_store_that_is_away(gateway: Gateway) -> None:
     gateway.store.failure = StoreUnavailable()
     for work in (
         gateway.users.records(["a"]),
-        gateway.users.page(limit=1),
+        gateway.users.page(limit=1, viewer=OPEN_VIEWER),
         gateway.users.set_many({"a": {"name": "A"}}),
     ):
         with pytest.raises(StoreUnavailable):

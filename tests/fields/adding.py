@@ -45,6 +45,17 @@ CLIENT_EDITS: Final = (
         "\n    welcome_message: str | None",
         "\n    pronouns: str | None = None",
     ),
+    (
+        "clients/typescript/src/types.ts",
+        "\n  readonly welcomeMessage: string | null;",
+        "\n  readonly pronouns: string | null;",
+    ),
+    (
+        "clients/typescript/src/types.ts",
+        "\n  welcomeMessage?: string | null | undefined;",
+        "\n  pronouns?: string | null | undefined;",
+    ),
+    ("clients/typescript/src/snapshot.ts", "\n  'welcomeMessage',", "\n  'pronouns',"),
 )
 
 

@@ -20,6 +20,8 @@ SUITES = [
     "tests/users",
     "tests/schema",
     "tests/storage/test_sqlite_contract.py",
+    "tests/storage/test_sqlite_added.py",
+    "tests/storage/test_mongo_documents.py::test_a_document",
     "tests/moving/test_json_lines.py",
     "tests/moving/test_import.py",
     "tests/gateway/rest/test_rest.py",
@@ -72,6 +74,11 @@ def test_the_recipe_says_what_is_done_here() -> None:
 
 def test_the_suites_pass(tree: Path) -> None:
     trees.run(tree, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *SUITES, "--deselect", BODIES, seconds=900)
+
+
+def test_the_python_client_passes_the_cases_about_what_a_user_is(tree: Path) -> None:
+    cases = ["--line", "3", "--line", "25"]
+    trees.run(tree, "-m", "clients.conformance", "--driver", "python", "--processes", "1", "--no-gateway", *cases)
 
 
 def test_it_has_its_default_is_set_and_goes_back(gateway: RunningGateway) -> None:

@@ -149,7 +149,7 @@ class Acts:
     def _page(self, gateway: Gateway, user_id: str) -> None:  # noqa: ARG002 - all
         async def get() -> None:
             since = {each: gateway.least(each) for each in self._world.user_ids}
-            found, _ = await gateway.users.page(limit=100)
+            found, _ = await gateway.users.page(limit=100, viewer=_SERVER)
             for record in found:
                 each = record.snapshot.id
                 self._saw(gateway, each, since[each], state_of(record.snapshot), "a page")

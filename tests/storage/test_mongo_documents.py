@@ -21,6 +21,8 @@ from userline.storage.mongo.documents import decode_key, encode_key
 from userline.storage.mongo.driver import DriverName
 from userline.storage.protocol import StoreFormatError, Unreadable
 from userline.users.errors import StoreUnavailable
+from userline.users.fields import GIVEN, Field
+from userline.users.kinds import TO_JSON
 from userline.users.rules import Limits, Rules
 
 KEYS = {
@@ -48,6 +50,10 @@ def test_keys_of_other_programs_are_read_as_they_are() -> None:
     assert decode_key("%2e%ZZ") == "%2e%ZZ"
 
 
+def _unset(field: Field) -> object:
+    return TO_JSON.get(field.kind, lambda value: value)(field.default)
+
+
 async def test_a_document(store: MongoUserStore, server: MongoServer, documents: Collection[dict[str, Any]]) -> None:
     given = {"custom": dict.fromkeys(KEYS, "v"), "email": "alice@example.com", "pushTokens": {"fcm:a.$b": True}}
     await store.create_if_not_exists("alice", new_user(**given, locale="en"))
@@ -55,6 +61,7 @@ async def test_a_document(store: MongoUserStore, server: MongoServer, documents:
     assert document is not None
     assert re.fullmatch("[0-9a-f]{12}-[0-9]+", document.pop("writeIds"))
     assert document == {
+        **{field.name: _unset(field) for field in GIVEN},  # of those that were added, and are not below
         "_id": "alice",
         "version": 1_700_000_000_000,
         "name": "Alice",

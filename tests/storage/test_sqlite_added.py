@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEWER = (
-    "ALTER TABLE users ADD COLUMN mood TEXT",
-    "CREATE TABLE added (id TEXT NOT NULL PRIMARY KEY, pronouns TEXT) STRICT",
-    "UPDATE users SET mood = 'good ' || id",
-    "INSERT INTO added SELECT id, 'they/' || id FROM users",
+    "ALTER TABLE users ADD COLUMN mood_of_newer TEXT",
+    "CREATE TABLE IF NOT EXISTS added (id TEXT NOT NULL PRIMARY KEY) STRICT",  # it is there if this userline adds one
+    "ALTER TABLE added ADD COLUMN zodiac_of_newer TEXT",
+    "UPDATE users SET mood_of_newer = 'good ' || id",
+    (
+        "INSERT INTO added (id, zodiac_of_newer) SELECT id, 'sign of ' || id FROM users WHERE true "
+        "ON CONFLICT (id) DO UPDATE SET zodiac_of_newer = excluded.zodiac_of_newer"
+    ),
 )
-"""What a newer userline might do to a file."""
+"""What a newer userline might do to a file. No field of ours will ever have these names."""
 
 
 @pytest.fixture
@@ -61,15 +65,15 @@ async def test_what_a_newer_userline_keeps_stays(store: SQLiteUserStore, path: P
             await store.patch(user_id, patch(name="Bob"))
     written = ids[:5] if how == "patch" else ids
     assert [(await existing(store, user_id)).snapshot.name for user_id in written] == ["Bob"] * len(written)
-    rows = execute(path, "SELECT users.id, mood, pronouns FROM users JOIN added USING (id) ORDER BY id")
-    assert rows == [(user_id, f"good {user_id}", f"they/{user_id}") for user_id in ids]
+    rows = execute(path, "SELECT id, mood_of_newer, zodiac_of_newer FROM users JOIN added USING (id) ORDER BY id")
+    assert rows == [(user_id, f"good {user_id}", f"sign of {user_id}") for user_id in ids]
 
 
 async def test_a_new_user_has_nothing_of_a_newer_userline(store: SQLiteUserStore, path: Path) -> None:
     execute(path, *NEWER)
     await store.create_if_not_exists("alice", new_user())
-    assert execute(path, "SELECT mood FROM users") == [(None,)]
-    assert execute(path, "SELECT count(*) FROM added") == [(0,)]
+    assert execute(path, "SELECT mood_of_newer FROM users") == [(None,)]
+    assert execute(path, "SELECT count(zodiac_of_newer) FROM added") == [(0,)]
 
 
 @pytest.fixture
@@ -81,12 +85,19 @@ def columns(path: Path) -> list[str]:
     return [name for (name,) in execute(path, "SELECT name FROM pragma_table_info('added')")]
 
 
+@pytest.fixture
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "ADDED_COLUMNS", {})
+
+
+@pytest.mark.usefixtures("no_columns")
 def test_no_column_is_added_where_there_is_none_to_add(path: Path) -> None:
     open_writer(path).close()
     assert columns(path) == []
     assert execute(path, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'trigger')") == [("users",)]
 
 
+@pytest.mark.usefixtures("no_columns")
 @pytest.mark.parametrize("opened", [open_writer, open_existing])
 def test_columns_are_added_to_what_is_there_once(path: Path, monkeypatch: pytest.MonkeyPatch, opened: Any) -> None:
     open_writer(path).close()

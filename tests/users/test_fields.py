@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
+from tests.support.trees import ROOT
 from tests.users.samples import FULL, RULES
+from userline.storage.sqlite.rows import column_of
 from userline.users import record as record_module
 from userline.users.errors import BadUserInput
 from userline.users.fields import FIELDS, GIVEN, Audience, Field
@@ -15,6 +17,9 @@ from userline.users.kinds import TO_JSON, Kind
 from userline.users.patch import parse_patch
 from userline.users.record import UserRecord, UserSnapshot
 from userline.users.rules import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONTRACT = {
     "id": Audience.EVERYBODY,
@@ -95,6 +100,44 @@ def test_a_text_that_is_too_long_is_refused_with_the_number_that_the_row_has(fie
 @pytest.mark.parametrize("field", GIVEN, ids=lambda field: field.name)
 def test_a_value_may_be_as_full_as_the_examples(field: Field) -> None:
     assert parse_patch({field.name: FULL[field.name]}, RULES).given.keys() == {field.attribute}
+
+
+def _is_settable(field: Field) -> bool:
+    return field.is_given and field.name != "name"
+
+
+PYTHON = "clients/python/src/userline_client"
+TYPESCRIPT = "clients/typescript/src"
+BY_HAND: list[tuple[str, Callable[[Field], bool], Callable[[Field], str]]] = [
+    ("docs/api.md", lambda field: field.kind is not Kind.TIME, lambda field: f"\n| `{field.name}` | "),
+    (f"{PYTHON}/fields.py", _is_settable, lambda field: f"\n    {field.attribute}: "),
+    (f"{PYTHON}/snapshot.py", lambda field: field.is_public, lambda field: f"\n    {field.attribute}: "),
+    (f"{TYPESCRIPT}/types.ts", _is_settable, lambda field: f"\n  {field.name}?: "),
+    (f"{TYPESCRIPT}/types.ts", lambda field: field.is_public, lambda field: f"\n  readonly {field.name}: "),
+    (f"{TYPESCRIPT}/snapshot.ts", lambda field: field.is_public, lambda field: f"\n  '{field.name}',\n"),
+]
+"""What has a line for some fields and is not made from the table: the file, which fields, how the line begins."""
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=[field.name for field in FIELDS])
+def test_what_is_written_by_hand_has_each_field(field: Field) -> None:
+    missing = [
+        f"{name} has no line {line(field).strip()!r}"
+        for name, has_line, line in BY_HAND
+        if has_line(field) and line(field) not in (ROOT / name).read_text()
+    ]
+    assert not missing, f"{missing}. Add what docs/contributing.md says under 'Adding a field to users'."
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=[field.name for field in FIELDS])
+def test_a_field_has_a_column(field: Field) -> None:
+    assert column_of(field).endswith(f".{field.attribute}")
+
+
+def test_a_field_without_a_column_is_told_with_what_to_do() -> None:
+    forgotten = Field(name="shoeSize", attribute="shoe_size", kind=Kind.TEXT, output="X.", input="X.")
+    with pytest.raises(LookupError, match=r"^The field shoeSize has no column\. Add 'shoe_size' .* to ADDED_COLUMNS"):
+        column_of(forgotten)
 
 
 KINDS: dict[Kind, tuple[list[tuple[object, object]], list[object]]] = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clients.conformance.__main__ import main
 from clients.conformance.driver import DriverGone
+from clients.conformance.known import what_to_do_first
 from clients.conformance.run import run
 from clients.conformance.table import cases
 
@@ -28,6 +29,22 @@ def _driver(directory: Path, text: str) -> list[str]:
     path = directory / "driver.py"
     path.write_text(text)
     return [sys.executable, str(path)]
+
+
+def test_a_client_that_is_not_built_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = tmp_path / "node"
+    node.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Build it first: `cd clients/typescript && npm ci" in str(what_to_do_first("typescript", tmp_path))
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.js").touch()
+    assert what_to_do_first("typescript", tmp_path) is None
+    node.unlink()
+    assert main(["--driver", "typescript"]) == 2
+    assert capsys.readouterr().err.startswith("The TypeScript client runs in Node, and there is no `node` on PATH. ")
+    assert what_to_do_first("python", tmp_path) is what_to_do_first("node mine.mjs", tmp_path) is None
 
 
 async def test_who_says_yes_to_everything_passes_nothing(tmp_path: Path) -> None:

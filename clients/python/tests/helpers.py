@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tests.support.answers import unset_in_answers
 from tests.support.gateway import RunningGateway
 from tests.support.waiting import until
 
@@ -39,12 +40,7 @@ def user(user_id: str, name: str, version: int | None = None) -> dict[str, Any]:
     """Return a user as it stands in an answer; without a version, it is a newer one than any before."""
     fields: dict[str, Any] = {
         "version": str(next(_versions) if version is None else version),
-        "custom": {},
-        "locale": None,
-        "effectiveLocale": "en",
-        "photoUrl": None,
-        "role": "default",
-        "welcomeMessage": None,
+        **unset_in_answers(),
     }
     return {"id": user_id, "name": name, **fields}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
@@ -21,10 +22,14 @@ from userline.gateway.exposition import Exposition
 from userline.gateway.runtime import Runtime
 from userline.settings.problems import SettingsError
 from userline.settings.settings import load_settings
+from userline.storage.protocol import UserStore
+from userline.telemetry.metrics.store import MeasuredStore
 from userline.telemetry.metrics.text import merged
 from userline.telemetry.metrics.workers import merge
+from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 
@@ -60,6 +65,31 @@ async def test_no_turn_is_long_while_the_metrics_are_written(tmp_path: Path) -> 
     assert len(text) > 100_000
     # The best of ten, because others use this machine too. It took 35 ms in one turn when a library wrote it.
     assert min(longest) < 0.01
+
+
+class Away:
+    """A store that answers no call, whatever it is."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[None]]:
+        async def call(*_: object, **__: object) -> None:
+            raise StoreUnavailable
+
+        return call
+
+
+async def test_each_call_of_a_store_is_told_of_when_it_fails(tmp_path: Path) -> None:
+    runtime = busy_runtime(tmp_path)
+    calls = {name for name, call in vars(UserStore).items() if inspect.iscoroutinefunction(call)} - {"open", "close"}
+    store = MeasuredStore(cast("UserStore", Away()), runtime.metrics)
+    for name in calls:
+        call = getattr(store, name)
+        with pytest.raises(StoreUnavailable):
+            await call(**dict.fromkeys(inspect.signature(call).parameters, ()))
+    families = {family.name: family for family in text_string_to_metric_families(await Exposition(runtime).write())}
+    told = {sample.labels["call"]: sample.value for sample in families["userline_store_errors"].samples}
+    assert told == dict.fromkeys(calls, 1.0)
+    timed = {sample.labels["call"] for sample in families["userline_store_seconds"].samples}
+    assert timed == calls
 
 
 async def test_the_text_is_what_prometheus_reads(tmp_path: Path) -> None:
