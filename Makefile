@@ -106,6 +106,7 @@ lock: $(VENV)/.dev ## Write the newest versions that fit into requirements/ (wit
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) --group pyproject.toml:build -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:node -o requirements/node.txt
+	$(LOCK) --group pyproject.toml:valkey -o requirements/valkey.txt
 	$(LOCK) tests/outside/rest-python/requirements.in -o tests/outside/rest-python/requirements.txt
 	$(LOCK) --group pyproject.toml:dev pyproject.toml -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 

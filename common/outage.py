@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -10,29 +11,35 @@ if TYPE_CHECKING:
 
 
 class Outage:
-    """True while something is away."""
+    """True while something is away.
 
-    __slots__ = ("_clock", "_since")
+    Where several things are tried at once, each says when it was tried (``now()``). What was tried before an outage
+    began and succeeds is no end of it, and what was tried before it ended and fails is no beginning of another one.
+    """
+
+    __slots__ = ("_ended", "_since", "now")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.now = clock
         self._since: float | None = None
+        self._ended = -math.inf
 
     def __bool__(self) -> bool:
         return self._since is not None
 
-    def begin(self) -> bool:
-        """Take note that it is away, and return whether that is news."""
-        if self._since is not None:
+    def begin(self, tried: float = math.inf) -> bool:
+        """Take note that what was tried then has failed, and return whether it is news that it is away."""
+        if self._since is not None or tried < self._ended:
             return False
-        self._since = self._clock()
+        self._since = self.now()
         return True
 
-    def end(self) -> str | None:
-        """Take note that it is back, and return how long it was away, in words; None if it was not."""
-        if self._since is None:
+    def end(self, tried: float = math.inf) -> str | None:
+        """Take note that what was tried then has succeeded, and return how long it was away, in words, if it was."""
+        if self._since is None or tried < self._since:
             return None
-        seconds, self._since = self._clock() - self._since, None
+        self._ended = self.now()
+        seconds, self._since = self._ended - self._since, None
         return in_words(seconds)
 
 

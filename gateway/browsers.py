@@ -1,15 +1,17 @@
 """What web pages of other origins may do: nothing, unless their origin is allowed.
 
-Browsers send a page's requests with its origin, and with whatever name leads to the gateway. Three things follow:
+Browsers send a page's requests with its origin, and with whatever name leads to the gateway. Four things follow:
 
 - an answer may be read by pages of the allowed origins only (CORS);
 - a WebSocket, which CORS does not cover, may be opened by pages of the gateway's own origin and of the allowed ones;
+- an open gateway, which is for development, lets pages of this machine, of any port, do both at ``/graphql``;
 - an open gateway answers under names of the loopback address only, so that a page whose own name was made to lead here
   (DNS rebinding) does not pass for one of its own origin. With tokens such a page has nothing to show.
 """
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -23,9 +25,13 @@ from userline.settings.checks import is_loopback, normal_origin
 from userline.users.errors import Forbidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from userline.settings.settings import Settings
+
+logger = logging.getLogger("userline")
 
 _EXPOSED: Final = ("retry-after", "www-authenticate", "x-request-id")
 
@@ -56,6 +62,8 @@ _ALLOWED_HEADERS: Final = (
 _REMEMBERED_SECONDS: Final = 600
 """How long a browser may go by the answer to a preflight request."""
 
+_MOST_TOLD: Final = 10
+
 
 class BrowserRules:
     """What pages may do, by the headers that browsers send."""
@@ -65,6 +73,8 @@ class BrowserRules:
         self._is_open = settings.is_open
         is_bound = settings.is_open and not settings.allow_open
         self._own_hosts = frozenset(host.lower() for host in settings.hosts) if is_bound else None
+        self._told: set[str] = set()
+        """The origins of which was logged that they are not allowed: the first ones, because anybody can send any."""
 
     def use(self, settings: Settings) -> None:
         """Go by these settings from now on."""
@@ -78,22 +88,29 @@ class BrowserRules:
         host = _header(scope, b"host")
         if self._own_hosts is not None and host and not _is_local(host, self._own_hosts):
             return "This host name is not one of the gateway's; open it as localhost."
-        if scope["type"] == "websocket" and not self._may_connect(_header(scope, b"origin"), host):
+        origin = _header(scope, b"origin")
+        if scope["type"] == "websocket" and origin is not None and not self._may_connect(origin, host):
+            self._tell(origin)
             return "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may."
         return None
 
     def applies_cors(self, path: str) -> bool:
-        """Whether pages of other origins may read answers at this path."""
-        return bool(self.allowed) and path not in PROBES  # no page has to read those
+        """Whether there are pages of other origins that may read answers at this path."""
+        return (bool(self.allowed) and path not in PROBES) or self.is_open_at(path)  # no page has to read those
+
+    def may_read(self, origin: str, path: str) -> bool:
+        """Whether pages of an origin may read answers at this path."""
+        return origin in self.allowed or (self.is_open_at(path) and _is_of_this_machine(_normal(origin)))
 
     def cors_headers(self, scope: Scope) -> dict[str, str] | None:
         """Return the headers that let the page read an answer, as the middleware adds them; None if it may not."""
-        if not self.applies_cors(scope["path"]):
+        path = scope["path"]
+        if not self.applies_cors(path):
             return {}
         origin = _header(scope, b"origin")
         if origin is None:
             return {"vary": "Origin"}
-        if origin not in self.allowed:
+        if not self.may_read(origin, path):
             return None
         return {
             "access-control-allow-origin": origin,
@@ -101,14 +118,49 @@ class BrowserRules:
             "vary": "Origin",
         }
 
-    def _may_connect(self, origin: str | None, host: str | None) -> bool:
-        if origin is None:
-            return True
-        try:
-            asking = normal_origin(origin)
-        except ValueError:
+    def tell_if_unreadable(self, scope: Scope) -> None:
+        """Log, once for an origin, that its pages cannot read an answer: browsers tell nobody why but the page."""
+        origin = _header(scope, b"origin")
+        if origin is None or len(self._told) >= _MOST_TOLD or self.may_read(origin, scope["path"]):
+            return
+        if not _is_same(_normal(origin), _header(scope, b"host")):
+            self._tell(origin)
+
+    def _tell(self, origin: str) -> None:
+        if len(self._told) < _MOST_TOLD and origin not in self._told and _normal(origin):
+            self._told.add(origin)
+            logger.warning(
+                "A web page of %s asked, and its browser does not let it read the answer. If the page is yours, add"
+                " its origin to USERLINE_CORS_ORIGINS.",
+                origin,
+            )
+
+    def is_open_at(self, path: str) -> bool:
+        """Whether pages of this machine need no permission at this path."""
+        return self._is_open and path.rstrip("/") == "/graphql"
+
+    def _may_connect(self, origin: str, host: str | None) -> bool:
+        asking = _normal(origin)
+        if not asking:
             return False
         return asking in self.allowed or _is_same(asking, host) or (self._is_open and _is_of_this_machine(asking))
+
+
+class _Readers:
+    """The origins whose pages may read answers at a path, for Starlette's middleware."""
+
+    def __init__(self, rules: BrowserRules, path: str) -> None:
+        self._rules = rules
+        self._path = path
+
+    def __contains__(self, origin: object) -> bool:
+        return isinstance(origin, str) and self._rules.may_read(origin, self._path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rules.allowed)
+
+    def __len__(self) -> int:
+        return len(self._rules.allowed)
 
 
 class BrowserMiddleware:
@@ -117,23 +169,26 @@ class BrowserMiddleware:
     def __init__(self, app: ASGIApp, *, rules: BrowserRules) -> None:
         self._app = app
         self._rules = rules
-        self._made: CORSMiddleware | None = None
+        self._made: dict[bool, CORSMiddleware] = {}
         self._revision: object = None
 
-    @property
-    def _cors(self) -> CORSMiddleware:
-        """What does it by the rules as they are now."""
-        if self._made is None or self._revision is not self._rules.revision:
-            self._revision = self._rules.revision
-            self._made = CORSMiddleware(
+    def _cors(self, path: str) -> CORSMiddleware:
+        """Return what does it at a path, by the rules as they are now."""
+        rules = self._rules
+        if self._revision is not rules.revision:
+            self._revision = rules.revision
+            self._made.clear()
+        is_open = rules.is_open_at(path)
+        if is_open not in self._made:
+            self._made[is_open] = CORSMiddleware(
                 self._app,
-                allow_origins=tuple(self._rules.allowed),
+                allow_origins=_Readers(rules, path),
                 allow_methods=("DELETE", "GET", "POST", "PUT"),
-                allow_headers=self._rules.headers,
+                allow_headers=rules.headers,
                 expose_headers=_EXPOSED,
                 max_age=_REMEMBERED_SECONDS,
             )
-        return self._made
+        return self._made[is_open]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket."""
@@ -144,8 +199,10 @@ class BrowserMiddleware:
         if refusal is not None:
             await _refuse(scope, send, refusal)
         elif scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
-            await self._cors(scope, receive, _varying(send))
+            self._rules.tell_if_unreadable(scope)
+            await self._cors(scope["path"])(scope, receive, _varying(send))
         else:
+            self._rules.tell_if_unreadable(scope)
             await self._app(scope, receive, send)
 
 
@@ -167,6 +224,14 @@ def _is_same(origin: str, host: str | None) -> bool:
 
 def _has_no_port(host: str) -> bool:
     return ":" not in host.rpartition("]")[2]
+
+
+def _normal(origin: str) -> str:
+    """Return an origin as browsers send it, or an empty text if it is none."""
+    try:
+        return normal_origin(origin)
+    except ValueError:
+        return ""
 
 
 def _is_of_this_machine(origin: str) -> bool:

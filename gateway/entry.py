@@ -30,7 +30,7 @@ class Entry:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket, or the lifespan."""
         meaning = self._meaning(scope)
-        viewer = self._answering.viewer(meaning) if meaning is not None else None
+        viewer = self._answering.known_viewer(meaning.token_digest) if meaning is not None else None
         if meaning is None or viewer is None:
             await self.app(scope, receive, send)
             return

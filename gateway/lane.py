@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from userline.gateway.answering.known import ReadBody
 from userline.gateway.trusted_proxies import TrustedProxies
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
 
 
+_MOST_STARTS: Final = 64
+"""How many starts of answers are kept at most; they differ by what is accepted, and by origin."""
+
+_MOST_LENGTHS: Final = 1024
+_lengths: dict[int, bytes] = {}
+"""The ends of heads by the length of the body; those of the first lengths that were met are kept."""
+
+
 class Lane:
     """Answers requests of one gateway, as the server's answerer. For one event loop."""
 
@@ -27,8 +35,11 @@ class Lane:
         self._answering = answering
         self._proxies = None if trusted_proxies is None else TrustedProxies(trusted_proxies)
         self._meaning_of = meanings.of
+        self._viewer_of = answering.known_viewer
+        self._begin = answering.begin
         self._default_headers: Headers | None = None
-        self._start = b""
+        self._starts: dict[bytes, bytes] = {}
+        """Of answers, up to the id of the request, by the lines that follow from its head."""
         self.requests = 0
         """How many were answered here."""
 
@@ -47,23 +58,30 @@ class Lane:
         meaning = head.meaning or self._meaning_of(head)
         if not meaning.is_understood:
             return None
-        viewer = self._answering.viewer(meaning)
+        viewer = self._viewer_of(meaning.token_digest)
         if viewer is None:
             return None
         if self._proxies is not None and meaning.forwarded_for is not None:
             client = self._proxies.client(client, meaning.forwarded_for)
-        begun = self._answering.begin(meaning, viewer, body, {"client": client})
+        begun = self._begin(meaning, viewer, body, {"client": client})
         if begun is None:
             return None
         if isinstance(begun, ReadBody):
             return Left({"read_body": begun})
         self.requests += 1
         request_id, response = begun
-        if default_headers is not self._default_headers:
-            self._default_headers = default_headers
-            self._start = b"".join([b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in default_headers)])
-        before = b"%b%bx-request-id: %b\r\n" % (self._start, meaning.lines, request_id.encode())
+        if default_headers is not self._default_headers or meaning.lines not in self._starts:
+            self._prepare_start(meaning.lines, default_headers)
+        before = self._starts[meaning.lines] + request_id.encode()
         return _whole(before, response) if isinstance(response, bytes) else _Whole(before, response)
+
+    def _prepare_start(self, lines: bytes, default_headers: Headers) -> None:
+        """Make the start of answers, once for all of a second: there is a date in the headers of every answer."""
+        if default_headers is not self._default_headers or len(self._starts) >= _MOST_STARTS:
+            self._default_headers = default_headers
+            self._starts.clear()
+        every = b"".join(b"%b: %b\r\n" % header for header in default_headers)
+        self._starts[lines] = b"HTTP/1.1 200 OK\r\n%b%bx-request-id: " % (every, lines)
 
 
 class _Whole:
@@ -88,4 +106,12 @@ class _Whole:
 
 def _whole(before: bytes, response: Response) -> bytes:
     """Return an answer, of whose head there is all but the length of the body."""
-    return b"%bcontent-length: %d\r\n\r\n%b" % (before, len(response), response)
+    length = len(response)
+    return before + (_lengths.get(length) or _length_line(length)) + response
+
+
+def _length_line(length: int) -> bytes:
+    line = b"\r\ncontent-length: %d\r\n\r\n" % length
+    if len(_lengths) < _MOST_LENGTHS:
+        _lengths[length] = line
+    return line

@@ -49,8 +49,7 @@ class RateLimiter:
         capacity: int = _BUCKETS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._per_second = per_second
-        self._burst = burst
+        self.limit(per_second, burst)
         self._capacity = capacity
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -60,11 +59,8 @@ class RateLimiter:
     def limit(self, per_second: float, burst: int) -> None:
         """Allow so many from now on."""
         self._per_second, self._burst = per_second, burst
-
-    @property
-    def is_on(self) -> bool:
+        self.is_on = per_second > 0
         """Whether anything is limited."""
-        return self._per_second > 0
 
     def __len__(self) -> int:
         return len(self._buckets)

@@ -8,11 +8,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from starlette.types import Scope
 
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _PROCESS = secrets.token_hex(6)
-_numbers = count()
+_LOW_DIGITS = [f"{low:02x}" for low in range(256)]
 
 
 def request_id_in(scope: Scope) -> str | None:
@@ -23,6 +25,15 @@ def request_id_in(scope: Scope) -> str | None:
     return None
 
 
-def new_request_id() -> str:
-    """Return an id that no request had before. For a process that was not forked after this was imported."""
-    return f"{_PROCESS}-{next(_numbers):08x}"
+def _ids() -> Iterator[str]:
+    for high in count():
+        beginning = f"{_PROCESS}-{high:06x}"
+        for low in _LOW_DIGITS:
+            yield beginning + low
+
+
+new_request_id: Callable[[], str] = _ids().__next__
+"""Returns an id that no request had before. For a process that was not forked after this was imported.
+
+For one thread. Every request calls it, so that it is a generator's own method.
+"""

@@ -58,6 +58,9 @@ _HEADS: Final = 1024
 _HEADS_BYTES: Final = 4_194_304
 """How many heads of requests are remembered, and how much memory they may take, at most."""
 
+_REQUESTS_BYTES: Final = 8_388_608
+"""How much memory whole requests may take that are remembered, at most."""
+
 _HURRIED: Final = frozenset((CloseCode.TOKEN_EXPIRED, CloseCode.TOO_MANY_SOCKETS, CloseCode.TRY_AGAIN_LATER))
 """Closes of sockets that are not to be here, or for which there is no room."""
 
@@ -166,6 +169,7 @@ def make_config(settings: Settings, app: ASGIApp, drain: Drain, lane: Lane | Non
             refusal_body=body_of_bad_request,
             refusal_lines=_refusal_lines(settings),
             head_cache=WeighedCache(_HEADS_BYTES, most=_HEADS),
+            request_cache=WeighedCache(_REQUESTS_BYTES),
             drain=drain,
             turns=turns,
         ),
@@ -192,6 +196,7 @@ def _renew_protocol(config: uvicorn.Config, settings: Settings) -> None:
     """Have requests on all connections read by the settings as they are now."""
     protocol: Any = config.http
     protocol.known_heads.forget()
+    protocol.known_requests.forget()
     protocol.refusal_lines = _refusal_lines(settings)
 
 

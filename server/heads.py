@@ -108,7 +108,7 @@ class KnownHeads:
         if head is None:
             head = parse_head(raw)
             if self._known is not None and len(raw) <= self._most_bytes and _comes_again(head):
-                self._known.put(raw, head, _weight(raw, head.headers))
+                self._known.put(raw, head, sys.getsizeof(raw) + weight_of_head(head))
         return head
 
 
@@ -120,10 +120,10 @@ def _none(_: bytes) -> None:
     """Know nothing."""
 
 
-def _weight(raw: bytes, headers: Headers) -> int:
-    """Return how much memory a head takes, about."""
-    of_headers = sum(sys.getsizeof(name) + sys.getsizeof(value) + _HEADER_BYTES + 8 for name, value in headers)
-    return sys.getsizeof(raw) + of_headers + _HEAD_BYTES + _MEANING_BYTES
+def weight_of_head(head: Head) -> int:
+    """Return how much memory a head takes, about, beside its bytes, with what it means."""
+    of_headers = sum(sys.getsizeof(name) + sys.getsizeof(value) + _HEADER_BYTES + 8 for name, value in head.headers)
+    return of_headers + _HEAD_BYTES + _MEANING_BYTES
 
 
 def check_beginning(data: bytes, start: int) -> None:

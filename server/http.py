@@ -12,6 +12,7 @@ from userline.server.handshake import hand_over
 from userline.server.heads import KnownHeads
 from userline.server.http_connection import HTTPConnection
 from userline.server.refusals import Malformed, plain_body
+from userline.server.repeated import MOST_BYTES, KnownRequests
 from userline.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from userline.server.at_once import Answerer
     from userline.server.heads import Head, HeadCache
     from userline.server.refusals import RefusalBody
+    from userline.server.repeated import RequestCache
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive, its trailers included."""
@@ -41,6 +43,11 @@ class BoundedHTTPProtocol(HTTPConnection):
             return
         unparsed = self._unparsed
         if unparsed.position == len(unparsed.data):
+            known = self._known_request(data) if len(data) <= MOST_BYTES else None
+            answerer = self._answerer
+            if known is not None and answerer is not None and self._is_ready():
+                self._answer(answerer, known.head, known.body)
+                return
             unparsed.data, unparsed.position, unparsed.searched = (
                 data,
                 0,
@@ -106,6 +113,7 @@ class BoundedHTTPProtocol(HTTPConnection):
         if answerer is not None and self.flow.write_paused:
             self.flow.pause_reading()  # until the client has read the answers before
             return
+        start = self._unparsed.position
         head = self._reader.head()
         if head is None:
             if not self._deadline.is_set:
@@ -120,16 +128,42 @@ class BoundedHTTPProtocol(HTTPConnection):
         if answerer is None or not body or not head.keep_alive or head.expects_continue:
             self._begin_cycle(head, body, {"head": head})
             return
+        unparsed = self._unparsed
+        if self._answer(answerer, head, body) and start == 0 and unparsed.position == len(unparsed.data):
+            self.known_requests.note(unparsed.data, head, body)
+
+    def _is_ready(self) -> bool:
+        """Whether nothing is under way, so that a request that is known can be answered without taking it apart."""
+        cycle, reader, flow = self.cycle, self._reader, self.flow
+        if (
+            (cycle is not None and not cycle.response_complete)
+            or self._is_answering
+            or self._waits
+            or self.drain.begun
+            or flow.write_paused
+            or flow.read_paused
+            or reader.is_amid
+            or self._unparsed.is_paused
+        ):
+            return False
+        if self._deadline.at is not None:
+            self._deadline.clear()
+        return True
+
+    def _answer(self, answerer: Answerer, head: Head, body: bytes) -> bool:
+        """Answer a request, or begin to, or leave it to the application; return whether it was answered at once."""
         answer = answerer(head, body, self.client, self.server_state.default_headers)
         if isinstance(answer, bytes):
             self._note_answer()
             self.transport.write(answer)
-        elif answer is None or isinstance(answer, Left):
+            return True
+        if answer is None or isinstance(answer, Left):
             self._begin_cycle(head, body, {"head": head, **(answer.state if answer else {})})
         else:
             self._note_answer()
             self._is_answering = True
             answer.then(self._answer_late)
+        return False
 
     def _note_answer(self) -> None:
         """Count an answer of the answerer, and that something has happened."""
@@ -248,6 +282,7 @@ def make_http_protocol(  # noqa: PLR0913 - each is a limit, or a part that the s
     drain: Drain | None = None,
     turns: Turns | None = None,
     head_cache: HeadCache | None = None,
+    request_cache: RequestCache | None = None,
 ) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
     attributes: dict[str, Any] = {
@@ -258,6 +293,7 @@ def make_http_protocol(  # noqa: PLR0913 - each is a limit, or a part that the s
         "refusal_lines": refusal_lines,
         "drain": drain or Drain(0),
         "known_heads": KnownHeads(max_header_bytes, head_cache),
+        "known_requests": KnownRequests(request_cache),
         "held_heads": HeldHeads(),
         "turns": turns or Turns(),
     }

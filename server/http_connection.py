@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from userline.server.drain import Drain
     from userline.server.heads import KnownHeads
     from userline.server.refusals import RefusalBody
+    from userline.server.repeated import KnownRequests
     from userline.server.turns import Turns
 
 _STOPPING_SECONDS: Final = 1.0
@@ -44,6 +45,7 @@ class HTTPConnection(asyncio.Protocol):
     refusal_lines: ClassVar[bytes] = b""
     drain: ClassVar[Drain]
     known_heads: ClassVar[KnownHeads]
+    known_requests: ClassVar[KnownRequests]
     held_heads: ClassVar[HeldHeads]
     turns: ClassVar[Turns]
 
@@ -78,6 +80,7 @@ class HTTPConnection(asyncio.Protocol):
         self.flow = ReadFlow(transport, self._unparsed, self._parse_soon)
         self._reader = RequestReader(self._unparsed, self.known_heads, self.max_header_bytes)
         self._answerer = type(self).answerer
+        self._known_request = self.known_requests.get
         self._is_answering = False
         """Whether an answer of the answerer is still to come."""
         self._waits = False

@@ -40,6 +40,11 @@ class RequestReader:
         """Whether some of the body of the last request is still to be taken."""
         return self._body is not None
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether something of a request was taken that is not there whole, if no more than empty lines."""
+        return self._body is not None or self._empty_lines > 0
+
     def head(self) -> Head | None:
         """Return the next head if it is there whole; :meth:`begin_body` is to follow. Raises Malformed."""
         unparsed, most = self._unparsed, self._most_head_bytes

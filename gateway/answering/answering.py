@@ -53,6 +53,11 @@ Begun: TypeAlias = "tuple[str, Response | Pending]"
 """The id of a request, and its response."""
 
 
+def _everybody(_: bytes | None) -> Viewer:
+    """Return who asks an open gateway."""
+    return OPEN_VIEWER
+
+
 def owe_nothing() -> None:
     """Count nothing."""
 
@@ -82,7 +87,8 @@ class Answering:
         self._app = app
         self._presence = presence
         self._authenticator = authenticator
-        self._is_open = authenticator.is_open
+        self.known_viewer = _everybody if authenticator.is_open else authenticator.known
+        """Returns who shows the token with a digest, or None if that is still to be found out."""
         self._bodies = KnownBodies(engine, metrics)
         self._rate_limiter = rate_limiter
         self.pace = pace
@@ -110,10 +116,6 @@ class Answering:
         return partial(self._presence.leave, viewer.user_id)
 
     # A request whose operation is known, answered at once where nothing has to be waited for.
-
-    def viewer(self, meaning: Meaning) -> Viewer | None:
-        """Return who asks, or None if that is still to be found out."""
-        return OPEN_VIEWER if self._is_open else self._authenticator.known(meaning.token_digest)
 
     def begin(self, meaning: Meaning, viewer: Viewer, body: bytes, scope: Scope) -> Begun | ReadBody | None:
         """Answer a request whose head is understood, or begin to, if its operation is known.

@@ -136,23 +136,24 @@ class Connection:
     @contextmanager
     def outages(self) -> Iterator[None]:
         """Turn the failures of commands into errors of ours, and log where an outage begins and ends."""
+        tried = self._outage.now()
         try:
             yield
         except FAILURES as error:
-            raise self._told(error) from None
-        if self._outage:
-            logger.info("MongoDB at %s is available again, after %s.", self._url.hosts, self._outage.end())
+            raise self._told(error, tried) from None
+        if self._outage and (away := self._outage.end(tried)):
+            logger.info("MongoDB at %s is available again, after %s.", self._url.hosts, away)
 
     def failure(self, error: Exception) -> Exception:
         """Return what ``run`` raises for an error that a command reports and does not raise."""
-        return error if isinstance(error, StoreUnavailable) else self._told(error)
+        return error if isinstance(error, StoreUnavailable) else self._told(error, self._outage.now())
 
-    def _told(self, error: BaseException) -> StoreUnavailable | StoreRefused:
+    def _told(self, error: BaseException, tried: float) -> StoreUnavailable | StoreRefused:
         what = failure(error)
         if what.kind is Kind.REFUSED:
             return StoreRefused(f"MongoDB at {self._url.hosts} refuses it: {sentence(what.text, what.advice)}")
         if what.kind is Kind.AWAY:
-            if self._outage.begin():
+            if self._outage.begin(tried):
                 self._warn("is not available", what)
         elif not self._outage:
             # Others succeed meanwhile, so there is no end of it to be told.

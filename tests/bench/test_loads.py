@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -13,7 +12,8 @@ from bench import users
 from bench.http_load import PythonLoad, connect, post
 from bench.servers import BenchError
 from bench.site import Site
-from bench.wrk import WrkLoad, find_wrk
+from bench.wrk import WrkLoad
+from tests.support.needed import program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,9 +27,7 @@ pytestmark = pytest.mark.alone
 BODIES = [users.read(number).body for number in range(20)]
 REFUSED = b"{}"
 
-_MUST_RUN = os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1"
-needs_wrk = pytest.mark.skipif(not (find_wrk() or _MUST_RUN), reason="there is no wrk on PATH")
-LOADS = ["python", pytest.param("wrk", marks=needs_wrk)]
+LOADS = ["python", "wrk"]
 
 
 @asynccontextmanager
@@ -44,6 +42,7 @@ async def served(directory: Path) -> AsyncIterator[tuple[Address, int, int]]:
 
 def load_of(kind: str, address: Address, head: int, body: int, bodies: list[bytes]) -> Load:
     if kind == "wrk":
+        program("wrk")
         return WrkLoad(address, 2, bodies, head + body, "-")
     return PythonLoad(address, 2, [post(each, "-") for each in bodies], body)
 

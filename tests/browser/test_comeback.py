@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -23,6 +22,7 @@ from tests.browser.conftest import HERE
 from tests.support.balancer import Balancer, haproxy
 from tests.support.gateway import RunningGateway, end_all
 from tests.support.npm import install
+from tests.support.recipes import modules
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, token_of
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 RUNS = int(os.environ.get("USERLINE_TEST_COMEBACKS", "1"))
-PROTOCOL = HERE.parents[1] / "PROTOCOL.md"
 CLIENTS = HERE.parent / "clients"
 DRAIN_SECONDS = 2
 TOKEN_SECONDS = 10
@@ -92,12 +91,6 @@ MODULES = {
     "watch-default-apollo.js": DEFAULT_SOCKETS + DEFAULT_APOLLO + AS_APOLLO,
     "watch-default-urql.js": DEFAULT_SOCKETS + DEFAULT_URQL + AS_URQL,
 }
-
-
-def recipes() -> dict[str, str]:
-    """Return the modules in PROTOCOL.md by the names that they begin with."""
-    snippets = re.findall(r"```javascript\n// (\S+\.js)\n(.*?)```", PROTOCOL.read_text(), re.DOTALL)
-    return dict(snippets)
 
 
 class Deployment:
@@ -167,7 +160,7 @@ def write_modules(directory: Path, deployment: Deployment) -> Path:
         f"export const getToken = async () => (await fetch('{deployment.tokens}')).text();\n"
         f"export const tokenSeconds = {TOKEN_SECONDS};\n"
     )
-    for name, text in {**recipes(), **MODULES, "yours.js": yours}.items():
+    for name, text in {**modules("PROTOCOL.md"), **MODULES, "yours.js": yours}.items():
         own_name = name.removeprefix("watch-").removesuffix(".js")
         (directory / name).write_text(text.replace("NAME", f"'{own_name}'"))
     return directory
@@ -176,12 +169,12 @@ def write_modules(directory: Path, deployment: Deployment) -> Path:
 class Page:
     """The page in which the clients are."""
 
-    def __init__(self, node: build.Node, chromium: str, deployment: Deployment, modules: Path, log: Path) -> None:
+    def __init__(self, node: build.Node, chromium: str, deployment: Deployment, directory: Path, log: Path) -> None:
         script, packages = HERE / "comeback.mjs", CLIENTS / "node_modules"
         self._log = log
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                [str(node.executable), str(script), deployment.balancer.url, chromium, str(modules), str(packages)],
+                [str(node.executable), str(script), deployment.balancer.url, chromium, str(directory), str(packages)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -209,7 +202,7 @@ class Page:
 
 
 def test_there_is_a_recipe_for_each_client() -> None:
-    assert set(recipes()) == RECIPES
+    assert set(modules("PROTOCOL.md")) == RECIPES
 
 
 @pytest.mark.parametrize("run", range(RUNS))
@@ -220,8 +213,8 @@ def test_every_subscription_goes_on(node: build.Node, chromium: str, tmp_path: P
         deployment = Deployment(tmp_path, stack)
         stack.callback(deployment.stop)
         deployment.set_name("before")
-        modules = write_modules(tmp_path / "recipes", deployment)
-        page = Page(node, chromium, deployment, modules, tmp_path / "page.log")
+        directory = write_modules(tmp_path / "recipes", deployment)
+        page = Page(node, chromium, deployment, directory, tmp_path / "page.log")
         stack.callback(page.close)
         clients = page.shows("before")
         for number in range(2):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tests.clients.test_node_clients import HERE, node
+from tests.support.recipes import modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["node"]
 """A fixture that is used as it is."""
 
-ROOT = HERE.parents[1]
 SETUP = """
 import { WebSocket } from 'ws';
 globalThis.WebSocket = WebSocket;
@@ -130,20 +129,14 @@ process.exit();
 """
 
 
-def modules() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for page in ("PROTOCOL.md", "docs/graphql-clients.md"):
-        found |= re.findall(r"```javascript\n// (\S+\.js)\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    return found
-
-
 def run(node: build.Node, gateway: RunningGateway, script: str, directory: Path) -> list[list[str | None]]:
     """Run a script beside the modules, for two users, and return what it reports."""
     ids = [f"{name}-{uuid4()}" for name in "ab"]
     for user_id, name in zip(ids, ("A", "B"), strict=True):
         gateway.set_user(user_id, name=name)
     yours = f"export const gatewayUrl = '{gateway.websocket_url}';\nexport const getToken = async () => 'none';\n"
-    files = modules() | {"yours.js": f"{yours}export const tokenSeconds = 600;\n", "setup.js": SETUP, "run.js": script}
+    own = {"yours.js": f"{yours}export const tokenSeconds = 600;\n", "setup.js": SETUP, "run.js": script}
+    files = modules("PROTOCOL.md", "docs/graphql-clients.md") | own
     for name, text in files.items():
         (directory / name).write_text(text)
     (directory / "package.json").write_text('{"type": "module"}')

@@ -1,4 +1,4 @@
-"""nginx and Caddy with the configurations that are shipped."""
+"""nginx and Caddy with the configurations that are shipped, and what is asked through every proxy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from tests.support.proxy import Proxy, changed, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import httpx
+
+    from tests.support.gateway import RunningGateway
+
+TRUSTED: Final = ("--trusted-proxies", "127.0.0.1", "--drain-seconds", "2")
+NAME: Final = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 
@@ -46,3 +53,14 @@ def caddy(directory: Path, gateways: Sequence[str]) -> Proxy:
         return [program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
 
     return Proxy(directory, start)
+
+
+def addresses(gateways: Sequence[RunningGateway]) -> list[str]:
+    """Return what a proxy calls them by."""
+    return [gateway.url.removeprefix("http://") for gateway in gateways]
+
+
+async def set_name(http: httpx.AsyncClient, name: str) -> None:
+    """Give Alice another name."""
+    answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": name}})
+    assert answer.json() == {"data": {"setUser": {"changed": True}}}, answer.text

@@ -1,4 +1,4 @@
-"""nginx and Caddy with the configuration that is shipped, before two real gateways."""
+"""nginx, Caddy and HAProxy with the configurations that are shipped, before two real gateways."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from tests.deploy.proxies import caddy, nginx
-from tests.support.gateway import RunningGateway, end_all
-from tests.support.redis import RedisServer
+from tests.deploy.proxies import NAME, TRUSTED, addresses, caddy, nginx, set_name
+from tests.support.balancer import Balancer
+from tests.support.gateway import RunningGateway
 from tests.support.waiting import until
 from tests.support.watching import Watching
 
@@ -26,43 +26,28 @@ if TYPE_CHECKING:
 
     from tests.support.proxy import Proxy
 
-NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
-TRUSTED = ("--trusted-proxies", "127.0.0.1", "--drain-seconds", "2")
+PROXIES = {"nginx": nginx, "caddy": caddy, "haproxy": Balancer}
 
 
-@pytest.fixture(params=[nginx, caddy], ids=lambda start: start.__name__)
+@pytest.fixture(params=PROXIES)
 def start(request: pytest.FixtureRequest) -> Callable[..., Proxy]:
-    started: Callable[..., Proxy] = request.param
+    started: Callable[..., Proxy] = PROXIES[request.param]
     return started
 
 
 @pytest.fixture
-def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
-    redis = RedisServer(tmp_path)
-    running = [RunningGateway(tmp_path, "--bus-url", redis.url, *TRUSTED) for _ in range(2)]
-    yield running
-    end_all(running)
-    redis.kill()
-
-
-@pytest.fixture
-def proxy(tmp_path: Path, start: Callable[..., Proxy], gateways: list[RunningGateway]) -> Iterator[Proxy]:
-    proxy = start(tmp_path, [gateway.url.removeprefix("http://") for gateway in gateways])
+def proxy(tmp_path: Path, start: Callable[..., Proxy], lasting_gateways: list[RunningGateway]) -> Iterator[Proxy]:
+    proxy = start(tmp_path, addresses(lasting_gateways))
     yield proxy
     proxy.stop()
 
 
-async def set_name(http: httpx.AsyncClient, name: str) -> None:
-    answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": name}})
-    assert answer.json() == {"data": {"setUser": {"changed": True}}}, answer.text
-
-
-async def test_everything_works_through_it(proxy: Proxy, gateways: list[RunningGateway]) -> None:
+async def test_everything_works_through_it(proxy: Proxy, lasting_gateways: list[RunningGateway]) -> None:
     async with httpx.AsyncClient(base_url=proxy.url, timeout=30) as http:
         await set_name(http, "0")
         watchers = [await Watching.start(proxy.websocket_url, ["alice"]) for _ in range(4)]
         await until(lambda: all(watching.last("alice") == "0" for watching in watchers))
-        assert all(gateway.metric("userline_sockets") for gateway in gateways), "all on one of them"
+        assert all(gateway.metric("userline_sockets") for gateway in lasting_gateways), "all on one of them"
         await set_name(http, "1")
         await until(lambda: all(watching.last("alice") == "1" for watching in watchers))
 
@@ -97,7 +82,7 @@ async def test_a_page_opens_sockets_to_its_own_origin_on_any_port(proxy: Proxy) 
 def test_gateways_learn_who_asks_from_it_alone(tmp_path: Path, start: Callable[..., Proxy]) -> None:
     limits = ["--rate-limit-per-second", "0.01", "--rate-limit-burst", "2"]
     gateway = RunningGateway(tmp_path, *TRUSTED, *limits)
-    proxy = start(tmp_path, [gateway.url.removeprefix("http://")] * 2)
+    proxy = start(tmp_path, addresses([gateway] * 2))
 
     def ask(address: str) -> list[int]:
         with httpx.Client(base_url=proxy.url, transport=httpx.HTTPTransport(local_address=address)) as http:
@@ -110,7 +95,11 @@ def test_gateways_learn_who_asks_from_it_alone(tmp_path: Path, start: Callable[.
     assert gateway.stop() == 0
 
 
-async def test_no_request_fails_while_gateways_stop_and_die(proxy: Proxy, gateways: list[RunningGateway]) -> None:
+async def test_no_request_fails_while_gateways_stop_and_die(
+    request: pytest.FixtureRequest, tmp_path: Path, start: Callable[..., Proxy], gateways: list[RunningGateway]
+) -> None:
+    proxy = start(tmp_path, addresses(gateways))
+    request.addfinalizer(proxy.stop)
     failed: list[str] = []
     done = asyncio.Event()
     asked = 0

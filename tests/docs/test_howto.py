@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 
 from tests.docs.running import Background, blocks, commands, environment, run, write_file
 from tests.support.gateway import RunningGateway
+from tests.support.needed import program
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, KeyServer, Signer
 
@@ -37,6 +37,7 @@ def login_service() -> Iterator[tuple[KeyServer, Signer]]:
 
 
 def test_tokens_of_a_login_service(login_service: tuple[KeyServer, Signer], tmp_path: Path) -> None:
+    program("curl")
     server, signer = login_service
     settings = dict(line.split("=", 1) for line in LOGIN["ini"].splitlines())
     # In production keys come by https alone, which a server on this machine has no certificate for.
@@ -46,9 +47,8 @@ def test_tokens_of_a_login_service(login_service: tuple[KeyServer, Signer], tmp_
     claims = json.loads(LOGIN["json"])
     try:
         ((command, printed),) = commands(LOGIN["console"])
-        if shutil.which("curl") is not None:
-            command = command.replace("https://users.example.com", gateway.url)
-            assert run(command, tmp_path, environment(TOKEN=signer.sign(claims))).strip() == printed.strip()
+        command = command.replace("https://users.example.com", gateway.url)
+        assert run(command, tmp_path, environment(TOKEN=signer.sign(claims))).strip() == printed.strip()
         for claim in ("iss", "aud", "sub", "tokenType"):
             for other in (
                 {name: value for name, value in claims.items() if name != claim},
@@ -107,8 +107,6 @@ def test_moving_in(tmp_path: Path) -> None:
 
 def test_several_gateways_with_redis(tmp_path: Path) -> None:
     """The flags of the page, with a store and a Redis of this machine: one gateway shows what changes at the other."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("there is no redis-server on PATH")
     redis = RedisServer(tmp_path)
     flags = [
         command.replace("redis://bus.example.com", redis.url).split()[4:]

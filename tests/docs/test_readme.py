@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from websockets.typing import Subprotocol
 
 from tests.docs.running import ROOT, Background, blocks, commands, environment, run, write_file
 from tests.support.gateway import RunningGateway
+from tests.support.needed import program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,7 @@ def first_event(gateway: RunningGateway, query: str) -> Any:
     ("page", "kinds"), [("README.md", {"console"}), ("docs/start.md", {"console", "graphql", "python", "text"})]
 )
 def test_the_snippets_do_what_the_page_says(page: str, kinds: set[str], tmp_path: Path) -> None:
-    if shutil.which("curl") is None:
-        pytest.skip("there is no curl on PATH")
+    program("curl")
     gateway = RunningGateway(tmp_path)
     watcher: Background | None = None
     ran = []

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.docs.running import ROOT, Background, blocks, commands, environment, run, write_file
 from tests.support.gateway import RunningGateway
+from tests.support.needed import program
 from tests.support.npm import Node, built, find_node
 
 SETUP = {
@@ -71,8 +69,8 @@ class Reader:
 
 
 def test_the_tutorial(tmp_path: Path) -> None:
-    if shutil.which("curl") is None or shutil.which("openssl") is None:
-        pytest.skip("curl and openssl are not both on PATH")
+    for name in ("curl", "openssl"):
+        program(name)
     reader = Reader(tmp_path, built(ROOT / "clients" / "typescript", find_node()))
     try:
         for kind, text in blocks("docs/tutorial.md"):

@@ -15,6 +15,7 @@ from userline.settings.checks import normal_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -204,3 +205,53 @@ capacitor:// data:,x https://é.example ws://a wss://a:8000
 def test_what_is_no_origin_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="capacitor://localhost"):
         normal_origin(bad)
+
+
+OF_THIS_MACHINE = ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost", "http://[::1]:8080"]
+OF_OTHERS = ["http://localhost.mallory.example", "http://mallory.example", "null", "capacitor://localhost", "http://"]
+
+
+def test_pages_of_this_machine_may_use_a_gateway_that_is_open(tmp_path: Path) -> None:
+    gateway = RunningGateway(tmp_path)
+    query = {"query": "{ app { id } }"}
+    for origin in OF_THIS_MACHINE:
+        assert preflight(gateway, origin, "content-type", "traceparent").status_code == 200
+        for path in ("/graphql", "/graphql/"):
+            answer = gateway.http.post(path, json=query, headers={"origin": origin})
+            assert answer.headers["access-control-allow-origin"] == origin
+        private = gateway.http.get("/v1/userline/users/alice", headers={"origin": origin})
+        assert "access-control-allow-origin" not in private.headers, "what is private is for back ends"
+    for origin in OF_OTHERS:
+        answer = gateway.http.post("/graphql", json=query, headers={"origin": origin})
+        assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (200, False)
+        assert preflight(gateway, origin).status_code == 400
+    assert gateway.stop() == 0
+
+
+def test_pages_of_this_machine_need_permission_where_there_are_tokens(tmp_path: Path) -> None:
+    gateway = RunningGateway(tmp_path, env={"USERLINE_SECRET": SECRET})
+    for origin in OF_THIS_MACHINE:
+        headers = {"origin": origin, "authorization": f"Bearer {token_of('alice')}"}
+        answer = gateway.http.post("/graphql", json={"query": "{ app { id } }"}, headers=headers)
+        assert "access-control-allow-origin" not in answer.headers
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("allowed", [[], ["--cors-origins", PAGE]])
+def test_the_log_names_pages_that_cannot_read_and_the_setting(tmp_path: Path, allowed: list[str]) -> None:
+    gateway = RunningGateway(tmp_path, *allowed)
+
+    def told(origin: str) -> int:
+        return gateway.log.count(f"A web page of {origin} asked")
+
+    own = gateway.url
+    for origin in [own, "http://localhost:5173", *allowed[1:], "not an origin", "a\tb"] * 2:
+        gateway.http.post("/graphql", json={"query": "{ app { id } }"}, headers={"origin": origin})
+    assert "A web page of" not in gateway.log
+    pages = [f"https://page-{number}.example" for number in range(30)]
+    for origin in pages * 2:
+        preflight(gateway, origin)
+        gateway.http.post("/graphql", json={"query": "{ app { id } }"}, headers={"origin": origin})
+    assert [told(origin) for origin in pages] == [1] * 10 + [0] * 20, "once each, and not for ever"
+    assert gateway.log.count("USERLINE_CORS_ORIGINS") == 10
+    assert gateway.stop() == 0

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.moving.generated import write_users
+from tests.support.needed import not_permitted
 from userline.cli.main import userline
 from userline.storage.sqlite import SQLiteUserStore
 from userline.users.errors import StoreUnavailable
@@ -170,7 +171,7 @@ async def test_reading_commands_leave_modes_as_they_are(tmp_path: Path) -> None:
 
 async def test_somebody_elses_wide_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can make a file somebody else's")
+        not_permitted("only root can make a file somebody else's")
     path = tmp_path / "userline.db"
     store = SQLiteUserStore(path, Rules())
     await store.open()

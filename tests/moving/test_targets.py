@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from tests.moving.generated import write_users
 from tests.support.disks import small_disk
+from tests.support.needed import not_permitted
 from userline.cli.main import userline
 from userline.moving import streams
 from userline.storage.sqlite import SQLiteUserStore
@@ -92,7 +93,7 @@ def a_device(place: Place, kind: int, number: int) -> Path:
     try:
         os.mknod(place.target, kind | 0o666, number)
     except PermissionError as error:
-        pytest.skip(f"this user may not make device files: {error}")
+        not_permitted(f"this user may not make device files: {error}")
     return place.target
 
 

@@ -104,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = 500, repr(error).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
+        self.send_header("access-control-allow-origin", "*")  # pages ask, too
         self.end_headers()
         self.wfile.write(body)
 

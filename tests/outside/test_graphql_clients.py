@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.browser.conftest import chromium
 from tests.outside.conftest import HERE, build, tool
 from tests.outside.control import Control, GuardedGateway
+from tests.support.npm import find_node, install
+from tests.support.recipes import modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+__all__ = ["chromium"]
+"""A fixture that is used as it is."""
 
 pytestmark = pytest.mark.outside
 
@@ -72,6 +78,19 @@ def test_relay(run: Callable[..., list[str]]) -> None:
     (client / "generated").mkdir(exist_ok=True)
     build(client, "node_modules/.bin/relay-compiler", "relay.config.json")
     assert run(client, tool("node"), "src/client.js") == DONE
+
+
+@pytest.mark.parametrize("name", ["apollo", "urql"])
+def test_in_chromium(run: Callable[..., list[str]], chromium: str, tmp_path: Path, name: str) -> None:
+    """Apollo Client and urql in a page, by the recipes of PROTOCOL.md as they stand there."""
+    client, tests, node = HERE / "browser", HERE.parent, find_node()
+    for each in ("browser", "clients"):
+        install(tests / each, node)
+    given = {path.name: path.read_text() for path in client.glob("*.js")}
+    for file, text in (modules("PROTOCOL.md") | given).items():
+        (tmp_path / file).write_text(text)
+    packages = tests / "clients/node_modules"
+    assert run(client, node.executable, "client.mjs", name, chromium, tmp_path, packages) == DONE
 
 
 def test_hive_gateway(tmp_path: Path) -> None:

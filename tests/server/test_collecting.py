@@ -66,10 +66,9 @@ async def test_what_was_there_before_does_not_put_it_off() -> None:
     assert len(before) > len(kept)
 
 
+@pytest.mark.skipif(not gc.get_threshold()[2], reason="this Python goes over what is old piece by piece")
 async def test_without_the_plan_everything_is_gone_over_again_and_again() -> None:
     """What the plan is for: if this fails, the interpreter does it by itself."""
-    if not gc.get_threshold()[2]:
-        pytest.skip("this Python goes over what is old piece by piece")
     with looked_at() as sizes:
         kept = [[number] for number in range(1_000_000)]
         assert max(sizes) > len(kept) / 2 > MOST_AT_ONCE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from tests.support.attacks import BODIES
 from tests.support.fuzz import frame
 from tests.support.gateway import RunningGateway
+from tests.support.needed import program
 from tests.support.raw_http import raw_connection
 from tests.support.tokens import token_of
 
@@ -125,12 +125,11 @@ public class Ask {
 """
 
 
-@pytest.mark.skipif(shutil.which("java") is None, reason="there is no `java` on the PATH")
 def test_a_stock_java_client_is_answered(each_gateway: RunningGateway, tmp_path: Path) -> None:
     """It offers h2c with the first request of each connection."""
-    program = tmp_path / "Ask.java"
-    program.write_text(JAVA)
-    command = ["java", "-XX:TieredStopAtLevel=1", str(program), each_gateway.url]
+    source = tmp_path / "Ask.java"
+    source.write_text(JAVA)
+    command = [program("java"), "-XX:TieredStopAtLevel=1", str(source), each_gateway.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
+
+from tests.support.needed import program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,7 @@ class Authority:
     """A CA, and what it has signed, as files in a directory."""
 
     def __init__(self, directory: Path, name: str = "ca") -> None:
-        assert shutil.which("openssl"), "there is no openssl on PATH"
+        program("openssl")
         self._directory = directory
         self._name = name
         self.certificate = directory / f"{name}.crt"

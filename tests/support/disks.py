@@ -7,7 +7,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.support.needed import not_permitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def small_disk(path: Path, size: str = "4m") -> Iterator[SmallDisk]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     mounted = subprocess.run(mount, check=False, capture_output=True)
     if mounted.returncode:
-        pytest.skip(f"this user may not mount a small disk: {mounted.stderr.decode().strip()}")
+        not_permitted(f"this user may not mount a small disk: {mounted.stderr.decode().strip()}")
     try:
         yield SmallDisk(path)
     finally:

@@ -13,7 +13,12 @@ def unavailable(reason: str) -> NoReturn:
     """Skip the test, or fail it where everything has to be tested (USERLINE_TEST_REQUIRE_ALL=1)."""
     if os.environ.get("USERLINE_TEST_REQUIRE_ALL") == "1":
         pytest.fail(reason)
-    pytest.skip(reason)
+    pytest.skip(reason)  # noqa: TID251 - the place for it
+
+
+def not_permitted(reason: str) -> NoReturn:
+    """Skip the test, because the machine does not let this user do what it needs: no script can install that."""
+    pytest.skip(reason)  # noqa: TID251 - nor here
 
 
 def program(name: str, hint: str = "") -> str:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.support.needed import unavailable
+from tests.support.needed import program
 from tests.support.ports import free_port
 
 USER: Final = "userline"
@@ -172,10 +172,7 @@ def _signal(process: int, number: signal.Signals) -> None:
 def _binary(name: str) -> str:
     """Debian has the programs of the server where PATH does not lead."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    path = str(found[-1]) if found else shutil.which(name)
-    if path is None:
-        unavailable(f"there is no {name}, of a PostgreSQL server")
-    return path
+    return str(found[-1]) if found else program(name, "it comes with a PostgreSQL server")
 
 
 def _as_server(command: list[str]) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.needed import unavailable
+from tests.support.needed import program
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ _PATIENCE = 30.0
 
 def find_tool(name: str) -> str:
     """Return the path of ``prometheus`` or ``promtool``; skips the test without it, or fails where all must run."""
-    path = shutil.which(name)
-    if path is None:
-        unavailable(f"there is no {name} on PATH (Debian's package prometheus has it)")
-    return path
+    return program(name, "Debian's package prometheus has it")
 
 
 def hastened(rules: str, window: str = "4s") -> str:

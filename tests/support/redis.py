@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from tests.support.needed import unavailable
+from tests.support import needed
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ class RedisServer:
     """
 
     def __init__(self, directory: Path, *options: str, program: str = "") -> None:
-        self._program = program or "redis-server"
-        if shutil.which(self._program) is None:
-            unavailable(f"there is no {self._program} on PATH")
+        self._program = needed.program(program or "redis-server")
         self._directory = directory
         self._options = options
         self.port = free_port()

@@ -295,7 +295,7 @@ class TestMongoDB:
         assert not re.search("cannot be looked at|cAnArY", said)
 
     def test_a_server_that_is_away(self, port: int) -> None:
-        visit = Visit("--port", str(port), "--store-url", f"mongodb://127.0.0.1:{free_port()}/userline?timeoutMS=300")
+        visit = Visit("--port", str(port), "--store-url", f"mongodb://127.0.0.1:{free_port()}/userline?timeoutMS=2000")
         assert visit.problems == ["store"]
         assert "Connection refused" in visit.of("store", "problem")
 

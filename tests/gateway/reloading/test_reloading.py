@@ -187,7 +187,7 @@ def test_a_bad_value_changes_nothing_and_is_told_as_at_the_start(
         assert problem in log
     assert "and all stay as they were" in log
     assert "were reloaded" not in log
-    assert has_line(gateway)
+    gateway.until(lambda: has_line(gateway))
     assert gateway.post(DEEP, authorization=bearer()).status_code == 200
 
 

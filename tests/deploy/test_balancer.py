@@ -1,4 +1,4 @@
-"""Two gateways behind the balancer that docker/compose.yaml puts before them."""
+"""What the balancer of docker/compose.yaml does that is its own: test_proxies.py has what every proxy does."""
 
 from __future__ import annotations
 
@@ -8,41 +8,27 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.deploy.proxies import addresses, set_name
 from tests.support.balancer import CONFIGURATION, Balancer, haproxy
-from tests.support.gateway import RunningGateway, end_all
-from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.watching import Watching
-from websockets.exceptions import ConnectionClosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.gateway import RunningGateway
+
 TIMEOUT_SECONDS = 1
-NAME = 'mutation($name: String!) { setUser(id: "alice", input: {name: $name}) { changed } }'
-
-
-@pytest.fixture
-def gateways(tmp_path: Path) -> Iterator[list[RunningGateway]]:
-    redis = RedisServer(tmp_path)
-    running = [RunningGateway(tmp_path, "--bus-url", redis.url, "--drain-seconds", "5") for _ in range(2)]
-    yield running
-    end_all(running)
-    redis.kill()
 
 
 @pytest.fixture
 def balancer(tmp_path: Path, gateways: list[RunningGateway]) -> Iterator[Balancer]:
-    addresses = [gateway.url.removeprefix("http://") for gateway in gateways]
-    balancer = Balancer(tmp_path, addresses, timeout_seconds=TIMEOUT_SECONDS)
+    balancer = Balancer(tmp_path, addresses(gateways), timeout_seconds=TIMEOUT_SECONDS)
     yield balancer
     balancer.stop()
-
-
-async def set_name(http: httpx.AsyncClient, name: str) -> None:
-    answer = await http.post("/graphql", json={"query": NAME, "variables": {"name": name}})
-    assert answer.json() == {"data": {"setUser": {"changed": True}}}
 
 
 def test_the_configuration_as_it_is_in_the_container() -> None:
@@ -50,22 +36,6 @@ def test_the_configuration_as_it_is_in_the_container() -> None:
     assert checked.returncode == 0, checked.stderr
     warnings = [line for line in checked.stderr.splitlines() if "[WARNING]" in line]
     assert all("could not resolve address 'gateway" in line for line in warnings), warnings
-
-
-def test_gateways_learn_who_asks_from_the_balancer_alone(tmp_path: Path) -> None:
-    limits = ["--rate-limit-per-second", "0.01", "--rate-limit-burst", "2"]
-    gateway = RunningGateway(tmp_path, "--trusted-proxies", "127.0.0.1", *limits)
-    balancer = Balancer(tmp_path, [gateway.url.removeprefix("http://")] * 2)
-
-    def ask(address: str) -> list[int]:
-        with httpx.Client(base_url=balancer.url, transport=httpx.HTTPTransport(local_address=address)) as http:
-            claims = [{"X-Forwarded-For": f"203.0.113.{number}"} for number in range(3)]
-            return [http.get("/graphql?query={__typename}", headers=claim).status_code for claim in claims]
-
-    assert ask("127.0.0.2") == [200, 200, 429]
-    assert ask("127.0.0.3") == [200, 200, 429]
-    balancer.stop()
-    assert gateway.stop() == 0
 
 
 async def test_sockets_live_longer_than_the_timeouts_of_http(

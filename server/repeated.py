@@ -1,0 +1,72 @@
+"""Whole requests known by their bytes: those that come again and again are taken apart once."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from userline.server.heads import OF_ONE_REQUEST, weight_of_head
+
+if TYPE_CHECKING:
+    from userline.server.heads import Head
+
+MOST_BYTES: Final = 8192
+"""How large requests are remembered at most."""
+_MOST_SEEN: Final = 2048
+"""How many requests that came once are noted, by their hash."""
+
+
+class Whole(NamedTuple):
+    """A request that came whole, with a body and nothing behind it."""
+
+    head: Head
+    body: bytes
+
+
+class RequestCache(Protocol):
+    """Whole requests by their bytes, as many as there is room for. A weight is in bytes of memory."""
+
+    def get(self, raw: bytes, /) -> Whole | None:
+        """Return the request that was put in, or None."""
+
+    def put(self, raw: bytes, request: Whole, weight: int, /) -> None:
+        """Keep a request."""
+
+    def clear(self) -> None:
+        """Keep none."""
+
+
+class KnownRequests:
+    """The requests that came more than once. Without a cache each is taken apart anew. For one event loop.
+
+    What is remembered of a request is what its bytes say and nothing else: who asks and what that may is looked at
+    each time.
+    """
+
+    def __init__(self, cache: RequestCache | None = None) -> None:
+        self._known = cache
+        self._seen: set[int] = set()
+        self.get = _none if cache is None else cache.get
+        """Returns the request with these bytes if it is known, or None: the cache's own method, for speed."""
+
+    def note(self, raw: bytes, head: Head, body: bytes) -> None:
+        """Take note of a request that was answered at once. The second time it is kept, so that others cost no more."""
+        if self._known is None or len(raw) > MOST_BYTES:
+            return
+        number = hash(raw)
+        if number not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen.add(number)
+        elif OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers):
+            self._known.put(raw, Whole(head, body), sys.getsizeof(raw) + sys.getsizeof(body) + weight_of_head(head))
+
+    def forget(self) -> None:
+        """Take every request apart anew, as what requests mean has changed."""
+        self._seen.clear()
+        if self._known is not None:
+            self._known.clear()
+
+
+def _none(_: bytes) -> None:
+    """Know nothing."""
