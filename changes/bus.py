@@ -68,6 +68,8 @@ class Bus:
         echo = self.channel_of("echo-" + secrets.token_hex(8))
         self._broadcast = Broadcast(backend=Rejoining(self._backend, self, echo))
         self._outbox = Outbox(MOST_CHANGES_WAITING)
+        self._under_way: list[Change] = []
+        """What is being published, taken out of the outbox."""
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
         self._idle = asyncio.Event()
@@ -101,7 +103,7 @@ class Bus:
     @property
     def waiting(self) -> int:
         """How many users have a change that is still to be published."""
-        return len(self._outbox)
+        return len(self._outbox) + sum(change.id not in self._outbox for change in self._under_way)
 
     @property
     def dropped(self) -> int:
@@ -161,15 +163,26 @@ class Bus:
         except TimeoutError:
             self._on_lost()  # the log says why, when it is known
 
+    async def emptied(self) -> None:
+        """Return when nothing waits to be published."""
+        await self._idle.wait()
+
     async def stop(self) -> None:
-        """Publish what waits, if that is possible within two seconds, stop listening and disconnect."""
+        """Publish what waits, if that is possible within two seconds, stop listening and disconnect.
+
+        The log says of how many users the others are not told.
+        """
         if not self._tasks:
             return
         try:
             async with asyncio.timeout(STOP_PATIENCE_SECONDS):
-                await self._idle.wait()
+                await self.emptied()
         except TimeoutError:
-            logger.warning("Stopping with changes of %d users not published.", self.waiting)
+            logger.warning(
+                "Stopping with changes of %d users that could not be published, as the bus did not take them in time. "
+                "The other gateways read them within USERLINE_REREAD_SECONDS where somebody watches.",
+                self.waiting,
+            )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -266,6 +279,7 @@ class Bus:
             if left:
                 changes = changes[: -len(left)]
                 self._outbox.put_back(left)
+            self._under_way = changes
             self._sent[message] = time.perf_counter()
             if len(self._sent) > _MESSAGES_TIMED:
                 self._sent.popitem(last=False)
@@ -278,7 +292,9 @@ class Bus:
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)
+                self._under_way = []
                 await self._until_joined(backoff.next())
             else:
                 backoff.reset()
                 self.published += len(changes)
+                self._under_way = []

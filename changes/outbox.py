@@ -22,6 +22,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._waiting
+
     def put(self, change: Change) -> None:
         """Add a change. If there is no room, the one that has waited longest is dropped."""
         waiting = self._waiting.get(change.id)

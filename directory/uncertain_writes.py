@@ -42,11 +42,16 @@ class UncertainWrites:
         self._hub = hub
         self._bus = bus
         self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._under_way: dict[str, Any] = {}
+        """Who is being looked at for the first time."""
+        self._looked = asyncio.Event()
+        self._looked.set()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """How many users were not looked at yet."""
+        return len(self._waiting) + sum(user_id not in self._waiting for user_id in self._under_way)
 
     def look_at(self, user_ids: Iterable[str]) -> None:
         """Find out about the last write of these users."""
@@ -55,12 +60,23 @@ class UncertainWrites:
             self._waiting.move_to_end(user_id)
             if len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)
+        self._looked.clear()
         self._more.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="userline-uncertain-writes")
 
+    async def looked(self) -> None:
+        """Return when each was looked at once."""
+        await self._looked.wait()
+
     async def close(self) -> None:
-        """Stop."""
+        """Stop. The log says of how many users nobody knows what became of their writes."""
+        if self:
+            logger.warning(
+                "Stopping without knowing what became of the writes of %d users, as the store did not say in time. If "
+                "they were done, the other gateways read them within USERLINE_REREAD_SECONDS where somebody watches.",
+                len(self),
+            )
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -75,15 +91,20 @@ class UncertainWrites:
             source: dict[str, Any] = seen if again else self._waiting
             # Taken out first: a write that is given up while they are read is looked at again.
             taken = {user_id: source.pop(user_id) for user_id in list(islice(source, MAX_BATCH))}
+            self._under_way = {} if again else taken
             try:
                 versions = await self._tell(list(taken), seen | taken if again else seen)
             except Exception as error:  # noqa: BLE001 - it is tried until the store answers
                 logger.debug("Users whose write had no outcome cannot be read yet: %s", error)
                 for user_id, version in taken.items():
                     source.setdefault(user_id, version)
+                self._under_way = {}
                 await backoff.wait()
                 continue
             backoff.reset()
+            self._under_way = {}
+            if not self._waiting:
+                self._looked.set()
             if not again:
                 seen |= versions
 

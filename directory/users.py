@@ -69,6 +69,10 @@ class Users(Watching):
         """Hold who writes to these rules from now on."""
         self._rules, self._syncing, self._self_deletion = rules, syncing, self_deletion
 
+    async def told(self) -> None:
+        """Return when all gateways have been told of every write so far."""
+        await self._writes.told()
+
     async def close(self) -> None:
         """Wait for the reads and writes under way."""
         await self._writes.close()

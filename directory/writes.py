@@ -38,6 +38,13 @@ class Writes:
         self._uncertain_writes = UncertainWrites(store, hub, bus)
         self._under_way: set[asyncio.Task[Any]] = set()
 
+    async def told(self) -> None:
+        """Return when all gateways have been told of every write so far, those without an answer included."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._uncertain_writes.looked()
+        await self._bus.emptied()
+
     async def close(self) -> None:
         """Wait for the writes under way."""
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -125,7 +125,7 @@ class Runtime:
         self.connections = OpenConnections(settings.max_sockets, settings.max_sockets_per_user)
         self.unidentified = UnidentifiedSockets(settings.max_new_sockets_per_address)
         self.deliveries = Deliveries()
-        self.drain = Drain(settings.drain_seconds)
+        self.drain = Drain(settings.drain_seconds, settings.shutdown_seconds)
         self.request_log = RequestLog(settings)
         self.answering = Answering(
             engine=self.engine,
@@ -218,6 +218,7 @@ class Runtime:
             finally:
                 await self.presence.stop()
                 await self.authenticator.close()
+                await self.drain.finish(self.users.told())
                 await self.users.close()
                 await self.bus.stop()
                 await self.refresher.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -22,13 +21,14 @@ from userline.gateway.refusals import body_of_bad_request
 from userline.gateway.reloading import reload_for_workers, reloading, take_over
 from userline.gateway.runtime import Runtime
 from userline.gateway.site import site_of
+from userline.gateway.stopping import Server
 from userline.gateway.websocket.protocol import CloseCode
 from userline.gateway.websocket.session import FIRST_BYTES
 from userline.server.collecting import Collecting
 from userline.server.http import make_http_protocol
 from userline.server.listeners import give_up_on_silent_clients, is_file, listening, url_of
 from userline.server.turns import Turns
-from userline.server.websocket import BoundedWebSocketProtocol, make_websocket_protocol
+from userline.server.websocket import make_websocket_protocol
 from userline.server.workers import Supervision, follow_parent, run_workers
 from userline.settings.checks import split_address
 from userline.telemetry.logs import configure_logging
@@ -39,13 +39,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
-    from types import FrameType
 
     from starlette.types import ASGIApp
 
     from userline.gateway.lane import Lane
-    from userline.gateway.open_connections import OpenConnections
-    from userline.server.drain import Drain, Leaving
+    from userline.server.drain import Drain
     from userline.server.hang_ups import HangUps
     from userline.server.worker_links import WorkerLink
     from userline.settings.reloading import NewValues
@@ -128,7 +126,7 @@ def _work(
     runtime = Runtime(settings)
     runtime.workers = workers
     config = make_config(settings, runtime.make_app(), runtime.drain, runtime.lane)
-    server = _Server(config, runtime.drain, runtime.connections)
+    server = Server(config, runtime.drain, runtime.connections)
 
     def take(new: NewValues) -> None:
         take_over(runtime, new)
@@ -255,50 +253,3 @@ def _listening(settings: Settings) -> Iterator[_Listeners]:
         if settings.metrics_address:
             metrics = stack.enter_context(listening(*_address_of(settings.metrics_address), backlog=BACKLOG))
         yield _Listeners(tuple(listeners), metrics)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's server, which lets its clients go before it ends, and the process end by itself after a signal."""
-
-    def __init__(self, config: uvicorn.Config, drain: Drain, connections: OpenConnections) -> None:
-        super().__init__(config)
-        self._drain = drain
-        self._connections = connections
-        self._leaving: asyncio.Task[None] | None = None
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Call :meth:`handle_exit` for the signals to stop."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Uvicorn's signature
-        """Stop: spread over time at SIGTERM; at once at SIGINT and a second signal; by force at SIGINT after that."""
-        if sig == signal.SIGINT and self._drain.is_hurried:
-            self.force_exit = True
-        if sig == signal.SIGINT or self._leaving is not None:
-            self._drain.hurry()
-        if self._leaving is None:
-            self._leaving = asyncio.get_running_loop().create_task(self._let_go(), name="userline-drain")
-
-    async def _let_go(self) -> None:
-        try:
-            await self._drain.run(self._sockets)
-        finally:
-            self.should_exit = True
-
-    def _sockets(self) -> list[Leaving]:
-        """Return what lasts and has not been asked to leave: sockets, and streams over HTTP."""
-        sockets = [
-            connection
-            for connection in self.server_state.connections
-            if isinstance(connection, BoundedWebSocketProtocol) and not connection.close_sent
-        ]
-        return [*sockets, *(stream for stream in self._connections.streams if not stream.is_leaving)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from userline.common.backoff import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
 logger = logging.getLogger("userline")
 
@@ -28,6 +28,9 @@ _HINT_SECONDS: Final = 1.0
 _NEWCOMER_SECONDS: Final = 2.0
 """Over how much time those are asked to come back who connect meanwhile: until then, balancers may send them here."""
 
+_QUIET_SECONDS: Final = 1.0
+"""After how long it is said that something is waited for."""
+
 
 class Leaving(Protocol):
     """A socket that can be asked to leave."""
@@ -37,11 +40,18 @@ class Leaving(Protocol):
 
 
 class Drain:
-    """The end of a gateway's life. ``begun`` from the first signal on: no new sockets, and no more kept connections."""
+    """The end of a gateway's life. ``begun`` from the first signal on: no new sockets, and no more kept connections.
 
-    def __init__(self, seconds: float) -> None:
+    Sockets are let go over ``seconds``; after that, what is under way may take ``seconds_after``.
+    """
+
+    def __init__(self, seconds: float, seconds_after: float = 0.0) -> None:
         self._seconds = seconds
+        self._seconds_after = seconds_after
+        self._ends_at: float | None = None
+        """When what is under way is waited for no longer."""
         self._hurry = asyncio.Event()
+        self._given_up = asyncio.Event()
         self.begun = False
 
     @property
@@ -52,6 +62,27 @@ class Drain:
     def hurry(self) -> None:
         """Let everybody go now, also while ``run`` is under way."""
         self._hurry.set()
+
+    def give_up(self) -> None:
+        """Wait for nothing any more, also while ``finish`` is under way."""
+        self._given_up.set()
+
+    async def finish(self, work: Awaitable[object]) -> None:
+        """Wait until what is under way is done, or the time for it is over, or somebody gives up."""
+        now = asyncio.get_running_loop().time()
+        ends_at = now + self._seconds_after if self._ends_at is None else self._ends_at
+        waits = (asyncio.ensure_future(work), asyncio.ensure_future(self._given_up.wait()))
+        try:
+            left = max(ends_at - now, 0)
+            done, _ = await asyncio.wait(waits, timeout=min(left, _QUIET_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+            if not done and left > _QUIET_SECONDS:
+                left -= _QUIET_SECONDS
+                logger.info("Stopping: what is under way may take %.0f s more. Ctrl+C: at once.", left)
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     @staticmethod
     def newcomer_hint() -> float:
@@ -80,5 +111,6 @@ class Drain:
                     await self._hurry.wait()
             except TimeoutError:
                 pass
+        self._ends_at = loop.time() + self._seconds_after
         for socket in list(sockets()):
             socket.leave(retry_after=spread(max(self._seconds, _HINT_SECONDS)))

@@ -52,7 +52,10 @@ class Serving(Part):
         "Serving", "development", "What the gateway is for. In production it never runs open."
     )
     shutdown_seconds: int = setting(
-        "Serving", 10, "How long requests under way may take to finish once the gateway is asked to stop.", ge=0
+        "Serving",
+        10,
+        "How long requests under way, and publishing what waits, may take to finish once the gateway is asked to stop.",
+        ge=0,
     )
     drain_seconds: float = setting(
         "Serving",

@@ -89,7 +89,7 @@ class Checks:
         What was given up is looked at twice; a store that was slow may do it after the first look.
         """
         counts = self._world.counts
-        is_late = self._world.was_killed or counts["store hangs"] or counts["store is slow"]
+        is_late = self._world.has_lost_changes or counts["store hangs"] or counts["store is slow"]
         return REREAD_SECONDS if is_late else 0.0
 
     @property

@@ -66,6 +66,11 @@ class Gateway(Owner):
         self.connections: list[Connection] = []
         """The sockets that it serves."""
 
+    @property
+    def untold(self) -> int:
+        """Of how many users it has changes that it has told nobody of, as far as it knows."""
+        return self.runtime.bus.waiting + len(self.users._writes._uncertain_writes)
+
     def do(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something as a part of this gateway: it ends with it."""
         return self._world.loop.create_task(work, context=self._context.copy())

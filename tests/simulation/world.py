@@ -65,7 +65,8 @@ class World:
         """What is under way, and since when."""
         self.entered: list[tuple[Gateway, str]] = []
         """Where users are connected."""
-        self.was_killed = False
+        self.has_lost_changes = False
+        """Whether a gateway has ended with changes that it has told nobody of."""
         self.is_ending = False
         self.dying: list[asyncio.Task[None]] = []
         """Gateways on their way down, or up again."""
@@ -220,12 +221,19 @@ class World:
         self.entered = [entered for entered in self.entered if entered[0] is not gateway]
         wires, self.wires[gateway.name] = self.wires[gateway.name], []
         if is_killed:
-            self.was_killed = True
+            self.has_lost_changes = True
             await gateway.kill()
         else:
             for watching in mine:
                 await watching.end()
+            began = self.loop.time()
             await gateway.stop()
+            if gateway.untold:
+                text = f"{gateway.name} has ended with changes of {gateway.untold} users that nobody was told of"
+                if self.loop.time() - began < self.settings.shutdown_seconds:
+                    self.fail(f"{text}, before its time was over")
+                self.note(text)
+                self.has_lost_changes = True
         for client in wires:
             await client.close()
 

@@ -38,6 +38,12 @@ class Detour:
         """Let nothing more through, either way, with every connection open."""
         self._passing.clear()
 
+    def lose(self) -> None:
+        """Let nothing more through on the connections there are, and nobody know of it; new ones are whole."""
+        self._passing.clear()
+        self._passing = asyncio.Event()
+        self._passing.set()
+
     def release(self) -> None:
         """Let everything through again, what was held first."""
         self._passing.set()
@@ -67,14 +73,14 @@ class Detour:
             return
         self._writers.add(back)
         for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+            task = asyncio.create_task(self._pump(source, sink, self._passing))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event) -> None:
         try:
             while data := await source.read(65536):
-                await self._passing.wait()
+                await passing.wait()
                 sink.write(data)
                 await sink.drain()
         except OSError:
