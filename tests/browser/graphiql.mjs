@@ -20,7 +20,13 @@ function check(name, passed, detail) {
 
 function watchTraffic(page) {
   page.on('request', (request) => requests.push(request.url()));
-  page.on('requestfailed', (request) => problems.push(`${request.url()} failed: ${request.failure()?.errorText}`));
+  page.on('requestfailed', (request) => {
+    const why = request.failure()?.errorText;
+    // The page is loaded anew meanwhile, and a worker that is still on its way then is not wanted any more.
+    if (why !== 'net::ERR_ABORTED' || !request.url().includes('.worker-')) {
+      problems.push(`${request.url()} failed: ${why}`);
+    }
+  });
   page.on('response', (response) => {
     if (response.status() >= 400) {
       problems.push(`${response.url()} answered ${response.status()}`);

@@ -288,7 +288,7 @@ async def test_the_unexpected_closes_1011_and_is_logged(
     """In this process, because nothing that a client can send brings it about."""
     runtime = Runtime(load_settings({"store_url": f"sqlite:///{tmp_path}/users.db"}))
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("not for the caller")
 
     monkeypatch.setattr(runtime.engine, "prepare", fail)

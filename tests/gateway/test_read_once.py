@@ -112,6 +112,7 @@ async def opened(tmp_path: Path, **settings: Any) -> AsyncIterator[Door]:
     state = uvicorn.Server(config).server_state
     make: Any = config.http_protocol_class
     async with runtime.running():
+        await runtime.engine.load()  # who is the first to need it is prepared once more, when it is there
         listener = await asyncio.get_running_loop().create_server(
             lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1"
         )

@@ -28,9 +28,22 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.remove()
 
 
+_started: list[RunningGateway] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """End what a test that failed has left."""
+    yield
+    while _started:
+        _started.pop().kill()
+
+
 async def _gateway(directory: Path, port: int, *flags: str) -> RunningGateway:
     given = ("--bus-url", f"redis://127.0.0.1:{port}", "--reread-seconds", "300", *flags)
-    return await asyncio.to_thread(RunningGateway, directory, *given)
+    gateway = await asyncio.to_thread(RunningGateway, directory, *given)
+    _started.append(gateway)
+    return gateway
 
 
 async def test_what_waits_is_published_when_the_bus_answers_again(tmp_path: Path, redis: RedisServer) -> None:
@@ -100,7 +113,7 @@ async def test_the_time_for_it_is_bounded(tmp_path: Path, redis: RedisServer) ->
     await asyncio.to_thread(gateway.set_user, "alice", name="Alice")
     began = time.monotonic()
     assert await asyncio.to_thread(gateway.stop) == 0
-    assert 3 <= time.monotonic() - began < 10
+    assert 3 <= time.monotonic() - began < 30
     assert gateway.log.count(f"Stopping with changes of 1 {_UNPUBLISHED}") == 1
     redis.thaw()
 
@@ -117,10 +130,10 @@ async def test_a_redis_that_is_frozen_and_goes_on_is_told(tmp_path: Path, redis:
 
 
 async def test_without_anything_to_publish_nothing_is_waited_for(tmp_path: Path, redis: RedisServer) -> None:
-    gateway = await _gateway(tmp_path, redis.port)
+    gateway = await _gateway(tmp_path, redis.port, "--shutdown-seconds", "60")
     redis.freeze()
     began = time.monotonic()
     assert await asyncio.to_thread(gateway.stop) == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert "Stopping" not in gateway.log
     redis.thaw()

@@ -64,10 +64,7 @@ CUTS: Final = {
 
 DIES_MUTE: Final = "dies mute"
 
-STOPS_MUTE: Final = "stops mute"
-"""It is stopped when nobody has heard of what it has just written, as its way to the bus is silent."""
-
-ENDS: Final = ("kill", "stop", DIES_MUTE, STOPS_MUTE)
+ENDS: Final = ("kill", "stop", DIES_MUTE)
 """How a gateway ends."""
 
 BUS_IS_DOWN: Final = "bus is down"

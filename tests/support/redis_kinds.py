@@ -82,10 +82,14 @@ class Sentinels:
         self._program = program or "redis-server"
         self._tls = tls
         self.ports = [free_port() for _ in range(3)]
-        for port in self.ports:
-            self._start(directories("sentinel"), port)
-        for port in self.ports:
-            wait_for(lambda at=port: self._knows_all(at, replicas), "the Sentinels do not know of each other")  # type: ignore[misc]
+        try:
+            for port in self.ports:
+                self._start(directories("sentinel"), port)
+            for port in self.ports:
+                wait_for(lambda at=port: self._knows_all(at, replicas), "the Sentinels do not know of each other", 60)  # type: ignore[misc]
+        except BaseException:
+            self.remove()
+            raise
         scheme, end = ("rediss", f"&ssl_ca_certs={tls.authority.certificate}") if tls else ("redis", "")
         host = "localhost" if tls else "127.0.0.1"
         hosts = ",".join(f"{host}:{port}" for port in self.ports)
