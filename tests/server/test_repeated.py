@@ -21,7 +21,7 @@ from userline.settings.settings import load_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEQUENCES = 8
+SEQUENCES = 4
 ORIGIN = "https://a.example"
 OF_ONE_ANSWER = re.compile(rb'(x-request-id: |date: |"requestId":")[^\r"]*|[0-9a-f]{12}-[0-9a-f]{8}')
 
