@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.clients import LIVENESS_SECONDS, Shown
-from tests.simulation.faults import FAULTS, heal
+from tests.simulation.faults import FAULTS, SLOW_STORES, heal
 from tests.simulation.run import PRESENCE_SECONDS, REREAD_SECONDS
 from tests.simulation.watching import Attached, Watching
 from tests.simulation.wire import Subscribed
@@ -89,7 +89,7 @@ class Checks:
         What was given up is looked at twice; a store that was slow may do it after the first look.
         """
         counts = self._world.counts
-        is_late = self._world.has_lost_changes or counts["store hangs"] or counts["store is slow"]
+        is_late = self._world.has_lost_changes or any(counts[each] for each in SLOW_STORES)
         return REREAD_SECONDS if is_late else 0.0
 
     @property

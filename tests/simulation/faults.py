@@ -54,6 +54,9 @@ FAULTS: Final[dict[str, Callable[[Gateway], None]]] = {
 BLINKS: Final = "bus blinks"
 """The bus is away for a moment, while the store takes its time: what was read before comes after."""
 
+SLOW_STORES: Final = ("store hangs", "store is slow", BLINKS)
+"""With these, a store may do what was given up."""
+
 CUTS: Final = {
     "bus is reset": Cut.RESET,
     "bus is silent": Cut.SILENT,
@@ -64,7 +67,10 @@ CUTS: Final = {
 
 DIES_MUTE: Final = "dies mute"
 
-ENDS: Final = ("kill", "stop", DIES_MUTE)
+STOPS_MUTE: Final = "stops mute"
+"""It is stopped when nobody has heard of what it has just written, as its way to the bus is silent."""
+
+ENDS: Final = ("kill", "stop", DIES_MUTE, STOPS_MUTE)
 """How a gateway ends."""
 
 BUS_IS_DOWN: Final = "bus is down"

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from tests.simulation.faults import CUTS, DIES_MUTE
+from tests.simulation.faults import CUTS, DIES_MUTE, STOPS_MUTE
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
 from userline.changes.outbox import Outbox
@@ -18,6 +18,7 @@ from userline.directory.writes import Writes
 from userline.gateway.websocket.deliveries import Slot
 from userline.gateway.websocket.watches import SocketWatches
 from userline.presence.presence import Presence
+from userline.server.drain import Drain
 from userline.storage.mongo.writing import Writing
 from userline.storage.sqlite.writes import Users
 from userline_client.connection import Connection
@@ -163,6 +164,14 @@ def _put_over_whatever_is_there(self: Writing, puts: Any, deadline: float) -> An
 _put_group = Writing._put_group
 
 
+async def _wait_for_nothing(_: Drain, work: Any) -> None:
+    work.close()
+
+
+async def _look_at_none(_: UncertainWrites) -> None:
+    pass
+
+
 MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "a gap is not followed by a reading": _in_place_of(Refresher, "settle", _settle_without_reading),
     "versions are not compared": _in_place_of(Hub, "_take", _take_whatever_comes),
@@ -178,6 +187,8 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "writes without an answer are not looked at": _in_place_of(UncertainWrites, "look_at", _nothing),
     "who writes does not read it": _in_place_of(Writes, "_write_and_tell", _write_without_telling_the_hub),
     "the others are not told": _in_place_of(Writes, "_write_and_tell", _write_without_telling_others),
+    "a stop waits for nothing to be published": _in_place_of(Drain, "finish", _wait_for_nothing),
+    "a stop forgets writes without an answer": _in_place_of(UncertainWrites, "looked", _look_at_none),
     "who leaves is not forgotten": _in_place_of(Presence, "leave", _leave_for_good),
     "what others said of presence has no end": _in_place_of(Presence, "_forget", _hear_no_end),
     "a lookup is dropped": _in_place_of(Batcher, "_dispatch", _dispatch_all_but_one),
@@ -195,6 +206,8 @@ FOCUS: Final[dict[str, tuple[str, ...]]] = {
     "memory answers during a gap": tuple(CUTS),
     "the refresher does not run": (DIES_MUTE,),
     "writes without an answer are not looked at": ("store loses answers",),
+    "a stop waits for nothing to be published": (STOPS_MUTE,),
+    "a stop forgets writes without an answer": ("store loses answers", "stop"),
     "slots that wait for their client are forgotten": ("client is slow",),
     "a slot keeps the first snapshot": ("client is slow",),
 }

@@ -259,6 +259,7 @@ class Connection:
             _wake(self._client)
             if not self._accepted.done():
                 self._accepted.set_exception(self._closed)
+                self._accepted.exception()  # who connects may have given up
 
     def _lose(self) -> None:
         self._close_client(ABNORMAL, "")

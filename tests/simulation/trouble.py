@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from tests.simulation.bus import Cut
-from tests.simulation.faults import BLINKS, BUS_IS_DOWN, CUTS, DIES_MUTE, ENDS, FAULTS, SESSIONS, SOCKETS, heal
+from tests.simulation.faults import (
+    BLINKS,
+    BUS_IS_DOWN,
+    CUTS,
+    DIES_MUTE,
+    ENDS,
+    FAULTS,
+    SESSIONS,
+    SOCKETS,
+    STOPS_MUTE,
+    heal,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.acts import Acts
@@ -83,8 +95,22 @@ class Trouble:
             world.server.cut(gateway.bus_line, world.random.choice((Cut.SILENT, Cut.RESET)))
             world.loop.call_later(world.random.random(), self._kill_later, gateway)
         else:
+            if kind == STOPS_MUTE:
+                await self._write_mutely(gateway, seconds)
             await world.take_down(gateway, is_killed=kind == "kill")
         world.loop.call_later(seconds + 1.0, self._start_later, gateway.name)
+
+    async def _write_mutely(self, gateway: Gateway, seconds: float) -> None:
+        """Have a user written of whom the others, who watch, are not told as long as the bus is silent."""
+        world = self._world
+        user_id = world.random.choice(world.user_ids)
+        for each in world.gateways.values():
+            if each.is_up and each is not gateway:
+                self._acts.do("watch", each, user_id)
+        world.server.cut(gateway.bus_line, Cut.SILENT)
+        world.loop.call_later(seconds, self.mend, gateway)
+        self._acts.write_publicly(gateway, user_id)
+        await asyncio.sleep(0.05)
 
     def _kill_later(self, gateway: Gateway) -> None:
         if gateway.is_up and not self._world.is_ending:
