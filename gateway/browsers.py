@@ -198,11 +198,11 @@ class BrowserMiddleware:
         refusal = self._rules.refusal(scope)
         if refusal is not None:
             await _refuse(scope, send, refusal)
-        elif scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
-            self._rules.tell_if_unreadable(scope)
+            return
+        self._rules.tell_if_unreadable(scope)
+        if scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
             await self._cors(scope["path"])(scope, receive, _varying(send))
         else:
-            self._rules.tell_if_unreadable(scope)
             await self._app(scope, receive, send)
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
+from userline.server.bytes_cache import know_nothing
 from userline.server.refusals import Malformed
+
+if TYPE_CHECKING:
+    from userline.server.bytes_cache import BytesCache
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in small letters, and values, in their order."""
@@ -75,26 +79,13 @@ class Head:
     """What it means to who answers, who sets it once."""
 
 
-class HeadCache(Protocol):
-    """Heads by their bytes, as many as there is room for. A weight is in bytes of memory."""
-
-    def get(self, raw: bytes, /) -> Head | None:
-        """Return the head that was put in, or None."""
-
-    def put(self, raw: bytes, head: Head, weight: int, /) -> None:
-        """Keep a head."""
-
-    def clear(self) -> None:
-        """Keep none."""
-
-
 class KnownHeads:
     """The heads that were seen last. Without a cache each is read anew."""
 
-    def __init__(self, most_bytes: int, cache: HeadCache | None = None) -> None:
+    def __init__(self, most_bytes: int, cache: BytesCache[Head] | None = None) -> None:
         self._most_bytes = min(_MOST_BYTES, most_bytes)
         self._known = cache
-        self.get = _none if cache is None else cache.get
+        self.get = know_nothing if cache is None else cache.get
         """Returns the head with these bytes if it is known, or None: the cache's own method, for speed."""
 
     def forget(self) -> None:
@@ -107,17 +98,14 @@ class KnownHeads:
         head = self.get(raw)
         if head is None:
             head = parse_head(raw)
-            if self._known is not None and len(raw) <= self._most_bytes and _comes_again(head):
+            if self._known is not None and len(raw) <= self._most_bytes and comes_again(head):
                 self._known.put(raw, head, sys.getsizeof(raw) + weight_of_head(head))
         return head
 
 
-def _comes_again(head: Head) -> bool:
+def comes_again(head: Head) -> bool:
+    """Whether a head may come again by the same bytes: it begins no socket, and has nothing of one request alone."""
     return not head.is_handshake and OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers)
-
-
-def _none(_: bytes) -> None:
-    """Know nothing."""
 
 
 def weight_of_head(head: Head) -> int:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from userline.server.at_once import Answerer
-    from userline.server.heads import Head, HeadCache
+    from userline.server.bytes_cache import BytesCache
+    from userline.server.heads import Head
     from userline.server.refusals import RefusalBody
-    from userline.server.repeated import RequestCache
+    from userline.server.repeated import Whole
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive, its trailers included."""
@@ -48,11 +49,8 @@ class BoundedHTTPProtocol(HTTPConnection):
             if known is not None and answerer is not None and self._is_ready():
                 self._answer(answerer, known.head, known.body)
                 return
-            unparsed.data, unparsed.position, unparsed.searched = (
-                data,
-                0,
-                0,
-            )  # as ``append`` does: most requests come alone
+            # As ``append`` does: most requests come alone.
+            unparsed.data, unparsed.position, unparsed.searched = data, 0, 0
         else:
             unparsed.append(data)
         if self._waits:
@@ -281,8 +279,8 @@ def make_http_protocol(  # noqa: PLR0913 - each is a limit, or a part that the s
     refusal_lines: bytes = b"",
     drain: Drain | None = None,
     turns: Turns | None = None,
-    head_cache: HeadCache | None = None,
-    request_cache: RequestCache | None = None,
+    head_cache: BytesCache[Head] | None = None,
+    request_cache: BytesCache[Whole] | None = None,
 ) -> type[BoundedHTTPProtocol]:
     """Return the protocol class with these limits."""
     attributes: dict[str, Any] = {

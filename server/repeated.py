@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from userline.server.heads import OF_ONE_REQUEST, weight_of_head
+from userline.server.bytes_cache import know_nothing
+from userline.server.heads import comes_again, weight_of_head
 
 if TYPE_CHECKING:
+    from userline.server.bytes_cache import BytesCache
     from userline.server.heads import Head
 
 MOST_BYTES: Final = 8192
@@ -23,19 +25,6 @@ class Whole(NamedTuple):
     body: bytes
 
 
-class RequestCache(Protocol):
-    """Whole requests by their bytes, as many as there is room for. A weight is in bytes of memory."""
-
-    def get(self, raw: bytes, /) -> Whole | None:
-        """Return the request that was put in, or None."""
-
-    def put(self, raw: bytes, request: Whole, weight: int, /) -> None:
-        """Keep a request."""
-
-    def clear(self) -> None:
-        """Keep none."""
-
-
 class KnownRequests:
     """The requests that came more than once. Without a cache each is taken apart anew. For one event loop.
 
@@ -43,10 +32,10 @@ class KnownRequests:
     each time.
     """
 
-    def __init__(self, cache: RequestCache | None = None) -> None:
+    def __init__(self, cache: BytesCache[Whole] | None = None) -> None:
         self._known = cache
         self._seen: set[int] = set()
-        self.get = _none if cache is None else cache.get
+        self.get = know_nothing if cache is None else cache.get
         """Returns the request with these bytes if it is known, or None: the cache's own method, for speed."""
 
     def note(self, raw: bytes, head: Head, body: bytes) -> None:
@@ -58,7 +47,7 @@ class KnownRequests:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
             self._seen.add(number)
-        elif OF_ONE_REQUEST.isdisjoint(name for name, _ in head.headers):
+        elif comes_again(head):
             self._known.put(raw, Whole(head, body), sys.getsizeof(raw) + sys.getsizeof(body) + weight_of_head(head))
 
     def forget(self) -> None:
@@ -66,7 +55,3 @@ class KnownRequests:
         self._seen.clear()
         if self._known is not None:
             self._known.clear()
-
-
-def _none(_: bytes) -> None:
-    """Know nothing."""

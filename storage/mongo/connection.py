@@ -141,7 +141,7 @@ class Connection:
             yield
         except FAILURES as error:
             raise self._told(error, tried) from None
-        if self._outage and (away := self._outage.end(tried)):
+        if away := self._outage.end(tried):
             logger.info("MongoDB at %s is available again, after %s.", self._url.hosts, away)
 
     def failure(self, error: Exception) -> Exception:
