@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userline.users.fields import LOOKS
@@ -51,6 +51,12 @@ class UserRecord:
     push_tokens: frozenset[str]
     created_at: int
     updated_at: int
+
+    def at(self, version: int) -> UserRecord:
+        """Return the same user with this version."""
+        if self.snapshot.version == version:
+            return self
+        return replace(self, snapshot=replace(self.snapshot, version=version))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -40,16 +39,10 @@ def put(  # noqa: PLR0913 - each is something else
     if before is None:
         if 0 < deleted >= record.snapshot.version and not restore:
             return Put.DELETED, None
-        return Put.CREATED, _at(record, max(record.snapshot.version, next_version(deleted, now)))
+        return Put.CREATED, record.at(max(record.snapshot.version, next_version(deleted, now)))
     version = before.snapshot.version
-    if record.snapshot.version <= version and _at(record, version) == before:
+    if record.snapshot.version <= version and record.at(version) == before:
         return Put.SAME, before
     if not overwrite:
         return Put.KEPT, before
-    return Put.REPLACED, _at(record, max(record.snapshot.version, next_version(version, now)))
-
-
-def _at(record: UserRecord, version: int) -> UserRecord:
-    if record.snapshot.version == version:
-        return record
-    return replace(record, snapshot=replace(record.snapshot, version=version))
+    return Put.REPLACED, record.at(max(record.snapshot.version, next_version(version, now)))

@@ -6,6 +6,7 @@ deletion: before it, nothing is known of any, and nothing more is needed of the 
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 DELETIONS: Final = "userline_deletions"
 _KEY_ID: Final = "deletions"
 _FORGETS_EVERY_SECONDS: Final = 3600.0
+
+_logger = logging.getLogger("userline.storage")
 
 
 class Deletions:
@@ -71,3 +74,15 @@ class Deletions:
             key = await self._find_key(driver)
         assert key is not None  # noqa: S101 - nobody takes it away
         return key
+
+
+def came_between(deleted: int, version: int) -> bool:
+    """Return whether a user was inserted with a ``version`` that is not above its last deletion's.
+
+    Between the look for a deletion and the insertion, others have created the user then and deleted it again, or are
+    about to delete it now.
+    """
+    if deleted < version:
+        return False
+    _logger.debug("A user was created while it was being deleted: its version is raised above the deletion's.")
+    return True

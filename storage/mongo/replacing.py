@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from userline.common.backoff import spread
-from userline.storage.mongo.documents import DocumentError, read_user, written_user
+from userline.storage.mongo.deletions import came_between
+from userline.storage.mongo.documents import DocumentError, guard_of, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.write_ids import FIELD, WriteIds, has_seen
 from userline.storage.protocol import StoreFormatError
 from userline.users.replacement import Put, put
+from userline.users.versions import next_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +63,10 @@ async def _put_some(connection: Connection, deletions: Deletions, puts: Sequence
         documents = [puts[index].document for index in tried]
         taken = await connection.run(lambda driver: driver.insert_many(USERS, documents), connection.deadline)
         unsure += [tried[number] for number in taken]
+        created = [index for number, index in enumerate(tried) if number not in taken]
+        deleted = await deletions.versions([puts[index].user_id for index in created], connection.deadline)
+        for index in created:
+            done[index] = await puts[index].after_insertion(deleted.get(puts[index].user_id, 0))
     if unsure:
         found = await _read(connection, [puts[index].user_id for index in unsure])
         outcomes = await asyncio.gather(*(puts[index].over(found.get(puts[index].user_id)) for index in unsure))
@@ -103,16 +109,47 @@ class _Putting:
         while True:
             if stored is not None and self.document and has_seen(stored.write_ids, self.document[FIELD]):
                 # The attempt had not failed. Its answer was lost, and to the driver's second try it was in its own way.
+                return await self._done()
+            self.attempt(stored, await self._deleted() if stored is None else 0)
+            if self.what not in (Put.CREATED, Put.REPLACED):
                 return self.what
-            deleted = 0
-            if stored is None:
-                deleted = (await self.deletions.versions([self.user_id], self.connection.deadline)).get(self.user_id, 0)
-            self.attempt(stored, deleted)
-            if self.what not in (Put.CREATED, Put.REPLACED) or await self._written(stored, self.document):
-                return self.what
+            if await self._written(stored, self.document):
+                return await self._done()
             # Somebody else has written or deleted the user since it was read.
             await asyncio.sleep(spread(_LONGEST_PAUSE_SECONDS))
             stored = (await _read(self.connection, [self.user_id])).get(self.user_id)
+
+    async def after_insertion(self, deleted: int) -> Put:
+        """Put the inserted record once more if it was deleted between the look for a deletion and the insertion.
+
+        ``deleted`` is what is known of a deletion since. Others may have created the user and deleted it meanwhile.
+        """
+        inserted, connection = self.document, self.connection
+        if not came_between(deleted, inserted["version"]):
+            return self.what
+        guard = guard_of(inserted)
+        if self.attempt(None, deleted) is Put.DELETED:
+            if await connection.run(lambda driver: driver.delete(USERS, guard), connection.deadline):
+                return Put.DELETED
+            self.what = Put.CREATED  # somebody has written the user since, or deleted it
+        else:
+            await connection.run(lambda driver: driver.replace(guard, self.document), connection.deadline)
+        stored = (await _read(connection, [self.user_id])).get(self.user_id)
+        while stored is not None and stored.record.snapshot.version <= deleted:
+            await self._written(stored, self._raised(stored, deleted))
+            stored = (await _read(connection, [self.user_id])).get(self.user_id)
+        return self.what
+
+    def _raised(self, stored: StoredUser, deleted: int) -> Document:
+        record = stored.record.at(next_version(deleted, self.how.now))
+        return written_user(record, self.ids.follow(stored.write_ids), stored)[1]
+
+    async def _done(self) -> Put:
+        return await self.after_insertion(await self._deleted()) if self.what is Put.CREATED else self.what
+
+    async def _deleted(self) -> int:
+        """Return the version of the user's last deletion, 0 if none is known."""
+        return (await self.deletions.versions([self.user_id], self.connection.deadline)).get(self.user_id, 0)
 
     async def _written(self, stored: StoredUser | None, document: Document) -> bool:
         connection = self.connection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from userline.common.backoff import Backoff
 from userline.common.futures import settle
 from userline.storage.mongo.deleting import delete_user
-from userline.storage.mongo.deletions import Deletions
+from userline.storage.mongo.deletions import Deletions, came_between
 from userline.storage.mongo.documents import DocumentError, StoredUser, read_user, written_user
 from userline.storage.mongo.driver import USERS
 from userline.storage.mongo.groups import Groups
@@ -18,6 +18,7 @@ from userline.storage.mongo.write_ids import WriteIds, has_seen
 from userline.storage.mongo.write_queues import WriteQueues
 from userline.storage.protocol import MAX_BATCH, StoreFormatError, WriteResult
 from userline.users.patch import apply
+from userline.users.versions import next_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 _Guarded: TypeAlias = "tuple[Document | None, Document]"
 """The query for what was read (None: there was no user), and the document to put there."""
+
+_Made: TypeAlias = "tuple[list[WriteResult | Exception], StoredUser | None]"
+"""What came of writes, and the user that they left."""
 
 _PUTS_A_COMMAND: Final = 64
 _BYTES_A_COMMAND: Final = 16 * 1024 * 1024
@@ -92,25 +96,39 @@ class Writing:
     async def _write_together(
         self, user_id: str, writes: Sequence[Write], left: StoredUser | None
     ) -> StoredUser | None:
-        """Do the writes one after the other in memory and all of them by one command; return what the user is then.
+        """Do the writes one after the other in memory and all of them by one command; return what the user is then."""
+        deadline = self._connection().deadline
+        made, inserted = await self._make(user_id, writes, left, deadline)
+        if inserted is not None:
+            made = await self._raise(user_id, writes, made, inserted, deadline)
+        outcomes, stored = made
+        self.guesses.keep(user_id, stored)
+        _answer(writes, outcomes)
+        return stored
+
+    async def _make(
+        self, user_id: str, writes: Sequence[Write], left: StoredUser | None, deadline: float
+    ) -> tuple[_Made, StoredUser | None]:
+        """Do the writes; return what they made, and who was inserted for it, if anybody was.
 
         What the turn before has ``left``, or else what is remembered of the user, saves the read. It is no more than a
         guess: only a write that is guarded by it, and holds, proves that it was right. What writes nothing is answered
         from what was read for it.
         """
-        deadline = self._connection().deadline
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         remembered = None if left is not None else self.guesses.guess(user_id)
         stored = left or remembered
         is_guess = stored is not None
         attempt: StoredUser | None = None
+        before: UserRecord | None = None
+        outcomes: list[WriteResult | Exception] = []
         while True:
             if not is_guess:
                 stored = await self._reads.ask(user_id, deadline)
                 self.guesses.compare(user_id, stored)
                 if attempt is not None and stored is not None and has_seen(stored.write_ids, attempt.write_ids):
                     # The write did hold. Its answer was lost, and to the driver's second try it was in its own way.
-                    break
+                    return (outcomes, stored), attempt if before is None else None
             before = stored.record if stored is not None else None
             deleted = await self._deleted.ask(user_id, deadline) if stored is None else 0
             outcomes, after = self._outcomes(user_id, writes, before, deleted)
@@ -125,17 +143,36 @@ class Writing:
                 if is_guess and remembered is not None:
                     self.guesses.judge(user_id, held=held)
                 if held:
-                    stored = attempt
-                    break
+                    return (outcomes, attempt), attempt if stored is None else None
                 if not is_guess:
                     # Somebody else has written the user since it was read.
                     await backoff.wait()
             elif not is_guess:
-                break
+                return (outcomes, stored), None
             is_guess = False
-        self.guesses.keep(user_id, stored)
-        _answer(writes, outcomes)
-        return stored
+
+    async def _raise(
+        self, user_id: str, writes: Sequence[Write], made: _Made, inserted: StoredUser, deadline: float
+    ) -> _Made:
+        """See that a user who was just inserted has a version above every deletion; return what was made then."""
+        outcomes, stored = made
+        deleted = await self._deleted.ask(user_id, deadline)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        while stored is not None and came_between(deleted, stored.record.snapshot.version) and stored.write_ids:
+            told = outcomes
+            after: UserRecord | None = stored.record.at(next_version(deleted, self._clock()))
+            if stored.guard == inserted.guard:
+                told, after = self._outcomes(user_id, writes, None, deleted)
+            assert after is not None  # noqa: S101 - the same writes have made one before
+            raised, document = written_user(after, self._ids.follow(stored.write_ids), stored)
+            if await self._puts.ask((stored.guard, document), deadline):
+                return told, raised
+            # Somebody else has written the user meanwhile, or deleted it; or the answer was lost.
+            await backoff.wait()
+            stored = await self._reads.ask(user_id, deadline)
+            if stored is not None and has_seen(stored.write_ids, raised.write_ids):
+                return told, stored
+        return outcomes, stored
 
     async def _delete_together(self, user_id: str, deletions: Sequence[Delete]) -> None:
         """Delete the user: the first deletion does it, and the others find nobody."""

@@ -118,6 +118,9 @@ class Checks:
             f"{gateway.name} is not coherent"
             for gateway in self._world.gateways.values()
             if not gateway.is_up or not gateway.runtime.coherent or gateway.runtime.bus.waiting
+        ] + [
+            f"{user_id} was created with a version that is not above {newest}"
+            for user_id, newest in self._world.history.low.items()
         ]
 
     def check_fresh(self, when: str) -> None:

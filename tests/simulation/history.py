@@ -35,6 +35,8 @@ class History:
         self.problems: list[str] = []
         self.changes = 0
         """How many states there were."""
+        self.low: dict[str, int] = {}
+        """Who was created with a version that is not above this one, which the user had: it must be raised."""
 
     def of(self, user_id: str) -> list[State | None]:
         """Return all states of a user. There was none at first."""
@@ -57,10 +59,20 @@ class History:
                 continue
             self.changes += 1
             if state is not None:
-                newest = max((each.version or 0 for each in states if each is not None), default=0)
-                if (state.version or 0) <= newest:
-                    self.problems.append(f"the store went back with {user_id}: {state} after version {newest}")
+                self._compare(user_id, state, states)
+            else:
+                self.low.pop(user_id, None)
             states.append(state)
+
+    def _compare(self, user_id: str, state: State, states: list[State | None]) -> None:
+        newest = max((each.version or 0 for each in states if each is not None), default=0)
+        if (state.version or 0) > newest:
+            self.low.pop(user_id, None)
+        elif states[-1] is None:
+            # A creation that looked for a deletion before there was one looks again when the user is there.
+            self.low[user_id] = newest
+        else:
+            self.problems.append(f"the store went back with {user_id}: {state} after version {newest}")
 
     def place(self, user_id: str, seen: State | None, since: int) -> int | None:
         """Return the first place of what was seen in the history, not before ``since``; None if it is not there."""

@@ -226,6 +226,74 @@ async def test_a_deleted_user_does_not_come_back_in_the_one_who_is_created_again
     assert all(each.created for each in others)
 
 
+def restored(store: UserStore) -> Awaitable[object]:
+    return store.put_many([record_of("alice", name="Mine", version=1)], overwrite=False, restore=True)
+
+
+def put_back(store: UserStore) -> Awaitable[object]:
+    return store.put_many([record_of("alice", name="Mine", version=1)], overwrite=False)
+
+
+CREATIONS: dict[str, Callable[[UserStore], Awaitable[object]]] = {
+    "a patch": lambda store: store.patch("alice", patch(name="Mine")),
+    "a creation": lambda store: store.create_if_not_exists("alice", new_user(name="Mine")),
+    "two writes": lambda store: asyncio.gather(
+        store.create_if_not_exists("alice", new_user(name="Mine")), store.patch("alice", patch(locale="en"))
+    ),
+    "a group": lambda store: asyncio.gather(
+        *(store.create_if_not_exists(each, new_user(name="Mine")) for each in ("alice", "bob", "carol"))
+    ),
+    "a batch": lambda store: store.patch_many({"alice": patch(name="Mine"), "bob": patch(name="Mine")}),
+    "a record that is brought back": restored,
+    "a record that is not": put_back,
+}
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+@pytest.mark.parametrize("is_written", [False, True], ids=["", "and is written at once"])
+@pytest.mark.parametrize("create", CREATIONS.values(), ids=CREATIONS)
+async def test_who_is_created_again_is_above_a_deletion_that_came_between(
+    store: MongoUserStore,
+    other: MongoUserStore,
+    create: Callable[[UserStore], Awaitable[object]],
+    is_written: bool,
+    twice: bool,
+) -> None:
+    """Another gateway creates the user and deletes it after ours has looked for a deletion, and before it inserts."""
+    line = Line(store)
+    line.twice = twice
+    deleted = 0
+
+    async def create_and_delete(_: str) -> None:
+        nonlocal deleted
+        if "alice" not in repr(line.sent):
+            return
+        line.before = None
+        await other.create_if_not_exists("alice", new_user(name="Theirs"))
+        for number in range(5):
+            await other.patch("alice", patch(name=f"Theirs {number}"))
+        deleted = (await other.delete("alice")).version
+
+    async def write(_: str) -> None:
+        line.after = None
+        await other.patch("alice", patch(role="theirs"))
+
+    line.before = create_and_delete
+    if is_written:
+        line.after = write
+    told = await create(store)
+    stored = await get(other, "alice")
+    assert deleted > Clock().now
+    if create is put_back and not is_written:
+        assert told == [Put.DELETED]
+        assert stored is None
+        return
+    assert stored is not None
+    assert stored.snapshot.name == "Mine"
+    assert (stored.snapshot.role == "theirs") is is_written
+    assert stored.snapshot.version > deleted
+
+
 async def test_who_is_deleted_before_a_group_is_written_is_never_seen_again(
     store: MongoUserStore, documents: Documents
 ) -> None:

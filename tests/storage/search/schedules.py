@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.storage.search.calls import (
     RULES,
     Answer,
     Done,
+    Seen,
     State,
     Unknown,
     outcome_of,
@@ -19,6 +21,7 @@ from tests.storage.search.calls import (
 )
 from tests.storage.search.linear import could_be_sequential
 from tests.storage.search.stepping import Stepper, run
+from userline.storage.protocol import DeleteResult
 from userline.users.patch import parse_new_user, parse_patch
 
 if TYPE_CHECKING:
@@ -68,14 +71,26 @@ class Schedule:
 
     def run(self) -> None:
         """Run it. Raises AssertionError, with its seed, steps and history, if no sequential user explains that."""
-        run(self.stepper, self._main())
+        logger, raised = logging.getLogger("userline.storage"), _Raised()
+        level = logger.level
+        logger.addHandler(raised)
+        logger.setLevel(logging.DEBUG)
+        try:
+            run(self.stepper, self._main())
+        finally:
+            logger.removeHandler(raised)
+            logger.setLevel(level)
         for user_id in self._users:
             calls = [call for call in self.history if call.user_id == user_id]
-            if not could_be_sequential(calls, None):
-                raise AssertionError("\n".join(self._report(user_id, calls)))
+            if not raised.any and not could_be_sequential(calls, None):
+                told = f"No sequential user explains what was seen of {user_id} (seed {self.seed})."
+                raise AssertionError("\n".join(self._report(told, calls)))
+            if not _is_above_deletions(calls):
+                told = f"{user_id} is not above the deletions before it (seed {self.seed})."
+                raise AssertionError("\n".join(self._report(told, calls)))
 
-    def _report(self, user_id: str, calls: list[Done]) -> Iterator[str]:
-        yield f"No sequential user explains what was seen of {user_id} (seed {self.seed})."
+    def _report(self, told: str, calls: list[Done]) -> Iterator[str]:
+        yield told
         yield from self.stepper.steps
         yield from map(str, sorted(calls, key=lambda call: call.began))
 
@@ -186,3 +201,28 @@ class Schedule:
         if call.leave_existing:
             return await store.create_if_not_exists(call.user_id, call.patch)
         return await store.patch(call.user_id, call.patch)
+
+
+class _Raised(logging.Handler):
+    """Whether users were given a higher version just after they were created.
+
+    They may have been seen for a moment with the version that they had before, which no call was told.
+    """
+
+    any = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.any = self.any or "its version is raised" in record.getMessage()
+
+
+def _is_above_deletions(calls: list[Done]) -> bool:
+    """Whether who is there at the end has a version above every deletion that was told: all of them came before.
+
+    Nobody can say so where calls had no answer, or a program has made the user by hand, with a version of its own.
+    """
+    last = max(calls, key=lambda call: call.began).answer
+    by_hand = any(isinstance(call.answer, Seen) and call.answer.after is not None for call in calls)
+    if not isinstance(last, State) or by_hand or any(call.answer is Unknown.UNKNOWN for call in calls):
+        return True
+    deletions = [call.answer.version for call in calls if isinstance(call.answer, DeleteResult)]
+    return (last.version or 0) > max(deletions, default=0)
