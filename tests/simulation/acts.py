@@ -113,6 +113,7 @@ class Acts:
     def _was_written(self, gateway: Gateway, user_id: str, since: int, newest: Any, after: Any) -> None:
         if self._world.history.place(user_id, after, 0) is None:
             self._world.fail(f"{gateway.name} acknowledged {after} of {user_id}, which was never stored")
+        self._world.history.acknowledged.add((user_id, after))
         self._saw(gateway, user_id, since, newest, "a write")
 
     def _saw(self, gateway: Gateway, user_id: str, since: int, state: Any, what: str) -> None:

@@ -118,10 +118,7 @@ class Checks:
             f"{gateway.name} is not coherent"
             for gateway in self._world.gateways.values()
             if not gateway.is_up or not gateway.runtime.coherent or gateway.runtime.bus.waiting
-        ] + [
-            f"{user_id} was created with a version that is not above {newest}"
-            for user_id, newest in self._world.history.low.items()
-        ]
+        ] + self._world.history.low()
 
     def check_fresh(self, when: str) -> None:
         """See that everybody has been told of what there is, and that no call has no end."""

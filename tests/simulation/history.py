@@ -35,8 +35,10 @@ class History:
         self.problems: list[str] = []
         self.changes = 0
         """How many states there were."""
-        self.low: dict[str, int] = {}
-        """Who was created with a version that is not above this one, which the user had: it must be raised."""
+        self.acknowledged: set[tuple[str, State | None]] = set()
+        """What writes were answered with."""
+        self._low: dict[str, tuple[State, int]] = {}
+        """Who was created with a version that is not above one that the user had before, and that version."""
 
     def of(self, user_id: str) -> list[State | None]:
         """Return all states of a user. There was none at first."""
@@ -61,17 +63,28 @@ class History:
             if state is not None:
                 self._compare(user_id, state, states)
             else:
-                self.low.pop(user_id, None)
+                self._low.pop(user_id, None)
             states.append(state)
+
+    def low(self) -> list[str]:
+        """Return who has a version that should have been raised before the creation was answered.
+
+        Nobody can raise it where the creation had no answer: it was late, or its gateway has died.
+        """
+        return [
+            f"{user_id} was created as {state}, which is not above version {newest}"
+            for user_id, (state, newest) in self._low.items()
+            if (user_id, state) in self.acknowledged
+        ]
 
     def _compare(self, user_id: str, state: State, states: list[State | None]) -> None:
         newest = max((each.version or 0 for each in states if each is not None), default=0)
         if (state.version or 0) > newest:
-            self.low.pop(user_id, None)
+            self._low.pop(user_id, None)
         elif states[-1] is None:
             # A creation that looked for a deletion before there was one looks again when the user is there.
-            self.low[user_id] = newest
-        else:
+            self._low[user_id] = state, newest
+        elif user_id not in self._low:
             self.problems.append(f"the store went back with {user_id}: {state} after version {newest}")
 
     def place(self, user_id: str, seen: State | None, since: int) -> int | None:
