@@ -97,7 +97,8 @@ class Trouble:
         else:
             if kind == STOPS_MUTE:
                 await self._write_mutely(gateway, seconds)
-            await world.take_down(gateway, is_killed=kind == "kill")
+            if gateway.is_up:  # it may have died meanwhile, of what happened to it before
+                await world.take_down(gateway, is_killed=kind == "kill")
         world.loop.call_later(seconds + 1.0, self._start_later, gateway.name)
 
     async def _write_mutely(self, gateway: Gateway, seconds: float) -> None:
