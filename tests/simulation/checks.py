@@ -109,6 +109,7 @@ class Checks:
             self._world.server.is_sound
             and all(client.is_sound for client in self._world.clients)
             and not self._world.calls
+            and not any(gateway.store_line.under_way for gateway in self._world.gateways.values())
             and not self._unsettled()
             and all(each.problem() is None for each in self._world.watchers)
         )

@@ -108,6 +108,13 @@ class _Way:
 
     async def command(self, label: str, effect: Callable[[], Awaitable[Any]], *, writes: bool = True) -> Any:
         """Have a command take effect, and return its answer. Raises PyMongoError."""
+        self._line.under_way += 1
+        try:
+            return await self._command(label, effect, writes=writes)
+        finally:
+            self._line.under_way -= 1
+
+    async def _command(self, label: str, effect: Callable[[], Awaitable[Any]], *, writes: bool) -> Any:
         line = self._line
         await asyncio.sleep(line.pause())
         while line.hangs:
@@ -116,6 +123,7 @@ class _Way:
             raise pymongo.errors.AutoReconnect("nobody is there any more")
         if line.failures and line.random.random() < line.failures:
             if writes and line.random.random() < 0.3:
+                line.under_way += 1
                 asyncio.get_running_loop().create_task(self._late(effect), name=f"late {label}")
             raise pymongo.errors.AutoReconnect("lost")
         answer = await self._outcome(effect)
@@ -128,6 +136,7 @@ class _Way:
 
     async def _late(self, effect: Callable[[], Awaitable[Any]]) -> None:
         await asyncio.sleep(self._line.random.uniform(*_LATE_SECONDS))
+        self._line.under_way -= 1
         if not self._line.is_severed:
             await self._outcome(effect)
 

@@ -43,6 +43,8 @@ class StoreLine:
         self.is_severed = False
         self.waiting: dict[asyncio.Future[Any], None] = {}
         """Calls that are not answered yet."""
+        self.under_way = 0
+        """How many commands are to be done yet, also those that nobody waits for any more."""
 
     def heal(self) -> None:
         """Nothing is wrong any more."""
