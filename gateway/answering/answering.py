@@ -157,7 +157,9 @@ class Answering:
 
     def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
         """Return what a body that is not remembered asks for; None if it is for the application, which refuses it."""
-        return None if self._rate_limiter.wait(key_of(viewer, scope)) else self._bodies.read(body)
+        if self._rate_limiter.is_on and self._rate_limiter.wait(key_of(viewer, scope)):
+            return None
+        return self._bodies.read(body)
 
     async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
         """Answer when it is its turn."""
