@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONRefused, decode
 from userline.execution.operation import AnswerBudget, RequestRefused
+from userline.execution.pending import OutOfTime
 from userline.execution.request import parse_request
-from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json

@@ -81,7 +81,7 @@ class KnownBodies:
             request = parse_request(value)
         except BadUserInput:
             return ReadBody(value)
-        operation = self._engine.bind_known(request)
+        operation = self._engine.documents.bind(request, self._engine.texts.text_of)
         if operation is None:
             return ReadBody(value, request)
         bound, name, text = operation
