@@ -95,15 +95,15 @@ class Hub:
 
         Only an entry that is still there can tell that an outcome was overtaken by a newer change meanwhile.
         """
-        entries = {user_id: self._entry(user_id) for user_id in user_ids}
-        for user_id, entry in entries.items():
+        entries = {user_id: (entry := self._entry(user_id), entry.version) for user_id in user_ids}
+        for user_id, (entry, _) in entries.items():
             entry.pins += 1
             self._idle.pop(user_id, None)
         try:
             self._calls += 1
             yield Reading(self, entries, self._calls, self._epoch)
         finally:
-            for user_id, entry in entries.items():
+            for user_id, (entry, _) in entries.items():
                 entry.pins -= 1
                 if not entry.pins:
                     entry.doubted = False

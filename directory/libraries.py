@@ -13,24 +13,22 @@ from typing import TYPE_CHECKING
 from userline.users.fields import GIVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 class Libraries:
     """Those that have not been loaded yet. For one event loop."""
 
     def __init__(self) -> None:
-        self._of_fields = {field.name: field.library for field in GIVEN if field.library is not None}
+        self.of_fields = {field.name: field.library for field in GIVEN if field.library is not None}
+        """By the contract's name of the field. Most inputs have none of these fields: then nothing is loaded."""
 
-    async def load_for(self, *inputs: Mapping[str, object]) -> None:
-        """Load what the checks of these inputs (contract names to values) need; most often, nothing."""
-        if not self._of_fields:
-            return
-        wanted = {library for name, library in self._of_fields.items() if any(name in given for given in inputs)}
-        if wanted:
-            if missing := wanted - sys.modules.keys():
-                await asyncio.to_thread(_load, missing)
-            self._of_fields = {name: library for name, library in self._of_fields.items() if library not in wanted}
+    async def load_for(self, names: Iterable[str]) -> None:
+        """Load what the checks of these fields need."""
+        wanted = {self.of_fields[name] for name in names}
+        if missing := wanted - sys.modules.keys():
+            await asyncio.to_thread(_load, missing)
+        self.of_fields = {name: library for name, library in self.of_fields.items() if library not in wanted}
 
 
 def _load(libraries: Iterable[str]) -> None:

@@ -152,8 +152,7 @@ class Users(Watching):
         Returns the user's snapshot and whether it was created. Whether the viewer may create it is asked only if it
         does not exist. Raises BadUserInput, Forbidden, UserSyncDisabled, StoreUnavailable.
         """
-        await self._libraries.load_for(given)
-        user_id, patch = self._parse(user_id, parse_new_user, given)
+        user_id, patch = await self._parse(user_id, parse_new_user, given)
         try:
             check_may_write(viewer, user_id, self._syncing)
         except (Forbidden, UserSyncDisabled):
@@ -174,8 +173,7 @@ class Users(Watching):
         input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
-        await self._libraries.load_for(given)
-        user_id, patch = self._parse(user_id, parse_patch, given)
+        user_id, patch = await self._parse(user_id, parse_patch, given)
         return await self._writes.write(user_id, self._store.patch(user_id, patch))
 
     async def delete(self, user_id: str, *, viewer: Viewer) -> bool:
@@ -195,12 +193,11 @@ class Users(Watching):
         """
         if len(given) > MAX_WRITES:
             raise BadUserInput([Problem("body", f"A batch has at most {MAX_WRITES} users, not {len(given)}.")])
-        await self._libraries.load_for(*(fields for fields in given.values() if isinstance(fields, dict)))
         patches: dict[str, UserPatch] = {}
         refused: dict[str, BadUserInput] = {}
         for user_id, fields in given.items():
             try:
-                patches[user_id] = self._parse(user_id, _parse_fields, fields)[1]
+                _, patches[user_id] = await self._parse(user_id, _parse_fields, fields)
             except BadUserInput as error:
                 refused[user_id] = error
         if refused:
@@ -214,8 +211,10 @@ class Users(Watching):
         await self._pacer.turn(HITS_SECONDS)
         return snapshot
 
-    def _parse(self, user_id: str, parse: Callable[[T, Rules], UserPatch], given: T) -> tuple[str, UserPatch]:
+    async def _parse(self, user_id: str, parse: Callable[[T, Rules], UserPatch], given: T) -> tuple[str, UserPatch]:
         """Check the id and the input, and report the problems of both together."""
+        if isinstance(given, dict) and (names := self._libraries.of_fields.keys() & given):
+            await self._libraries.load_for(names)
         problems: list[Problem] = []
         try:
             user_id = parse_id(user_id)

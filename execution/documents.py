@@ -6,7 +6,7 @@ import gc
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -23,8 +23,9 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from userline.execution.cost import OperationLimits, find_refusals
 from userline.execution.errors import format_refusal, format_request_error
+from userline.execution.plans.plan import Bound
 from userline.execution.weighed import WeighedCache, weight_of
-from userline.users.errors import ErrorCode, OperationTooComplex
+from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from userline.execution.cost import Counted, Refusals
     from userline.execution.errors import FormattedError
     from userline.execution.plans.plan import Plan
+    from userline.execution.request import GraphQLRequest
 
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 10_000
 """What comparing fields of one name with each other may cost: the one part of validation that is quadratic.
@@ -69,6 +71,14 @@ class Document:
     def weight(self, text: str) -> int:
         """Return about how many bytes of memory the document takes, its text included, of which tokens have copies."""
         return _DOCUMENT_BYTES + 2 * sys.getsizeof(text) + self.tokens * _TOKEN_BYTES + 2 * weight_of(self.errors)
+
+
+class KnownOperation(NamedTuple):
+    """An operation that was prepared before, its name in its document, and the text of that."""
+
+    bound: Bound
+    name: str | None
+    text: str
 
 
 class DocumentCache:
@@ -139,6 +149,35 @@ class DocumentCache:
             document = self._read(text)
         self._documents.put(text, document, document.weight(text))
         return document
+
+    def bind(self, request: GraphQLRequest, text_of: Callable[[GraphQLRequest], str]) -> KnownOperation | None:
+        """Return the query or mutation that the request asks for, if it was prepared before and a plan executes it.
+
+        ``text_of`` finds the text of a document that is named by its hash, or raises a UserlineError.
+        """
+        text = request.query  # what was prepared before was allowed
+        if request.document_hash is not None:
+            if text:
+                return None  # ``Engine.prepare`` compares them
+            try:
+                text = text_of(request)
+            except UserlineError:
+                return None
+        document = self.known(text)
+        plan = document.plans.get(request.operation_name) if document else None
+        if document is None or plan is None:
+            return None
+        name = request.operation_name or next(iter(document.operations), None)
+        if self.refusal(document, name, request.variables) is not None:
+            return None  # it says why
+        bound = plan.bind(request.variables)
+        return KnownOperation(bound, name, text) if isinstance(bound, Bound) else None
+
+    def refusal(self, document: Document, name: str | None, variables: dict[str, Any] | None) -> str | None:
+        """Return why an operation of a document is past a limit with these variables, or None if it is not."""
+        refusal = document.refusals.get(name)
+        counted = document.counted.get(name)
+        return refusal if refusal or counted is None else counted.refusal(variables or {}, self._limits.cost)
 
     def only_name(self, text: str) -> str | None:
         """Return the name of the only operation of a document that was got before; None if it has none."""

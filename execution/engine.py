@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from graphql import GraphQLError
 
 from userline.directory.pacer import Pacer
-from userline.execution.cost import OperationLimits
 from userline.execution.documents import DocumentCache
 from userline.execution.errors import format_refusal, format_request_error
 from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused
+from userline.execution.pending import TimeLimit
 from userline.execution.plans.compiler import Compiler
 from userline.execution.plans.plan import Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
-from userline.execution.time_limit import TimeLimit
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode, OperationDefinitionNode
 
-    from userline.execution.cost import Counted
+    from userline.execution.cost import OperationLimits
     from userline.execution.documents import Document
     from userline.execution.general import GeneralExecution, GeneralWay
     from userline.execution.plans.plan import Plan
@@ -46,14 +45,6 @@ Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 
 class GeneralWayNotLoaded(Exception):
     """The operation has no plan, and what executes it is still to be loaded: ``Engine.load`` does."""
-
-
-class KnownOperation(NamedTuple):
-    """An operation that was prepared before, its name in its document, and the text of that."""
-
-    bound: Bound
-    name: str | None
-    text: str
 
 
 class Engine:
@@ -80,7 +71,6 @@ class Engine:
         max_answer_bytes: int = 8_388_608,
     ) -> None:
         self.time_limit = TimeLimit(time_limit)
-        self._limits = limits or OperationLimits()
         self.documents = DocumentCache(
             schema.core,
             capacity=document_cache,
@@ -88,7 +78,7 @@ class Engine:
             max_characters=max_document_characters,
             max_tokens=max_document_tokens,
             introspection=introspection,
-            limits=self._limits,
+            limits=limits,
         )
         self.texts: DocumentTexts = (
             TrustedDocuments.of(trusted_documents, self.documents)
@@ -107,7 +97,6 @@ class Engine:
     def limit(self, limits: OperationLimits, *, max_characters: int, max_tokens: int, seconds: float) -> None:
         """Hold operations to these limits from now on."""
         self.time_limit.seconds = seconds
-        self._limits = limits
         self.documents.limit(limits, max_characters=max_characters, max_tokens=max_tokens)
 
     async def load(self) -> None:
@@ -141,7 +130,7 @@ class Engine:
         self.texts.keep(request)
         operation = _choose(document.operations, request.operation_name)
         name = operation.name.value if operation.name else None
-        refusal = document.refusals.get(name) or self._refusal(document.counted.get(name), request)
+        refusal = self.documents.refusal(document, name, request.variables)
         if refusal is not None:
             raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
         plan = self._plan(document, operation, request.operation_name)
@@ -185,32 +174,6 @@ class Engine:
     def name_of(self, request: GraphQLRequest) -> str | None:
         """Return the name, in its document, of the operation that was just prepared or bound for this request."""
         return request.operation_name or self.documents.only_name(self.texts.text_of(request))
-
-    def bind_known(self, request: GraphQLRequest) -> KnownOperation | None:
-        """Return the query or mutation that the request asks for, if it was prepared before and a plan executes it."""
-        if request.document_hash is not None and request.query:
-            return None
-        try:
-            text = self.texts.text_of(request)
-        except UserlineError:
-            return None
-        document = self.documents.known(text)
-        plan = document.plans.get(request.operation_name) if document else None
-        if document is None or plan is None:
-            return None
-        if document.counted:
-            operation = _choose(document.operations, request.operation_name)
-            name = operation.name.value if operation.name else None
-            if self._refusal(document.counted.get(name), request) is not None:
-                return None  # ``prepare`` says why
-        bound = plan.bind(request.variables)
-        if not isinstance(bound, Bound):
-            return None
-        return KnownOperation(bound, request.operation_name or next(iter(document.operations), None), text)
-
-    def _refusal(self, counted: Counted | None, request: GraphQLRequest) -> str | None:
-        """Return why an operation with the variables of the request costs too much, or None if it does not."""
-        return None if counted is None else counted.refusal(request.variables or {}, self._limits.cost)
 
     def _plan(self, document: Document, operation: OperationDefinitionNode, asked_as: str | None) -> Plan | None:
         """Return the plan of an operation, compiled once, or None if it has none."""

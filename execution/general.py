@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
-    from userline.execution.pending import Pending
+    from userline.execution.pending import Pending, TimeLimit
     from userline.execution.request import GraphQLRequest
-    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
 _FIELD_IN_COMPLAINT = re.compile(r"(?:required|unknown) field '(\w+)'")
@@ -81,7 +80,7 @@ class GeneralExecution:
             return self._failed(error)
         if not inspect.isawaitable(result):
             return self._respond(result)
-        return Executing(self.limit.hold(self._finish(result)))
+        return Executing(self._finish(result), self.limit)
 
     async def _finish(self, executing: Awaitable[ExecutionResult]) -> Response:
         try:

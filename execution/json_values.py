@@ -14,8 +14,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-JSONDecodeError = orjson.JSONDecodeError
-
 MOST_CONTAINERS: Final = 50_000
 """How many objects and lists a text may begin: 1 MiB has room for half a million, which hold everybody for long."""
 
@@ -35,6 +33,15 @@ _MOST_VALUES: Final = 65_536
 """How many values a text may have that is read again, which takes some times as long."""
 
 _LONGEST_PLACE: Final = 200
+
+
+class JSONRefused(ValueError):
+    """A text that is not read. What it says is the rest of a sentence that begins with what the text is called."""
+
+    def __init__(self, complaint: str, rest: str = ".") -> None:
+        super().__init__(complaint + rest)
+        self.complaint = complaint
+        """The same in few words, and without a full stop."""
 
 
 class Reread(dict[str, Any]):
@@ -64,6 +71,8 @@ def _shown(text: str) -> str:
     return text[:_LONGEST_PLACE].encode(errors="replace").decode()
 
 
+_INVALID: Final = "is not valid JSON"
+
 _OVERFLOWS: Final = "is a number that overflows"
 _HALF: Final = "has half of a surrogate pair, which is no character"
 _HALF_IN_NAME: Final = "has a name with half of a surrogate pair, which is no character"
@@ -72,19 +81,23 @@ _DIGITS: Final = len(str(2**64))
 
 
 def decode(data: bytes | str) -> Any:
-    """Return the value of a JSON text. Raises JSONDecodeError.
+    """Return the value of a JSON text. Raises JSONRefused, and before any of it is made where that would be too much.
 
     A whole number within 64 bits is an int, and any other number a float, infinite if it overflows; a string may have
     halves of surrogate pairs. Then the objects of the text are ``Reread``.
     """
+    if (limit := excess(data)) is not None:
+        raise JSONRefused(f"has more than {limit}, which is the limit")
     try:
         value = orjson.loads(data)
-    except JSONDecodeError as error:
+    except orjson.JSONDecodeError as error:
+        refusal = JSONRefused(_INVALID, f": {error}")
         if not error.msg.startswith(_READ_AGAIN):
-            raise
-        return _decode_slowly(data, error)
+            raise refusal from None
+        return _decode_slowly(data, refusal)
     if _has_minus_zero(data):
-        return _decode_slowly(data, JSONDecodeError("the number -0 is not read in a text of this length", "", 0))
+        too_long = orjson.JSONDecodeError("the number -0 is not read in a text of this length", "", 0)
+        return _decode_slowly(data, JSONRefused(_INVALID, f": {too_long}"))
     return value
 
 
@@ -123,7 +136,7 @@ def _has_minus_zero(data: bytes | str) -> bool:
     return bool(_MINUS_ZERO.search(data)) and bool(_MINUS_ZERO.search(_STRINGS.sub(b'""', data)))
 
 
-def _decode_slowly(data: bytes | str, refusal: JSONDecodeError) -> Any:
+def _decode_slowly(data: bytes | str, refusal: JSONRefused) -> Any:
     """Return the value as Python's own decoder reads it, or raise the refusal where orjson would refuse it, too."""
     try:
         text = data if isinstance(data, str) else data.decode()

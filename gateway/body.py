@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from userline.execution.json_values import JSONDecodeError, decode, excess
+from userline.execution.json_values import JSONRefused, decode
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
@@ -32,20 +32,15 @@ async def read_json(request: Request, most: int) -> Any:
     check_content_type(request.headers.get("content-type"))
     is_compressed = _is_compressed(request.headers.get("content-encoding"))
     body = await _read(request, most)
-    return decode_body(_decompressed(body, most) if is_compressed else body)
-
-
-def decode_body(body: bytes) -> Any:
-    """Return the value in a JSON body. Raises BodyRefused (400).
-
-    How much would have to be made of it is counted before.
-    """
-    if (limit := excess(body)) is not None:
-        raise BodyRefused(400, "body", f"The body has more than {limit}, which is the limit.")
     try:
-        return decode(body)
-    except JSONDecodeError as error:
-        raise BodyRefused(400, "body", f"The body is not valid JSON: {error}") from None
+        return decode(_decompressed(body, most) if is_compressed else body)
+    except JSONRefused as refused:
+        raise unread(refused) from None
+
+
+def unread(why: JSONRefused | str) -> BodyRefused:
+    """Return the refusal of a body that was not read for this reason."""
+    return BodyRefused(400, "body", f"The body {why}")
 
 
 async def _read(request: Request, most: int) -> bytes:

@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from userline.directory.pacer import SOURCE
-from userline.execution.json_values import JSONDecodeError, decode
+from userline.execution.json_values import JSONRefused, decode
 from userline.execution.operation import AnswerBudget, RequestRefused
+from userline.execution.pending import OutOfTime
 from userline.execution.request import parse_request
-from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
@@ -130,8 +130,8 @@ class GraphQLOverHTTP:
             if value.get(name):
                 try:
                     value[name] = decode(value[name])
-                except JSONDecodeError as error:
-                    raise HTTPRefused(400, name, f"{name} is not valid JSON: {error}") from None
+                except JSONRefused as refused:
+                    raise HTTPRefused(400, name, f"{name} {refused}") from None
             else:
                 value.pop(name, None)
         return await self._run(_parse(value), request, media_type, queries_only=True)

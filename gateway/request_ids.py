@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from starlette.types import Scope
 
@@ -25,15 +25,13 @@ def request_id_in(scope: Scope) -> str | None:
     return None
 
 
-def _ids() -> Iterator[str]:
-    for high in count():
-        beginning = f"{_PROCESS}-{high:06x}"
-        for low in _LOW_DIGITS:
-            yield beginning + low
+def _ids_with(high: int) -> list[str]:
+    beginning = f"{_PROCESS}-{high:06x}"
+    return [beginning + low for low in _LOW_DIGITS]
 
 
-new_request_id: Callable[[], str] = _ids().__next__
+new_request_id: Callable[[], str] = chain.from_iterable(map(_ids_with, count())).__next__
 """Returns an id that no request had before. For a process that was not forked after this was imported.
 
-For one thread. Every request calls it, so that it is a generator's own method.
+For one thread. Every request calls it, so that it is an iterator's own method.
 """

@@ -36,8 +36,6 @@ def is_blank(text: str) -> bool:
 
 def is_invisible(character: str) -> bool:
     """Whether a character shows nothing: white space, or one that is not drawn at all."""
-    if "!" <= character <= "~":
-        return False
     if unicodedata.category(character) in _UNSEEN_CATEGORIES or character in _WITHOUT_INK:
         return True
     point = ord(character)

@@ -41,6 +41,8 @@ T = TypeVar("T")
 _HTTP_URL: Final[TypeAdapter[AnyUrl]] = TypeAdapter(
     Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"])]
 )
+_SEEN = re.compile("[!-~]")
+"""Hardly any text that has something to see in it is looked at further."""
 _URL_START = re.compile(r"https?://[^/\\]", re.IGNORECASE)
 _URL_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 # phonenumbers leaves out what stands around a number; here it must be the whole text.
@@ -77,17 +79,17 @@ def check_not_blank(value: object, most: int | None = None) -> str:
     text = check_text(value, most)
     if not text:
         raise ValueError("must not be empty.")
-    if is_blank(text):
+    if not _SEEN.search(text) and is_blank(text):
         raise ValueError("must have something to see in it, not only spaces and invisible characters.")
     return text
 
 
-def check_name(value: object) -> str:
+def check_name(value: object, _: Rules | None = None) -> str:
     """A display name: not blank, at most 255 characters; kept as given."""
     return check_not_blank(value, MAX_NAME_CHARACTERS)
 
 
-def check_locale(value: object) -> str:
+def check_locale(value: object, _: Rules | None = None) -> str:
     """A valid BCP 47 language tag; kept as given."""
     text = check_text(value, MAX_LOCALE_CHARACTERS)
     if "_" in text:
@@ -103,7 +105,7 @@ def check_locale(value: object) -> str:
     return text
 
 
-def check_photo_url(value: object) -> str:
+def check_photo_url(value: object, _: Rules | None = None) -> str:
     """An absolute http or https URL; kept as given."""
     text = check_text(value, MAX_URL_CHARACTERS)
     try:

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     from userline.directory.users import Users
     from userline.execution.operation import AnswerBudget, Response
-    from userline.execution.pending import Pending
+    from userline.execution.pending import Pending, TimeLimit
     from userline.execution.plans.mutations import MutationSteps
     from userline.execution.plans.queries import QuerySteps
     from userline.execution.plans.subscriptions import Watching
     from userline.execution.plans.values import Reader, Values
-    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
     Steps: TypeAlias = QuerySteps | MutationSteps | Watching
@@ -61,7 +60,7 @@ class Bound:
         read = self.steps.look_up(self.arguments, context.users) if is_alone else None
         if read is not None:
             return Lookup(read, context.request_id, limit)
-        return Executing(limit.hold(self.steps.finish(begun, self.arguments, context, budget)))
+        return Executing(self.steps.finish(begun, self.arguments, context, budget), limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from graphql import OperationType
 
     from userline.execution.operation import AnswerBudget, Response
-    from userline.execution.pending import Pending
+    from userline.execution.pending import Pending, TimeLimit
     from userline.execution.plans.plan import Bound, BoundSubscription
-    from userline.execution.time_limit import TimeLimit
     from userline.resolvers.context import Context
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.execution.engine import GeneralWayNotLoaded
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
-from userline.execution.pending import Executing
+from userline.execution.pending import Executing, OutOfTime
 from userline.execution.plans.planned import PlannedExecution
-from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.known import KnownBodies, ReadBody
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.rate_limit import key_of, source_of
@@ -132,9 +131,9 @@ class Answering:
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            late = self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
+            late = Executing(self._begin_late(known, viewer, request_id, source_of(viewer, scope)), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            return request_id, _Counted(self, Executing(late), known, asked, started)
+            return request_id, _Counted(self, late, known, asked, started)
         bound = known.bound
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
@@ -157,7 +156,9 @@ class Answering:
 
     def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
         """Return what a body that is not remembered asks for; None if it is for the application, which refuses it."""
-        return None if self._rate_limiter.wait(key_of(viewer, scope)) else self._bodies.read(body)
+        if self._rate_limiter.is_on and self._rate_limiter.wait(key_of(viewer, scope)):
+            return None
+        return self._bodies.read(body)
 
     async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
         """Answer when it is its turn."""

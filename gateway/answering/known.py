@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import OperationType
 
+from userline.execution.json_values import JSONRefused, decode
 from userline.execution.request import parse_request
 from userline.execution.weighed import WeighedCache, weight_of
-from userline.gateway.body import BodyRefused, decode_body
+from userline.gateway.body import unread
 from userline.users.errors import BadUserInput
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class ReadBody(NamedTuple):
 
     value: Any = None
     request: GraphQLRequest | None = None
-    refusal: tuple[int, str, str] | None = None
+    refusal: str | None = None
     """What makes a BodyRefused. The exception itself would hold the frames that it went through."""
 
     def value_or_refusal(self) -> Any:
         """Return the value. Raises BodyRefused."""
         if self.refusal is not None:
-            raise BodyRefused(*self.refusal)
+            raise unread(self.refusal)
         return self.value
 
 
@@ -73,14 +74,14 @@ class KnownBodies:
     def read(self, body: bytes) -> Known | ReadBody:
         """Return the operation that a body asks for, if it was prepared before and has a plan, or what it says."""
         try:
-            value = decode_body(body)
-        except BodyRefused as refused:
-            return ReadBody(refusal=(refused.status, refused.field, str(refused)))
+            value = decode(body)
+        except JSONRefused as refused:
+            return ReadBody(refusal=str(refused))
         try:
             request = parse_request(value)
         except BadUserInput:
             return ReadBody(value)
-        operation = self._engine.bind_known(request)
+        operation = self._engine.documents.bind(request, self._engine.texts.text_of)
         if operation is None:
             return ReadBody(value, request)
         bound, name, text = operation

@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
 
-from userline.execution.time_limit import OutOfTime
+from userline.execution.pending import OutOfTime
 from userline.gateway.auth.bearer import challenge
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.rate_limit import key_of

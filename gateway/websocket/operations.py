@@ -12,9 +12,9 @@ from starlette.websockets import WebSocketDisconnect
 from userline.directory.allowance import Allowance
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed, VariablesRefused
+from userline.execution.pending import OutOfTime
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
-from userline.execution.time_limit import OutOfTime
 from userline.gateway.answering.answering import owe_nothing
 from userline.gateway.websocket.protocol import CloseCode, Closed
 from userline.gateway.websocket.watches import SocketWatches

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from userline.common.backoff import spread
-from userline.execution.json_values import JSONDecodeError, Reread, decode, excess, find_flaw
+from userline.execution.json_values import JSONRefused, Reread, decode, find_flaw
 from userline.execution.operation import refuse
 
 if TYPE_CHECKING:
@@ -124,12 +124,10 @@ class TransportWS:
 
     def parse(self, text: str) -> Message:
         """Return the message in a text frame. Raises Closed."""
-        if (limit := excess(text)) is not None:
-            raise Closed(CloseCode.BAD_REQUEST, f"The message has more than {limit}, which is the limit.")
         try:
             value = decode(text)
-        except JSONDecodeError:
-            raise Closed(CloseCode.BAD_REQUEST, "The message is not valid JSON.") from None
+        except JSONRefused as refused:
+            raise Closed(CloseCode.BAD_REQUEST, f"The message {refused.complaint}.") from None
         if not isinstance(value, dict):
             raise Closed(CloseCode.BAD_REQUEST, "The message is not a JSON object.")
         name = value.get("type")
