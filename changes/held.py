@@ -26,7 +26,18 @@ MISS: Final = Miss()
 class Entry:
     """The newest snapshot known of a user, how sure it is, and who watches."""
 
-    __slots__ = ("confirmed_at", "doubted", "last_call", "pins", "snapshot", "told", "used", "version", "watchers")
+    __slots__ = (
+        "confirmed_at",
+        "doubted",
+        "is_quiet",
+        "last_call",
+        "pins",
+        "snapshot",
+        "told",
+        "used",
+        "version",
+        "watchers",
+    )
 
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
@@ -39,6 +50,8 @@ class Entry:
         self.pins = 0
         # Whether it is in doubt since a store call began that is still under way, which then confirms nothing.
         self.doubted = False
+        # Whether watchers were offered no snapshot of this version, because it looks as the one before.
+        self.is_quiet = False
         self.used = False
         # In the order in which they came, which is about that of their sockets: a system that writes to sockets in the
         # order in which it has opened them finds what it knows of them in its caches.
@@ -48,6 +61,15 @@ class Entry:
         """Take note of what somebody told, if it is a user, when so many store calls had begun."""
         if snapshot is not None and (self.told is None or snapshot.version > self.told[0].version):
             self.told = snapshot, calls
+
+
+def looks_as_before(entry: Entry, snapshot: UserSnapshot) -> bool:
+    """Return whether a snapshot looks as the one held, so that nobody need be told of it.
+
+    Not so if the public half is known to have changed: then it looked different in between. That was not heard here,
+    but a client may have seen it elsewhere, and waits for a higher version.
+    """
+    return entry.snapshot is not None and snapshot.looks_like(entry.snapshot)
 
 
 def was_edited(entry: Entry, snapshot: UserSnapshot | None, known: int) -> bool:

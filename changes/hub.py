@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from userline.changes.held import MISS, NEVER, Entry, Miss, is_old, is_unclear, was_edited
+from userline.changes.held import MISS, NEVER, Entry, Miss, is_old, is_unclear, looks_as_before, was_edited
 from userline.changes.reading import Reading
 from userline.changes.watcher import HubWatcher, Watcher
 from userline.users.record import Deletion
@@ -109,8 +109,11 @@ class Hub:
                     entry.doubted = False
                 self._release(user_id, entry)
 
-    def hear(self, change: Change) -> None:
-        """Take a change that the bus brought. A user who is not held is left alone."""
+    def hear(self, change: Change, *, is_seen: bool = False) -> None:
+        """Take a change that somebody tells of; ``is_seen``: it is one of the public half, which everybody may see.
+
+        A user who is not held is left alone.
+        """
         entry = self._entries.get(change.id)
         if entry is None:
             return
@@ -122,20 +125,17 @@ class Hub:
             if entry.version == 0 and self.doubt(change.id):
                 self.on_doubt()
         else:
-            self._take(entry, change)
+            self._take(entry, change, is_seen=is_seen)
 
     def hear_of(self, user_id: str, version: int) -> bool:
-        """Take note that there is a version of which nobody has said all; return whether somebody watches the user.
-
-        Unless the version is known, the user is in doubt.
-        """
+        """Doubt the user if this version, which is not told whole, is a newer one; return whether it is watched."""
         entry = self._entries.get(user_id)
         return entry is not None and version > entry.version and self.doubt(user_id)
 
     def watch(self, user_id: str, watcher: HubWatcher) -> None:
         """Watch a user: the watcher is offered the current snapshot if it is held, and then every newer one.
 
-        If ``watcher.is_new`` is left, the user must be read (and confirmed) for the watcher to get its first snapshot.
+        While ``watcher.is_new``, the user must be read, and confirmed, for the watcher to get its first snapshot.
         """
         known = self.peek(user_id)
         entry = self._entry(user_id)
@@ -193,13 +193,11 @@ class Hub:
         return False
 
     def differs(self, snapshot: UserSnapshot) -> bool:
-        """Return whether the user is held and looks different at this version or an older one, or as a deleted one."""
+        """Return whether the user is held, and looks different at this version or an older one, or is deleted."""
         entry = self._entries.get(snapshot.id)
-        if entry is None:
-            return False
-        if entry.snapshot is None:
-            return True
-        return snapshot.version >= entry.version and not snapshot.looks_like(entry.snapshot)
+        if entry is None or entry.snapshot is None:
+            return entry is not None
+        return snapshot.version >= entry.version and not looks_as_before(entry, snapshot)
 
     def lose_touch(self) -> None:
         """Answer nothing from now on: changes are not heard."""
@@ -225,10 +223,11 @@ class Hub:
             entry = self._entries[user_id] = Entry()
         return entry
 
-    def take_outcome(  # noqa: PLR0913, PLR0917 - what one call knows of one user
-        self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, call: int, epoch: int
+    def take_outcome(
+        self, reading: Reading, user_id: str, snapshot: UserSnapshot | None, *, is_seen: bool
     ) -> UserSnapshot | None:
         """Take what a store call has found. For :class:`Reading`."""
+        (entry, known), call = reading.entries[user_id], reading.number
         if is_old(entry, snapshot, call):
             return entry.snapshot
         if is_unclear(entry, snapshot, known, call):
@@ -236,14 +235,14 @@ class Hub:
             if self.doubt(user_id):
                 self.on_doubt()
             return entry.snapshot
-        if epoch == self._epoch and not entry.doubted:
+        if reading.epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
         entry.last_call = max(entry.last_call, call)
         if was_edited(entry, snapshot, known):
             self._show(entry, snapshot)
-        self._take(entry, snapshot)
+        self._take(entry, snapshot, is_seen=is_seen)
         if entry.told is not None and snapshot is not None:
             self._take(entry, entry.told[0])
         entry.told = None
@@ -252,12 +251,12 @@ class Hub:
                 watcher.offer(entry.snapshot)
         return entry.snapshot
 
-    def _take(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
+    def _take(self, entry: Entry, snapshot: UserSnapshot | None, *, is_seen: bool = False) -> None:
         version = snapshot.version if snapshot else 0
-        if version <= entry.version:
+        if version < entry.version or (version == entry.version and not (entry.is_quiet and is_seen)):
             return
-        if snapshot is not None and entry.snapshot is not None and snapshot.looks_like(entry.snapshot):
-            entry.snapshot, entry.version = snapshot, version
+        if snapshot is not None and not is_seen and looks_as_before(entry, snapshot):
+            entry.snapshot, entry.version, entry.is_quiet = snapshot, version, True
         else:
             self._show(entry, snapshot)
 
@@ -271,6 +270,7 @@ class Hub:
     def _show(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
         entry.snapshot = snapshot
         entry.version = snapshot.version if snapshot else 0
+        entry.is_quiet = False
         for watcher in entry.watchers:
             self.coalesced += watcher.offer(snapshot)
         self.deliveries += len(entry.watchers)

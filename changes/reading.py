@@ -18,8 +18,8 @@ class Holder(Protocol):
     def hear(self, change: Change) -> None:
         """Take a change."""
 
-    def take_outcome(  # noqa: PLR0913, PLR0917 - what one call knows of one user
-        self, user_id: str, entry: Entry, snapshot: UserSnapshot | None, known: int, call: int, epoch: int
+    def take_outcome(
+        self, reading: Reading, user_id: str, snapshot: UserSnapshot | None, *, is_seen: bool
     ) -> UserSnapshot | None:
         """Take what a call has found, and return the newest known."""
 
@@ -35,13 +35,13 @@ class Reading:
     """So many had begun with it."""
     epoch: int
 
-    def confirm(self, user_id: str, snapshot: UserSnapshot | None) -> UserSnapshot | None:
+    def confirm(self, user_id: str, snapshot: UserSnapshot | None, *, is_seen: bool = False) -> UserSnapshot | None:
         """Take what the store has just said of one of the users (None: there is none); return the newest known.
 
+        ``is_seen``: the call has written the user, and everybody sees that something has changed.
         If the bus was away since the call began, what the store said is taken, but stays in doubt.
         """
-        entry, known = self.entries[user_id]
-        return self.hub.take_outcome(user_id, entry, snapshot, known, self.number, self.epoch)
+        return self.hub.take_outcome(self, user_id, snapshot, is_seen=is_seen)
 
     def confirm_deletion(self, deletion: Deletion) -> None:
         """Take it that the call has deleted one of the users, or has found it deleted."""

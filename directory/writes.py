@@ -81,7 +81,8 @@ class Writes:
             except StoreUnavailable:
                 self._uncertain_writes.look_at([user_id])
                 raise
-            newest = reading.confirm(user_id, result.after.snapshot) or result.after.snapshot
+            after = result.after.snapshot
+            newest = reading.confirm(user_id, after, is_seen=result.snapshot_changed) or after
         if result.snapshot_changed:
             self._bus.publish(result.after.snapshot)
         return newest, result
@@ -110,7 +111,7 @@ class Writes:
                 self._uncertain_writes.look_at(patches)
                 raise
             for user_id, result in results.items():
-                reading.confirm(user_id, result.after.snapshot)
+                reading.confirm(user_id, result.after.snapshot, is_seen=result.snapshot_changed)
         for result in results.values():
             if result.snapshot_changed:
                 self._bus.publish(result.after.snapshot)

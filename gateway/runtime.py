@@ -206,9 +206,11 @@ class Runtime:
             self.refresher.start()
             if self.settings.change_stream and self._followed is not None:
                 self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
-            hear = self._hear_of_a_change if self._followed is not None else self.hub.hear
             await self.bus.start(
-                hear, hear_in_part=self._hear_of_a_version, on_lost=self._lose_touch, on_joined=self._regain_touch
+                self._hear_of_a_change,
+                hear_in_part=self._hear_of_a_version,
+                on_lost=self._lose_touch,
+                on_joined=self._regain_touch,
             )
             self.presence.start()
             try:
@@ -253,7 +255,7 @@ class Runtime:
 
     def _hear_of_a_change(self, change: Change) -> None:
         """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
-        self.hub.hear(change)
+        self.hub.hear(change, is_seen=True)
         if self._followed is not None:
             self._followed.hear(change)
 
@@ -266,7 +268,9 @@ class Runtime:
 
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""
-        self._hear_of_a_change(snapshot)
+        self.hub.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
         if self.hub.differs(snapshot) and self.hub.doubt(snapshot.id):
             self.refresher.hasten()
 

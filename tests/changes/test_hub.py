@@ -298,6 +298,28 @@ async def test_a_newer_version_that_looks_the_same_wakes_nobody() -> None:
     assert hub.deliveries == 2
 
 
+@pytest.mark.parametrize("way", ["the bus", "a write", "a read, and then the bus"])
+async def test_what_looks_as_before_after_a_change_that_was_not_heard_is_told(way: str) -> None:
+    """A client that has seen what was in between elsewhere waits for a higher version."""
+    hub = Hub()
+    with hub.watching("alice") as watcher:
+        confirm(hub, snapshot(1, "Alice"))
+        await watcher.next()
+        if way == "a write":
+            with hub.reading(["alice"]) as reading:
+                reading.confirm("alice", snapshot(3, "Alice"), is_seen=True)
+        else:
+            if way != "the bus":
+                confirm(hub, snapshot(3, "Alice"))
+                assert hub.deliveries == 1
+            hub.hear(snapshot(3, "Alice"), is_seen=True)
+        told = await watcher.next()
+        assert told is not None
+        assert told.version == 3
+        hub.hear(snapshot(3, "Alice"), is_seen=True)
+    assert hub.deliveries == 2
+
+
 async def test_every_watcher_hears_and_a_closed_one_no_more() -> None:
     hub = Hub()
     confirm(hub, snapshot(1))

@@ -54,7 +54,7 @@ FAULTS: Final[dict[str, Callable[[Gateway], None]]] = {
 BLINKS: Final = "bus blinks"
 """The bus is away for a moment, while the store takes its time: what was read before comes after."""
 
-SLOW_STORES: Final = ("store hangs", "store is slow", BLINKS)
+SLOW_STORES: Final = ("store hangs", "store is slow", "store fails", BLINKS)
 """With these, a store may do what was given up."""
 
 CUTS: Final = {

@@ -136,9 +136,9 @@ class _Way:
 
     async def _late(self, effect: Callable[[], Awaitable[Any]]) -> None:
         await asyncio.sleep(self._line.random.uniform(*_LATE_SECONDS))
-        self._line.under_way -= 1
         if not self._line.is_severed:
             await self._outcome(effect)
+        self._line.under_way -= 1
 
     @staticmethod
     async def _outcome(effect: Callable[[], Awaitable[Any]]) -> Any:

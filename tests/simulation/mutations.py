@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from userline.changes.held import Entry
+    from userline.changes.reading import Reading
     from userline.users.record import UserSnapshot
 
 
@@ -49,7 +50,13 @@ def _settle_without_reading(self: Refresher) -> None:
     self._gap_closed.set()
 
 
-def _take_whatever_comes(self: Hub, entry: Entry, snapshot: UserSnapshot | None) -> None:
+def _take_whatever_comes(
+    self: Hub,
+    entry: Entry,
+    snapshot: UserSnapshot | None,
+    *,
+    is_seen: bool = False,  # noqa: ARG001 - its signature
+) -> None:
     version = snapshot.version if snapshot else 0
     if version != entry.version:
         self._show(entry, snapshot)
@@ -58,15 +65,20 @@ def _take_whatever_comes(self: Hub, entry: Entry, snapshot: UserSnapshot | None)
 _take_outcome = Hub.take_outcome
 
 
-def _take_whatever_was_read(  # noqa: PLR0917 - what it takes the place of
-    self: Hub, user_id: str, entry: Entry, snapshot: Any, known: int, call: int, epoch: int
-) -> Any:
+def _take_whatever_was_read(self: Hub, reading: Reading, user_id: str, snapshot: Any, *, is_seen: bool) -> Any:
+    entry, _ = reading.entries[user_id]
     if snapshot is not None and snapshot.version < entry.version:
         self._show(entry, snapshot)
-    return _take_outcome(self, user_id, entry, snapshot, known, call, epoch)
+    return _take_outcome(self, reading, user_id, snapshot, is_seen=is_seen)
 
 
-def _show_twice(self: Hub, entry: Entry, snapshot: UserSnapshot | None) -> None:
+def _show_twice(
+    self: Hub,
+    entry: Entry,
+    snapshot: UserSnapshot | None,
+    *,
+    is_seen: bool = False,  # noqa: ARG001 - its signature
+) -> None:
     version = snapshot.version if snapshot else 0
     if version >= entry.version:
         self._show(entry, snapshot)
