@@ -7,10 +7,12 @@ and the gateway would run open. The lines of other programs are theirs.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from dotenv.parser import parse_stream
+from dotenv.variables import Variable, parse_variables
 
 from userline.settings.origins import PREFIX
 
@@ -18,8 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dotenv.parser import Binding
+    from dotenv.variables import Atom
 
 _NAME: Final = re.compile(rf"{PREFIX}\w+")
+
+_NO_ASSIGNMENT: Final = (
+    "This is not NAME=VALUE. A value that begins with a quote ends with the same one, and nothing follows it."
+)
 
 # It would write a line of its own form for each, which may be in the middle of a log of JSON lines.
 logging.getLogger("dotenv").setLevel(logging.ERROR)
@@ -33,15 +40,15 @@ def unreadable_lines(path: Path) -> list[str]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8") as file:
-        return [f"{path}, line {_line(one)}: {_problem(one)}" for one in parse_stream(file) if _is_unreadable(one)]
-
-
-def _is_unreadable(binding: Binding) -> bool:
-    """Return whether a part of the file names a setting and gives it no value."""
-    if binding.error:
-        return PREFIX in binding.original.string.upper()
-    name = (binding.key or "").upper()
-    return PREFIX in name and (binding.value is None or not _NAME.fullmatch(name))
+        bindings = list(parse_stream(file))
+    found = []
+    known = set(os.environ)
+    for binding in bindings:
+        if problem := _problem(binding, known):
+            found.append(f"{path}, line {_line(binding)}: {problem}")
+        if binding.key:
+            known.add(binding.key)
+    return found
 
 
 def _line(binding: Binding) -> int:
@@ -50,11 +57,25 @@ def _line(binding: Binding) -> int:
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
-def _problem(binding: Binding) -> str:
+def _problem(binding: Binding, known: set[str]) -> str | None:
+    """Return what is wrong with a part of the file, which may name the variables ``known``; None is nothing of ours."""
     if binding.error:
-        return (
-            "This is not NAME=VALUE. A value that begins with a quote ends with the same one, and nothing follows it."
-        )
+        return _NO_ASSIGNMENT if PREFIX in binding.original.string.upper() else None
+    name = (binding.key or "").upper()
+    if PREFIX not in name:
+        return None
+    if not _NAME.fullmatch(name):
+        return f"{binding.key} is not the name of a setting, which is {PREFIX} with letters and underscores."
     if binding.value is None:
         return f"{binding.key} has no value. Write {binding.key}=VALUE, or remove the line."
-    return f"{binding.key} is not the name of a setting, which is {PREFIX} with letters and underscores."
+    if any(_is_missing(part, known) for part in parse_variables(binding.value)):
+        # Which one is not said: it may be a part of a password.
+        return (
+            f"In the value of {binding.key}, ${{…}} stands for a variable, between quotes too, and it is not set. Set "
+            "it above, or give the value by the environment or a file."
+        )
+    return None
+
+
+def _is_missing(part: Atom, known: set[str]) -> bool:
+    return isinstance(part, Variable) and part.default is None and part.name not in known

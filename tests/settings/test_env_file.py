@@ -31,6 +31,9 @@ _sound = st.sampled_from(
         "  {name} = {value}  # a comment",
         "'{name}'={value}",
         '{name}="{value}\nmore"',
+        "A={value}\n{name}=x${{A}}",
+        "{name}=${{A:-{value}}}",
+        "{name}=$A{value}$",
     ]
 )
 _broken = st.sampled_from(
@@ -50,6 +53,9 @@ _broken = st.sampled_from(
         "$env:{name} = '{value}'",
         "{name}:={value}",
         "-D{name}={value}",
+        "{name}={value}${{nobody}}",
+        "{name}='${{what-nobody-may}}{value}'",
+        '{name}="{value}${{}}"',
     ]
 )
 _others = st.sampled_from(["", "# USERLINE_SECRET: x", "OTHER=x", "OTHER", "if true; then", "fi", "OTHER='x\ny'"])
