@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LINES_A_BATCH: Final = 1000
 _BYTES_A_BATCH: Final = 8 << 20
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What some programs write at the beginning of a file, and is no part of its first line."""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class Batches:
                 yield None
                 continue
             if self._line == 1:
-                line = line.removeprefix(_BYTE_ORDER_MARK)
+                line = line.removeprefix(BYTE_ORDER_MARK)
             if not line.isspace():
                 yield line
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import orjson
 
+from userline.moving.batches import BYTE_ORDER_MARK
 from userline.moving.patience import patiently
 from userline.users.errors import BadUserInput, Problem
 from userline.users.patch import parse_id
@@ -29,10 +30,11 @@ def read_ids(file: BinaryIO) -> list[str]:
     ids: list[str] = []
     problems: list[Problem] = []
     for number, line in enumerate(file, 1):
-        if not line.strip():
+        text = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+        if not text.strip():
             continue
         try:
-            ids.append(_id_of(line.rstrip(b"\r\n")))
+            ids.append(_id_of(text.rstrip(b"\r\n")))
         except (BadUserInput, ValueError) as error:
             problems.append(Problem("line", f"line {number} has no id of a user: {error}"))
             if len(problems) >= _MOST_PROBLEMS:

@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from userline.settings.env_file import unreadable_lines
 from userline.settings.fields import Fields
 from userline.settings.files import read_files
 from userline.settings.origins import PREFIX, SECRETS, Origins, describe, variable_of
@@ -148,10 +149,17 @@ def load_settings(flags: Mapping[str, Any] | None = None, env_file: Path | None 
     Raises SettingsError.
     """
     path = env_file or Path(".env")
+    unreadable: list[str] = []
     try:
-        return Settings(_env_file=path, **dict(flags or {}))
+        unreadable = unreadable_lines(path)
+        settings = Settings(_env_file=path, **dict(flags or {}))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path} cannot be read: {error}."], log_format_of(flags or {})) from None
+    except SettingsError as error:
+        raise SettingsError([*unreadable, *error.problems], error.log_format) from None
+    if unreadable:
+        raise SettingsError(unreadable, settings.log_format)
+    return settings
 
 
 def log_format_of(flags: Mapping[str, Any]) -> str | None:

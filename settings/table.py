@@ -34,6 +34,10 @@ another file than `.env` in the working directory.
   programs. It takes the flags of `userline serve`, to see what they would do.
 - All settings are checked together before anything starts. If they are not valid, the command prints everything that
   is wrong and ends with exit code 2.
+- A line of the `.env` file that names a setting and cannot be read, such as `USERLINE_SECRET: x` or a value whose quote
+  does not end, is refused: passed over, a secret would be no secret. `${NAME}` in a value, between quotes too, stands
+  for a variable of the environment or of a line above, and is refused if there is none; `${NAME:-}` may be missing. The
+  lines of other programs are theirs.
 - A `USERLINE_*` variable that is not a setting is a warning, not an error: Kubernetes sets such variables in every
   pod of a namespace that has a service named `userline`. One of them, `USERLINE_PORT=tcp://…`, collides with a
   setting and is refused; `enableServiceLinks: false` in the pod's spec keeps them away.

@@ -6,6 +6,7 @@ USERLINE_TEST_OPERATIONS says how many operations are generated, USERLINE_TEST_S
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from tests.support.operations import Maker, Operation
+from tests.support.operations import Maker
+from tests.support.rewriting import Rewriter, Rewritten
 from tests.support.stores import MemoryStore
 
 from userline.execution.general_subscription import GeneralSubscription
@@ -26,6 +28,7 @@ from userline.execution.request import parse_request
 from userline.gateway import runtime as runtime_module
 from userline.gateway.entry import Entry
 from userline.gateway.runtime import Runtime
+from userline.schema.served import served_schema, served_subgraph
 from userline.server.at_once import Left
 from userline.server.heads import parse_head
 from userline.settings.settings import load_settings
@@ -156,26 +159,30 @@ async def compare(operations: int, seed: int, *, federation: bool) -> Counter[st
         for way in ways:
             await stack.enter_async_context(way.runtime.running())
             assert b'"created":true' in await way.answer(ANN)
+        rewriter = Rewriter(chance, (served_subgraph("") if federation else served_schema()).core)
         operation = maker.operation()
+        rewritten = Rewritten(operation.query)
         for number in range(operations):
             if number % USES == 0:
                 operation = maker.operation()
-            await _compare_one(ways, operation, maker.variables(operation), chance, seen)
+                rewritten = rewriter.rewrite(operation.query) if chance.random() < 0.5 else Rewritten(operation.query)
+                seen["rewritten"] += rewritten.query != operation.query
+            request = {"query": rewritten.query, "variables": maker.variables(operation) | rewritten.variables}
+            if rewritten.name is not None:
+                request["operationName"] = rewritten.name
+            await _compare_one(ways, operation.kind, request, chance, seen)
             if chance.random() < 0.1:
                 for way in ways:
                     await way.answer(ANN)  # she may have been deleted
             # Also the versions of users who are there no more are the same everywhere.
             kept = [(way.store.deleted, way.store.users) for way in ways]
-            assert all(each == kept[0] for each in kept), operation
+            assert all(each == kept[0] for each in kept), request
         seen["by the lane"] = ways[3]._lane.requests if ways[3]._lane else 0
         seen["by the shortcut"] = ways[2].runtime.requests_at_once
     return seen
 
 
-async def _compare_one(
-    ways: list[Way], operation: Operation, variables: dict[str, Any], chance: Random, seen: Counter[str]
-) -> None:
-    value = {"query": operation.query, "variables": variables}
+async def _compare_one(ways: list[Way], kind: str, request: dict[str, Any], chance: Random, seen: Counter[str]) -> None:
     failure = chance.choice((StoreUnavailable(), RuntimeError("masked"))) if chance.random() < 0.05 else None
     forgets = chance.random() < 0.3
     for _ in range(2):  # the second time, the lane and the shortcut know the document
@@ -183,18 +190,16 @@ async def _compare_one(
             way.store.failure = failure
             if forgets:
                 way.runtime.hub.doubt_all()
-        body = orjson.dumps(value)
-        is_subscription = operation.kind == "subscription"
+        body = json.dumps(request).encode()
+        is_subscription = kind == "subscription"
         answers = await asyncio.gather(
-            *(way.first_event(value) if is_subscription else way.answer(body) for way in ways)
+            *(way.first_event(request) if is_subscription else way.answer(body) for way in ways)
         )
         for way in ways:
             way.store.failure = None
         for way, answer in zip(ways[1:], answers[1:], strict=True):
-            assert answer == answers[0], (
-                f"{way.name} differs from graphql-core:\n{operation.query}\n{variables}\n{answer!r}\n{answers[0]!r}"
-            )
-        seen[f"{operation.kind}: {_outcome(answers[0])}"] += 1
+            assert answer == answers[0], f"{way.name} differs from graphql-core:\n{request}\n{answer!r}\n{answers[0]!r}"
+        seen[f"{kind}: {_outcome(answers[0])}"] += 1
         seen["deletions"] += b'"deleted":true' in answers[0]
 
 
@@ -215,5 +220,6 @@ async def test_all_ways_answer_alike(federation: bool) -> None:
     assert seen["mutation: nothing selected"] > 0
     assert seen["query: nothing selected"] > 0
     assert seen["deletions"] > 0
+    assert seen["rewritten"] > 0
     assert seen["by the lane"] > OPERATIONS // 10
     assert seen["by the shortcut"] > OPERATIONS // 10

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from userline.cli.main import userline
 from userline.moving.deleting import read_ids
 from userline.users.errors import BadUserInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 IDS = ["alice", "bob", "a/b", "-dash", '"quoted"', "{brace", "é", "two words", "x" * 255]
@@ -104,6 +107,26 @@ def test_ids_are_read_as_they_are_or_as_json() -> None:
     with pytest.raises(BadUserInput, match="line 7"):
         read_ids(io.BytesIO(lines + b"5\0\n"))
     assert read_ids(io.BytesIO(lines)) == ["alice", ' "x', "é", "a\nb", " two words "]
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), min_size=1, max_size=20).filter(
+            lambda text: text.strip() and text[0] not in '{"\ufeff'
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([str, lambda text: orjson.dumps(text).decode(), lambda text: orjson.dumps({"id": text}).decode()]),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig"]),
+    st.booleans(),
+)
+def test_ids_are_the_same_whatever_has_written_the_file(
+    ids: list[str], form: Callable[[str], str], end: str, encoding: str, ends: bool
+) -> None:
+    text = end.join(map(form, ids)) + (end if ends else "")
+    assert read_ids(io.BytesIO(text.encode(encoding))) == ids
 
 
 def test_an_old_export_does_not_bring_back_who_was_deleted_without_a_word(tmp_path: Path) -> None:
