@@ -94,6 +94,9 @@ class TimeLimit:
 class Pending(Protocol):
     """A response that is still to come. It is awaited or told, and only once."""
 
+    on_response: Callable[[Response], None]
+    """Called with the response before anybody else has it."""
+
     def then(self, tell: Callable[[Response | None], None], /) -> None:
         """Have the response told when it is there, or None if it will never be: the process ends."""
 
@@ -103,10 +106,11 @@ class Pending(Protocol):
 class Executing:
     """What takes more than one step: a task if it is told, and none if it is awaited."""
 
-    __slots__ = ("_work",)
+    __slots__ = ("_work", "on_response")
 
     def __init__(self, work: Coroutine[Any, Any, Response], limit: TimeLimit) -> None:
         self._work = limit.hold(work)
+        self.on_response: Callable[[Response], None] = _unnoticed
 
     def then(self, tell: Callable[[Response | None], None]) -> None:
         """Have the response told."""
@@ -121,14 +125,16 @@ class Executing:
                     {"message": "An operation failed unexpectedly.", "exception": error, "task": task}
                 )
             else:
-                tell(task.result())
+                _give(task.result(), self.on_response, tell)
 
         task = asyncio.ensure_future(self._work)
         _TASKS.add(task)
         task.add_done_callback(done)
 
     def __await__(self) -> Generator[Any, None, Response]:
-        return self._work.__await__()
+        response = yield from self._work.__await__()
+        self.on_response(response)
+        return response
 
 
 class Read(Protocol):
@@ -148,13 +154,14 @@ class Read(Protocol):
 class Lookup:
     """The read of one user who is not held: each waits for the store without a task."""
 
-    __slots__ = ("_limit", "_read", "_request_id", "_tell")
+    __slots__ = ("_limit", "_read", "_request_id", "_tell", "on_response")
 
     def __init__(self, read: Read, request_id: str, limit: TimeLimit) -> None:
         self._read = read
         self._request_id = request_id
         self._limit = limit
         self._tell: Callable[[Response | None], None] | None = None
+        self.on_response: Callable[[Response], None] = _unnoticed
 
     def then(self, tell: Callable[[Response | None], None]) -> None:
         """Have the response told. It always is."""
@@ -164,8 +171,11 @@ class Lookup:
 
     def __await__(self) -> Generator[Any, None, Response]:
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        on_response, self.on_response = self.on_response, _unnoticed  # it is nobody's if what waits is cancelled
         self.then(lambda response: None if future.done() or response is None else future.set_result(response))
-        return future.__await__()
+        response = yield from future.__await__()
+        on_response(response)
+        return response
 
     def _expire(self) -> None:
         """Wait no longer."""
@@ -187,4 +197,15 @@ class Lookup:
     def _end(self, response: Response) -> None:
         tell, self._tell = self._tell, None
         if tell is not None:
-            tell(response)
+            _give(response, self.on_response, tell)
+
+
+def _unnoticed(_: Response) -> None:
+    """Leave a response alone."""
+
+
+def _give(response: Response, on_response: Callable[[Response], None], tell: Callable[[Response | None], None]) -> None:
+    try:
+        on_response(response)
+    finally:
+        tell(response)

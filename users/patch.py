@@ -113,6 +113,8 @@ def _least_size(values: Mapping[str, Any]) -> int:
 def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
     """Return what is wrong with names that no field has: the first ones, and how many more there are."""
     unknown = [name for name in given if name not in _NAMES]
+    if not unknown:
+        return []
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in unknown[:_MOST_UNKNOWN]]
     problems = [Problem(name, f"{name} is not a field of a user.") for name in shown]
     if len(unknown) > len(shown):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import aclosing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
 from userline.execution.engine import GeneralWayNotLoaded
@@ -23,7 +23,7 @@ from userline.users.errors import ErrorCode
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Scope
 
@@ -131,20 +131,24 @@ class Answering:
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
         if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            late = Executing(self._begin_late(known, viewer, request_id, source_of(viewer, scope)), self.time_limit)
+            pending: Pending = Executing(
+                self._begin_late(known, viewer, request_id, source_of(viewer, scope)), self.time_limit
+            )
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            return request_id, _Counted(self, late, known, asked, started)
+            pending.on_response = partial(self.note, known, asked, started)
+            return request_id, pending
         bound = known.bound
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
         except AnswerTooLarge as refusal:
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            self.note(known, asked, refusal.response, started)
+            self.note(known, asked, started, refusal.response)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            return request_id, _Counted(self, pending, known, asked, started)
+            pending.on_response = partial(self.note, known, asked, started)
+            return request_id, pending
         seconds = time.perf_counter() - started
         if known.seconds is not None:
             known.seconds.add(seconds)
@@ -166,7 +170,7 @@ class Answering:
         begun = PlannedExecution(known.bound, self.context(request_id, viewer), self.time_limit).begin()
         return begun if isinstance(begun, bytes) else await begun
 
-    def note(self, known: Known, asked: Asked, response: Response, started: float) -> None:
+    def note(self, known: Known, asked: Asked, started: float, response: Response) -> None:
         """Count and log the response to a known operation that was not answered at once."""
         seconds = time.perf_counter() - started
         self._metrics.request(known.name, code_of(response), seconds)
@@ -263,38 +267,3 @@ class Answering:
     def count_failure(self, code: str) -> None:
         """Count a subscription that was counted when it began, and cannot go on."""
         self._metrics.request(REFUSED, code, 0.0)
-
-
-class _Counted:
-    """The pending response to a known operation, which is counted and logged when it is there."""
-
-    __slots__ = ("_answering", "_asked", "_known", "_pending", "_started", "_tell")
-
-    def __init__(self, answering: Answering, pending: Pending, known: Known, asked: Asked, started: float) -> None:
-        self._answering = answering
-        self._pending = pending
-        self._known = known
-        self._asked = asked
-        self._started = started
-
-    def then(self, tell: Callable[[Response | None], None]) -> None:
-        """Have the response told."""
-        self._tell = tell
-        self._pending.then(self._told)
-
-    def __await__(self) -> Generator[Any, None, Response]:
-        response = yield from self._pending.__await__()
-        self._note(response)
-        return response
-
-    def _told(self, response: Response | None) -> None:
-        tell = self._tell
-        del self._tell  # it refers back to this: no collection has to find it
-        try:
-            if response is not None:
-                self._note(response)
-        finally:
-            tell(response)
-
-    def _note(self, response: Response) -> None:
-        self._answering.note(self._known, self._asked, response, self._started)

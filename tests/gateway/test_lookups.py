@@ -50,7 +50,7 @@ class Asker:
         assert begun is not None
         assert not isinstance(begun, ReadBody)
         assert not isinstance(begun[1], bytes)
-        assert isinstance(begun[1]._pending, Lookup)  # type: ignore[attr-defined]
+        assert isinstance(begun[1], Lookup)
         return begun[1]
 
     def ordinary(self) -> asyncio.Task[bytes]:
