@@ -1,8 +1,9 @@
-import { makeConnection, need, start, stop, type Connection, type Data, type Operation } from './connection.js';
+import { Connection, need, start, stop, type Data, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
 import { errorFrom } from './failures.js';
+import type { User } from './user.js';
 import type { Watch } from './watch.js';
 import { end, expect, isHeld, isWanted, keep, letGo, shown, take, takeError } from './watches.js';
 
@@ -19,24 +20,21 @@ const MAX_SOCKETS = 32;
 /** The watches that one operation keeps up to date. */
 export interface Batch extends Operation {
   readonly _connection: Connection;
-  readonly _isOnline: boolean;
+  /** Of one that watches whether a user is connected: the user. */
+  readonly _home: User | undefined;
   /** How many users the gateway watches for it, wanted or not. */
   readonly _size: number;
-  /** Those that it still keeps up to date. */
   readonly _members: Map<string, Watch>;
 }
 
 const batchesOf = ({ _operations }: Connection): Batch[] =>
-  [..._operations.values()].filter((operation): operation is Batch => !operation._isRequest);
+  [..._operations.values()].filter((operation): operation is Batch => !!operation._members);
 
 const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.values()].filter(isWanted).length;
 
 /** Whether a connection has a reason to be. */
 export function isNeeded(connection: Connection): boolean {
-  for (const operation of connection._operations.values()) {
-    if (operation._isRequest) return true;
-    for (const watch of (operation as Batch)._members.values()) if (isHeld(watch)) return true;
-  }
+  for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue } = connection._core;
   return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
 }
@@ -55,11 +53,11 @@ export function place(core: Core): void {
     return place(core);
   }
   let next = _connections.find((connection) => !connection._isOpen);
-  if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
+  if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = new Connection(core)));
   if (next) need(next);
   else {
     const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');
-    for (const watch of _queue) end(watch, error, true);
+    for (const watch of _queue) end(watch, error);
   }
 }
 
@@ -68,7 +66,7 @@ function fill(core: Core, connection: Connection): void {
   const { _limits, _operations } = connection;
   const { _queue } = core;
   if (!_queue.size) return;
-  const users = batchesOf(connection).filter(({ _isOnline }) => !_isOnline);
+  const users = batchesOf(connection).filter(({ _home }) => !_home);
   if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
@@ -98,15 +96,10 @@ function fill(core: Core, connection: Connection): void {
 
 function makeBatch(watches: Watch[], connection: Connection): Batch {
   const { id, _home, _core } = watches[0]!;
-  const members = new Map<string, Watch>();
-  for (const watch of watches) {
-    members.set(watch.id, watch);
-    _core._queue.delete(watch);
-    expect(watch);
-  }
+  const members = new Map(watches.map((watch) => [watch.id, watch]));
   const batch: Batch = {
     _connection: connection,
-    _isOnline: !!_home,
+    _home,
     _size: watches.length,
     _members: members,
     _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
@@ -116,7 +109,11 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
     },
     _fail: (error) => takeError(_core, endBatch(batch), error),
   };
-  for (const watch of watches) watch._batch = batch;
+  for (const watch of watches) {
+    watch._batch = batch;
+    _core._queue.delete(watch);
+    expect(watch);
+  }
   return batch;
 }
 

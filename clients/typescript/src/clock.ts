@@ -8,7 +8,7 @@ export const MAX_DELAY = 2e9;
 
 /** How long to wait after so many failures in a row: full jitter, 0.5 s at most after the first, 10 s after many. */
 export const pauseAfter = (failures: number): number =>
-  failures && Math.random() * Math.min(10_000, 250 * 2 ** Math.min(failures, 9));
+  failures && Math.random() * Math.min(10_000, 250 * 2 ** failures);
 
 /** Returns what runs this at the end of the turn, once for all calls in it. */
 export function onceATurn(run: () => void): () => void {
@@ -24,9 +24,9 @@ export function onceATurn(run: () => void): () => void {
 }
 
 /** Calls what others gave; what it throws, or a promise of it rejects with, is logged and breaks nothing of ours. */
-export async function callBack<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): Promise<void> {
+export async function callBack<T>(callback: ((value: T) => unknown) | undefined, value: T): Promise<void> {
   try {
-    await callback?.(...args);
+    await callback?.(value);
   } catch (error) {
     console.error('A callback has thrown', error);
   }

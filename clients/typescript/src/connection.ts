@@ -4,11 +4,14 @@ import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { misunderstood } from './failures.js';
-import { TICK, ask, tick } from './liveness.js';
+import { ask, tick } from './liveness.js';
 import { receive, send, sendOperation, withToken } from './messages.js';
 import { NO_TOKEN } from './tokens.js';
 import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types.js';
+import type { Watch } from './watch.js';
 import { failAll } from './watches.js';
+
+const HANDSHAKE = 10_000;
 
 export type Data = Readonly<Record<string, unknown>>;
 
@@ -18,8 +21,8 @@ export interface Operation {
   _key?: string;
   /** The payload of its `subscribe` message, encoded. */
   readonly _payload: string;
-  /** Whether it has one result. */
-  readonly _isRequest?: boolean;
+  /** The watches that it keeps up to date, by their ids; what has none is a request, with one result. */
+  readonly _members?: Map<string, Watch>;
   /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
   _take(data: Data, errors: unknown): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
@@ -34,65 +37,45 @@ export interface Limits {
 }
 
 /** One socket at a time, opened when there is something to do, and again whenever it is lost. */
-export interface Connection {
+export class Connection {
   readonly _core: Core;
   /** Those under way by their keys, in the order in which they were begun. */
-  readonly _operations: Map<string, Operation>;
-  _lastKey: number;
-  _limits: Limits;
+  readonly _operations = new Map<string, Operation>();
+  _lastKey = 0;
+  /** Those of the socket, once it is open. */
+  declare _limits: Limits;
   /** How many sockets there have been. */
-  _sockets: number;
+  _sockets = 0;
   /** Why there is no connection, if there is none. */
-  _problem: string;
-  _status: SessionStatus;
-  _isOpen: boolean;
-  _socket?: WebSocketLike | undefined;
+  declare _problem?: string;
+  _status: SessionStatus = 'idle';
+  declare _isOpen?: boolean;
+  declare _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
-  _timer?: Timer;
-  _ticker?: Timer | undefined;
-  _isPausing: boolean;
-  _isStreaming: boolean;
+  declare _timer?: Timer;
+  declare _ticker?: Timer | undefined;
+  declare _isPausing?: boolean;
+  declare _isStreaming?: boolean;
   /** Counts attempts, so that what comes late of one is not taken for the next one's. */
-  _attempt: number;
-  _failures: number;
-  _refusals: number;
+  _attempt = 0;
+  _failures = 0;
+  _refusals = 0;
   /** The token that the gateway was shown last, and whose the socket is. */
-  _shown?: string | undefined;
-  _owner: string;
+  declare _shown?: string | undefined;
+  declare _owner?: string;
   // Ticks since something came, and at which tick the socket is given up: ticks and not seconds, because who was
   // blocked for a while finds what has come meanwhile only afterwards.
-  _quiet: number;
-  _deadline: number;
-  _monotonic: number;
-  _wall: number;
-  _neededAt: number;
+  declare _quiet: number;
+  declare _deadline: number;
+  // When it was looked last, by either clock, and when there was something to do.
+  declare _monotonic: number;
+  declare _wall: number;
+  declare _neededAt: number;
+
+  constructor(core: Core) {
+    this._core = core;
+  }
 }
-
-const HANDSHAKE = 10_000;
-/** Those of gateways that do not tell. */
-export const LIMITS: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
-
-export const makeConnection = (core: Core): Connection => ({
-  _core: core,
-  _operations: new Map(),
-  _lastKey: 0,
-  _limits: LIMITS,
-  _sockets: 0,
-  _problem: '',
-  _status: 'idle',
-  _isOpen: false,
-  _isPausing: false,
-  _isStreaming: false,
-  _attempt: 0,
-  _failures: 0,
-  _refusals: 0,
-  _owner: '',
-  _quiet: 0,
-  _deadline: 0,
-  _monotonic: 0,
-  _wall: 0,
-  _neededAt: 0,
-});
 
 /** Runs an operation, now or when there is a socket. */
 export function start(connection: Connection, operation: Operation): void {
@@ -109,9 +92,9 @@ export function stop(connection: Connection, { _key: id }: Operation): void {
 /** Notes that there is something to do: opens a socket if there is none. */
 export function need(connection: Connection): void {
   if (connection._ticker) return;
-  connection._monotonic = connection._neededAt = now();
+  connection._monotonic = now();
   connection._wall = Date.now();
-  connection._ticker = setTimeout(() => tick(connection), TICK);
+  tick(connection);
   setStatus(connection, 'connecting');
   pause(connection);
 }
@@ -145,15 +128,19 @@ export function useToken(connection: Connection): void {
 /** Fails all operations under way, and gives up the socket. */
 export function abandon(connection: Connection, error: UserlineError, status: SessionStatus): void {
   rest(connection, status);
-  for (const operation of connection._operations.values()) {
-    connection._operations.delete(operation._key!);
-    operation._fail(error);
-  }
+  for (const operation of connection._operations.values()) drop(connection, operation, error);
+}
+
+/** Ends an operation of which the gateway knows nothing. */
+export function drop(connection: Connection, operation: Operation, error: UserlineError): void {
+  connection._operations.delete(operation._key!);
+  operation._fail(error);
 }
 
 export function setStatus(connection: Connection, status: SessionStatus): void {
+  const isNew = connection._status !== status;
   connection._status = status;
-  connection._core._statusChanged();
+  if (isNew) connection._core._statusChanged(connection);
 }
 
 /** Has no socket and makes none. */

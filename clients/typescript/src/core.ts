@@ -27,8 +27,8 @@ export interface Core {
   readonly _forgotten: FinalizationRegistry<string>;
   /** Those whom nobody watches any more, but of whom it is remembered what was seen last, so that they do not go back. */
   readonly _idle: Set<Watch>;
-  /** Those that nobody uses now, and until when they stay, in the order of that. */
-  readonly _lingering: Map<Watch, number>;
+  /** Those that nobody uses now, in the order in which they go. */
+  readonly _lingering: Set<Watch>;
   _sweeper?: Timer | undefined;
   /** Who waits for a place in a batch. */
   readonly _queue: Set<Watch>;
@@ -40,5 +40,5 @@ export interface Core {
   /** Places the queue at the end of this turn. */
   _schedule(): void;
   _onFatal(error: UserlineError): void;
-  _statusChanged(): void;
+  _statusChanged(connection: Connection): void;
 }

@@ -13,17 +13,17 @@ export const NONSENSE = 'The gateway sent nonsense';
 
 /** The error of what was not answered, perhaps because there is no connection. */
 export function outOfTime({ _connections: [main] }: Core): UserlineError {
-  return main!._isOpen
-    ? new UserlineError('CONNECTION_TIMEOUT', 'The gateway did not answer in time.')
-    : new UserlineError('DISCONNECTED', main!._problem || 'There was no connection in time.');
+  const [code, missing] = main!._isOpen ? ['CONNECTION_TIMEOUT', 'answer'] : ['DISCONNECTED', 'connection'];
+  return new UserlineError(code, main!._problem || `There was no ${missing} in time.`);
 }
 
 /** Returns the first of a list of GraphQL errors. Throws TypeError if it is no such list. */
 export function errorFrom(errors: unknown): UserlineError & Partial<ServerError> {
-  const { message, extensions } = (errors as [{ message: unknown; extensions?: Record<string, unknown> }])[0];
-  const { code, field, problems = [], requestId, retryAfterSeconds } = extensions ?? {};
-  return new UserlineError(typeof code === 'string' ? code : 'UNKNOWN', String(message), {
-    extensions: extensions ?? {},
+  const [error] = errors as [{ message: string; extensions?: Record<string, unknown> }];
+  const extensions = error.extensions ?? {};
+  const { code, field, problems = [], requestId, retryAfterSeconds } = extensions;
+  return new UserlineError(typeof code === 'string' ? code : 'UNKNOWN', error.message, {
+    extensions,
     field,
     problems,
     requestId,

@@ -3,7 +3,7 @@ import { now } from './clock.js';
 import { detach, giveUp, hurry, pause, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
 
-export const TICK = 1000;
+const TICK = 1000;
 const LEAP = 5000;
 
 /** Notes a sign of life of the other end. */

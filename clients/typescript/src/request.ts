@@ -23,7 +23,6 @@ export async function request<T, R>(core: Core, document: string, field: string,
     };
     const operation: Operation = {
       _payload: encode(document, variables),
-      _isRequest: true,
       _take({ [field]: result }) {
         resolve(read(result as T));
         clearTimeout(timer);

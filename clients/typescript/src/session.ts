@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { MAX_DELAY, callBack, onceATurn } from './clock.js';
-import { abandon, makeConnection, reopen, useToken, wake, type Connection } from './connection.js';
+import { Connection, abandon, reopen, useToken, wake } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -21,64 +21,46 @@ interface Told {
 }
 
 /**
- * Makes a session: of `owner`, if it is known who that is, and shared by those who act for one user, if it `isShared`.
- * `isLast` says whether nobody else has it when it is closed.
+ * Makes a session: of `owner`, if it is known who that is. One that is shared by those who act for one user has an
+ * `isLast`, which says whether nobody else has it when it is closed.
  */
 export function makeSession(
-  options: SessionOptions,
+  { userId, token, onNeedToken, onError, WebSocket, timeout = 15_000, idleTimeout = 30_000 }: SessionOptions,
   url: string,
   owner: string | undefined,
-  isShared: boolean,
-  isLast: () => boolean,
+  isLast?: () => boolean,
 ): Session {
-  const listeners = new Set<{ readonly _tell: (status: SessionStatus) => void }>();
+  const listeners = new Set<(status: SessionStatus) => void>();
   const connections: Connection[] = [];
-  let told: SessionStatus = 'idle';
   let app: Promise<App> | undefined;
   /** Over which socket it was answered. */
   let appOf = 0;
 
   const core: Core = {
     _url: url,
-    _WebSocket: options.WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
-    _mayStream: !options.WebSocket,
-    _timeout: Math.min(options.timeout ?? 15_000, MAX_DELAY),
-    _idleTimeout: options.idleTimeout ?? 30_000,
-    _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
+    _WebSocket: WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
+    _mayStream: !WebSocket,
+    _timeout: Math.min(timeout, MAX_DELAY),
+    _idleTimeout: idleTimeout,
+    _tokens: makeTokens(onNeedToken, () => connections.forEach(useToken)),
     _connections: connections,
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
     _idle: new Set(),
-    _lingering: new Map(),
+    _lingering: new Set(),
     _queue: new Set(),
     _toReview: new Set(),
     _timers: new Set(),
     _schedule: onceATurn(() => place(core)),
     _onFatal(error) {
-      void callBack(options.onError ?? console.error, error);
+      void callBack(onError ?? console.error, error);
     },
-    _statusChanged() {
-      const { status } = session;
-      if (status === told) return;
-      told = status;
-      for (const { _tell } of [...listeners]) void callBack(_tell, status);
+    _statusChanged(connection) {
+      if (connection === main) for (const tell of [...listeners]) tell(main._status);
     },
   };
-  const main = makeConnection(core);
+  const main = new Connection(core);
   connections.push(main);
-
-  const readApp = async (): Promise<App> => {
-    try {
-      return await request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
-        const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
-        appOf = main._sockets;
-        return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
-      });
-    } catch (error) {
-      app = undefined;
-      throw error;
-    }
-  };
 
   /** Hears of the network and of the page, where the platform tells. */
   const onPage = ({ type }: Event): void => {
@@ -93,7 +75,7 @@ export function makeSession(
 
   const session: Session = {
     get currentUser() {
-      const id = options.userId ?? core._tokens._subject;
+      const id = userId ?? core._tokens._subject;
       return id === undefined ? null : session.user(id);
     },
 
@@ -102,9 +84,9 @@ export function makeSession(
     },
 
     onStatusChange(listener) {
-      const entry = { _tell: listener }; // the same function may be given twice
-      listeners.add(entry);
-      return () => listeners.delete(entry);
+      const tell = (status: SessionStatus): void => void callBack(listener, status); // the same one may be given twice
+      listeners.add(tell);
+      return () => listeners.delete(tell);
     },
 
     user: (id) => userOf(core, id),
@@ -126,14 +108,19 @@ export function makeSession(
       // Until it has come, it may come over the next socket.
       if (!app || (appOf && !(main._isOpen && appOf === main._sockets))) {
         appOf = 0;
-        app = readApp();
+        app = request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
+          const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
+          appOf = main._sockets;
+          return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
+        });
+        app.catch(() => (app = undefined));
       }
       return app;
     },
 
     setToken(token) {
       checkOpen(core);
-      if (isShared) ownerOf(token, owner);
+      if (isLast) ownerOf(token, owner);
       core._tokens._set(token);
     },
 
@@ -142,7 +129,7 @@ export function makeSession(
     },
 
     async close() {
-      if (core._closed || !isLast()) return;
+      if (core._closed || isLast?.() === false) return;
       const error = (core._closed = new UserlineError('SESSION_CLOSED', 'The session is closed.'));
       listen('removeEventListener');
       endAll(core, error, false);
@@ -152,7 +139,7 @@ export function makeSession(
 
     [ASYNC_DISPOSE]: () => session.close(),
   };
-  if (options.token !== undefined) core._tokens._set(options.token);
+  if (token !== undefined) core._tokens._set(token);
   listen('addEventListener');
   return session;
 }

@@ -2,11 +2,11 @@ import { readClaims, subjectOf } from './claims.js';
 import { pauseAfter } from './clock.js';
 import { invalid } from './failures.js';
 
-/** Returns whose token it is, if it is a user's. Throws `InvalidInput` if it is not that of the owner, if there is one. */
+/** Returns whose session it is, if anybody says so. Throws `InvalidInput` if the token is that of another user. */
 export function ownerOf(token: string | undefined, owner?: string): string | undefined {
   const subject = subjectOf(readClaims(token));
   if (owner !== undefined && subject !== undefined && owner !== subject) throw invalid('The token is that of another user.');
-  return subject;
+  return owner ?? subject;
 }
 
 export const NO_TOKEN = 'onNeedToken has given none';

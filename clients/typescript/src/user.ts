@@ -2,7 +2,6 @@ import type { Core } from './core.js';
 import { CREATE, DELETE, SET, checkId } from './documents.js';
 import { request } from './request.js';
 import { readSnapshot } from './snapshot.js';
-import { LiveSubscription } from './subscription.js';
 import type {
   CreateUserParams,
   CreateUserResult,
@@ -54,17 +53,11 @@ export class User extends Watch implements UserRef {
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
-    return this._subscribe(this, onSnapshot, options);
+    return subscribe(this, onSnapshot)._begun(options);
   }
 
   subscribeOnline(onSnapshot?: (online: UserOnline) => void, options?: SubscribeOptions): Subscription<UserOnline> {
-    return this._subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot, options);
-  }
-
-  _subscribe<T>(watch: Watch, onSnapshot: ((value: T) => void) | undefined, options: SubscribeOptions | undefined): LiveSubscription<T> {
-    const subscription = new LiveSubscription(onSnapshot);
-    subscribe(watch, subscription as unknown as LiveSubscription<never>);
-    return subscription._begun(options);
+    return subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot)._begun(options);
   }
 
   async _write(document: string, field: string, input: object): Promise<SetUserResult> {

@@ -8,7 +8,7 @@ import { checkOpen } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
-import type { Watch, AnySubscription } from './watch.js';
+import type { AnySubscription, Watch } from './watch.js';
 
 /** How long a user stays watched after the last use. */
 const LINGER = 30_000;
@@ -16,22 +16,26 @@ const LINGER = 30_000;
 const MAX_UNUSED = 2000;
 
 /** Whether somebody uses a watch now. */
-export const isHeld = (watch: Watch): boolean => watch._subscriptions.length > 0;
+export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
 
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
-export function subscribe(watch: Watch, subscription: AnySubscription): void {
+/** Subscribes to a watch, for somebody who listens, or for a `get()`. */
+export function subscribe<T>(watch: Watch, listener?: (value: T) => void, isGet?: boolean): LiveSubscription<T> {
+  const subscription = new LiveSubscription(listener);
   use(watch);
-  watch._subscriptions.push(subscription);
+  watch._subscriptions.push(subscription as AnySubscription);
+  subscription._isGet = isGet;
   subscription._watch = watch;
   subscription._leave = leave;
-  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as never));
-  else if (watch._batch || watch._problem || subscription._isGet) limit(subscription);
+  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as T));
+  else if (watch._batch || watch._problem || isGet) limit(subscription);
+  return subscription;
 }
 
-function leave(subscription: AnySubscription): void {
+function leave<T>(subscription: LiveSubscription<T>): void {
   const watch = subscription._watch!;
-  const index = watch._subscriptions.indexOf(subscription);
+  const index = watch._subscriptions.indexOf(subscription as AnySubscription);
   if (index < 0) return;
   watch._subscriptions.splice(index, 1);
   if (!isHeld(watch)) linger(watch);
@@ -42,9 +46,7 @@ export async function get(watch: Watch): Promise<UserSnapshot | null> {
   if (watch._isFresh) {
     if (!isHeld(watch)) linger(watch);
   } else {
-    const subscription: AnySubscription = new LiveSubscription();
-    subscription._isGet = true;
-    subscribe(watch, subscription);
+    const subscription = subscribe(watch, undefined, true);
     await subscription.connected;
     subscription.unsubscribe();
   }
@@ -61,11 +63,11 @@ export function seed(watch: Watch, told: unknown): void {
     throw invalid(`No snapshot of ${watch.id}: ${error as string}`);
   }
   if (user || watch._user === undefined) watch._hearUser(user);
-  written(watch, false);
+  written(watch);
 }
 
 /** Shows what a write has changed; who reads waits if that is doubtful. */
-export function written(watch: Watch, isDoubtful: boolean): void {
+export function written(watch: Watch, isDoubtful?: boolean): void {
   rest(watch);
   if (watch._user !== undefined) shown(watch);
   watch._show();
@@ -73,7 +75,7 @@ export function written(watch: Watch, isDoubtful: boolean): void {
 }
 
 /** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
-export function endAll(core: Core, reason: UserlineError, isError: boolean): void {
+export function endAll(core: Core, reason: UserlineError, isError?: boolean): void {
   for (const ref of core._users.values()) {
     const user = ref.deref();
     for (const watch of [user, user?._presence]) if (watch) end(watch, reason, isError);
@@ -83,7 +85,7 @@ export function endAll(core: Core, reason: UserlineError, isError: boolean): voi
 /** There is no use in trying again. */
 export function failAll(core: Core, error: UserlineError): void {
   for (const connection of core._connections) abandon(connection, error, 'failed');
-  endAll(core, error, true);
+  endAll(core, error);
   core._onFatal(error);
 }
 
@@ -101,7 +103,7 @@ export function take(watch: Watch, told: unknown): void {
 /** Tries watches again that the gateway does not watch now, or ends them. */
 export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void {
   if (error && !/^(STORE_UNAVAILABLE|RATE_LIMITED)$/.test(error.code)) {
-    for (const watch of watches) end(watch, error, true);
+    for (const watch of watches) end(watch, error);
     return;
   }
   const resting = watches.filter((watch) => isHeld(watch) || void forget(watch));
@@ -136,25 +138,30 @@ function use(watch: Watch): void {
 
 function linger(watch: Watch): void {
   const core = watch._core;
-  core._lingering.delete(watch);
-  core._lingering.set(watch, now() + LINGER);
-  core._sweeper ??= setTimeout(() => sweep(core), LINGER);
+  watch._due = now() + LINGER;
+  if (!core._sweeper) sweepIn(core, LINGER);
   if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
-  const [oldest] = core._lingering.keys();
-  if (core._lingering.size > MAX_UNUSED) letGoUnwanted(oldest!);
+  putLast(core._lingering, watch, letGoUnwanted);
 }
 
-/** Lets go all who have lingered for long enough, and waits for the next one. */
-function sweep(core: Core): void {
-  core._sweeper = undefined;
-  for (const [watch, due] of core._lingering) {
-    const left = due - now();
-    if (left > 0) {
-      core._sweeper = setTimeout(() => sweep(core), left);
-      break;
+/** Lets go all who have lingered for long enough then, and waits for the next one. */
+function sweepIn(core: Core, milliseconds: number): void {
+  core._sweeper = setTimeout(() => {
+    core._sweeper = undefined;
+    for (const watch of core._lingering) {
+      const left = watch._due - now();
+      if (left > 0) return sweepIn(core, left);
+      letGoUnwanted(watch);
     }
-    letGoUnwanted(watch);
-  }
+  }, milliseconds);
+}
+
+/** Makes a watch the last one to go of those that nobody uses; the first one goes, if they are too many. */
+function putLast(watches: Set<Watch>, watch: Watch, go: (watch: Watch) => void): void {
+  watches.delete(watch);
+  watches.add(watch);
+  const [oldest] = watches;
+  if (watches.size > MAX_UNUSED) go(oldest!);
 }
 
 /** As long as its batch goes on, it is kept up to date, and can be wanted again. */
@@ -204,13 +211,10 @@ export function forget(watch: Watch): void {
 /** Remembers what was seen of a user for a while. */
 function rest(watch: Watch): void {
   const { _idle } = watch._core;
-  _idle.delete(watch);
-  _idle.add(watch);
-  const [oldest] = _idle;
-  if (_idle.size > MAX_UNUSED) _idle.delete(oldest!);
+  putLast(_idle, watch, (oldest) => _idle.delete(oldest));
 }
 
-export function end(watch: Watch, reason: UserlineError, isError: boolean): void {
+export function end(watch: Watch, reason: UserlineError, isError?: boolean): void {
   const subscriptions = watch._subscriptions;
   watch._subscriptions = [];
   forget(watch);
@@ -221,13 +225,13 @@ export function end(watch: Watch, reason: UserlineError, isError: boolean): void
 
 /** Gives the gateway its time to answer those who have seen nothing yet. */
 export function expect(watch: Watch): void {
-  for (const subscription of watch._subscriptions) if (!subscription._revision) limit(subscription);
+  for (const subscription of watch._subscriptions) if (!subscription._first) limit(subscription);
 }
 
-function limit(subscription: AnySubscription): void {
+function limit<T>(subscription: LiveSubscription<T>): void {
   const { _core } = subscription._watch!;
   subscription._timer ??= setTimeout(() => {
-    subscription._end(subscription._watch!._problem ?? outOfTime(_core), true);
+    subscription._end(subscription._watch!._problem ?? outOfTime(_core));
   }, _core._timeout);
 }
 
