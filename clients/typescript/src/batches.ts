@@ -3,19 +3,12 @@ import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
 import { errorFrom } from './failures.js';
+import { MAX_BATCHES, MAX_IDS, MAX_SOCKETS, SMALL } from './numbers.js';
 import type { User } from './user.js';
 import type { Watch } from './watch.js';
-import { end, expect, isHeld, isWanted, keep, letGo, shown, take, takeError } from './watches.js';
+import { end, expect, isHeld, isWanted, keep, letGo, settle, take, takeError } from './watches.js';
 
 // Which operations there are, and over which sockets they travel.
-
-/** How many users one operation may watch. */
-const MAX_IDS = 1000;
-/** With more operations than that on a socket, those of at most so many users are put together. */
-const MAX_BATCHES = 64;
-const SMALL = 500;
-/** How many sockets a session may have. */
-const MAX_SOCKETS = 32;
 
 /** The watches that one operation keeps up to date. */
 export interface Batch extends Operation {
@@ -44,7 +37,7 @@ export function place(core: Core): void {
   const { _connections, _queue, _toReview } = core;
   for (const batch of _toReview) if (unwantedIn(batch) * 2 > batch._size) regroup(batch);
   _toReview.clear();
-  for (const connection of _connections) if (connection._isOpen) fill(core, connection);
+  for (const connection of _connections) if (connection._isOpen && _queue.size) fill(core, connection);
   if (!_queue.size) return;
   // There is no room: that of those whom nobody wants is taken first.
   const wasteful = _connections.flatMap(batchesOf).filter(unwantedIn);
@@ -65,7 +58,6 @@ export function place(core: Core): void {
 function fill(core: Core, connection: Connection): void {
   const { _limits, _operations } = connection;
   const { _queue } = core;
-  if (!_queue.size) return;
   const users = batchesOf(connection).filter(({ _home }) => !_home);
   if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
@@ -154,7 +146,7 @@ function endBatch(batch: Batch): Watch[] {
 export function lost(connection: Connection): void {
   for (const watch of batchesOf(connection).flatMap(endBatch)) {
     // The gateway is not to blame: it is waited as long as it takes.
-    if (!watch._problem) shown(watch);
+    if (!watch._problem) settle(watch);
     keep(watch, isHeld(watch));
   }
 }

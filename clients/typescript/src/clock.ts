@@ -3,9 +3,6 @@ export const now = (): number => performance.now();
 
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** How many milliseconds timers wait at most, about: one that is to wait for longer goes off at once. */
-export const MAX_DELAY = 2e9;
-
 /** How long to wait after so many failures in a row: full jitter, 0.5 s at most after the first, 10 s after many. */
 export const pauseAfter = (failures: number): number =>
   failures && Math.random() * Math.min(10_000, 250 * 2 ** failures);

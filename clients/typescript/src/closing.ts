@@ -11,13 +11,6 @@ export interface SocketEvent {
   error?: { code?: unknown };
 }
 
-/** Close codes for what the client must not send, and would send again. */
-const FAULTS = /^(1008|1009|44(0[0169]|29))$/;
-/** Close codes of a gateway that takes no connection for now. */
-const REFUSALS = /^(1013|443[01]|4503)$/;
-/** The HTTP statuses at the handshake that do not pass. */
-const REFUSED = /response: (?!408|425|429|50[0234])\d/;
-
 /** Decides what to do after an attempt, or a socket: comes back, with another token if need be, or gives up. */
 export function ended(connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void {
   const core = connection._core;
@@ -30,16 +23,18 @@ export function ended(connection: Connection, code: number, reason: string, { me
       const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
       return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
     }
-    _tokens._isRejected = isKnown;
+    if (isKnown) _tokens._current = undefined;
     if (isRefused || !isKnown) connection._failures = 0;
     return pause(connection);
   }
   const problem = (connection._problem = `The connection was lost: ${reason || code}`);
-  if (FAULTS.test(code as unknown as string)) return fail(connection, problem, code);
-  // Only some platforms tell of a status or a certificate, in the error before.
+  // What the client must not send, and would send again.
+  if (/^(1008|1009|44(0[0169]|29))$/.test(`${code}`)) return fail(connection, problem, code);
+  // Only some platforms tell of a certificate, or of a status at the handshake that does not pass, in the error before.
   const isUntrusted = !connection._sockets && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
-  if (isUntrusted || REFUSED.test(message!)) return fail(connection, message!);
-  if (REFUSALS.test(code as unknown as string)) {
+  if (isUntrusted || /response: (?!408|425|429|50[0234])\d/.test(message!)) return fail(connection, message!);
+  // A gateway that takes no connection for now.
+  if (/^(1013|443[01]|4503)$/.test(`${code}`)) {
     for (const watch of core._queue) {
       watch._problem = new UserlineError('CONNECTION_REFUSED', problem, { closeCode: code });
       expect(watch);

@@ -4,14 +4,13 @@ import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { misunderstood } from './failures.js';
-import { ask, tick } from './liveness.js';
+import { tick } from './liveness.js';
 import { receive, send, sendOperation, withToken } from './messages.js';
+import { HANDSHAKE } from './numbers.js';
 import { NO_TOKEN } from './tokens.js';
 import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types.js';
 import type { Watch } from './watch.js';
 import { failAll } from './watches.js';
-
-const HANDSHAKE = 10_000;
 
 export type Data = Readonly<Record<string, unknown>>;
 
@@ -62,7 +61,7 @@ export class Connection {
   _refusals = 0;
   /** The token that the gateway was shown last, and whose the socket is. */
   declare _shown?: string | undefined;
-  declare _owner?: string;
+  declare _owner?: string | undefined;
   // Ticks since something came, and at which tick the socket is given up: ticks and not seconds, because who was
   // blocked for a while finds what has come meanwhile only afterwards.
   declare _quiet: number;
@@ -108,12 +107,6 @@ export function reopen(connection: Connection): void {
   } else hurry(connection);
 }
 
-/** There is reason to think that the network is back, or that this side was away: looks at once. */
-export function wake(connection: Connection, isOnline: boolean): void {
-  if (connection._isOpen) ask(connection, 3);
-  else if (connection._isPausing || isOnline) reopen(connection);
-}
-
 /** Shows the gateway the token that was just set. */
 export function useToken(connection: Connection): void {
   const { _current, _owner } = connection._core._tokens;
@@ -140,7 +133,8 @@ export function drop(connection: Connection, operation: Operation, error: Userli
 export function setStatus(connection: Connection, status: SessionStatus): void {
   const isNew = connection._status !== status;
   connection._status = status;
-  if (isNew) connection._core._statusChanged(connection);
+  const { _connections, _listeners } = connection._core;
+  if (isNew && connection === _connections[0]) for (const tell of [..._listeners]) tell(status);
 }
 
 /** Has no socket and makes none. */
@@ -200,7 +194,7 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
   };
   socket.onopen = ifCurrent(() => {
     if (socket.protocol) socket.send(JSON.stringify(withToken(connection, 'connection_init')));
-    else fail(connection, 'There is no gateway at this URL.');
+    else fail(connection, 'No gateway is at this URL.');
   });
   socket.onmessage = ifCurrent(({ data }) => receive(connection, data));
   socket.onerror = ifCurrent((event) => (trouble = event));

@@ -8,9 +8,6 @@ export const APP = '{app{id defaultLocale roles{name settings}}}';
 export const CHANGED = `subscription($ids:[ID!]!){usersChanged(ids:$ids){id ${SELECTION}}}`;
 export const ONLINE = `subscription($id:ID!){userOnlineChanged(id:$id){isConnected ${SELECTION}}}`;
 
-const LONE_SURROGATE = /[\ud800-\udfff]/u;
-const ENCODER = /* @__PURE__ */ new TextEncoder();
-
 /** Returns the id. Throws `InvalidInput` if no user can have it. */
 export function checkId(id: unknown): string {
   // With the flag `u`, characters are code points, and surrogates are lone ones.
@@ -22,8 +19,8 @@ export function checkId(id: unknown): string {
 function check(key: string, value: unknown): unknown {
   const type = typeof value;
   if (
-    LONE_SURROGATE.test(type === 'string' ? key + ' ' + (value as string) : key) ||
-    (type === 'number' && !Number.isFinite(value)) ||
+    /[\ud800-\udfff]/u.test(type === 'string' ? key + ' ' + (value as string) : key) ||
+    (type === 'number' && !isFinite(value as number)) ||
     type === 'function' ||
     type === 'symbol'
   ) {
@@ -42,4 +39,4 @@ export function encode(query: string, variables: object): string {
 }
 
 /** How many bytes a text has in UTF-8. */
-export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? ENCODER.encode(text) : text).length;
+export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? new TextEncoder().encode(text) : text).length;

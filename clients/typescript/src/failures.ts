@@ -14,7 +14,7 @@ export const NONSENSE = 'The gateway sent nonsense';
 /** The error of what was not answered, perhaps because there is no connection. */
 export function outOfTime({ _connections: [main] }: Core): UserlineError {
   const [code, missing] = main!._isOpen ? ['CONNECTION_TIMEOUT', 'answer'] : ['DISCONNECTED', 'connection'];
-  return new UserlineError(code, main!._problem || `There was no ${missing} in time.`);
+  return new UserlineError(code, main!._problem || `No ${missing} in time.`);
 }
 
 /** Returns the first of a list of GraphQL errors. Throws TypeError if it is no such list. */

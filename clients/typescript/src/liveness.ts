@@ -1,10 +1,8 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { detach, giveUp, hurry, pause, rest, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
-
-const TICK = 1000;
-const LEAP = 5000;
+import { LEAP, TICK } from './numbers.js';
 
 /** Notes a sign of life of the other end. */
 export function heard(connection: Connection): void {
@@ -40,9 +38,13 @@ export function tick(connection: Connection): void {
   }
 }
 
-/** The page runs no more, perhaps for a while: leaves no socket that nobody hears. */
-export function putAside(connection: Connection): void {
-  if (!connection._ticker) return;
-  detach(connection);
-  pause(connection, TICK); // by then it has stopped
+/** Looks after a connection when the page comes, goes, or is on line again. */
+export function turn(connection: Connection, type: string): void {
+  if (/pagehide|freeze/.test(type)) {
+    // The page runs no more, perhaps for a while: leaves no socket that nobody hears.
+    if (!connection._ticker) return;
+    detach(connection);
+    pause(connection, TICK); // by then it has stopped
+  } else if (connection._isOpen) ask(connection, 3);
+  else if (connection._isPausing || type === 'online') reopen(connection);
 }

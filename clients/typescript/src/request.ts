@@ -1,7 +1,7 @@
+import type { Timer } from './clock.js';
 import { start, stop, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { encode } from './documents.js';
-import type { UserlineError } from './errors.js';
 import { NONSENSE, misunderstood, outOfTime } from './failures.js';
 
 /** Throws `SessionClosed`. */
@@ -15,24 +15,19 @@ export function checkOpen({ _closed }: Core): void {
  */
 export async function request<T, R>(core: Core, document: string, field: string, variables: object, read: (told: T) => R): Promise<R> {
   checkOpen(core);
-  return new Promise((resolve, reject) => {
-    const connection = core._connections[0]!;
-    const fail = (error: UserlineError = misunderstood(NONSENSE)): void => {
-      clearTimeout(timer);
-      reject(error);
-    };
+  const connection = core._connections[0]!;
+  let timer: Timer | undefined;
+  const answer = new Promise<R>((resolve, reject) => {
     const operation: Operation = {
       _payload: encode(document, variables),
-      _take({ [field]: result }) {
-        resolve(read(result as T));
-        clearTimeout(timer);
-      },
-      _fail: fail,
+      _take: ({ [field]: result }) => resolve(read(result as T)),
+      _fail: (error = misunderstood(NONSENSE)) => reject(error),
     };
-    const timer = setTimeout(() => {
+    timer = setTimeout(() => {
       stop(connection, operation);
-      fail(outOfTime(core));
+      reject(outOfTime(core));
     }, core._timeout);
     start(connection, operation);
   });
+  return answer.finally(() => clearTimeout(timer));
 }

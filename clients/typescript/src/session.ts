@@ -1,11 +1,12 @@
 import { place } from './batches.js';
-import { MAX_DELAY, callBack, onceATurn } from './clock.js';
-import { Connection, abandon, reopen, useToken, wake } from './connection.js';
+import { callBack, onceATurn } from './clock.js';
+import { Connection, abandon, reopen, useToken } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
-import { putAside } from './liveness.js';
+import { turn } from './liveness.js';
 import { subscribeToMany } from './many.js';
+import { MAX_DELAY } from './numbers.js';
 import { checkOpen, request } from './request.js';
 import { makeTokens, ownerOf } from './tokens.js';
 import type { App, Session, SessionOptions, SessionStatus, WebSocketConstructor } from './types.js';
@@ -30,7 +31,6 @@ export function makeSession(
   owner: string | undefined,
   isLast?: () => boolean,
 ): Session {
-  const listeners = new Set<(status: SessionStatus) => void>();
   const connections: Connection[] = [];
   let app: Promise<App> | undefined;
   /** Over which socket it was answered. */
@@ -43,6 +43,8 @@ export function makeSession(
     _timeout: Math.min(timeout, MAX_DELAY),
     _idleTimeout: idleTimeout,
     _tokens: makeTokens(onNeedToken, () => connections.forEach(useToken)),
+    _onError: onError,
+    _listeners: new Set(),
     _connections: connections,
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
@@ -52,12 +54,6 @@ export function makeSession(
     _toReview: new Set(),
     _timers: new Set(),
     _schedule: onceATurn(() => place(core)),
-    _onFatal(error) {
-      void callBack(onError ?? console.error, error);
-    },
-    _statusChanged(connection) {
-      if (connection === main) for (const tell of [...listeners]) tell(main._status);
-    },
   };
   const main = new Connection(core);
   connections.push(main);
@@ -65,12 +61,13 @@ export function makeSession(
   /** Hears of the network and of the page, where the platform tells. */
   const onPage = ({ type }: Event): void => {
     if (type === 'visibilitychange' && document.hidden) return;
-    const isAway = type === 'pagehide' || type === 'freeze';
-    connections.forEach((connection) => (isAway ? putAside(connection) : wake(connection, type === 'online')));
+    for (const connection of connections) turn(connection, type);
   };
   const listen = (method: 'addEventListener' | 'removeEventListener'): void => {
-    for (const type of ['online', 'pageshow', 'pagehide']) (globalThis as Partial<EventTarget>)[method]?.(type, onPage);
-    for (const type of ['visibilitychange', 'freeze', 'resume']) globalThis.document?.[method](type, onPage);
+    // Those of the document pass by the window on their way.
+    for (const type of ['online', 'pageshow', 'pagehide', 'visibilitychange', 'freeze', 'resume']) {
+      (globalThis as Partial<EventTarget>)[method]?.(type, onPage, true);
+    }
   };
 
   const session: Session = {
@@ -85,8 +82,8 @@ export function makeSession(
 
     onStatusChange(listener) {
       const tell = (status: SessionStatus): void => void callBack(listener, status); // the same one may be given twice
-      listeners.add(tell);
-      return () => listeners.delete(tell);
+      core._listeners.add(tell);
+      return () => core._listeners.delete(tell);
     },
 
     user: (id) => userOf(core, id),

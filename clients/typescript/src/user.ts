@@ -38,18 +38,14 @@ export class User extends Watch implements UserRef {
     return this._write(CREATE, 'createUserIfNotExists', params);
   }
 
-  async delete(): Promise<boolean> {
+  delete(): Promise<boolean> {
     const { id, _greatest } = this;
     this._deletes++;
-    try {
-      return await request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
-        if (typeof deleted !== 'boolean') throw deleted;
-        written(this, this._deleted(_greatest));
-        return deleted;
-      });
-    } finally {
-      this._deletes--;
-    }
+    return request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
+      if (typeof deleted !== 'boolean') throw deleted;
+      written(this, this._deleted(_greatest));
+      return deleted;
+    }).finally(() => this._deletes--);
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
@@ -60,18 +56,16 @@ export class User extends Watch implements UserRef {
     return subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot)._begun(options);
   }
 
-  async _write(document: string, field: string, input: object): Promise<SetUserResult> {
+  _write(document: string, field: string, input: object): Promise<SetUserResult> {
     const { id } = this;
     this._writes++;
-    try {
-      return await request(this._core, document, field, { id, input }, (told: SetUserResult) => {
-        const user = readSnapshot(told.user)!;
-        written(this, this._answer(user));
-        return Object.freeze({ ...told, user });
-      });
-    } finally {
+    return request(this._core, document, field, { id, input }, (told: SetUserResult) => {
+      const user = readSnapshot(told.user)!;
+      written(this, this._answer(user));
+      return Object.freeze({ ...told, user });
+    }).finally(() => {
       if (!--this._writes) this._nullInWrite = false;
-    }
+    });
   }
 }
 

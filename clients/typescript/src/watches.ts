@@ -1,19 +1,15 @@
 import { release } from './batches.js';
-import { MAX_DELAY, now, pauseAfter } from './clock.js';
+import { callBack, now, pauseAfter } from './clock.js';
 import { abandon } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { invalid, outOfTime, type errorFrom } from './failures.js';
+import { LINGER, MAX_DELAY, MAX_UNUSED } from './numbers.js';
 import { checkOpen } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
 import type { AnySubscription, Watch } from './watch.js';
-
-/** How long a user stays watched after the last use. */
-const LINGER = 30_000;
-/** How many users may that nobody uses now, and of how many who are not watched it is remembered what was seen last. */
-const MAX_UNUSED = 2000;
 
 /** Whether somebody uses a watch now. */
 export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
@@ -69,7 +65,6 @@ export function seed(watch: Watch, told: unknown): void {
 /** Shows what a write has changed; who reads waits if that is doubtful. */
 export function written(watch: Watch, isDoubtful?: boolean): void {
   rest(watch);
-  if (watch._user !== undefined) shown(watch);
   watch._show();
   if (isDoubtful && watch._batch) askAgain(watch);
 }
@@ -86,7 +81,7 @@ export function endAll(core: Core, reason: UserlineError, isError?: boolean): vo
 export function failAll(core: Core, error: UserlineError): void {
   for (const connection of core._connections) abandon(connection, error, 'failed');
   endAll(core, error);
-  core._onFatal(error);
+  void callBack(core._onError ?? console.error, error);
 }
 
 // What batches say
@@ -96,7 +91,6 @@ export function take(watch: Watch, told: unknown): void {
   watch._isFresh = true;
   watch._failures = 0;
   watch._problem = undefined;
-  shown(watch);
   watch._show();
 }
 
@@ -200,7 +194,7 @@ export function forget(watch: Watch): void {
   const core = watch._core;
   letGo(watch);
   core._lingering.delete(watch);
-  shown(watch);
+  settle(watch);
   core._queue.delete(watch);
   // What the gateway said of it is of the past when somebody asks again.
   watch._problem = watch._resting = undefined;
@@ -236,7 +230,7 @@ function limit<T>(subscription: LiveSubscription<T>): void {
 }
 
 /** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
-export function shown(watch: Watch): void {
+export function settle(watch: Watch): void {
   for (const subscription of watch._subscriptions) {
     if (subscription._isGet) continue;
     clearTimeout(subscription._timer);
