@@ -1,4 +1,4 @@
-import { Connection, need, start, stop, type Data, type Operation } from './connection.js';
+import { Connection, need, start, stop, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -95,9 +95,17 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
     _size: watches.length,
     _members: members,
     _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
-    _take(data, errors) {
-      if (_home) for (const watch of members.values()) take(watch, data.userOnlineChanged);
-      else takeEntries(members, data, errors as { path?: unknown[] }[] | undefined);
+    _take(data, errors = []) {
+      const entries = (_home ? [{ id, user: data.userOnlineChanged }] : data.usersChanged) as { id: string; user: unknown }[];
+      for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
+      entries.forEach(({ id, user }, place) => {
+        const watch = members.get(id);
+        const refusal = errors.find(({ path }) => path![1] === place);
+        if (!watch) return;
+        if (!refusal) return take(watch, user);
+        letGo(watch);
+        takeError(_core, [watch], errorFrom([refusal]));
+      });
     },
     _fail: (error) => takeError(_core, endBatch(batch), error),
   };
@@ -107,19 +115,6 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
     expect(watch);
   }
   return batch;
-}
-
-function takeEntries(members: Map<string, Watch>, data: Data, errors: { path?: unknown[] }[] = []): void {
-  const entries = data.usersChanged as { id: string; user: unknown }[];
-  for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
-  entries.forEach(({ id, user }, place) => {
-    const watch = members.get(id);
-    const refusal = errors.find(({ path }) => path![1] === place);
-    if (!watch) return;
-    if (!refusal) return take(watch, user);
-    letGo(watch);
-    takeError(watch._core, [watch], errorFrom([refusal]));
-  });
 }
 
 /** Keeps a watch up to date no more. */

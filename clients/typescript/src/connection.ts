@@ -1,5 +1,5 @@
 import { isNeeded, lost } from './batches.js';
-import { now, pauseAfter, type Timer } from './clock.js';
+import { pauseAfter, type Timer } from './clock.js';
 import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
@@ -23,7 +23,7 @@ export interface Operation {
   /** The watches that it keeps up to date, by their ids; what has none is a request, with one result. */
   readonly _members?: Map<string, Watch>;
   /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
-  _take(data: Data, errors: unknown): void;
+  _take(data: Data, errors?: { path?: unknown[] }[]): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
   _fail(error: UserlineError | undefined): void;
 }
@@ -66,9 +66,9 @@ export class Connection {
   // blocked for a while finds what has come meanwhile only afterwards.
   declare _quiet: number;
   declare _deadline: number;
-  // When it was looked last, by either clock, and when there was something to do.
-  declare _monotonic: number;
-  declare _wall: number;
+  // When it was looked last, by how much the wall clock was ahead then, and when there was something to do.
+  declare _lookedAt: number;
+  declare _ahead: number;
   declare _neededAt: number;
 
   constructor(core: Core) {
@@ -91,8 +91,6 @@ export function stop(connection: Connection, { _key: id }: Operation): void {
 /** Notes that there is something to do: opens a socket if there is none. */
 export function need(connection: Connection): void {
   if (connection._ticker) return;
-  connection._monotonic = now();
-  connection._wall = Date.now();
   tick(connection);
   setStatus(connection, 'connecting');
   pause(connection);

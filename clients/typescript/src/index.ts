@@ -18,7 +18,7 @@ function readUrl(given: string): string {
     // It is none.
   }
   if (/^wss?:/.test(url)) return url;
-  throw invalid('A url is one like wss://example.com/graphql.');
+  throw invalid('A url is like wss://example.com/graphql.');
 }
 
 /**

@@ -19,19 +19,21 @@ export function ask(connection: Connection, ticks: number): void {
 /** Once a second: finds out that nobody is at the other end, that the machine has slept, and that nothing is to do. */
 export function tick(connection: Connection): void {
   connection._ticker = setTimeout(() => tick(connection), TICK);
-  const passed = now() - connection._monotonic;
-  const onTheWall = Date.now() - connection._wall;
-  connection._monotonic += passed;
-  connection._wall += onTheWall;
-  if (onTheWall - passed > LEAP) {
+  const at = now();
+  const passed = at - connection._lookedAt;
+  const ahead = Date.now() - at;
+  const leap = ahead - connection._ahead;
+  connection._lookedAt = at;
+  connection._ahead = ahead;
+  if (leap > LEAP) {
     connection._failures = 0;
     if (connection._socket) giveUp(connection);
     else hurry(connection);
   } else if (connection._isOpen) {
     connection._quiet++;
     connection._core._tokens._renew();
-    if (isNeeded(connection)) connection._neededAt = connection._monotonic;
-    else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
+    if (isNeeded(connection)) connection._neededAt = at;
+    else if (at - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
     if (connection._quiet >= connection._deadline) giveUp(connection);
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);

@@ -6,9 +6,6 @@ import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
 import { heard } from './liveness.js';
 
-/** Those of gateways that do not tell. */
-const LIMITS: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
-
 /** Takes a message of the gateway. */
 export function receive(connection: Connection, text: unknown): void {
   let message: { type: string; id: string; payload?: unknown };
@@ -31,7 +28,7 @@ export function receive(connection: Connection, text: unknown): void {
   try {
     if (type === 'error') throw errorFrom(payload);
     if (type === 'next') {
-      const { data, errors } = payload as { data: Data | null; errors?: unknown[] };
+      const { data, errors } = payload as { data: Data | null; errors?: { path?: unknown[] }[] };
       if (!data || (isLast && errors?.length)) throw errorFrom(errors);
       return operation._take(data, errors);
     }
@@ -43,7 +40,8 @@ export function receive(connection: Connection, text: unknown): void {
 
 function acknowledged(connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void {
   clearTimeout(connection._timer);
-  connection._limits = { ...LIMITS, ...payload?.limits };
+  // There are gateways that do not tell.
+  connection._limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000, ...payload?.limits };
   connection._isOpen = true;
   connection._sockets++;
   connection._refusals = 0;

@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { Connection, abandon, reopen, useToken } from './connection.js';
+import { Connection, reopen, useToken } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -129,8 +129,7 @@ export function makeSession(
       if (core._closed || isLast?.() === false) return;
       const error = (core._closed = new UserlineError('SESSION_CLOSED', 'The session is closed.'));
       listen('removeEventListener');
-      endAll(core, error, false);
-      for (const connection of connections) abandon(connection, error, 'closed');
+      endAll(core, error, 'closed');
       for (const timer of [core._sweeper, ...core._timers]) clearTimeout(timer);
     },
 

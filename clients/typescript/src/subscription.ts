@@ -37,25 +37,21 @@ export class LiveSubscription<T> {
 
   get connected(): Promise<ActiveState<T>> {
     if (!this._connected) {
-      this._connected = this._whenConnected();
+      this._connected = (async () => {
+        for await (const _ of this) break;
+        if (!this._first) throw this._reason;
+        return this._first;
+      })();
       this._connected.catch(() => {}); // nobody has to hear of it
     }
     return this._connected;
   }
 
   get terminated(): Promise<LastState> {
-    return (this._terminated ??= this._whenTerminated());
-  }
-
-  async _whenConnected(): Promise<ActiveState<T>> {
-    for await (const _ of this) break;
-    if (!this._first) throw this._reason;
-    return this._first;
-  }
-
-  async _whenTerminated(): Promise<LastState> {
-    while (!this._reason) await this._next();
-    return this.state as LastState;
+    return (this._terminated ??= (async () => {
+      while (!this._reason) await this._next();
+      return this.state as LastState;
+    })());
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {

@@ -19,7 +19,9 @@ export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core.
 /** Subscribes to a watch, for somebody who listens, or for a `get()`. */
 export function subscribe<T>(watch: Watch, listener?: (value: T) => void, isGet?: boolean): LiveSubscription<T> {
   const subscription = new LiveSubscription(listener);
-  use(watch);
+  checkOpen(watch._core);
+  watch._core._lingering.delete(watch);
+  if (!watch._batch && !watch._resting) keep(watch, true);
   watch._subscriptions.push(subscription as AnySubscription);
   subscription._isGet = isGet;
   subscription._watch = watch;
@@ -69,18 +71,18 @@ export function written(watch: Watch, isDoubtful?: boolean): void {
   if (isDoubtful && watch._batch) askAgain(watch);
 }
 
-/** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
-export function endAll(core: Core, reason: UserlineError, isError?: boolean): void {
+/** Ends everything: with an error if it has failed, or else as `unsubscribe()` does, and then `error` goes to who waits. */
+export function endAll(core: Core, error: UserlineError, status: 'failed' | 'closed'): void {
+  for (const connection of core._connections) abandon(connection, error, status);
   for (const ref of core._users.values()) {
     const user = ref.deref();
-    for (const watch of [user, user?._presence]) if (watch) end(watch, reason, isError);
+    for (const watch of [user, user?._presence]) if (watch) end(watch, error, status === 'failed');
   }
 }
 
 /** There is no use in trying again. */
 export function failAll(core: Core, error: UserlineError): void {
-  for (const connection of core._connections) abandon(connection, error, 'failed');
-  endAll(core, error);
+  endAll(core, error, 'failed');
   void callBack(core._onError ?? console.error, error);
 }
 
@@ -123,12 +125,6 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
 }
 
 // Who uses a watch
-
-function use(watch: Watch): void {
-  checkOpen(watch._core);
-  watch._core._lingering.delete(watch);
-  if (!watch._batch && !watch._resting) keep(watch, true);
-}
 
 function linger(watch: Watch): void {
   const core = watch._core;
