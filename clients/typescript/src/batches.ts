@@ -26,14 +26,14 @@ const batchesOf = ({ _operations }: Connection): Batch[] =>
 const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.values()].filter(isWanted).length;
 
 /** Whether a connection has a reason to be. */
-export function isNeeded(connection: Connection): boolean {
+export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue } = connection._core;
   return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
-}
+};
 
 /** Finds a place for those who wait for one. */
-export function place(core: Core): void {
+export const place = (core: Core): void => {
   const { _connections, _queue, _toReview } = core;
   for (const batch of _toReview) if (unwantedIn(batch) * 2 > batch._size) regroup(batch);
   _toReview.clear();
@@ -52,10 +52,10 @@ export function place(core: Core): void {
     const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');
     for (const watch of _queue) end(watch, error);
   }
-}
+};
 
 /** Begins as much as there is room for on a socket. */
-function fill(core: Core, connection: Connection): void {
+const fill = (core: Core, connection: Connection): void => {
   const { _limits, _operations } = connection;
   const { _queue } = core;
   const users = batchesOf(connection).filter(({ _home }) => !_home);
@@ -84,9 +84,9 @@ function fill(core: Core, connection: Connection): void {
     }
   }
   begin(part);
-}
+};
 
-function makeBatch(watches: Watch[], connection: Connection): Batch {
+const makeBatch = (watches: Watch[], connection: Connection): Batch => {
   const { id, _home, _core } = watches[0]!;
   const members = new Map(watches.map((watch) => [watch.id, watch]));
   const batch: Batch = {
@@ -115,33 +115,33 @@ function makeBatch(watches: Watch[], connection: Connection): Batch {
     expect(watch);
   }
   return batch;
-}
+};
 
 /** Keeps a watch up to date no more. */
-export function release(watch: Watch): void {
+export const release = (watch: Watch): void => {
   watch._batch?._members.delete(watch.id);
   watch._batch = undefined;
   watch._isFresh = false;
-}
+};
 
 /** Ends an operation; who is wanted of it gets into another one. */
-function regroup(batch: Batch): void {
+const regroup = (batch: Batch): void => {
   for (const watch of endBatch(batch)) keep(watch);
-}
+};
 
 /** Ends an operation, and returns its watches. */
-function endBatch(batch: Batch): Watch[] {
+const endBatch = (batch: Batch): Watch[] => {
   const watches = [...batch._members.values()];
   stop(batch._connection, batch);
   watches.forEach(release);
   return watches;
-}
+};
 
 /** Keeps what somebody uses for another socket; lets go what only lingers. */
-export function lost(connection: Connection): void {
+export const lost = (connection: Connection): void => {
   for (const watch of batchesOf(connection).flatMap(endBatch)) {
     // The gateway is not to blame: it is waited as long as it takes.
     if (!watch._problem) settle(watch);
     keep(watch, isHeld(watch));
   }
-}
+};

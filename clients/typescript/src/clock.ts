@@ -8,7 +8,7 @@ export const pauseAfter = (failures: number): number =>
   failures && Math.random() * Math.min(10_000, 250 * 2 ** failures);
 
 /** Returns what runs this at the end of the turn, once for all calls in it. */
-export function onceATurn(run: () => void): () => void {
+export const onceATurn = (run: () => void): () => void => {
   let isScheduled = false;
   return () => {
     if (isScheduled) return;
@@ -18,13 +18,13 @@ export function onceATurn(run: () => void): () => void {
       run();
     });
   };
-}
+};
 
 /** Calls what others gave; what it throws, or a promise of it rejects with, is logged and breaks nothing of ours. */
-export async function callBack<T>(callback: ((value: T) => unknown) | undefined, value: T): Promise<void> {
+export const callBack = async <T>(callback: ((value: T) => unknown) | undefined, value: T): Promise<void> => {
   try {
     await callback?.(value);
   } catch (error) {
     console.error('A callback has thrown', error);
   }
-}
+};

@@ -12,7 +12,7 @@ export interface SocketEvent {
 }
 
 /** Decides what to do after an attempt, or a socket: comes back, with another token if need be, or gives up. */
-export function ended(connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void {
+export const ended = (connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void => {
   const core = connection._core;
   const { _tokens } = core;
   const isRefused = code === 4403;
@@ -44,4 +44,4 @@ export function ended(connection: Connection, code: number, reason: string, { me
   connection._failures ||= 1;
   const hint = /retry after (\d{1,3}(\.\d{1,3})?) s/.exec(reason);
   pause(connection, hint ? Number(hint[1]) * 1000 : undefined);
-}
+};

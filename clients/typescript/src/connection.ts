@@ -48,6 +48,8 @@ export class Connection {
   /** Why there is no connection, if there is none. */
   declare _problem?: string;
   _status: SessionStatus = 'idle';
+  /** Those who hear of the status. */
+  readonly _listeners = new Set<(status: SessionStatus) => void>();
   declare _isOpen?: boolean;
   declare _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
@@ -77,36 +79,36 @@ export class Connection {
 }
 
 /** Runs an operation, now or when there is a socket. */
-export function start(connection: Connection, operation: Operation): void {
+export const start = (connection: Connection, operation: Operation): void => {
   connection._operations.set((operation._key = String(++connection._lastKey)), operation);
   need(connection);
   sendOperation(connection, operation);
-}
+};
 
 /** Ends an operation, and tells the gateway; nothing happens if it is over. */
-export function stop(connection: Connection, { _key: id }: Operation): void {
+export const stop = (connection: Connection, { _key: id }: Operation): void => {
   if (connection._operations.delete(id!)) send(connection, { id, type: 'complete' });
-}
+};
 
 /** Notes that there is something to do: opens a socket if there is none. */
-export function need(connection: Connection): void {
+export const need = (connection: Connection): void => {
   if (connection._ticker) return;
   tick(connection);
   setStatus(connection, 'connecting');
   pause(connection);
-}
+};
 
 /** Closes the socket, and opens another one if that is needed. */
-export function reopen(connection: Connection): void {
+export const reopen = (connection: Connection): void => {
   connection._failures = 0;
   if (connection._socket) {
     detach(connection);
     pause(connection);
   } else hurry(connection);
-}
+};
 
 /** Shows the gateway the token that was just set. */
-export function useToken(connection: Connection): void {
+export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
   hurry(connection);
@@ -114,50 +116,49 @@ export function useToken(connection: Connection): void {
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
   else reopen(connection);
-}
+};
 
 /** Fails all operations under way, and gives up the socket. */
-export function abandon(connection: Connection, error: UserlineError, status: SessionStatus): void {
+export const abandon = (connection: Connection, error: UserlineError, status: SessionStatus): void => {
   rest(connection, status);
   for (const operation of connection._operations.values()) drop(connection, operation, error);
-}
+};
 
 /** Ends an operation of which the gateway knows nothing. */
-export function drop(connection: Connection, operation: Operation, error: UserlineError): void {
+export const drop = (connection: Connection, operation: Operation, error: UserlineError): void => {
   connection._operations.delete(operation._key!);
   operation._fail(error);
-}
+};
 
-export function setStatus(connection: Connection, status: SessionStatus): void {
-  const isNew = connection._status !== status;
+export const setStatus = (connection: Connection, status: SessionStatus): void => {
+  if (connection._status === status) return;
   connection._status = status;
-  const { _connections, _listeners } = connection._core;
-  if (isNew && connection === _connections[0]) for (const tell of [..._listeners]) tell(status);
-}
+  for (const tell of [...connection._listeners]) tell(status);
+};
 
 /** Has no socket and makes none. */
-export function rest(connection: Connection, status: SessionStatus): void {
+export const rest = (connection: Connection, status: SessionStatus): void => {
   detach(connection);
   clearTimeout(connection._ticker);
   connection._ticker = undefined;
   connection._isPausing = false;
   connection._attempt++;
   setStatus(connection, status);
-}
+};
 
-export function pause(connection: Connection, milliseconds = pauseAfter(connection._failures)): void {
+export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
   connection._isPausing = true;
   connection._attempt++;
   if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   else void connect(connection);
-}
+};
 
-export function hurry(connection: Connection): void {
+export const hurry = (connection: Connection): void => {
   if (connection._isPausing) void connect(connection);
-}
+};
 
-async function connect(connection: Connection): Promise<void> {
+const connect = async (connection: Connection): Promise<void> => {
   const { _tokens, _WebSocket, _mayStream } = connection._core;
   clearTimeout(connection._timer);
   if (!isNeeded(connection)) return rest(connection, 'idle');
@@ -176,9 +177,9 @@ async function connect(connection: Connection): Promise<void> {
   } catch {
     if (connection._attempt === attempt) ended(connection, 0, NO_TOKEN);
   }
-}
+};
 
-function open(connection: Connection, Socket: WebSocketConstructor): void {
+const open = (connection: Connection, Socket: WebSocketConstructor): void => {
   let socket: WebSocketLike;
   try {
     connection._socket = socket = new Socket(connection._core._url, 'graphql-transport-ws');
@@ -201,10 +202,10 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
     ended(connection, code, reason, trouble);
   });
   connection._timer = setTimeout(() => giveUp(connection), HANDSHAKE);
-}
+};
 
 /** Forgets the socket, and closes it. */
-export function detach(connection: Connection): void {
+export const detach = (connection: Connection): void => {
   const { _socket, _isOpen } = connection;
   clearTimeout(connection._timer);
   connection._socket = undefined;
@@ -212,16 +213,16 @@ export function detach(connection: Connection): void {
   _socket?.close(1000);
   if (!_isOpen) return;
   lost(connection);
-}
+};
 
 /** Takes it that nobody is at the other end. */
-export function giveUp(connection: Connection): void {
+export const giveUp = (connection: Connection): void => {
   const socket = connection._socket as { terminate?: () => void } | undefined;
   detach(connection);
   socket?.terminate?.(); // where there is such a thing; otherwise it would wait for an answer
   ended(connection, 0, 'nothing has come');
-}
+};
 
-export function fail(connection: Connection, message: string, code?: number): void {
+export const fail = (connection: Connection, message: string, code?: number): void => {
   failAll(connection._core, misunderstood(message, code));
-}
+};

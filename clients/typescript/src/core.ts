@@ -3,7 +3,7 @@ import type { Timer } from './clock.js';
 import type { Connection } from './connection.js';
 import type { UserlineError } from './errors.js';
 import type { Tokens } from './tokens.js';
-import type { SessionOptions, SessionStatus, WebSocketConstructor } from './types.js';
+import type { SessionOptions, WebSocketConstructor } from './types.js';
 import type { User } from './user.js';
 import type { Watch } from './watch.js';
 
@@ -18,8 +18,6 @@ export interface Core {
   readonly _idleTimeout: number;
   readonly _tokens: Tokens;
   readonly _onError: SessionOptions['onError'];
-  /** Those who hear of the status. */
-  readonly _listeners: Set<(status: SessionStatus) => void>;
   /** One, and more when that is full. */
   readonly _connections: Connection[];
   /** What was closed says why. */

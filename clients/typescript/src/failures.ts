@@ -12,13 +12,14 @@ export const misunderstood = (message: string, closeCode?: number): UserlineErro
 export const NONSENSE = 'The gateway sent nonsense';
 
 /** The error of what was not answered, perhaps because there is no connection. */
-export function outOfTime({ _connections: [main] }: Core): UserlineError {
-  const [code, missing] = main!._isOpen ? ['CONNECTION_TIMEOUT', 'answer'] : ['DISCONNECTED', 'connection'];
-  return new UserlineError(code, main!._problem || `No ${missing} in time.`);
-}
+export const outOfTime = ({ _connections: [main] }: Core): UserlineError => {
+  return main!._isOpen
+    ? new UserlineError('CONNECTION_TIMEOUT', 'No answer in time.')
+    : new UserlineError('DISCONNECTED', main!._problem || 'No connection in time.');
+};
 
 /** Returns the first of a list of GraphQL errors. Throws TypeError if it is no such list. */
-export function errorFrom(errors: unknown): UserlineError & Partial<ServerError> {
+export const errorFrom = (errors: unknown): UserlineError & Partial<ServerError> => {
   const [error] = errors as [{ message: string; extensions?: Record<string, unknown> }];
   const extensions = error.extensions ?? {};
   const { code, field, problems = [], requestId, retryAfterSeconds } = extensions;
@@ -29,4 +30,4 @@ export function errorFrom(errors: unknown): UserlineError & Partial<ServerError>
     requestId,
     retryAfterSeconds,
   });
-}
+};

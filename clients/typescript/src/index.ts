@@ -10,7 +10,7 @@ export type * from './types.js';
 /** The sessions that several parts of a program use without knowing of each other, and by how many of them. */
 const SHARED = /* @__PURE__ */ new Map<string, { readonly _session: Session; _holders: number }>();
 
-function readUrl(given: string): string {
+const readUrl = (given: string): string => {
   let url = '';
   try {
     url = new URL(given, globalThis.location?.href).href.replace(/^http/, 'ws').replace(/#.*/, '');
@@ -19,7 +19,7 @@ function readUrl(given: string): string {
   }
   if (/^wss?:/.test(url)) return url;
   throw invalid('A url is like wss://example.com/graphql.');
-}
+};
 
 /**
  * Returns the session of this URL and user: the same one each time, which is closed when all who have asked for it have
@@ -31,7 +31,7 @@ export function createSession(options: SessionOptions): Session {
   const { userId, token, onNeedToken, fresh } = options;
   if (userId !== undefined) checkId(userId);
   const owner = ownerOf(token, userId);
-  if (fresh || (owner === undefined && (token ?? onNeedToken))) return makeSession(options, url, owner);
+  if (fresh || (!owner && (token ?? onNeedToken))) return makeSession(options, url, owner);
   const key = JSON.stringify([url, owner]);
   const isLast = (): boolean => !--shared!._holders && SHARED.delete(key);
   let shared = SHARED.get(key);

@@ -5,19 +5,19 @@ import { send } from './messages.js';
 import { LEAP, TICK } from './numbers.js';
 
 /** Notes a sign of life of the other end. */
-export function heard(connection: Connection): void {
+export const heard = (connection: Connection): void => {
   connection._quiet = 0;
   connection._deadline = Infinity;
-}
+};
 
 /** Asks the other end for a sign of life, which must come in so many ticks. */
-export function ask(connection: Connection, ticks: number): void {
+export const ask = (connection: Connection, ticks: number): void => {
   connection._deadline = Math.min(connection._deadline, connection._quiet + ticks);
   send(connection, { type: 'ping' });
-}
+};
 
 /** Once a second: finds out that nobody is at the other end, that the machine has slept, and that nothing is to do. */
-export function tick(connection: Connection): void {
+export const tick = (connection: Connection): void => {
   connection._ticker = setTimeout(() => tick(connection), TICK);
   const at = now();
   const passed = at - connection._lookedAt;
@@ -38,10 +38,10 @@ export function tick(connection: Connection): void {
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);
   }
-}
+};
 
 /** Looks after a connection when the page comes, goes, or is on line again. */
-export function turn(connection: Connection, type: string): void {
+export const turn = (connection: Connection, type: string): void => {
   if (/pagehide|freeze/.test(type)) {
     // The page runs no more, perhaps for a while: leaves no socket that nobody hears.
     if (!connection._ticker) return;
@@ -49,4 +49,4 @@ export function turn(connection: Connection, type: string): void {
     pause(connection, TICK); // by then it has stopped
   } else if (connection._isOpen) ask(connection, 3);
   else if (connection._isPausing || type === 'online') reopen(connection);
-}
+};

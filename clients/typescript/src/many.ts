@@ -5,16 +5,16 @@ import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
 import type { User } from './user.js';
 import { subscribe } from './watches.js';
 
-function refuse(): never {
+const refuse = (): never => {
   throw new TypeError('This is read-only.');
-}
+};
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
-export function subscribeToMany(
+export const subscribeToMany = (
   users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
-): LiveSubscription<UserMap> {
+): LiveSubscription<UserMap> => {
   const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
@@ -42,4 +42,4 @@ export function subscribeToMany(
   }
   show();
   return whole._begun(options);
-}
+};

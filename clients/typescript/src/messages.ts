@@ -7,7 +7,7 @@ import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
 import { heard } from './liveness.js';
 
 /** Takes a message of the gateway. */
-export function receive(connection: Connection, text: unknown): void {
+export const receive = (connection: Connection, text: unknown): void => {
   let message: { type: string; id: string; payload?: unknown };
   heard(connection);
   try {
@@ -36,9 +36,9 @@ export function receive(connection: Connection, text: unknown): void {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
   }
   operation._fail(problem);
-}
+};
 
-function acknowledged(connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void {
+const acknowledged = (connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void => {
   clearTimeout(connection._timer);
   // There are gateways that do not tell.
   connection._limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000, ...payload?.limits };
@@ -51,25 +51,25 @@ function acknowledged(connection: Connection, payload: { limits?: Partial<Limits
   useToken(connection);
   for (const operation of connection._operations.values()) sendOperation(connection, operation);
   place(connection._core);
-}
+};
 
 /** Sends an operation; nothing happens before there is a socket. */
-export function sendOperation(connection: Connection, operation: Operation): void {
+export const sendOperation = (connection: Connection, operation: Operation): void => {
   if (!connection._isOpen) return;
   const text = `{"id":"${operation._key}","type":"subscribe","payload":${operation._payload}}`;
   const most = connection._limits.messageBytes;
   if (bytesOf(text) > most) {
     drop(connection, operation, invalid(`A message has at most ${most} bytes.`));
   } else connection._socket!.send(text);
-}
+};
 
 /** Returns a message with the current token, which the gateway has seen then. */
-export function withToken(connection: Connection, type: string): object {
+export const withToken = (connection: Connection, type: string): object => {
   const token = (connection._shown = connection._core._tokens._current);
   return { type, payload: token && { Authorization: `Bearer ${token}` } };
-}
+};
 
 /** Sends a message; who has not been let in says nothing. */
-export function send(connection: Connection, message: object): void {
+export const send = (connection: Connection, message: object): void => {
   if (connection._isOpen) connection._socket!.send(JSON.stringify(message));
-}
+};

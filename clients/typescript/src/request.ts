@@ -5,15 +5,15 @@ import { encode } from './documents.js';
 import { NONSENSE, misunderstood, outOfTime } from './failures.js';
 
 /** Throws `SessionClosed`. */
-export function checkOpen({ _closed }: Core): void {
+export const checkOpen = ({ _closed }: Core): void => {
   if (_closed) throw _closed;
-}
+};
 
 /**
  * Returns what `read` makes of a field of the answer to a query or a mutation, which is asked again on the next socket if
  * one is lost, in time. What `read` throws says that the answer is none.
  */
-export async function request<T, R>(core: Core, document: string, field: string, variables: object, read: (told: T) => R): Promise<R> {
+export const request = async <T, R>(core: Core, document: string, field: string, variables: object, read: (told: T) => R): Promise<R> => {
   checkOpen(core);
   const connection = core._connections[0]!;
   let timer: Timer | undefined;
@@ -30,4 +30,4 @@ export async function request<T, R>(core: Core, document: string, field: string,
     start(connection, operation);
   });
   return answer.finally(() => clearTimeout(timer));
-}
+};

@@ -25,12 +25,12 @@ interface Told {
  * Makes a session: of `owner`, if it is known who that is. One that is shared by those who act for one user has an
  * `isLast`, which says whether nobody else has it when it is closed.
  */
-export function makeSession(
+export const makeSession = (
   { userId, token, onNeedToken, onError, WebSocket, timeout = 15_000, idleTimeout = 30_000 }: SessionOptions,
   url: string,
   owner: string | undefined,
   isLast?: () => boolean,
-): Session {
+): Session => {
   const connections: Connection[] = [];
   let app: Promise<App> | undefined;
   /** Over which socket it was answered. */
@@ -44,7 +44,6 @@ export function makeSession(
     _idleTimeout: idleTimeout,
     _tokens: makeTokens(onNeedToken, () => connections.forEach(useToken)),
     _onError: onError,
-    _listeners: new Set(),
     _connections: connections,
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
@@ -73,7 +72,7 @@ export function makeSession(
   const session: Session = {
     get currentUser() {
       const id = userId ?? core._tokens._subject;
-      return id === undefined ? null : session.user(id);
+      return id ? session.user(id) : null;
     },
 
     get status() {
@@ -82,8 +81,8 @@ export function makeSession(
 
     onStatusChange(listener) {
       const tell = (status: SessionStatus): void => void callBack(listener, status); // the same one may be given twice
-      core._listeners.add(tell);
-      return () => core._listeners.delete(tell);
+      main._listeners.add(tell);
+      return () => main._listeners.delete(tell);
     },
 
     user: (id) => userOf(core, id),
@@ -138,4 +137,4 @@ export function makeSession(
   if (token !== undefined) core._tokens._set(token);
   listen('addEventListener');
   return session;
-}
+};

@@ -3,11 +3,11 @@ import { pauseAfter } from './clock.js';
 import { invalid } from './failures.js';
 
 /** Returns whose session it is, if anybody says so. Throws `InvalidInput` if the token is that of another user. */
-export function ownerOf(token: string | undefined, owner?: string): string | undefined {
+export const ownerOf = (token: string | undefined, owner?: string): string | undefined => {
   const subject = subjectOf(readClaims(token));
-  if (owner !== undefined && subject !== undefined && owner !== subject) throw invalid('The token is that of another user.');
+  if (owner && subject && owner !== subject) throw invalid('The token is that of another user.');
   return owner ?? subject;
-}
+};
 
 export const NO_TOKEN = 'onNeedToken has given none';
 
@@ -29,7 +29,7 @@ export interface Tokens {
   _renew(): void;
 }
 
-export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tokens {
+export const makeTokens = (onNeed: Tokens['_onNeed'], onChange: () => void): Tokens => {
   let asking: Promise<void> | undefined;
   let answer: (() => void) | undefined;
   let failures = 0;
@@ -73,4 +73,4 @@ export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tok
     },
   };
   return tokens;
-}
+};

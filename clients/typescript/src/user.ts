@@ -70,7 +70,7 @@ export class User extends Watch implements UserRef {
 }
 
 /** Returns the reference to a user, the same one while anybody has it, or it is watched, or was lately. */
-export function userOf(core: Core, id: string): User {
+export const userOf = (core: Core, id: string): User => {
   let user = core._users.get(checkId(id))?.deref();
   if (!user) {
     user = new User(core, id);
@@ -78,4 +78,4 @@ export function userOf(core: Core, id: string): User {
     core._forgotten.register(user, id);
   }
   return user;
-}
+};

@@ -27,21 +27,21 @@ export class Watch {
   /** Until when it lingers. */
   declare _due: number;
   /** Whether no change can have been missed. */
-  declare _isFresh?: boolean;
-  declare _batch?: Batch | undefined;
+  _isFresh = false;
+  _batch: Batch | undefined;
   _failures = 0;
   /** Why the gateway does not watch the user, if it has said so. */
-  declare _problem?: UserlineError | undefined;
+  _problem: UserlineError | undefined;
   /** Those with which it rests before it is tried again. */
   declare _resting?: readonly Watch[] | undefined;
   declare _online?: UserOnline;
   /** undefined: nothing is known. */
-  declare _user: UserSnapshot | null | undefined;
+  _user: UserSnapshot | null | undefined;
   _greatest = -1n;
   /** The version of an own write that no event has told of yet. */
   declare _unconfirmed?: bigint | undefined;
   /** Null was the first that an operation said: its gateway may be behind. */
-  declare _isDoubtful?: boolean | undefined;
+  _isDoubtful: boolean | undefined;
   _writes = 0;
   declare _nullInWrite?: boolean;
   _deletes = 0;

@@ -17,7 +17,7 @@ export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
 /** Subscribes to a watch, for somebody who listens, or for a `get()`. */
-export function subscribe<T>(watch: Watch, listener?: (value: T) => void, isGet?: boolean): LiveSubscription<T> {
+export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?: boolean): LiveSubscription<T> => {
   const subscription = new LiveSubscription(listener);
   checkOpen(watch._core);
   watch._core._lingering.delete(watch);
@@ -29,18 +29,18 @@ export function subscribe<T>(watch: Watch, listener?: (value: T) => void, isGet?
   if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as T));
   else if (watch._batch || watch._problem || isGet) limit(subscription);
   return subscription;
-}
+};
 
-function leave<T>(subscription: LiveSubscription<T>): void {
+const leave = <T>(subscription: LiveSubscription<T>): void => {
   const watch = subscription._watch!;
   const index = watch._subscriptions.indexOf(subscription as AnySubscription);
   if (index < 0) return;
   watch._subscriptions.splice(index, 1);
   if (!isHeld(watch)) linger(watch);
-}
+};
 
 /** Returns a user as it is, when that is known. */
-export async function get(watch: Watch): Promise<UserSnapshot | null> {
+export const get = async (watch: Watch): Promise<UserSnapshot | null> => {
   if (watch._isFresh) {
     if (!isHeld(watch)) linger(watch);
   } else {
@@ -49,10 +49,10 @@ export async function get(watch: Watch): Promise<UserSnapshot | null> {
     subscription.unsubscribe();
   }
   return watch._user!;
-}
+};
 
 /** Takes what another session has seen. */
-export function seed(watch: Watch, told: unknown): void {
+export const seed = (watch: Watch, told: unknown): void => {
   let user: UserSnapshot | null;
   try {
     user = readSnapshot(structuredClone(told));
@@ -62,42 +62,42 @@ export function seed(watch: Watch, told: unknown): void {
   }
   if (user || watch._user === undefined) watch._hearUser(user);
   written(watch);
-}
+};
 
 /** Shows what a write has changed; who reads waits if that is doubtful. */
-export function written(watch: Watch, isDoubtful?: boolean): void {
+export const written = (watch: Watch, isDoubtful?: boolean): void => {
   rest(watch);
   watch._show();
   if (isDoubtful && watch._batch) askAgain(watch);
-}
+};
 
 /** Ends everything: with an error if it has failed, or else as `unsubscribe()` does, and then `error` goes to who waits. */
-export function endAll(core: Core, error: UserlineError, status: 'failed' | 'closed'): void {
+export const endAll = (core: Core, error: UserlineError, status: 'failed' | 'closed'): void => {
   for (const connection of core._connections) abandon(connection, error, status);
   for (const ref of core._users.values()) {
     const user = ref.deref();
     for (const watch of [user, user?._presence]) if (watch) end(watch, error, status === 'failed');
   }
-}
+};
 
 /** There is no use in trying again. */
-export function failAll(core: Core, error: UserlineError): void {
+export const failAll = (core: Core, error: UserlineError): void => {
   endAll(core, error, 'failed');
   void callBack(core._onError ?? console.error, error);
-}
+};
 
 // What batches say
 
-export function take(watch: Watch, told: unknown): void {
+export const take = (watch: Watch, told: unknown): void => {
   if (watch._hear(told)) return askAgain(watch);
   watch._isFresh = true;
   watch._failures = 0;
   watch._problem = undefined;
   watch._show();
-}
+};
 
 /** Tries watches again that the gateway does not watch now, or ends them. */
-export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void {
+export const takeError = (core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void => {
   if (error && !/^(STORE_UNAVAILABLE|RATE_LIMITED)$/.test(error.code)) {
     for (const watch of watches) end(watch, error);
     return;
@@ -122,20 +122,21 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
     }
   }, Math.min(pause, MAX_DELAY));
   core._timers.add(timer);
-}
+};
 
 // Who uses a watch
 
-function linger(watch: Watch): void {
+const linger = (watch: Watch): void => {
   const core = watch._core;
   watch._due = now() + LINGER;
   if (!core._sweeper) sweepIn(core, LINGER);
   if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
-  putLast(core._lingering, watch, letGoUnwanted);
-}
+  const oldest = putLast(core._lingering, watch);
+  if (oldest) letGoUnwanted(oldest);
+};
 
 /** Lets go all who have lingered for long enough then, and waits for the next one. */
-function sweepIn(core: Core, milliseconds: number): void {
+const sweepIn = (core: Core, milliseconds: number): void => {
   core._sweeper = setTimeout(() => {
     core._sweeper = undefined;
     for (const watch of core._lingering) {
@@ -144,49 +145,49 @@ function sweepIn(core: Core, milliseconds: number): void {
       letGoUnwanted(watch);
     }
   }, milliseconds);
-}
+};
 
-/** Makes a watch the last one to go of those that nobody uses; the first one goes, if they are too many. */
-function putLast(watches: Set<Watch>, watch: Watch, go: (watch: Watch) => void): void {
+/** Makes a watch the last one to go of those that nobody uses. Returns the first one, if they are too many. */
+const putLast = (watches: Set<Watch>, watch: Watch): Watch | false => {
   watches.delete(watch);
   watches.add(watch);
   const [oldest] = watches;
-  if (watches.size > MAX_UNUSED) go(oldest!);
-}
+  return watches.size > MAX_UNUSED && oldest!;
+};
 
 /** As long as its batch goes on, it is kept up to date, and can be wanted again. */
-function letGoUnwanted(watch: Watch): void {
+const letGoUnwanted = (watch: Watch): void => {
   watch._core._lingering.delete(watch);
   if (watch._batch) review(watch);
   else forget(watch);
-}
+};
 
 /** Has it looked whether the watch's batch is still worth its while. */
-function review({ _core, _batch }: Watch): void {
+const review = ({ _core, _batch }: Watch): void => {
   if (!_batch) return;
   _core._toReview.add(_batch);
   _core._schedule();
-}
+};
 
 /** Takes a watch out of its batch. */
-export function letGo(watch: Watch): void {
+export const letGo = (watch: Watch): void => {
   review(watch);
   release(watch);
-}
+};
 
-function askAgain(watch: Watch): void {
+const askAgain = (watch: Watch): void => {
   letGo(watch);
   keep(watch);
-}
+};
 
 /** Has a watch begun at the end of this turn, if it is wanted. */
-export function keep(watch: Watch, isKept = isWanted(watch)): void {
+export const keep = (watch: Watch, isKept = isWanted(watch)): void => {
   if (!isKept) return forget(watch);
   watch._core._queue.add(watch);
   watch._core._schedule();
-}
+};
 
-export function forget(watch: Watch): void {
+export const forget = (watch: Watch): void => {
   const core = watch._core;
   letGo(watch);
   core._lingering.delete(watch);
@@ -196,40 +197,41 @@ export function forget(watch: Watch): void {
   watch._problem = watch._resting = undefined;
   watch._failures = 0;
   rest(watch);
-}
+};
 
 /** Remembers what was seen of a user for a while. */
-function rest(watch: Watch): void {
+const rest = (watch: Watch): void => {
   const { _idle } = watch._core;
-  putLast(_idle, watch, (oldest) => _idle.delete(oldest));
-}
+  const oldest = putLast(_idle, watch);
+  if (oldest) _idle.delete(oldest);
+};
 
-export function end(watch: Watch, reason: UserlineError, isError?: boolean): void {
+export const end = (watch: Watch, reason: UserlineError, isError?: boolean): void => {
   const subscriptions = watch._subscriptions;
   watch._subscriptions = [];
   forget(watch);
   for (const subscription of subscriptions) subscription._end(reason, isError);
-}
+};
 
 // How long is waited for the gateway
 
 /** Gives the gateway its time to answer those who have seen nothing yet. */
-export function expect(watch: Watch): void {
+export const expect = (watch: Watch): void => {
   for (const subscription of watch._subscriptions) if (!subscription._first) limit(subscription);
-}
+};
 
-function limit<T>(subscription: LiveSubscription<T>): void {
+const limit = <T>(subscription: LiveSubscription<T>): void => {
   const { _core } = subscription._watch!;
   subscription._timer ??= setTimeout(() => {
     subscription._end(subscription._watch!._problem ?? outOfTime(_core));
   }, _core._timeout);
-}
+};
 
 /** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
-export function settle(watch: Watch): void {
+export const settle = (watch: Watch): void => {
   for (const subscription of watch._subscriptions) {
     if (subscription._isGet) continue;
     clearTimeout(subscription._timer);
     subscription._timer = undefined;
   }
-}
+};
