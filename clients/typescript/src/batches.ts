@@ -1,4 +1,4 @@
-import { Connection, need, start, stop, type Operation } from './connection.js';
+import { makeConnection, need, start, stop, type Connection, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -46,7 +46,7 @@ export const place = (core: Core): void => {
     return place(core);
   }
   let next = _connections.find((connection) => !connection._isOpen);
-  if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = new Connection(core)));
+  if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
   if (next) need(next);
   else {
     const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');

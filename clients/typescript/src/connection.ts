@@ -36,47 +36,57 @@ export interface Limits {
 }
 
 /** One socket at a time, opened when there is something to do, and again whenever it is lost. */
-export class Connection {
+export interface Connection {
   readonly _core: Core;
   /** Those under way by their keys, in the order in which they were begun. */
-  readonly _operations = new Map<string, Operation>();
-  _lastKey = 0;
+  readonly _operations: Map<string, Operation>;
+  _lastKey: number;
   /** Those of the socket, once it is open. */
-  declare _limits: Limits;
+  _limits: Limits;
   /** How many sockets there have been. */
-  _sockets = 0;
+  _sockets: number;
   /** Why there is no connection, if there is none. */
-  declare _problem?: string;
-  _status: SessionStatus = 'idle';
+  _problem?: string;
+  _status: SessionStatus;
   /** Those who hear of the status. */
-  readonly _listeners = new Set<(status: SessionStatus) => void>();
-  declare _isOpen?: boolean;
-  declare _socket?: WebSocketLike | undefined;
+  readonly _listeners: Set<(status: SessionStatus) => void>;
+  _isOpen?: boolean;
+  _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
-  declare _timer?: Timer;
-  declare _ticker?: Timer | undefined;
-  declare _isPausing?: boolean;
-  declare _isStreaming?: boolean;
+  _timer?: Timer;
+  _ticker?: Timer | undefined;
+  _isPausing?: boolean;
+  _isStreaming?: boolean;
   /** Counts attempts, so that what comes late of one is not taken for the next one's. */
-  _attempt = 0;
-  _failures = 0;
-  _refusals = 0;
+  _attempt: number;
+  _failures: number;
+  _refusals: number;
   /** The token that the gateway was shown last, and whose the socket is. */
-  declare _shown?: string | undefined;
-  declare _owner?: string | undefined;
+  _shown?: string | undefined;
+  _owner?: string | undefined;
   // Ticks since something came, and at which tick the socket is given up: ticks and not seconds, because who was
   // blocked for a while finds what has come meanwhile only afterwards.
-  declare _quiet: number;
-  declare _deadline: number;
+  _quiet: number;
+  _deadline: number;
   // When it was looked last, by how much the wall clock was ahead then, and when there was something to do.
-  declare _lookedAt: number;
-  declare _ahead: number;
-  declare _neededAt: number;
-
-  constructor(core: Core) {
-    this._core = core;
-  }
+  _lookedAt: number;
+  _ahead: number;
+  _neededAt: number;
 }
+
+/** Makes one that has nothing to do. What it lacks is there when there is something, or a socket. */
+export const makeConnection = (core: Core): Connection =>
+  ({
+    _core: core,
+    _operations: new Map(),
+    _lastKey: 0,
+    _sockets: 0,
+    _status: 'idle',
+    _listeners: new Set(),
+    _attempt: 0,
+    _failures: 0,
+    _refusals: 0,
+  }) as Partial<Connection> as Connection;
 
 /** Runs an operation, now or when there is a socket. */
 export const start = (connection: Connection, operation: Operation): void => {

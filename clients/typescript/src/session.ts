@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { Connection, reopen, useToken } from './connection.js';
+import { makeConnection, reopen, useToken, type Connection } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -54,7 +54,7 @@ export const makeSession = (
     _timers: new Set(),
     _schedule: onceATurn(() => place(core)),
   };
-  const main = new Connection(core);
+  const main = makeConnection(core);
   connections.push(main);
 
   /** Hears of the network and of the page, where the platform tells. */
@@ -90,7 +90,7 @@ export const makeSession = (
     users(given) {
       const users = Array.from(given, session.user) as User[];
       return {
-        ids: Object.freeze(users.map(({ id }) => id)),
+        ids: Object.freeze(users.map((user) => user.id)),
         get: () => Promise.all(users.map((user) => user.get())),
         subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
       };
@@ -105,7 +105,7 @@ export const makeSession = (
       if (!app || (appOf && !(main._isOpen && appOf === main._sockets))) {
         appOf = 0;
         app = request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
-          const byName = Object.fromEntries(roles.map(({ name, settings }) => [name, settings]));
+          const byName = Object.fromEntries(roles.map((role) => [role.name, role.settings]));
           appOf = main._sockets;
           return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
         });
@@ -125,7 +125,7 @@ export const makeSession = (
     },
 
     async close() {
-      if (core._closed || isLast?.() === false) return;
+      if (core._closed || (isLast && !isLast())) return;
       const error = (core._closed = new UserlineError('SESSION_CLOSED', 'The session is closed.'));
       listen('removeEventListener');
       endAll(core, error, 'closed');

@@ -9,7 +9,7 @@ export const ownerOf = (token: string | undefined, owner?: string): string | und
   return owner ?? subject;
 };
 
-export const NO_TOKEN = 'onNeedToken has given none';
+export const NO_TOKEN = 'onNeedToken gave none';
 
 /** The current token, and where the next one comes from. */
 export interface Tokens {

@@ -20,7 +20,7 @@ import { get, subscribe, written } from './watches.js';
 /** A reference to a user, which is its watch: see `UserRef` in types.ts. */
 export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
-  _presence: Watch | undefined;
+  declare _presence?: Watch;
 
   get(): Promise<UserSnapshot | null> {
     return get(this);

@@ -19,10 +19,10 @@ export type AnySubscription = LiveSubscription<unknown>;
  * gateway anew, and let those who read wait.
  */
 export class Watch {
-  readonly _core: Core;
-  readonly id: string;
+  declare readonly _core: Core;
+  declare readonly id: string;
   /** Of a watch of whether a user is connected: the user's. */
-  readonly _home: User | undefined;
+  declare readonly _home: User | undefined;
   _subscriptions: AnySubscription[] = [];
   /** Until when it lingers. */
   declare _due: number;
