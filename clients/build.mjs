@@ -32,6 +32,7 @@ export async function make(url, { entries, later = [], types, external = [], ban
         platform: 'neutral',
         mangleProps: /^_[a-zA-Z]/,
         mangleCache,
+        minifySyntax: true,
         banner: { js: banner },
         legalComments: 'none',
         logLevel: 'warning',

@@ -43,7 +43,7 @@ MUTATIONS: Final = (
     _python(10, "            watch.batch = None\n            watch.is_fresh = False", "            watch.batch = None"),
     _python(25, "or (isinstance(self._state, Active) and snapshot == self._latest)", ""),
     _typescript(5, "const LINGER = 30_000;", "const LINGER = 300_000;"),
-    _typescript(13, "this._user === null && this._isDoubtful", "false"),
+    _typescript(13, "version === this._greatest && this._isDoubtful", "false"),
     _typescript(37, "ask(connection, 7)", "ask(connection, 70)"),
     # Those above are run each time, those below if they are asked for.
     _python(2, 'if "\\0" in user_id:', "if False:"),

@@ -47,15 +47,10 @@ async function advance(ms) {
 // The surroundings of a page.
 
 const windowEvents = new EventTarget();
-const page = Object.assign(new EventTarget(), { hidden: false });
+const page = { hidden: false };
 let listeners = 0;
-for (const target of [windowEvents, page]) {
-  const { addEventListener, removeEventListener } = target;
-  target.addEventListener = (...given) => (listeners++, addEventListener.apply(target, given));
-  target.removeEventListener = (...given) => (listeners--, removeEventListener.apply(target, given));
-}
-globalThis.addEventListener = windowEvents.addEventListener;
-globalThis.removeEventListener = windowEvents.removeEventListener;
+globalThis.addEventListener = (...given) => (listeners++, windowEvents.addEventListener(...given));
+globalThis.removeEventListener = (...given) => (listeners--, windowEvents.removeEventListener(...given));
 globalThis.document = page;
 console.error = console.warn = (...line) => tell({ event: 'logged', text: line.map(String).join(' ') });
 
@@ -206,7 +201,7 @@ const COMMANDS = {
   random: ({ value }) => void (Math.random = value === null ? random : () => value),
   page({ event, hidden }) {
     page.hidden = hidden ?? false;
-    (event === 'visibilitychange' ? page : windowEvents).dispatchEvent(new Event(event));
+    windowEvents.dispatchEvent(new Event(event)); // those of the document pass by here, too
   },
   together: ({ commands }) => void commands.forEach(run),
 };

@@ -1,52 +1,43 @@
-import { makeConnection, need, start, stop, type Connection, type Data, type Operation } from './connection.js';
+import { makeConnection, need, start, stop, type Connection, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
 import { errorFrom } from './failures.js';
+import { MAX_BATCHES, MAX_IDS, MAX_SOCKETS, SMALL } from './numbers.js';
+import type { User } from './user.js';
 import type { Watch } from './watch.js';
-import { end, expect, isHeld, isWanted, keep, letGo, shown, take, takeError } from './watches.js';
+import { end, expect, isHeld, isWanted, keep, letGo, settle, take, takeError } from './watches.js';
 
 // Which operations there are, and over which sockets they travel.
-
-/** How many users one operation may watch. */
-const MAX_IDS = 1000;
-/** With more operations than that on a socket, those of at most so many users are put together. */
-const MAX_BATCHES = 64;
-const SMALL = 500;
-/** How many sockets a session may have. */
-const MAX_SOCKETS = 32;
 
 /** The watches that one operation keeps up to date. */
 export interface Batch extends Operation {
   readonly _connection: Connection;
-  readonly _isOnline: boolean;
+  /** Of one that watches whether a user is connected: the user. */
+  readonly _home: User | undefined;
   /** How many users the gateway watches for it, wanted or not. */
   readonly _size: number;
-  /** Those that it still keeps up to date. */
   readonly _members: Map<string, Watch>;
 }
 
 const batchesOf = ({ _operations }: Connection): Batch[] =>
-  [..._operations.values()].filter((operation): operation is Batch => !operation._isRequest);
+  [..._operations.values()].filter((operation): operation is Batch => !!operation._members);
 
 const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.values()].filter(isWanted).length;
 
 /** Whether a connection has a reason to be. */
-export function isNeeded(connection: Connection): boolean {
-  for (const operation of connection._operations.values()) {
-    if (operation._isRequest) return true;
-    for (const watch of (operation as Batch)._members.values()) if (isHeld(watch)) return true;
-  }
+export const isNeeded = (connection: Connection): boolean => {
+  for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue } = connection._core;
   return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
-}
+};
 
 /** Finds a place for those who wait for one. */
-export function place(core: Core): void {
+export const place = (core: Core): void => {
   const { _connections, _queue, _toReview } = core;
   for (const batch of _toReview) if (unwantedIn(batch) * 2 > batch._size) regroup(batch);
   _toReview.clear();
-  for (const connection of _connections) if (connection._isOpen) fill(core, connection);
+  for (const connection of _connections) if (connection._isOpen && _queue.size) fill(core, connection);
   if (!_queue.size) return;
   // There is no room: that of those whom nobody wants is taken first.
   const wasteful = _connections.flatMap(batchesOf).filter(unwantedIn);
@@ -59,16 +50,15 @@ export function place(core: Core): void {
   if (next) need(next);
   else {
     const error = new UserlineError('TOO_MANY_WATCHES', 'Too much is watched.');
-    for (const watch of _queue) end(watch, error, true);
+    for (const watch of _queue) end(watch, error);
   }
-}
+};
 
 /** Begins as much as there is room for on a socket. */
-function fill(core: Core, connection: Connection): void {
+const fill = (core: Core, connection: Connection): void => {
   const { _limits, _operations } = connection;
   const { _queue } = core;
-  if (!_queue.size) return;
-  const users = batchesOf(connection).filter(({ _isOnline }) => !_isOnline);
+  const users = batchesOf(connection).filter(({ _home }) => !_home);
   if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
@@ -94,70 +84,64 @@ function fill(core: Core, connection: Connection): void {
     }
   }
   begin(part);
-}
+};
 
-function makeBatch(watches: Watch[], connection: Connection): Batch {
+const makeBatch = (watches: Watch[], connection: Connection): Batch => {
   const { id, _home, _core } = watches[0]!;
-  const members = new Map<string, Watch>();
-  for (const watch of watches) {
-    members.set(watch.id, watch);
-    _core._queue.delete(watch);
-    expect(watch);
-  }
+  const members = new Map(watches.map((watch) => [watch.id, watch]));
   const batch: Batch = {
     _connection: connection,
-    _isOnline: !!_home,
+    _home,
     _size: watches.length,
     _members: members,
     _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
-    _take(data, errors) {
-      if (_home) for (const watch of members.values()) take(watch, data.userOnlineChanged);
-      else takeEntries(members, data, errors as { path?: unknown[] }[] | undefined);
+    _take(data, errors = []) {
+      const entries = (_home ? [{ id, user: data.userOnlineChanged }] : data.usersChanged) as { id: string; user: unknown }[];
+      for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
+      entries.forEach(({ id, user }, place) => {
+        const watch = members.get(id);
+        const refusal = errors.find(({ path }) => path![1] === place);
+        if (!watch) return;
+        if (!refusal) return take(watch, user);
+        letGo(watch);
+        takeError(_core, [watch], errorFrom([refusal]));
+      });
     },
     _fail: (error) => takeError(_core, endBatch(batch), error),
   };
-  for (const watch of watches) watch._batch = batch;
+  for (const watch of watches) {
+    watch._batch = batch;
+    _core._queue.delete(watch);
+    expect(watch);
+  }
   return batch;
-}
-
-function takeEntries(members: Map<string, Watch>, data: Data, errors: { path?: unknown[] }[] = []): void {
-  const entries = data.usersChanged as { id: string; user: unknown }[];
-  for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
-  entries.forEach(({ id, user }, place) => {
-    const watch = members.get(id);
-    const refusal = errors.find(({ path }) => path![1] === place);
-    if (!watch) return;
-    if (!refusal) return take(watch, user);
-    letGo(watch);
-    takeError(watch._core, [watch], errorFrom([refusal]));
-  });
-}
+};
 
 /** Keeps a watch up to date no more. */
-export function release(watch: Watch): void {
+export const release = (watch: Watch): void => {
   watch._batch?._members.delete(watch.id);
   watch._batch = undefined;
   watch._isFresh = false;
-}
+};
 
 /** Ends an operation; who is wanted of it gets into another one. */
-function regroup(batch: Batch): void {
+const regroup = (batch: Batch): void => {
   for (const watch of endBatch(batch)) keep(watch);
-}
+};
 
 /** Ends an operation, and returns its watches. */
-function endBatch(batch: Batch): Watch[] {
+const endBatch = (batch: Batch): Watch[] => {
   const watches = [...batch._members.values()];
   stop(batch._connection, batch);
   watches.forEach(release);
   return watches;
-}
+};
 
 /** Keeps what somebody uses for another socket; lets go what only lingers. */
-export function lost(connection: Connection): void {
+export const lost = (connection: Connection): void => {
   for (const watch of batchesOf(connection).flatMap(endBatch)) {
     // The gateway is not to blame: it is waited as long as it takes.
-    if (!watch._problem) shown(watch);
+    if (!watch._problem) settle(watch);
     keep(watch, isHeld(watch));
   }
-}
+};

@@ -5,14 +5,14 @@ export interface Claims {
   exp?: unknown;
 }
 
-export function readClaims(token = ''): Claims {
+export const readClaims = (token = ''): Claims => {
   try {
     const bytes = atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'));
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)))) ?? {};
   } catch {
     return {};
   }
-}
+};
 
 /** Whose token it is, if it is a user's. */
 export const subjectOf = ({ tokenType, sub }: Claims): string | undefined =>

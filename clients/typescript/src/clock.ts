@@ -3,15 +3,12 @@ export const now = (): number => performance.now();
 
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** How many milliseconds timers wait at most, about: one that is to wait for longer goes off at once. */
-export const MAX_DELAY = 2e9;
-
 /** How long to wait after so many failures in a row: full jitter, 0.5 s at most after the first, 10 s after many. */
 export const pauseAfter = (failures: number): number =>
-  failures && Math.random() * Math.min(10_000, 250 * 2 ** Math.min(failures, 9));
+  failures && Math.random() * Math.min(10_000, 250 * 2 ** failures);
 
 /** Returns what runs this at the end of the turn, once for all calls in it. */
-export function onceATurn(run: () => void): () => void {
+export const onceATurn = (run: () => void): () => void => {
   let isScheduled = false;
   return () => {
     if (isScheduled) return;
@@ -21,13 +18,13 @@ export function onceATurn(run: () => void): () => void {
       run();
     });
   };
-}
+};
 
 /** Calls what others gave; what it throws, or a promise of it rejects with, is logged and breaks nothing of ours. */
-export async function callBack<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): Promise<void> {
+export const callBack = async <T>(callback: ((value: T) => unknown) | undefined, value: T): Promise<void> => {
   try {
-    await callback?.(...args);
+    await callback?.(value);
   } catch (error) {
     console.error('A callback has thrown', error);
   }
-}
+};

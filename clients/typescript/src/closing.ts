@@ -11,35 +11,32 @@ export interface SocketEvent {
   error?: { code?: unknown };
 }
 
-/** Close codes for what the client must not send, and would send again. */
-const FAULTS = /^(1008|1009|44(0[0169]|29))$/;
-/** Close codes of a gateway that takes no connection for now. */
-const REFUSALS = /^(1013|443[01]|4503)$/;
-/** The HTTP statuses at the handshake that do not pass. */
-const REFUSED = /response: (?!408|425|429|50[0234])\d/;
-
 /** Decides what to do after an attempt, or a socket: comes back, with another token if need be, or gives up. */
-export function ended(connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void {
+export const ended = (connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void => {
   const core = connection._core;
   const { _tokens } = core;
   const isRefused = code === 4403;
   if (isRefused || code === 4410) {
     const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
-    if (isKnown && (!_tokens._onNeed || (isRefused && connection._refusals++))) {
-      connection._refusals = 0;
-      const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
-      return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
+    if (isKnown) {
+      if (!_tokens._onNeed || (isRefused && connection._refusals++)) {
+        connection._refusals = 0;
+        const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
+        return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
+      }
+      _tokens._current = undefined;
     }
-    _tokens._isRejected = isKnown;
     if (isRefused || !isKnown) connection._failures = 0;
     return pause(connection);
   }
   const problem = (connection._problem = `The connection was lost: ${reason || code}`);
-  if (FAULTS.test(code as unknown as string)) return fail(connection, problem, code);
-  // Only some platforms tell of a status or a certificate, in the error before.
+  // What the client must not send, and would send again.
+  if (/^(100[89]|44(0[0169]|29))$/.test(`${code}`)) return fail(connection, problem, code);
+  // Only some platforms tell of a certificate, or of a status at the handshake that does not pass, in the error before.
   const isUntrusted = !connection._sockets && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
-  if (isUntrusted || REFUSED.test(message!)) return fail(connection, message!);
-  if (REFUSALS.test(code as unknown as string)) {
+  if (isUntrusted || /response: (?!408|425|429|50[0234])\d/.test(message!)) return fail(connection, message!);
+  // A gateway that takes no connection for now.
+  if (/^(1013|443[01]|4503)$/.test(`${code}`)) {
     for (const watch of core._queue) {
       watch._problem = new UserlineError('CONNECTION_REFUSED', problem, { closeCode: code });
       expect(watch);
@@ -48,5 +45,6 @@ export function ended(connection: Connection, code: number, reason: string, { me
   // After a pause, also the first time: many may have lost their connections at the same moment.
   connection._failures ||= 1;
   const hint = /retry after (\d{1,3}(\.\d{1,3})?) s/.exec(reason);
-  pause(connection, hint ? Number(hint[1]) * 1000 : undefined);
-}
+  if (hint) pause(connection, Number(hint[1]) * 1000);
+  else pause(connection);
+};

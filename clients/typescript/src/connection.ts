@@ -1,13 +1,15 @@
 import { isNeeded, lost } from './batches.js';
-import { now, pauseAfter, type Timer } from './clock.js';
+import { pauseAfter, type Timer } from './clock.js';
 import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { misunderstood } from './failures.js';
-import { TICK, ask, tick } from './liveness.js';
+import { tick } from './liveness.js';
 import { receive, send, sendOperation, withToken } from './messages.js';
+import { HANDSHAKE } from './numbers.js';
 import { NO_TOKEN } from './tokens.js';
 import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types.js';
+import type { Watch } from './watch.js';
 import { failAll } from './watches.js';
 
 export type Data = Readonly<Record<string, unknown>>;
@@ -18,10 +20,10 @@ export interface Operation {
   _key?: string;
   /** The payload of its `subscribe` message, encoded. */
   readonly _payload: string;
-  /** Whether it has one result. */
-  readonly _isRequest?: boolean;
+  /** The watches that it keeps up to date, by their ids; what has none is a request, with one result. */
+  readonly _members?: Map<string, Watch>;
   /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
-  _take(data: Data, errors: unknown): void;
+  _take(data: Data, errors?: { path?: unknown[] }[]): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
   _fail(error: UserlineError | undefined): void;
 }
@@ -39,100 +41,84 @@ export interface Connection {
   /** Those under way by their keys, in the order in which they were begun. */
   readonly _operations: Map<string, Operation>;
   _lastKey: number;
+  /** Those of the socket, once it is open. */
   _limits: Limits;
   /** How many sockets there have been. */
   _sockets: number;
   /** Why there is no connection, if there is none. */
-  _problem: string;
+  _problem?: string;
   _status: SessionStatus;
-  _isOpen: boolean;
+  /** Those who hear of the status. */
+  readonly _listeners: Set<(status: SessionStatus) => void>;
+  _isOpen?: boolean;
   _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
   _timer?: Timer;
   _ticker?: Timer | undefined;
-  _isPausing: boolean;
-  _isStreaming: boolean;
+  _isPausing?: boolean;
+  _isStreaming?: boolean;
   /** Counts attempts, so that what comes late of one is not taken for the next one's. */
   _attempt: number;
   _failures: number;
   _refusals: number;
   /** The token that the gateway was shown last, and whose the socket is. */
   _shown?: string | undefined;
-  _owner: string;
+  _owner?: string | undefined;
   // Ticks since something came, and at which tick the socket is given up: ticks and not seconds, because who was
   // blocked for a while finds what has come meanwhile only afterwards.
   _quiet: number;
   _deadline: number;
-  _monotonic: number;
-  _wall: number;
+  // When it was looked last, by how much the wall clock was ahead then, and when there was something to do.
+  _lookedAt: number;
+  _ahead: number;
   _neededAt: number;
 }
 
-const HANDSHAKE = 10_000;
-/** Those of gateways that do not tell. */
-export const LIMITS: Limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000 };
-
-export const makeConnection = (core: Core): Connection => ({
-  _core: core,
-  _operations: new Map(),
-  _lastKey: 0,
-  _limits: LIMITS,
-  _sockets: 0,
-  _problem: '',
-  _status: 'idle',
-  _isOpen: false,
-  _isPausing: false,
-  _isStreaming: false,
-  _attempt: 0,
-  _failures: 0,
-  _refusals: 0,
-  _owner: '',
-  _quiet: 0,
-  _deadline: 0,
-  _monotonic: 0,
-  _wall: 0,
-  _neededAt: 0,
-});
+/** Makes one that has nothing to do. What it lacks is there when there is something, or a socket. */
+export const makeConnection = (core: Core): Connection =>
+  ({
+    _core: core,
+    _operations: new Map(),
+    _lastKey: 0,
+    _sockets: 0,
+    _status: 'idle',
+    _listeners: new Set(),
+    _attempt: 0,
+    _failures: 0,
+    _refusals: 0,
+  }) as Partial<Connection> as Connection;
 
 /** Runs an operation, now or when there is a socket. */
-export function start(connection: Connection, operation: Operation): void {
+export const start = (connection: Connection, operation: Operation): void => {
   connection._operations.set((operation._key = String(++connection._lastKey)), operation);
   need(connection);
   sendOperation(connection, operation);
-}
+};
 
 /** Ends an operation, and tells the gateway; nothing happens if it is over. */
-export function stop(connection: Connection, { _key: id }: Operation): void {
+export const stop = (connection: Connection, { _key: id }: Operation): void => {
   if (connection._operations.delete(id!)) send(connection, { id, type: 'complete' });
-}
+};
 
 /** Notes that there is something to do: opens a socket if there is none. */
-export function need(connection: Connection): void {
+export const need = (connection: Connection): void => {
   if (connection._ticker) return;
-  connection._monotonic = connection._neededAt = now();
-  connection._wall = Date.now();
-  connection._ticker = setTimeout(() => tick(connection), TICK);
+  tick(connection);
   setStatus(connection, 'connecting');
   pause(connection);
-}
+};
 
 /** Closes the socket, and opens another one if that is needed. */
-export function reopen(connection: Connection): void {
+export const reopen = (connection: Connection): void => {
   connection._failures = 0;
   if (connection._socket) {
     detach(connection);
     pause(connection);
   } else hurry(connection);
-}
-
-/** There is reason to think that the network is back, or that this side was away: looks at once. */
-export function wake(connection: Connection, isOnline: boolean): void {
-  if (connection._isOpen) ask(connection, 3);
-  else if (connection._isPausing || isOnline) reopen(connection);
-}
+};
 
 /** Shows the gateway the token that was just set. */
-export function useToken(connection: Connection): void {
+export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
   hurry(connection);
@@ -140,45 +126,49 @@ export function useToken(connection: Connection): void {
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
   else reopen(connection);
-}
+};
 
 /** Fails all operations under way, and gives up the socket. */
-export function abandon(connection: Connection, error: UserlineError, status: SessionStatus): void {
+export const abandon = (connection: Connection, error: UserlineError, status: SessionStatus): void => {
   rest(connection, status);
-  for (const operation of connection._operations.values()) {
-    connection._operations.delete(operation._key!);
-    operation._fail(error);
-  }
-}
+  for (const operation of connection._operations.values()) drop(connection, operation, error);
+};
 
-export function setStatus(connection: Connection, status: SessionStatus): void {
+/** Ends an operation of which the gateway knows nothing. */
+export const drop = (connection: Connection, operation: Operation, error: UserlineError): void => {
+  connection._operations.delete(operation._key!);
+  operation._fail(error);
+};
+
+export const setStatus = (connection: Connection, status: SessionStatus): void => {
+  if (connection._status === status) return;
   connection._status = status;
-  connection._core._statusChanged();
-}
+  for (const tell of [...connection._listeners]) tell(status);
+};
 
 /** Has no socket and makes none. */
-export function rest(connection: Connection, status: SessionStatus): void {
+export const rest = (connection: Connection, status: SessionStatus): void => {
   detach(connection);
   clearTimeout(connection._ticker);
   connection._ticker = undefined;
   connection._isPausing = false;
   connection._attempt++;
   setStatus(connection, status);
-}
+};
 
-export function pause(connection: Connection, milliseconds = pauseAfter(connection._failures)): void {
+export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
   connection._isPausing = true;
   connection._attempt++;
   if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   else void connect(connection);
-}
+};
 
-export function hurry(connection: Connection): void {
+export const hurry = (connection: Connection): void => {
   if (connection._isPausing) void connect(connection);
-}
+};
 
-async function connect(connection: Connection): Promise<void> {
+const connect = async (connection: Connection): Promise<void> => {
   const { _tokens, _WebSocket, _mayStream } = connection._core;
   clearTimeout(connection._timer);
   if (!isNeeded(connection)) return rest(connection, 'idle');
@@ -197,9 +187,9 @@ async function connect(connection: Connection): Promise<void> {
   } catch {
     if (connection._attempt === attempt) ended(connection, 0, NO_TOKEN);
   }
-}
+};
 
-function open(connection: Connection, Socket: WebSocketConstructor): void {
+const open = (connection: Connection, Socket: WebSocketConstructor): void => {
   let socket: WebSocketLike;
   try {
     connection._socket = socket = new Socket(connection._core._url, 'graphql-transport-ws');
@@ -213,7 +203,7 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
   };
   socket.onopen = ifCurrent(() => {
     if (socket.protocol) socket.send(JSON.stringify(withToken(connection, 'connection_init')));
-    else fail(connection, 'There is no gateway at this URL.');
+    else fail(connection, 'No gateway is at this URL.');
   });
   socket.onmessage = ifCurrent(({ data }) => receive(connection, data));
   socket.onerror = ifCurrent((event) => (trouble = event));
@@ -222,10 +212,10 @@ function open(connection: Connection, Socket: WebSocketConstructor): void {
     ended(connection, code, reason, trouble);
   });
   connection._timer = setTimeout(() => giveUp(connection), HANDSHAKE);
-}
+};
 
 /** Forgets the socket, and closes it. */
-export function detach(connection: Connection): void {
+export const detach = (connection: Connection): void => {
   const { _socket, _isOpen } = connection;
   clearTimeout(connection._timer);
   connection._socket = undefined;
@@ -233,16 +223,16 @@ export function detach(connection: Connection): void {
   _socket?.close(1000);
   if (!_isOpen) return;
   lost(connection);
-}
+};
 
 /** Takes it that nobody is at the other end. */
-export function giveUp(connection: Connection): void {
+export const giveUp = (connection: Connection): void => {
   const socket = connection._socket as { terminate?: () => void } | undefined;
   detach(connection);
   socket?.terminate?.(); // where there is such a thing; otherwise it would wait for an answer
   ended(connection, 0, 'nothing has come');
-}
+};
 
-export function fail(connection: Connection, message: string, code?: number): void {
+export const fail = (connection: Connection, message: string, code?: number): void => {
   failAll(connection._core, misunderstood(message, code));
-}
+};

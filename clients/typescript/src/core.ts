@@ -3,7 +3,7 @@ import type { Timer } from './clock.js';
 import type { Connection } from './connection.js';
 import type { UserlineError } from './errors.js';
 import type { Tokens } from './tokens.js';
-import type { WebSocketConstructor } from './types.js';
+import type { SessionOptions, WebSocketConstructor } from './types.js';
 import type { User } from './user.js';
 import type { Watch } from './watch.js';
 
@@ -17,6 +17,7 @@ export interface Core {
   readonly _timeout: number;
   readonly _idleTimeout: number;
   readonly _tokens: Tokens;
+  readonly _onError: SessionOptions['onError'];
   /** One, and more when that is full. */
   readonly _connections: Connection[];
   /** What was closed says why. */
@@ -27,8 +28,8 @@ export interface Core {
   readonly _forgotten: FinalizationRegistry<string>;
   /** Those whom nobody watches any more, but of whom it is remembered what was seen last, so that they do not go back. */
   readonly _idle: Set<Watch>;
-  /** Those that nobody uses now, and until when they stay, in the order of that. */
-  readonly _lingering: Map<Watch, number>;
+  /** Those that nobody uses now, in the order in which they go. */
+  readonly _lingering: Set<Watch>;
   _sweeper?: Timer | undefined;
   /** Who waits for a place in a batch. */
   readonly _queue: Set<Watch>;
@@ -39,6 +40,4 @@ export interface Core {
 
   /** Places the queue at the end of this turn. */
   _schedule(): void;
-  _onFatal(error: UserlineError): void;
-  _statusChanged(): void;
 }

@@ -8,38 +8,35 @@ export const APP = '{app{id defaultLocale roles{name settings}}}';
 export const CHANGED = `subscription($ids:[ID!]!){usersChanged(ids:$ids){id ${SELECTION}}}`;
 export const ONLINE = `subscription($id:ID!){userOnlineChanged(id:$id){isConnected ${SELECTION}}}`;
 
-const LONE_SURROGATE = /[\ud800-\udfff]/u;
-const ENCODER = /* @__PURE__ */ new TextEncoder();
-
 /** Returns the id. Throws `InvalidInput` if no user can have it. */
-export function checkId(id: unknown): string {
+export const checkId = (id: unknown): string => {
   // With the flag `u`, characters are code points, and surrogates are lone ones.
   if (typeof id === 'string' && /^[^\0\ud800-\udfff]{1,255}$/u.test(id)) return id;
   throw invalid('An id has 1 to 255 characters, no NUL and no lone surrogate.');
-}
+};
 
 /** Refuses what JSON would silently leave out or make null of: throws its key. */
-function check(key: string, value: unknown): unknown {
+const check = (key: string, value: unknown): unknown => {
   const type = typeof value;
   if (
-    LONE_SURROGATE.test(type === 'string' ? key + ' ' + (value as string) : key) ||
-    (type === 'number' && !Number.isFinite(value)) ||
+    /[\ud800-\udfff]/u.test(type === 'string' ? key + ' ' + (value as string) : key) ||
+    (type === 'number' && !isFinite(value as number)) ||
     type === 'function' ||
     type === 'symbol'
   ) {
     throw key;
   }
   return value;
-}
+};
 
 /** Returns the payload of a `subscribe` message. Throws `InvalidInput` for what has no JSON form. */
-export function encode(query: string, variables: object): string {
+export const encode = (query: string, variables: object): string => {
   try {
     return JSON.stringify({ query, variables }, check);
   } catch (error) {
     throw invalid(`This cannot be sent: ${error as string}`);
   }
-}
+};
 
 /** How many bytes a text has in UTF-8. */
-export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? ENCODER.encode(text) : text).length;
+export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? new TextEncoder().encode(text) : text).length;

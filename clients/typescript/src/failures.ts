@@ -12,21 +12,22 @@ export const misunderstood = (message: string, closeCode?: number): UserlineErro
 export const NONSENSE = 'The gateway sent nonsense';
 
 /** The error of what was not answered, perhaps because there is no connection. */
-export function outOfTime({ _connections: [main] }: Core): UserlineError {
+export const outOfTime = ({ _connections: [main] }: Core): UserlineError => {
   return main!._isOpen
-    ? new UserlineError('CONNECTION_TIMEOUT', 'The gateway did not answer in time.')
-    : new UserlineError('DISCONNECTED', main!._problem || 'There was no connection in time.');
-}
+    ? new UserlineError('CONNECTION_TIMEOUT', 'No answer in time.')
+    : new UserlineError('DISCONNECTED', main!._problem || 'No connection in time.');
+};
 
 /** Returns the first of a list of GraphQL errors. Throws TypeError if it is no such list. */
-export function errorFrom(errors: unknown): UserlineError & Partial<ServerError> {
-  const { message, extensions } = (errors as [{ message: unknown; extensions?: Record<string, unknown> }])[0];
-  const { code, field, problems = [], requestId, retryAfterSeconds } = extensions ?? {};
-  return new UserlineError(typeof code === 'string' ? code : 'UNKNOWN', String(message), {
-    extensions: extensions ?? {},
+export const errorFrom = (errors: unknown): UserlineError & Partial<ServerError> => {
+  const [error] = errors as [{ message: string; extensions?: Record<string, unknown> }];
+  const extensions = error.extensions ?? {};
+  const { code, field, problems = [], requestId, retryAfterSeconds } = extensions;
+  return new UserlineError(typeof code === 'string' ? code : 'UNKNOWN', error.message, {
+    extensions,
     field,
     problems,
     requestId,
     retryAfterSeconds,
   });
-}
+};

@@ -1,48 +1,52 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { detach, giveUp, hurry, pause, rest, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
-
-export const TICK = 1000;
-const LEAP = 5000;
+import { LEAP, TICK } from './numbers.js';
 
 /** Notes a sign of life of the other end. */
-export function heard(connection: Connection): void {
+export const heard = (connection: Connection): void => {
   connection._quiet = 0;
   connection._deadline = Infinity;
-}
+};
 
 /** Asks the other end for a sign of life, which must come in so many ticks. */
-export function ask(connection: Connection, ticks: number): void {
+export const ask = (connection: Connection, ticks: number): void => {
   connection._deadline = Math.min(connection._deadline, connection._quiet + ticks);
   send(connection, { type: 'ping' });
-}
+};
 
 /** Once a second: finds out that nobody is at the other end, that the machine has slept, and that nothing is to do. */
-export function tick(connection: Connection): void {
+export const tick = (connection: Connection): void => {
   connection._ticker = setTimeout(() => tick(connection), TICK);
-  const passed = now() - connection._monotonic;
-  const onTheWall = Date.now() - connection._wall;
-  connection._monotonic += passed;
-  connection._wall += onTheWall;
-  if (onTheWall - passed > LEAP) {
+  const at = now();
+  const passed = at - connection._lookedAt;
+  const ahead = Date.now() - at;
+  const leap = ahead - connection._ahead;
+  connection._lookedAt = at;
+  connection._ahead = ahead;
+  if (leap > LEAP) {
     connection._failures = 0;
     if (connection._socket) giveUp(connection);
     else hurry(connection);
   } else if (connection._isOpen) {
     connection._quiet++;
     connection._core._tokens._renew();
-    if (isNeeded(connection)) connection._neededAt = connection._monotonic;
-    else if (connection._monotonic - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
+    if (isNeeded(connection)) connection._neededAt = at;
+    else if (at - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
     if (connection._quiet >= connection._deadline) giveUp(connection);
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);
   }
-}
+};
 
-/** The page runs no more, perhaps for a while: leaves no socket that nobody hears. */
-export function putAside(connection: Connection): void {
-  if (!connection._ticker) return;
-  detach(connection);
-  pause(connection, TICK); // by then it has stopped
-}
+/** Looks after a connection when the page comes, goes, or is on line again. */
+export const turn = (connection: Connection, type: string): void => {
+  if (/pagehide|freeze/.test(type)) {
+    // The page runs no more, perhaps for a while: leaves no socket that nobody hears.
+    if (!connection._ticker) return;
+    detach(connection);
+    pause(connection, TICK); // by then it has stopped
+  } else if (connection._isOpen) ask(connection, 3);
+  else if (connection._isPausing || type === 'online') reopen(connection);
+};

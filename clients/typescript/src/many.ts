@@ -3,25 +3,24 @@ import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
 import type { User } from './user.js';
-import type { AnySubscription } from './watch.js';
 import { subscribe } from './watches.js';
 
-function refuse(): never {
+const refuse = (): never => {
   throw new TypeError('This is read-only.');
-}
+};
 
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
-export function subscribeToMany(
+export const subscribeToMany = (
   users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
   options: SubscribeOptions | undefined,
-): LiveSubscription<UserMap> {
+): LiveSubscription<UserMap> => {
   const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
-  const members: AnySubscription[] = [];
+  const members: LiveSubscription<UserSnapshot | null>[] = [];
   const show = onceATurn(() => {
-    if (known.size < wanted.size || (whole._revision && isSame(known, whole._latest))) return;
+    if (known.size < wanted.size || isSame(known, whole._latest)) return;
     const map = new Map(known);
     map.set = map.delete = map.clear = refuse;
     whole._show(Object.freeze(map));
@@ -30,12 +29,11 @@ export function subscribeToMany(
     for (const member of members) member.unsubscribe();
   };
   for (const user of wanted) {
-    const member: AnySubscription = new LiveSubscription((snapshot) => {
+    const member = subscribe(user, (snapshot: UserSnapshot | null) => {
       known.set(user.id, snapshot);
       show();
     });
     members.push(member);
-    subscribe(user, member);
     const leave = member._leave!;
     member._leave = () => {
       leave(member);
@@ -44,4 +42,4 @@ export function subscribeToMany(
   }
   show();
   return whole._begun(options);
-}
+};

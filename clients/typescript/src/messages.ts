@@ -1,13 +1,13 @@
 import { place } from './batches.js';
 import { now } from './clock.js';
-import { LIMITS, fail, setStatus, stop, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
+import { drop, fail, setStatus, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
 import { heard } from './liveness.js';
 
 /** Takes a message of the gateway. */
-export function receive(connection: Connection, text: unknown): void {
+export const receive = (connection: Connection, text: unknown): void => {
   let message: { type: string; id: string; payload?: unknown };
   heard(connection);
   try {
@@ -21,27 +21,27 @@ export function receive(connection: Connection, text: unknown): void {
   if (type === 'ping') send(connection, { type: 'pong' });
   if (type === 'connection_ack' && !connection._isOpen) acknowledged(connection, payload as { limits?: Partial<Limits> });
   if (!operation || !/^(next|error|complete)$/.test(type)) return;
+  const isLast = type !== 'next' || !operation._members;
   connection._failures = 0;
+  if (isLast) connection._operations.delete(id);
   let problem: UserlineError | undefined;
   try {
     if (type === 'error') throw errorFrom(payload);
     if (type === 'next') {
-      const { data, errors } = payload as { data: Data | null; errors?: unknown[] };
-      if (!data || (operation._isRequest && errors?.length)) throw errorFrom(errors);
-      if (operation._isRequest) connection._operations.delete(id);
+      const { data, errors } = payload as { data: Data | null; errors?: { path?: unknown[] }[] };
+      if (!data || (isLast && errors?.length)) throw errorFrom(errors);
       return operation._take(data, errors);
     }
   } catch (error) {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
-    if (type === 'next') stop(connection, operation);
   }
-  connection._operations.delete(id);
   operation._fail(problem);
-}
+};
 
-function acknowledged(connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void {
+const acknowledged = (connection: Connection, payload: { limits?: Partial<Limits> } | null | undefined): void => {
   clearTimeout(connection._timer);
-  connection._limits = { ...LIMITS, ...payload?.limits };
+  // There are gateways that do not tell.
+  connection._limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000, ...payload?.limits };
   connection._isOpen = true;
   connection._sockets++;
   connection._refusals = 0;
@@ -49,28 +49,27 @@ function acknowledged(connection: Connection, payload: { limits?: Partial<Limits
   connection._neededAt = now();
   setStatus(connection, 'connected');
   useToken(connection);
-  for (const operation of [...connection._operations.values()]) sendOperation(connection, operation);
+  for (const operation of connection._operations.values()) sendOperation(connection, operation);
   place(connection._core);
-}
+};
 
 /** Sends an operation; nothing happens before there is a socket. */
-export function sendOperation(connection: Connection, operation: Operation): void {
+export const sendOperation = (connection: Connection, operation: Operation): void => {
   if (!connection._isOpen) return;
   const text = `{"id":"${operation._key}","type":"subscribe","payload":${operation._payload}}`;
   const most = connection._limits.messageBytes;
   if (bytesOf(text) > most) {
-    connection._operations.delete(operation._key!);
-    operation._fail(invalid(`A message has at most ${most} bytes.`));
+    drop(connection, operation, invalid(`A message has at most ${most} bytes.`));
   } else connection._socket!.send(text);
-}
+};
 
 /** Returns a message with the current token, which the gateway has seen then. */
-export function withToken(connection: Connection, type: string): object {
+export const withToken = (connection: Connection, type: string): object => {
   const token = (connection._shown = connection._core._tokens._current);
   return { type, payload: token && { Authorization: `Bearer ${token}` } };
-}
+};
 
 /** Sends a message; who has not been let in says nothing. */
-export function send(connection: Connection, message: object): void {
+export const send = (connection: Connection, message: object): void => {
   if (connection._isOpen) connection._socket!.send(JSON.stringify(message));
-}
+};

@@ -16,7 +16,7 @@ const FIELDS = [
 export const SELECTION = `user{${FIELDS.join(' ')}}`;
 
 /** Returns the snapshot that a GraphQL `User` is, or null. Throws what is wrong if it is none. */
-export function readSnapshot(user: unknown): UserSnapshot | null {
+export const readSnapshot = (user: unknown): UserSnapshot | null => {
   if (user === null) return null;
   const snapshot: Record<string, unknown> = {};
   for (const field of FIELDS) {
@@ -27,18 +27,23 @@ export function readSnapshot(user: unknown): UserSnapshot | null {
   // Without a copy of its own: JSON.parse has made it for us alone.
   Object.freeze(snapshot.custom);
   return Object.freeze(snapshot) as unknown as UserSnapshot;
-}
+};
+
+type Plain = Readonly<Record<string, unknown>>;
 
 /** Whether two snapshots, or what is made of some, differ in nothing but versions. */
-export function isSame(a: unknown, b: unknown): boolean {
+export const isSame = (a: unknown, b: unknown): boolean => {
   if (a === b) return true;
   if (!a || !b || typeof a !== 'object') return false;
   if (a instanceof Map) return isSame([...a], [...(b as typeof a)]);
-  const [one, other] = [a, b] as Record<string, unknown>[] as [Record<string, unknown>, Record<string, unknown>];
-  const keys = Object.keys(one);
+  const keys = Object.keys(a);
   return (
-    keys.length === Object.keys(other).length &&
-    // A custom attribute may have any name, but it is a string.
-    keys.every((key) => (key === 'version' && typeof one.custom === 'object') || (Object.hasOwn(other, key) && isSame(one[key], other[key])))
+    keys.length === Object.keys(b).length &&
+    keys.every(
+      (key) =>
+        // A custom attribute may have any name, but it is a string.
+        (key === 'version' && typeof (a as Plain).custom === 'object') ||
+        (Object.hasOwn(b, key) && isSame((a as Plain)[key], (b as Plain)[key])),
+    )
   );
-}
+};

@@ -7,29 +7,28 @@ import type { Watch } from './watch.js';
 
 type LastState = UnsubscribedState | ErrorState;
 
-const UNSUBSCRIBED: UnsubscribedState = /* @__PURE__ */ Object.freeze({ type: 'unsubscribed' });
-
 /** A subscription of the session: see `Subscription` in types.ts. Its promises are made when somebody asks for them. */
 export class LiveSubscription<T> {
-  readonly _listener: ((value: T) => void) | undefined;
   state: SubscriptionState<T> = Object.freeze({ type: 'pending' });
-  _first: ActiveState<T> | undefined;
+  declare readonly _listener: ((value: T) => void) | undefined;
+  declare _first?: ActiveState<T>;
+  /** What it has shown last; undefined: nothing yet. */
+  declare _latest?: T;
   /** Why it has ended. */
-  _reason: UserlineError | undefined;
-  _latest: T | undefined;
-  _revision = 0;
+  declare _reason?: UserlineError;
   /** Whether it is one of `get()`, which shows what is up to date alone. */
-  _isGet = false;
-  _watch: Watch | undefined;
+  declare _isGet?: boolean | undefined;
+  declare _watch?: Watch;
   /** Until when the gateway has to answer. */
-  _timer: Timer | undefined;
-  _connected: Promise<ActiveState<T>> | undefined;
-  _terminated: Promise<LastState> | undefined;
-  _next: Promise<void> | undefined;
-  _changed: (() => void) | undefined;
+  declare _timer?: Timer | undefined;
+  declare _connected?: Promise<ActiveState<T>>;
+  declare _terminated?: Promise<LastState>;
+  /** Fulfilled by `_changed` when it shows something else, or ends. */
+  declare _change?: Promise<void> | undefined;
+  declare _changed?: () => void;
   /** Takes it from where it gets its snapshots; called once, when it has ended. */
-  _leave: ((subscription: LiveSubscription<T>) => void) | undefined;
-  _signal: AbortSignal | undefined;
+  declare _leave?: (subscription: LiveSubscription<T>) => void;
+  declare _signal?: AbortSignal | undefined;
 
   constructor(listener?: (value: T) => void) {
     if (listener && typeof listener !== 'function') throw invalid('A callback is a function.');
@@ -38,45 +37,40 @@ export class LiveSubscription<T> {
 
   get connected(): Promise<ActiveState<T>> {
     if (!this._connected) {
-      this._connected = this._whenConnected();
+      this._connected = (async () => {
+        for await (const _ of this) break;
+        if (!this._first) throw this._reason;
+        return this._first;
+      })();
       this._connected.catch(() => {}); // nobody has to hear of it
     }
     return this._connected;
   }
 
   get terminated(): Promise<LastState> {
-    return (this._terminated ??= this._whenTerminated());
-  }
-
-  async _whenConnected(): Promise<ActiveState<T>> {
-    for await (const _ of this) break;
-    if (!this._first) throw this._reason;
-    return this._first;
-  }
-
-  async _whenTerminated(): Promise<LastState> {
-    while (!this._reason) await this._change();
-    return this.state as LastState;
+    return (this._terminated ??= (async () => {
+      while (!this._reason) await this._next();
+      return this.state as LastState;
+    })());
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    let revision = 0;
     let last: T | undefined;
     for (;;) {
-      while (this._revision === revision) {
+      while (this._latest === last) {
         if (this.state.type === 'error') throw this.state.error;
         if (this._reason) return;
-        await this._change();
+        await this._next();
       }
       // Of what was missed in between, something may have come back to what it was.
-      const isEqual = revision && isSame(last, this._latest);
-      revision = this._revision;
-      if (!isEqual) yield (last = this._latest!);
+      const isEqual = isSame(last, this._latest);
+      last = this._latest;
+      if (!isEqual) yield last!;
     }
   }
 
   unsubscribe(): void {
-    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'It was ended before the first snapshot.'), false);
+    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'Ended before the first snapshot.'), false);
   }
 
   /** The signal was aborted. */
@@ -93,34 +87,31 @@ export class LiveSubscription<T> {
   }
 
   _show(value: T): void {
-    if (this._reason || (this._revision && value === this._latest)) return;
+    if (this._reason || value === this._latest) return;
     this._latest = value;
-    this._revision++;
-    const state: ActiveState<T> = Object.freeze({ type: 'active', latestSnapshot: value });
-    this.state = state;
-    this._first ??= state;
-    this._changed?.();
+    this._become({ type: 'active', latestSnapshot: value });
+    this._first ??= this.state as ActiveState<T>;
     void callBack(this._listener, value);
   }
 
   /** Ends it: as `error`, or else as `unsubscribe()` does, and then `reason` goes to those who wait for a snapshot. */
-  _end(reason: UserlineError, isError: boolean): void {
+  _end(reason: UserlineError, isError = true): void {
     if (this._reason) return;
     this._reason = reason;
-    this.state = isError ? Object.freeze({ type: 'error', error: reason }) : UNSUBSCRIBED;
+    this._become(isError ? { type: 'error', error: reason } : { type: 'unsubscribed' });
     clearTimeout(this._timer);
     this._signal?.removeEventListener('abort', this);
-    this._changed?.();
     this._leave?.(this);
   }
 
+  _become(state: SubscriptionState<T>): void {
+    this.state = Object.freeze(state);
+    this._change = undefined;
+    this._changed?.();
+  }
+
   /** Waits until it shows something else, or ends. */
-  _change(): Promise<void> {
-    return (this._next ??= new Promise((resolve) => {
-      this._changed = () => {
-        this._next = this._changed = undefined;
-        resolve();
-      };
-    }));
+  _next(): Promise<void> {
+    return (this._change ??= new Promise((resolve) => (this._changed = resolve)));
   }
 }

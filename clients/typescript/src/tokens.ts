@@ -2,25 +2,24 @@ import { readClaims, subjectOf } from './claims.js';
 import { pauseAfter } from './clock.js';
 import { invalid } from './failures.js';
 
-/** Returns whose token it is, if it is a user's. Throws `InvalidInput` if it is not that of the owner, if there is one. */
-export function ownerOf(token: string | undefined, owner?: string): string | undefined {
+/** Returns whose session it is, if anybody says so. Throws `InvalidInput` if the token is that of another user. */
+export const ownerOf = (token: string | undefined, owner?: string): string | undefined => {
   const subject = subjectOf(readClaims(token));
-  if (owner !== undefined && subject !== undefined && owner !== subject) throw invalid('The token is that of another user.');
-  return subject;
-}
+  if (owner && subject && owner !== subject) throw invalid('The token is that of another user.');
+  return owner ?? subject;
+};
 
-export const NO_TOKEN = 'onNeedToken has given none';
+export const NO_TOKEN = 'onNeedToken gave none';
 
 /** The current token, and where the next one comes from. */
 export interface Tokens {
   readonly _onNeed: (() => string | Promise<string>) | undefined;
-  _current: string | undefined;
+  /** None, if there was none yet, or the gateway does not take it. */
+  _current?: string | undefined;
   /** Whose it is, if it is a user's. */
-  _subject: string | undefined;
+  _subject?: string | undefined;
   /** Whose sockets those are that it opens. */
-  _owner: string;
-  /** Whether the gateway does not take the current one. */
-  _isRejected: boolean;
+  _owner?: string;
   _set(token: string): void;
   /** Whether the current one has to be replaced before the next connection. */
   _isNeeded(): boolean;
@@ -30,7 +29,7 @@ export interface Tokens {
   _renew(): void;
 }
 
-export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tokens {
+export const makeTokens = (onNeed: Tokens['_onNeed'], onChange: () => void): Tokens => {
   let asking: Promise<void> | undefined;
   let answer: (() => void) | undefined;
   let failures = 0;
@@ -38,18 +37,13 @@ export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tok
   let renewal = Infinity;
   const tokens: Tokens = {
     _onNeed: onNeed,
-    _current: undefined,
-    _subject: undefined,
-    _owner: '',
-    _isRejected: false,
     _set(token) {
       if (typeof token !== 'string' || !/^[ -~]+$/.test(token)) throw invalid('A token is printable ASCII, and not empty.');
       const claims = readClaims(token);
       tokens._current = token;
       tokens._subject = subjectOf(claims);
       tokens._owner = `${claims.tokenType as string} ${claims.sub as string}`;
-      tokens._isRejected = false;
-      end = typeof claims.exp === 'number' ? claims.exp * 1000 : Infinity;
+      end = (claims.exp as number) * 1000 || Infinity;
       // 30 s before its end, or when half of what is left is over. One that is over by this clock may be good by the
       // gateway's, which says when it is over.
       const left = end - Date.now();
@@ -59,16 +53,15 @@ export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tok
       asking = answer = undefined;
       onChange();
     },
-    _isNeeded: () => !!onNeed && (!tokens._current || tokens._isRejected || Date.now() >= end),
+    _isNeeded: () => !!onNeed && (!tokens._current || Date.now() >= end),
     _ask: () =>
       (asking ??= new Promise((resolve, reject) => {
         answer = resolve;
-        const isAwaited = (): boolean => answer === resolve;
         Promise.resolve()
           .then(onNeed)
-          .then((token) => isAwaited() && tokens._set(token!))
+          .then((token) => answer === resolve && tokens._set(token!))
           .catch((error: unknown) => {
-            if (!isAwaited()) return;
+            if (answer !== resolve) return; // one was set meanwhile
             asking = answer = undefined;
             renewal = Date.now() + pauseAfter(++failures);
             console.warn(NO_TOKEN, error);
@@ -80,4 +73,4 @@ export function makeTokens(onNeed: Tokens['_onNeed'], onChange: () => void): Tok
     },
   };
   return tokens;
-}
+};

@@ -2,7 +2,6 @@ import type { Core } from './core.js';
 import { CREATE, DELETE, SET, checkId } from './documents.js';
 import { request } from './request.js';
 import { readSnapshot } from './snapshot.js';
-import { LiveSubscription } from './subscription.js';
 import type {
   CreateUserParams,
   CreateUserResult,
@@ -21,7 +20,7 @@ import { get, subscribe, written } from './watches.js';
 /** A reference to a user, which is its watch: see `UserRef` in types.ts. */
 export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
-  _presence: Watch | undefined;
+  declare _presence?: Watch;
 
   get(): Promise<UserSnapshot | null> {
     return get(this);
@@ -39,51 +38,39 @@ export class User extends Watch implements UserRef {
     return this._write(CREATE, 'createUserIfNotExists', params);
   }
 
-  async delete(): Promise<boolean> {
+  delete(): Promise<boolean> {
     const { id, _greatest } = this;
     this._deletes++;
-    try {
-      return await request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
-        if (typeof deleted !== 'boolean') throw deleted;
-        written(this, this._deleted(_greatest));
-        return deleted;
-      });
-    } finally {
-      this._deletes--;
-    }
+    return request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
+      if (typeof deleted !== 'boolean') throw deleted;
+      written(this, this._deleted(_greatest));
+      return deleted;
+    }).finally(() => this._deletes--);
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
-    return this._subscribe(this, onSnapshot, options);
+    return subscribe(this, onSnapshot)._begun(options);
   }
 
   subscribeOnline(onSnapshot?: (online: UserOnline) => void, options?: SubscribeOptions): Subscription<UserOnline> {
-    return this._subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot, options);
+    return subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot)._begun(options);
   }
 
-  _subscribe<T>(watch: Watch, onSnapshot: ((value: T) => void) | undefined, options: SubscribeOptions | undefined): LiveSubscription<T> {
-    const subscription = new LiveSubscription(onSnapshot);
-    subscribe(watch, subscription as unknown as LiveSubscription<never>);
-    return subscription._begun(options);
-  }
-
-  async _write(document: string, field: string, input: object): Promise<SetUserResult> {
+  _write(document: string, field: string, input: object): Promise<SetUserResult> {
     const { id } = this;
     this._writes++;
-    try {
-      return await request(this._core, document, field, { id, input }, (told: SetUserResult) => {
-        const user = readSnapshot(told.user)!;
-        written(this, this._answer(user));
-        return Object.freeze({ ...told, user });
-      });
-    } finally {
+    return request(this._core, document, field, { id, input }, (told: SetUserResult) => {
+      const user = readSnapshot(told.user)!;
+      written(this, this._answer(user));
+      return Object.freeze({ ...told, user });
+    }).finally(() => {
       if (!--this._writes) this._nullInWrite = false;
-    }
+    });
   }
 }
 
 /** Returns the reference to a user, the same one while anybody has it, or it is watched, or was lately. */
-export function userOf(core: Core, id: string): User {
+export const userOf = (core: Core, id: string): User => {
   let user = core._users.get(checkId(id))?.deref();
   if (!user) {
     user = new User(core, id);
@@ -91,4 +78,4 @@ export function userOf(core: Core, id: string): User {
     core._forgotten.register(user, id);
   }
   return user;
-}
+};

@@ -5,8 +5,9 @@ import { isSame, readSnapshot } from './snapshot.js';
 import type { LiveSubscription } from './subscription.js';
 import type { UserOnline, UserSnapshot } from './types.js';
 import type { User } from './user.js';
+import { settle } from './watches.js';
 
-export type AnySubscription = LiveSubscription<never>;
+export type AnySubscription = LiveSubscription<unknown>;
 
 /**
  * What a session has of one user, kept up to date by the events of the batch that it is in; with a `_home`: with whether
@@ -18,11 +19,13 @@ export type AnySubscription = LiveSubscription<never>;
  * gateway anew, and let those who read wait.
  */
 export class Watch {
-  readonly _core: Core;
-  readonly id: string;
+  declare readonly _core: Core;
+  declare readonly id: string;
   /** Of a watch of whether a user is connected: the user's. */
-  readonly _home: User | undefined;
+  declare readonly _home: User | undefined;
   _subscriptions: AnySubscription[] = [];
+  /** Until when it lingers. */
+  declare _due: number;
   /** Whether no change can have been missed. */
   _isFresh = false;
   _batch: Batch | undefined;
@@ -30,17 +33,17 @@ export class Watch {
   /** Why the gateway does not watch the user, if it has said so. */
   _problem: UserlineError | undefined;
   /** Those with which it rests before it is tried again. */
-  _resting: readonly Watch[] | undefined;
-  _online: UserOnline | undefined;
+  declare _resting?: readonly Watch[] | undefined;
+  declare _online?: UserOnline;
   /** undefined: nothing is known. */
   _user: UserSnapshot | null | undefined;
   _greatest = -1n;
   /** The version of an own write that no event has told of yet. */
-  _unconfirmed: bigint | undefined;
+  declare _unconfirmed?: bigint | undefined;
   /** Null was the first that an operation said: its gateway may be behind. */
-  _isDoubtful = false;
+  _isDoubtful: boolean | undefined;
   _writes = 0;
-  _nullInWrite = false;
+  declare _nullInWrite?: boolean;
   _deletes = 0;
 
   constructor(core: Core, id: string, home?: User) {
@@ -58,65 +61,55 @@ export class Watch {
     const value = this._value;
     if (value === undefined) return;
     // A callback may subscribe and unsubscribe.
+    settle(this);
     for (const subscription of [...this._subscriptions]) {
       if (this._isFresh || !subscription._isGet) subscription._show(value as never);
     }
   }
 
   /** Takes what an event says. */
-  _hear(told: unknown): boolean {
+  _hear(told: unknown): boolean | undefined {
     if (!this._home) return this._hearUser(readSnapshot(told));
     const { user, isConnected } = told as { user: unknown; isConnected: boolean };
     this._hearUser(readSnapshot(user));
-    if (this._online?.user !== this._user || this._online?.isConnected !== isConnected) {
-      this._online = Object.freeze({ user: this._user!, isConnected });
-    }
-    return false;
+    const online = { user: this._user!, isConnected };
+    if (!isSame(this._online, online)) this._online = Object.freeze(online);
   }
 
-  _hearUser(seen: UserSnapshot | null): boolean {
-    if (!seen) {
+  _hearUser(seen: UserSnapshot | null): boolean | undefined {
+    if (seen) {
+      const version = BigInt(seen.version);
+      if (version >= this._unconfirmed!) this._unconfirmed = undefined;
+      if (version > this._greatest || (version === this._greatest && this._isDoubtful)) this._take(seen, version);
+    } else {
       const isOld = this._unconfirmed !== undefined && !this._deletes;
       this._unconfirmed = undefined; // it is asked again once
       if (isOld) return true;
       this._nullInWrite = this._writes > 0;
-      this._takeNull(!this._isFresh);
-      return false;
+      this._take(null, this._greatest, !this._isFresh);
     }
-    const version = BigInt(seen.version);
-    if (version >= this._unconfirmed!) this._unconfirmed = undefined;
-    if (version > this._greatest || (version === this._greatest && this._user === null && this._isDoubtful)) {
-      this._take(seen, version);
-    }
-    return false;
   }
 
   /** Takes the answer to a write. */
-  _answer(seen: UserSnapshot): boolean {
+  _answer(seen: UserSnapshot): boolean | undefined {
     const version = BigInt(seen.version);
     if (version > this._greatest) {
       this._take(seen, version);
       if (!this._nullInWrite) this._unconfirmed = version;
-    } else if (version < this._greatest || this._user) return false;
+    } else if (version < this._greatest || this._user) return;
     return this._nullInWrite;
   }
 
   /** Takes that the gateway has deleted the user; `greatest` is the version that it had before it was asked to. */
-  _deleted(greatest: bigint): boolean {
+  _deleted(greatest: bigint): boolean | undefined {
     if (this._greatest !== greatest) return !!this._user;
-    this._takeNull(false);
-    return false;
-  }
-
-  _takeNull(isDoubtful: boolean): void {
-    this._isDoubtful = isDoubtful;
     this._unconfirmed = undefined;
-    this._user = null;
+    this._take(null, greatest);
   }
 
-  _take(seen: UserSnapshot, version: bigint): void {
-    this._greatest = version;
-    this._isDoubtful = false;
+  _take(seen: UserSnapshot | null, greatest: bigint, isDoubtful?: boolean): void {
+    this._greatest = greatest;
+    this._isDoubtful = isDoubtful;
     if (!isSame(this._user, seen)) this._user = seen;
   }
 }

@@ -1,58 +1,58 @@
 import { release } from './batches.js';
-import { MAX_DELAY, now, pauseAfter } from './clock.js';
+import { callBack, now, pauseAfter } from './clock.js';
 import { abandon } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { invalid, outOfTime, type errorFrom } from './failures.js';
+import { LINGER, MAX_DELAY, MAX_UNUSED } from './numbers.js';
 import { checkOpen } from './request.js';
 import { readSnapshot } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
 import type { UserSnapshot } from './types.js';
-import type { Watch, AnySubscription } from './watch.js';
-
-/** How long a user stays watched after the last use. */
-const LINGER = 30_000;
-/** How many users may that nobody uses now, and of how many who are not watched it is remembered what was seen last. */
-const MAX_UNUSED = 2000;
+import type { AnySubscription, Watch } from './watch.js';
 
 /** Whether somebody uses a watch now. */
-export const isHeld = (watch: Watch): boolean => watch._subscriptions.length > 0;
+export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
 
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
-export function subscribe(watch: Watch, subscription: AnySubscription): void {
-  use(watch);
-  watch._subscriptions.push(subscription);
+/** Subscribes to a watch, for somebody who listens, or for a `get()`. */
+export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?: boolean): LiveSubscription<T> => {
+  const subscription = new LiveSubscription(listener);
+  checkOpen(watch._core);
+  watch._core._lingering.delete(watch);
+  if (!watch._batch && !watch._resting) keep(watch, true);
+  watch._subscriptions.push(subscription as AnySubscription);
+  subscription._isGet = isGet;
   subscription._watch = watch;
   subscription._leave = leave;
-  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as never));
-  else if (watch._batch || watch._problem || subscription._isGet) limit(subscription);
-}
+  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as T));
+  else if (watch._batch || watch._problem || isGet) limit(subscription);
+  return subscription;
+};
 
-function leave(subscription: AnySubscription): void {
+const leave = <T>(subscription: LiveSubscription<T>): void => {
   const watch = subscription._watch!;
-  const index = watch._subscriptions.indexOf(subscription);
+  const index = watch._subscriptions.indexOf(subscription as AnySubscription);
   if (index < 0) return;
   watch._subscriptions.splice(index, 1);
   if (!isHeld(watch)) linger(watch);
-}
+};
 
 /** Returns a user as it is, when that is known. */
-export async function get(watch: Watch): Promise<UserSnapshot | null> {
+export const get = async (watch: Watch): Promise<UserSnapshot | null> => {
   if (watch._isFresh) {
     if (!isHeld(watch)) linger(watch);
   } else {
-    const subscription: AnySubscription = new LiveSubscription();
-    subscription._isGet = true;
-    subscribe(watch, subscription);
+    const subscription = subscribe(watch, undefined, true);
     await subscription.connected;
     subscription.unsubscribe();
   }
   return watch._user!;
-}
+};
 
 /** Takes what another session has seen. */
-export function seed(watch: Watch, told: unknown): void {
+export const seed = (watch: Watch, told: unknown): void => {
   let user: UserSnapshot | null;
   try {
     user = readSnapshot(structuredClone(told));
@@ -61,47 +61,45 @@ export function seed(watch: Watch, told: unknown): void {
     throw invalid(`No snapshot of ${watch.id}: ${error as string}`);
   }
   if (user || watch._user === undefined) watch._hearUser(user);
-  written(watch, false);
-}
+  written(watch);
+};
 
 /** Shows what a write has changed; who reads waits if that is doubtful. */
-export function written(watch: Watch, isDoubtful: boolean): void {
+export const written = (watch: Watch, isDoubtful?: boolean): void => {
   rest(watch);
-  if (watch._user !== undefined) shown(watch);
   watch._show();
   if (isDoubtful && watch._batch) askAgain(watch);
-}
+};
 
-/** Ends all subscriptions: with an error, or else as `unsubscribe()` does, and then `reason` goes to who waits. */
-export function endAll(core: Core, reason: UserlineError, isError: boolean): void {
+/** Ends everything: with an error if it has failed, or else as `unsubscribe()` does, and then `error` goes to who waits. */
+export const endAll = (core: Core, error: UserlineError, status: 'failed' | 'closed'): void => {
+  for (const connection of core._connections) abandon(connection, error, status);
   for (const ref of core._users.values()) {
     const user = ref.deref();
-    for (const watch of [user, user?._presence]) if (watch) end(watch, reason, isError);
+    for (const watch of [user, user?._presence]) if (watch) end(watch, error, status === 'failed');
   }
-}
+};
 
 /** There is no use in trying again. */
-export function failAll(core: Core, error: UserlineError): void {
-  for (const connection of core._connections) abandon(connection, error, 'failed');
-  endAll(core, error, true);
-  core._onFatal(error);
-}
+export const failAll = (core: Core, error: UserlineError): void => {
+  endAll(core, error, 'failed');
+  void callBack(core._onError ?? console.error, error);
+};
 
 // What batches say
 
-export function take(watch: Watch, told: unknown): void {
+export const take = (watch: Watch, told: unknown): void => {
   if (watch._hear(told)) return askAgain(watch);
   watch._isFresh = true;
   watch._failures = 0;
   watch._problem = undefined;
-  shown(watch);
   watch._show();
-}
+};
 
 /** Tries watches again that the gateway does not watch now, or ends them. */
-export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void {
+export const takeError = (core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void => {
   if (error && !/^(STORE_UNAVAILABLE|RATE_LIMITED)$/.test(error.code)) {
-    for (const watch of watches) end(watch, error, true);
+    for (const watch of watches) end(watch, error);
     return;
   }
   const resting = watches.filter((watch) => isHeld(watch) || void forget(watch));
@@ -124,118 +122,116 @@ export function takeError(core: Core, watches: Watch[], error: ReturnType<typeof
     }
   }, Math.min(pause, MAX_DELAY));
   core._timers.add(timer);
-}
+};
 
 // Who uses a watch
 
-function use(watch: Watch): void {
-  checkOpen(watch._core);
-  watch._core._lingering.delete(watch);
-  if (!watch._batch && !watch._resting) keep(watch, true);
-}
-
-function linger(watch: Watch): void {
+const linger = (watch: Watch): void => {
   const core = watch._core;
-  core._lingering.delete(watch);
-  core._lingering.set(watch, now() + LINGER);
-  core._sweeper ??= setTimeout(() => sweep(core), LINGER);
+  watch._due = now() + LINGER;
+  if (!core._sweeper) sweepIn(core, LINGER);
   if (watch._batch) watch._batch._connection._neededAt = now(); // that was a use of the socket, too
-  const [oldest] = core._lingering.keys();
-  if (core._lingering.size > MAX_UNUSED) letGoUnwanted(oldest!);
-}
+  const oldest = putLast(core._lingering, watch);
+  if (oldest) letGoUnwanted(oldest);
+};
 
-/** Lets go all who have lingered for long enough, and waits for the next one. */
-function sweep(core: Core): void {
-  core._sweeper = undefined;
-  for (const [watch, due] of core._lingering) {
-    const left = due - now();
-    if (left > 0) {
-      core._sweeper = setTimeout(() => sweep(core), left);
-      break;
+/** Lets go all who have lingered for long enough then, and waits for the next one. */
+const sweepIn = (core: Core, milliseconds: number): void => {
+  core._sweeper = setTimeout(() => {
+    core._sweeper = undefined;
+    for (const watch of core._lingering) {
+      const left = watch._due - now();
+      if (left > 0) return sweepIn(core, left);
+      letGoUnwanted(watch);
     }
-    letGoUnwanted(watch);
-  }
-}
+  }, milliseconds);
+};
+
+/** Makes a watch the last one to go of those that nobody uses. Returns the first one, if they are too many. */
+const putLast = (watches: Set<Watch>, watch: Watch): Watch | false => {
+  watches.delete(watch);
+  watches.add(watch);
+  const [oldest] = watches;
+  return watches.size > MAX_UNUSED && oldest!;
+};
 
 /** As long as its batch goes on, it is kept up to date, and can be wanted again. */
-function letGoUnwanted(watch: Watch): void {
+const letGoUnwanted = (watch: Watch): void => {
   watch._core._lingering.delete(watch);
   if (watch._batch) review(watch);
   else forget(watch);
-}
+};
 
 /** Has it looked whether the watch's batch is still worth its while. */
-function review({ _core, _batch }: Watch): void {
+const review = ({ _core, _batch }: Watch): void => {
   if (!_batch) return;
   _core._toReview.add(_batch);
   _core._schedule();
-}
+};
 
 /** Takes a watch out of its batch. */
-export function letGo(watch: Watch): void {
+export const letGo = (watch: Watch): void => {
   review(watch);
   release(watch);
-}
+};
 
-function askAgain(watch: Watch): void {
+const askAgain = (watch: Watch): void => {
   letGo(watch);
   keep(watch);
-}
+};
 
 /** Has a watch begun at the end of this turn, if it is wanted. */
-export function keep(watch: Watch, isKept = isWanted(watch)): void {
+export const keep = (watch: Watch, isKept = isWanted(watch)): void => {
   if (!isKept) return forget(watch);
   watch._core._queue.add(watch);
   watch._core._schedule();
-}
+};
 
-export function forget(watch: Watch): void {
+export const forget = (watch: Watch): void => {
   const core = watch._core;
   letGo(watch);
   core._lingering.delete(watch);
-  shown(watch);
+  settle(watch);
   core._queue.delete(watch);
   // What the gateway said of it is of the past when somebody asks again.
   watch._problem = watch._resting = undefined;
   watch._failures = 0;
   rest(watch);
-}
+};
 
 /** Remembers what was seen of a user for a while. */
-function rest(watch: Watch): void {
+const rest = (watch: Watch): void => {
   const { _idle } = watch._core;
-  _idle.delete(watch);
-  _idle.add(watch);
-  const [oldest] = _idle;
-  if (_idle.size > MAX_UNUSED) _idle.delete(oldest!);
-}
+  const oldest = putLast(_idle, watch);
+  if (oldest) _idle.delete(oldest);
+};
 
-export function end(watch: Watch, reason: UserlineError, isError: boolean): void {
+export const end = (watch: Watch, reason: UserlineError, isError?: boolean): void => {
   const subscriptions = watch._subscriptions;
   watch._subscriptions = [];
   forget(watch);
   for (const subscription of subscriptions) subscription._end(reason, isError);
-}
+};
 
 // How long is waited for the gateway
 
 /** Gives the gateway its time to answer those who have seen nothing yet. */
-export function expect(watch: Watch): void {
-  for (const subscription of watch._subscriptions) if (!subscription._revision) limit(subscription);
-}
+export const expect = (watch: Watch): void => {
+  for (const subscription of watch._subscriptions) if (!subscription._first) limit(subscription);
+};
 
-function limit(subscription: AnySubscription): void {
+const limit = <T>(subscription: LiveSubscription<T>): void => {
   const { _core } = subscription._watch!;
   subscription._timer ??= setTimeout(() => {
-    subscription._end(subscription._watch!._problem ?? outOfTime(_core), true);
+    subscription._end(subscription._watch!._problem ?? outOfTime(_core));
   }, _core._timeout);
-}
+};
 
 /** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
-export function shown(watch: Watch): void {
+export const settle = (watch: Watch): void => {
   for (const subscription of watch._subscriptions) {
     if (subscription._isGet) continue;
     clearTimeout(subscription._timer);
     subscription._timer = undefined;
   }
-}
+};

@@ -12,8 +12,8 @@ const note = (page) =>
     globalThis.events = [];
     globalThis.attempts = [];
     const noteEvent = ({ type, persisted }) => globalThis.events.push({ type, isHidden: document.hidden, isPersisted: persisted, at: Date.now() });
-    for (const type of ['pageshow', 'pagehide', 'online']) addEventListener(type, noteEvent);
-    for (const type of ['visibilitychange', 'freeze', 'resume']) document.addEventListener(type, noteEvent);
+    // Before the client, which listens likewise.
+    for (const type of ['pageshow', 'pagehide', 'online', 'visibilitychange', 'freeze', 'resume']) addEventListener(type, noteEvent, true);
     globalThis.WebSocket = class extends WebSocket {
       constructor(...given) {
         super(...given);
