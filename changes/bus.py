@@ -288,8 +288,7 @@ class Bus:
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if backoff.pauses == 1 and self.connected:  # else it is told that the bus is away
                     logger.warning(
-                        "Changes cannot be published (%s). They are kept until the bus is available again.",
-                        self.explain(error).text,
+                        "Changes cannot be published (%s). They wait until the bus is back.", self.explain(error).text
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)

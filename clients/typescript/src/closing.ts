@@ -27,7 +27,7 @@ export function ended(connection: Connection, code: number, reason: string, { me
     const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
     if (isKnown && (!_tokens._onNeed || (isRefused && connection._refusals++))) {
       connection._refusals = 0;
-      const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
+      const why = reason.replace('Forbidden: ', '') || 'The token is not valid.';
       return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
     }
     _tokens._isRejected = isKnown;
