@@ -99,7 +99,7 @@ class Serving(Part):
     trusted_proxies: Annotated[str | None, AfterValidator(check_proxies)] = setting(
         "Serving",
         None,
-        "Addresses and networks of proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are "
+        "Addresses and networks, separated by commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto are "
         "trusted; unix = connections by a Unix socket.",
     )
     keep_alive_seconds: int = setting(

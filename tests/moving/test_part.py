@@ -72,7 +72,7 @@ async def desk(tmp_path: Path) -> Desk:
 
 async def test_it_says_that_it_goes_on(desk: Desk) -> None:
     assert await desk.export()
-    assert f"Continuing {desk.part}, which has 1,000 users since 20" in desk.screen.getvalue()
+    assert f"Continuing {desk.part}, which has 1,000 users and was started at 20" in desk.screen.getvalue()
     assert desk.target.read_bytes() == desk.expected
     assert not desk.part.exists()
     assert not desk.note.exists()

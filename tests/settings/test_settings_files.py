@@ -162,9 +162,9 @@ def test_the_32_bytes_of_production_hold_for_each_secret(tmp_path: Path) -> None
     second.write_text("shorter")
     found = problems(env="production", secret_file=str(file), second_secret_file=str(second))
     starts = [
-        "USERLINE_SECRET is set (file), but of its secret in line 2: it has 5 bytes, and in production it needs 32.",
+        "USERLINE_SECRET is set (file), but of its secret in line 2: it has 5 bytes, but in production it needs 32.",
         "USERLINE_SECRET is set (file), but of its secret in line 4: it can be guessed: it repeats a few characters.",
-        "USERLINE_SECOND_SECRET is set (file), but it has 7 bytes, and in production it needs 32.",
+        "USERLINE_SECOND_SECRET is set (file), but it has 7 bytes, but in production it needs 32.",
     ]
     assert found == [f"{start} Create one with: openssl rand -base64 48" for start in starts]
     (problem,) = problems(env="production", secret=LONG[0], second_secret="short")

@@ -66,7 +66,7 @@ def test_a_weak_secret_is_refused_in_production() -> None:
         size = len(secret.encode())
         (problem,) = problems(env="production", secret=secret)
         assert problem == (
-            f"USERLINE_SECRET is set (flag), but it has {size} bytes, and in production it needs 32. {HINT}"
+            f"USERLINE_SECRET is set (flag), but it has {size} bytes, but in production it needs 32. {HINT}"
         )
         assert load_settings({"secret": secret}).secret is not None
     assert problems(env="production", secret="abc" * 20) == [
