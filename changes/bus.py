@@ -179,8 +179,8 @@ class Bus:
                 await self.emptied()
         except TimeoutError:
             logger.warning(
-                "Stopping with changes of %d users that could not be published, as the bus did not take them in time. "
-                "The other gateways read them within USERLINE_REREAD_SECONDS where somebody watches.",
+                "Stopping with unpublished changes of %d users: the bus did not accept them in time. The other "
+                "gateways read watched users again within USERLINE_REREAD_SECONDS.",
                 self.waiting,
             )
         for task in self._tasks:
@@ -219,7 +219,7 @@ class Bus:
                 except ForeignMessageError as error:
                     self._drop_foreign(error)
                 except Exception:
-                    logger.exception("Taking a message from the bus failed.")
+                    logger.exception("Processing a message from the bus failed.")
 
     def _is_own(self, message: bytes | str) -> bool:
         """Whether this gateway has sent a message; then its time is taken."""
@@ -244,18 +244,18 @@ class Bus:
                 else:
                     self._hear_in_part(told)
             except Exception:
-                logger.exception("Taking a change from the bus failed.")
+                logger.exception("Processing a change from the bus failed.")
 
     def _drop(self, error: BusMessageError) -> None:
         self.nonsense += 1
-        logger.warning("Dropped something on the bus that makes no sense: %s", error)
+        logger.warning("Dropped a message on the bus that is not valid: %s", error)
 
     def _drop_foreign(self, error: ForeignMessageError) -> None:
         self.foreign += 1
         if self.foreign == 1:
             logger.warning(
-                "Dropped a message of another app (%.100r) on a channel of this one; more of them are only counted. "
-                "Give each deployment on one bus an app id or a USERLINE_BUS_PREFIX of its own.",
+                "Dropped a message of another app (%.100r) on a channel of this app. Further ones are counted and not "
+                "logged. Give each deployment on one bus its own app id or USERLINE_BUS_PREFIX.",
                 str(error),
             )
 
@@ -288,7 +288,7 @@ class Bus:
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back
                 if backoff.pauses == 1 and self.connected:  # else it is told that the bus is away
                     logger.warning(
-                        "Changes cannot be published (%s); they wait until the bus is back.", self.explain(error).text
+                        "Changes cannot be published (%s). They wait until the bus is back.", self.explain(error).text
                     )
                 self.publish_failures += 1
                 self._outbox.put_back(changes)

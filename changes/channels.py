@@ -56,7 +56,7 @@ def decode_message(app_id: str, message: bytes | str) -> object:
     except (ValueError, TypeError, KeyError) as error:
         raise BusMessageError(str(error)) from error
     if type(sender) is not str:
-        raise BusMessageError("The message does not say of which app it is.")
+        raise BusMessageError("The message does not say which app it belongs to.")
     if sender != app_id:
         raise ForeignMessageError(sender)
     return body

@@ -38,8 +38,11 @@ def shortened(text: str) -> str:
 _KNOWN: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (
         NotHeardError,
-        "What was published there was not heard",
-        "If USERLINE_BUS_URL leads to several servers by turns, or to a pool, let it lead to one; it is tried again.",
+        "A message that was published there was not received",
+        (
+            "If USERLINE_BUS_URL leads to several servers in turn, or to a connection pool, use the address of one "
+            "server. The gateway keeps trying."
+        ),
     ),
-    (NotJoinedError, "it is not joined", "It is joined as soon as that is possible."),
+    (NotJoinedError, "there is no connection to it", "The gateway connects as soon as that is possible."),
 )

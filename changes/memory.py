@@ -17,7 +17,7 @@ URL: Final = "memory://"
 def check_memory_url(url: str) -> None:
     """Raise ValueError if ``url`` has anything but a scheme."""
     if url != URL:
-        raise ValueError("The bus of one process has no address: write memory://.")
+        raise ValueError("The bus for one process has no address: write memory://.")
 
 
 class MemoryBackend:

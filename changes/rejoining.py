@@ -220,14 +220,16 @@ class Rejoining(BroadcastBackend):
         if self._joined is not None:
             self._told.add(why.advice)
             logger.warning(
-                "Lost the bus (%s): changes of other gateways are not heard until it is back. %s", why.text, why.advice
+                "Lost the connection to the bus (%s). Changes of other gateways are not received until it is back. %s",
+                why.text,
+                why.advice,
             )
             self._contact.lost()
             await self._leave()
         elif why.advice not in self._told and len(self._told) < _MOST_REASONS:
             # Once an outage, and not once an attempt, unless there is something else to be done about it.
             self._told.add(why.advice)
-            logger.warning("The bus cannot be joined (%s); trying on. %s", why.text, why.advice)
+            logger.warning("The gateway cannot connect to the bus (%s) and keeps trying. %s", why.text, why.advice)
         await self._backoff.wait()
 
     async def _leave(self) -> None:

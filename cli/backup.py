@@ -26,7 +26,7 @@ _PAGES_A_MIB = 256  # of SQLite's 4 KiB
 
 @click.command(cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file, when the new one is complete.")
 @takes_settings
 def backup(file: Path, env_file: Path | None, *, overwrite: bool, **flags: Any) -> None:
     """Copy the SQLite store into FILE, a database like it: of one moment, with every write acknowledged before.
@@ -53,11 +53,14 @@ async def _backup(settings: Settings, file: Path, *, overwrite: bool) -> None:
     store = store_of(settings)
     if not isinstance(store, SQLiteUserStore):
         raise MoveRefused(
-            "userline backup copies a SQLite store, and this one is in MongoDB. Use mongodump, or write all users into "
-            "a file with userline export."
+            "userline backup copies a SQLite store, but this store is in MongoDB. Use mongodump, or write all users "
+            "into a file with userline export."
         )
     if str(file) == "-":
-        raise MoveRefused("A backup is a file. Name one, or write users to standard output with userline export -.")
+        raise MoveRefused(
+            "A backup is written to a file, not to standard output. Name a file, or write users to standard output "
+            "with userline export -."
+        )
     target = Targets(store_files(store)).check(file, overwrite=overwrite)
     progress = Progress(sys.stderr, "copying", 0, unit="MiB")
     async with stopping() as stop:
@@ -74,4 +77,4 @@ async def _backup(settings: Settings, file: Path, *, overwrite: bool) -> None:
             click.echo(f"Interrupted. Nothing was written to {file}.", err=True)
             sys.exit(INTERRUPTED)
     progress.finish(progress.total, progress.total // _PAGES_A_MIB)
-    click.echo(f"{users:,} users are in {file}, checked.", err=True)
+    click.echo(f"{users:,} users are in {file}. The file was checked.", err=True)

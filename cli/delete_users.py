@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 @click.command("delete", cls=SettingsCommand)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
-    "--from", "source", type=click.File("rb"), help='Delete the users of this file, too; "-" = standard input.'
+    "--from",
+    "source",
+    type=click.File("rb"),
+    help='Also delete the users whose ids are in this file; "-" = standard input.',
 )
-@click.option("--yes", is_flag=True, help="Do not ask on a terminal whether this is meant.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
 @takes_settings
 def delete_users(
     ids: tuple[str, ...], source: BinaryIO | None, env_file: Path | None, *, yes: bool, **flags: Any
@@ -55,7 +58,7 @@ def delete_users(
     settings = load(env_file, flags)
     configure_logging("text", "error")
     if not yes and sys.stdin.isatty() and source is not sys.stdin.buffer:
-        click.confirm(f"Delete {_users(len(wanted))} for good?", abort=True, err=True)
+        click.confirm(f"Delete {_users(len(wanted))} permanently?", abort=True, err=True)
     run(_delete(settings, wanted))
 
 
@@ -71,7 +74,7 @@ def _wanted(ids: Sequence[str], source: BinaryIO | None) -> list[str]:
         except UserlineError as error:
             raise click.BadParameter(error.message, param_hint="--from") from None
     if not wanted:
-        raise click.UsageError("Say whom to delete: give IDs, or a file of them with --from.")
+        raise click.UsageError("No users are given. Give their ids, or a file with ids by --from.")
     return list(dict.fromkeys(wanted))
 
 
@@ -96,11 +99,11 @@ async def _delete(settings: Settings, ids: list[str]) -> None:
         finally:
             if bus.is_shared:
                 await bus.stop()
-    click.echo(f"{_users(deleted)} deleted, {seen - deleted:,} not there.", err=True)
+    click.echo(f"{_users(deleted)} deleted, {seen - deleted:,} did not exist.", err=True)
     if bus.waiting:
         click.echo(
-            f"The bus is away: {_users(bus.waiting)} could not be told of. Gateways see it when they read them again, "
-            f"within {settings.reread_seconds:g} s.",
+            f"The bus is not available: the deletion of {_users(bus.waiting)} could not be published. Gateways notice "
+            f"it when they read these users again, within {settings.reread_seconds:g} s.",
             err=True,
         )
     if seen < len(ids):

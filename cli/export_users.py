@@ -37,15 +37,23 @@ _MOST_SHOWN = 20
 
 @click.command("export", cls=SettingsCommand)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there, once the new one is whole.")
-@click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
-@click.option("--resume", is_flag=True, help="Go on where a run was interrupted more than a day ago, too.")
-@click.option("--allow-empty", is_flag=True, help="Export a store that has no users, which is an error otherwise.")
-@click.option("--skip-unreadable", is_flag=True, help="Export the others although some cannot be read as users.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file, when the new one is complete.")
+@click.option(
+    "--restart", is_flag=True, help="Start again from the beginning after an interrupted run, instead of continuing it."
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run even if it is older than a day.")
+@click.option(
+    "--allow-empty", is_flag=True, help="Allow the export of a store that has no users. Without this it is an error."
+)
+@click.option(
+    "--skip-unreadable",
+    is_flag=True,
+    help="Leave out documents or rows that are not valid users, and export the others.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write what cannot be read and why.  [default: FILE.unreadable.jsonl]",
+    help="Where to write which ones cannot be read, and why.  [default: FILE.unreadable.jsonl]",
 )
 @takes_settings
 def export_users(  # noqa: PLR0913 - each is an option
@@ -76,7 +84,7 @@ def export_users(  # noqa: PLR0913 - each is an option
       userline export - | gzip > users.jsonl.gz
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
     if restart and resume:
-        raise click.UsageError("Say --restart or --resume, not both.")
+        raise click.UsageError("Give --restart or --resume, not both.")
     check_standard(file, _STANDARD_OUTPUT)
     settings = load(env_file, flags)
     configure_logging("text", "warning")
@@ -132,7 +140,7 @@ def _conclude(done: Exported, target: Path | None, report: Path | None, options:
         click.echo(f"{done.users:,} users are in {target}.", err=True)
     if not done.unreadable:
         return
-    click.echo(f"{len(done.unreadable):,} in the store cannot be read as users and are left out.", err=True)
+    click.echo(f"{len(done.unreadable):,} entries of the store are not valid users and are left out.", err=True)
     if report is not None:
         click.echo(f"Which, and why: {report}", err=True)
     for reason in [*done.unreadable.values()][: 0 if report else _MOST_SHOWN]:

@@ -56,24 +56,26 @@ class _Options:
     type=click.Choice([choice.value for choice in OnExisting]),
     default=OnExisting.REFUSE.value,
     show_default=True,
-    help="What to do with a line whose user exists and is another: leave the user, replace it, or refuse the line.",
+    help="What to do if a user already exists with other values: keep the stored user, replace it, or refuse the line.",
 )
 @click.option(
     "--on-deleted",
     type=click.Choice([choice.value for choice in OnDeleted]),
     default=OnDeleted.REFUSE.value,
     show_default=True,
-    help="What to do with a line whose user was deleted since: leave the user away, restore it, or refuse the line.",
+    help="What to do if a user was deleted after the export: keep it deleted, restore it, or refuse the line.",
 )
-@click.option("--skip-refused", is_flag=True, help="Write the good lines although others are refused.")
+@click.option("--skip-refused", is_flag=True, help="Write the valid lines even if others are refused.")
 @click.option("--dry-run", is_flag=True, help="Check the lines and write nothing.")
-@click.option("--restart", is_flag=True, help="Begin anew where a run was interrupted, instead of going on.")
+@click.option(
+    "--restart", is_flag=True, help="Start again from the beginning after an interrupted run, instead of continuing it."
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write what is refused and why.  [default: FILE.refused.jsonl]",
+    help="Where to write the refused lines and the reasons.  [default: FILE.refused.jsonl]",
 )
-@click.option("--overwrite", is_flag=True, help="Let the report replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Let the report replace an existing file.")
 @takes_settings
 def import_users(env_file: Path | None, **given: Any) -> None:
     """Write the users in FILE, one line of JSON each as "userline export" writes them, into the store.
@@ -115,7 +117,7 @@ async def _import(settings: Settings, options: _Options) -> None:
         try:
             work = Import(store, plan, stop=stop, screen=sys.stderr, is_there=is_there)
             if work.resumed_at:
-                click.echo(f"Going on after line {work.resumed_at:,}.", err=True)
+                click.echo(f"Continuing after line {work.resumed_at:,}.", err=True)
             outcome = await work.run()
         finally:
             await store.close()
@@ -132,13 +134,13 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
         known = Checkpoint.load(checkpoint)
         if not os.access(source.parent, os.W_OK | os.X_OK):
             raise MoveRefused(
-                f"This user may not write the directory of {source}, where an import keeps its place. Copy the file to "
-                f"another directory, or say: userline import - < {source}"
+                f"This user may not write the directory of {source}, where an import stores its progress. Copy the "
+                f"file to another directory, or run: userline import - < {source}"
             )
     report = options.report or Path(f"{source or 'import'}.refused.jsonl")
     is_of_this_import = known is not None and known.identity.get("report") == str(report)
     overwrite = options.overwrite or ((is_of_this_import or options.report is None) and is_report(report))
-    advice = "or say --overwrite" if options.report else "for the report with --report, or say --overwrite"
+    advice = "or give --overwrite" if options.report else "for the report with --report, or give --overwrite"
     target = Targets(taken).check(report, overwrite=overwrite, advice=advice)
     if options.restart and checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -173,7 +175,7 @@ def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) ->
     refused = counts["refused"] + (counts[Put.KEPT] if plan.on_existing is OnExisting.REFUSE else 0)
     refused += counts[Put.DELETED] if plan.on_deleted is OnDeleted.REFUSE else 0
     if outcome is ImportOutcome.INTERRUPTED:
-        hint = GO_ON if plan.source else "What came in is gone; import it again."
+        hint = GO_ON if plan.source else "The input that was read so far is not kept. Import it again."
         click.echo(f"Interrupted. {hint}", err=True)
         sys.exit(INTERRUPTED)
     lines = f"{counts['lines']:,} lines"
@@ -192,7 +194,7 @@ def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) ->
         if outcome is ImportOutcome.REFUSED:
             click.echo("Correct them, or import the others with --skip-refused.", err=True)
             if counts["refused_as_deleted"]:
-                click.echo("Users who were deleted since come back with --on-deleted restore alone.", err=True)
+                click.echo("Users who were deleted later are restored only with --on-deleted restore.", err=True)
         sys.exit(1)
 
 
@@ -210,15 +212,15 @@ async def _opened(path: Path, store: UserStore, stop: asyncio.Event) -> AsyncIte
             yield path, file
         return
     if not is_input and not stat.S_ISFIFO(status.st_mode):
-        raise MoveRefused(f"{path} is neither a file nor a pipe. Name one of these, or - for standard input.")
+        raise MoveRefused(f"{path} is neither a file nor a pipe. Name a file or a pipe, or - for standard input.")
     descriptor = os.dup(_STANDARD_INPUT) if is_input else os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with tempfile.TemporaryFile() as copy:
         try:
             await read_stream(descriptor, copy, stop)
         except OSError as error:
             raise MoveRefused(
-                f"What comes in is copied into {tempfile.gettempdir()} first, and that failed: {error.strerror}. Set "
-                "TMPDIR to a directory with room, or write it into a file and import that."
+                f"The input is first copied into {tempfile.gettempdir()}, and that failed: {error.strerror}. Set "
+                "TMPDIR to a directory with free space, or write the input into a file and import that file."
             ) from error
         finally:
             os.close(descriptor)

@@ -16,14 +16,14 @@ from userline.server.hang_ups import HangUps
 # Each command: the module and the name in it, and what the list of commands says of it.
 _COMMANDS: Final = {
     "backup": ("backup", "backup", "Copy the SQLite store into a file, while gateways run."),
-    "delete": ("delete_users", "delete_users", "Delete users for good."),
-    "doctor": ("doctor.command", "doctor", "Say what is wrong here, and what to do."),
+    "delete": ("delete_users", "delete_users", "Delete users permanently."),
+    "doctor": ("doctor.command", "doctor", "Find problems of this installation, and say what to do."),
     "export": ("export_users", "export_users", "Write all users into a file."),
     "import": ("import_users", "import_users", "Write the users of a file into the store."),
     "schema": ("schema", "schema", "Print the GraphQL schema."),
     "serve": ("serve", "serve", "Serve GraphQL over HTTP and WebSocket."),
-    "settings": ("show_settings", "show_settings", "Print what is set, and by what."),
-    "token": ("token", "token", "Make a token for development."),
+    "settings": ("show_settings", "show_settings", "Print all settings, and where each is set."),
+    "token": ("token", "token", "Create a token for development."),
 }
 
 

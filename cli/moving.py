@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """The exit code after SIGINT or SIGTERM."""
 
-GO_ON: Final = "Run the same command again to go on from there."
+GO_ON: Final = "Run the same command again to continue from there."
 
-_WHO_MAY: Final = "See to it that this user may write there, or name another file."
+_WHO_MAY: Final = "Give this user the right to write there, or name another file."
 _HINTS: Final = {
-    errno.ENOSPC: "Make room on the disk, and try again.",
-    errno.EDQUOT: "Make room within the quota, and try again.",
+    errno.ENOSPC: "Free some disk space, and try again.",
+    errno.EDQUOT: "Free some space within the quota, and try again.",
     errno.EFBIG: "Raise the limit of the size of files (ulimit -f), and try again.",
     errno.EACCES: _WHO_MAY,
     errno.EPERM: _WHO_MAY,
     errno.EROFS: _WHO_MAY,
-    errno.EEXIST: "Name another file, or say --overwrite.",
-    errno.ENAMETOOLONG: "Name a shorter one.",
+    errno.EEXIST: "Name another file, or give --overwrite.",
+    errno.ENAMETOOLONG: "Use a shorter file name.",
     errno.ELOOP: "Name the file itself.",
 }
 

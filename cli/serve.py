@@ -89,7 +89,7 @@ def serve(env_file: Path | None, **flags: Any) -> None:
     except Exception:
         if settings.log_format != _JSON:
             raise
-        logger.critical("The gateway has ended unexpectedly.", exc_info=True)
+        logger.critical("The gateway stopped unexpectedly.", exc_info=True)
         sys.exit(1)
     finally:
         HangUps.ignore()

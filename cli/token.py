@@ -13,9 +13,11 @@ from userline.users.patch import parse_id
 
 
 @click.command()
-@click.option("--user", "user_id", metavar="ID", help="Make a token of the user with this id.")
-@click.option("--app", "for_app", is_flag=True, help="Make a token of the app, as a back end has it.")
-@click.option("--expires", default="1h", show_default=True, help="How long it is good: a number and s, m, h or d.")
+@click.option("--user", "user_id", metavar="ID", help="Create a token of the user with this id.")
+@click.option("--app", "for_app", is_flag=True, help="Create a server token, as back ends use it.")
+@click.option(
+    "--expires", default="1h", show_default=True, help="How long the token is valid: a number and s, m, h or d."
+)
 @click.option(
     "--env-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -30,7 +32,7 @@ def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | 
       userline token --app --expires 5m
     """  # noqa: D301 - click's mark of a paragraph to leave as it is
     if (user_id is None) is not for_app:
-        raise click.UsageError("Say whose token it is: --user ID or --app.")
+        raise click.UsageError("Give the kind of token: --user ID or --app.")
     try:
         seconds = parse_duration(expires)
         user_id = None if user_id is None else parse_id(user_id)
@@ -40,5 +42,5 @@ def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | 
         raise click.BadParameter(error.message, param_hint="--user") from None
     settings = load(env_file, {})
     if not settings.secrets:
-        raise click.ClickException("There is no secret to sign it with: set USERLINE_SECRET.")
+        raise click.ClickException("There is no secret to sign the token with: set USERLINE_SECRET.")
     click.echo(mint_for(settings, user_id=user_id, seconds=seconds))

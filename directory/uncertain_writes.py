@@ -73,8 +73,8 @@ class UncertainWrites:
         """Stop. The log says of how many users nobody knows what became of their writes."""
         if self:
             logger.warning(
-                "Stopping without knowing what became of the writes of %d users, as the store did not say in time. If "
-                "they were done, the other gateways read them within USERLINE_REREAD_SECONDS where somebody watches.",
+                "Stopping without knowing the outcome of the writes of %d users: the store did not answer in time. If "
+                "these writes were done, the other gateways read watched users again within USERLINE_REREAD_SECONDS.",
                 len(self),
             )
         if self._task is not None:
@@ -95,7 +95,7 @@ class UncertainWrites:
             try:
                 versions = await self._tell(list(taken), seen | taken if again else seen)
             except Exception as error:  # noqa: BLE001 - it is tried until the store answers
-                logger.debug("Users whose write had no outcome cannot be read yet: %s", error)
+                logger.debug("Users whose write had no known outcome cannot be read yet: %s", error)
                 for user_id, version in taken.items():
                     source.setdefault(user_id, version)
                 self._under_way = {}

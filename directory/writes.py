@@ -122,4 +122,4 @@ def _ended_alone(task: asyncio.Task[Any]) -> None:
     """Look at how work ended whose caller has gone: a refusal is nobody's any more, and what surprises us is logged."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, UserlineError):
-        logger.error("A write failed unexpectedly, and its caller has gone.", exc_info=error)
+        logger.error("A write failed unexpectedly after its caller had disconnected.", exc_info=error)

@@ -192,5 +192,5 @@ def _choose(operations: dict[str | None, OperationDefinitionNode], name: str | N
     elif len(operations) == 1:
         return next(iter(operations.values()))
     else:
-        message = "The document has several operations: operationName must say which one to run."
+        message = "The document has several operations: operationName must name the one to run."
     raise RequestRefused([format_request_error(GraphQLError(message), ErrorCode.GRAPHQL_VALIDATION_FAILED)])

@@ -113,7 +113,7 @@ def mask(error: BaseException, request_id: str) -> FormattedError:
     """Log an unexpected exception whole, and return the error that says no more than where to find it."""
     logger.error("An operation failed unexpectedly (request id %s).", request_id, exc_info=error)
     return {
-        "message": f"Something went wrong inside userline. Its log has the details under request id {request_id}.",
+        "message": f"An internal error happened. The log of the gateway has the details under request id {request_id}.",
         "extensions": {"code": ErrorCode.INTERNAL_SERVER_ERROR, "requestId": request_id},
     }
 

@@ -74,8 +74,8 @@ def _shown(text: str) -> str:
 _INVALID: Final = "is not valid JSON"
 
 _OVERFLOWS: Final = "is a number that overflows"
-_HALF: Final = "has half of a surrogate pair, which is no character"
-_HALF_IN_NAME: Final = "has a name with half of a surrogate pair, which is no character"
+_HALF: Final = "has a lone surrogate, which is not a valid character"
+_HALF_IN_NAME: Final = "has a name with a lone surrogate, which is not a valid character"
 
 _DIGITS: Final = len(str(2**64))
 

@@ -45,10 +45,10 @@ class AnswerTooLarge(OperationTooComplex):
     """The answer would be larger than answers may be. It is raised before the answer is made."""
 
     def __init__(self, most: int, *, writes: bool = False) -> None:
-        done = " Writes of it may be done; all of them are safe to repeat." if writes else ""
+        done = " Writes of this operation may have been done. All writes are safe to repeat." if writes else ""
         super().__init__(
-            f"The answer would be larger than {most} bytes, which is the limit of an answer and of a whole batch "
-            f"(USERLINE_MAX_ANSWER_BYTES). Ask for fewer users or fields at a time.{done}"
+            f"The answer would be larger than {most} bytes, which is the limit for an answer and for a whole batch "
+            f"(USERLINE_MAX_ANSWER_BYTES). Request fewer users or fields at a time.{done}"
         )
 
     @property
@@ -99,7 +99,7 @@ def respond(data: Any, errors: list[FormattedError]) -> Response:
 def out_of_time(seconds: float) -> Response:
     """Return the response of an operation that took too long."""
     refusal = StoreUnavailable(
-        f"The operation took longer than {seconds:g} s, which is the limit. A write may yet be done; all of them are "
-        "safe to repeat."
+        f"The operation took longer than {seconds:g} s, which is the limit. A write of this operation may still be "
+        "done. All writes are safe to repeat."
     )
     return respond(None, [format_refusal(refusal)])

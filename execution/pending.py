@@ -190,7 +190,7 @@ class Lookup:
         try:
             response = self._read.loaded(future.result())
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - nothing may reach the transport
-            failure = error if isinstance(error, Exception) else RuntimeError("The read was given up.")
+            failure = error if isinstance(error, Exception) else RuntimeError("The read was cancelled.")
             response = self._read.failed(failure, self._request_id)
         self._end(response)
 

@@ -73,7 +73,9 @@ class PersistedDocuments:
             raise PersistedQueryNotSupported
         if request.query:
             if self._texts.get(wanted) != request.query and hash_of(request.query) != wanted:
-                raise BadUserInput([Problem("extensions", "extensions has the SHA-256 hash of another document.")])
+                raise BadUserInput(
+                    [Problem("extensions", "extensions has a SHA-256 hash that does not match the document.")]
+                )
             return request.query
         text = self._texts.get(wanted)
         if text is None:

@@ -82,7 +82,7 @@ def _decompressed(body: bytes, most: int) -> bytes:
     if len(found) > most:
         raise _too_large(most)
     if not member.eof or member.unused_data:
-        raise BodyRefused(400, "body", "The body is not valid gzip, which its Content-Encoding says it is.")
+        raise BodyRefused(400, "body", "The Content-Encoding of the body is gzip, but the body is not valid gzip.")
     return found
 
 

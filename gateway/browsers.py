@@ -87,11 +87,11 @@ class BrowserRules:
         """Return why a request or socket is refused, or None."""
         host = _header(scope, b"host")
         if self._own_hosts is not None and host and not _is_local(host, self._own_hosts):
-            return "This host name is not one of the gateway's; open it as localhost."
+            return "The gateway is not served under this host name. Open it as localhost."
         origin = _header(scope, b"origin")
         if scope["type"] == "websocket" and origin is not None and not self._may_connect(origin, host):
             self._tell(origin)
-            return "This origin may not open sockets. USERLINE_CORS_ORIGINS names those that may."
+            return "Web pages of this origin may not open sockets. USERLINE_CORS_ORIGINS lists the origins that may."
         return None
 
     def applies_cors(self, path: str) -> bool:
@@ -130,8 +130,8 @@ class BrowserRules:
         if len(self._told) < _MOST_TOLD and origin not in self._told and _normal(origin):
             self._told.add(origin)
             logger.warning(
-                "A web page of %s asked, and its browser does not let it read the answer. If the page is yours, add"
-                " its origin to USERLINE_CORS_ORIGINS.",
+                "A web page of %s sent a request, but its browser does not let it read the answer. If the page is "
+                "yours, add its origin to USERLINE_CORS_ORIGINS.",
                 origin,
             )
 

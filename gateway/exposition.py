@@ -159,11 +159,14 @@ class Exposition:
             "userline_rate_limit_refusals": ("Requests past the rate limit.", measured.rate_limiter.refusals),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_tokens_ended": (
-                "Sockets and streams that ended because the key of their token was gone.",
+                "Sockets and streams that ended because the key of their token was revoked.",
                 authenticator.live.ended,
             ),
-            "userline_jwks_fetches": ("Times that the keys of tokens were asked for.", keys.fetches if keys else 0),
-            "userline_jwks_failures": ("Times that they could not be fetched.", keys.failures if keys else 0),
+            "userline_jwks_fetches": (
+                "Fetches of the keys that tokens are verified with.",
+                keys.fetches if keys else 0,
+            ),
+            "userline_jwks_failures": ("Failed fetches of these keys.", keys.failures if keys else 0),
             "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
             "userline_bus_publish_failures": (
@@ -172,9 +175,9 @@ class Exposition:
             ),
             "userline_bus_dropped": ("Changes never published, because too many waited.", bus.dropped),
             "userline_bus_heard": ("Changes heard on the bus.", bus.heard),
-            "userline_bus_nonsense": ("What was on the bus and made no sense.", bus.nonsense),
+            "userline_bus_nonsense": ("Messages on the bus that were not valid.", bus.nonsense),
             "userline_bus_foreign": ("Messages of another app on the bus.", bus.foreign),
-            "userline_bus_gaps": ("Times that changes were not heard for a while.", bus.gaps),
+            "userline_bus_gaps": ("Gaps: times in which changes may have been lost.", bus.gaps),
             "userline_reread_ids": ("Watched users read again.", measured.refresher.ids_read),
             "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
@@ -196,13 +199,13 @@ class Exposition:
             "userline_sockets": ("Open WebSockets.", measured.connections.sockets),
             "userline_streams": ("Subscriptions that are being streamed over HTTP.", len(measured.connections.streams)),
             "userline_new_sockets": (
-                "Open WebSockets that have not said yet who they are.",
+                "Open WebSockets without connection_init so far.",
                 len(measured.unidentified),
             ),
             "userline_sockets_limit": ("How many WebSockets and streams may be open.", measured.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
-            "userline_bus_connected": ("1 while changes are heard on the bus.", int(bus.connected)),
-            "userline_coherent": ("1 while nothing that was missed is still to be read.", int(measured.coherent)),
+            "userline_bus_connected": ("1 while changes are received from the bus.", int(bus.connected)),
+            "userline_coherent": ("1 while no missed changes are still to be read.", int(measured.coherent)),
         }
 
     def _labelled(self) -> Iterator[str]:
@@ -232,12 +235,12 @@ class Exposition:
         )
         yield counter(
             "userline_worker_replacements",
-            "Times that a worker was replaced; all workers tell the same.",
+            "Replacements of workers; all workers report the same number.",
             [((("reason", reason),), count) for reason, count in self._replaced.items()],
         )
         yield counter(
             "userline_reaped",
-            "Clients that were cut off.",
+            "Clients that were disconnected.",
             [((("reason", reason.value),), CUT_OFFS[reason]) for reason in Reason],
         )
 
@@ -247,7 +250,11 @@ class Exposition:
         yield from histogram("userline_store_seconds", "Time of a call of the store.", "call", metrics.store_seconds)
         for name, text, one in (
             ("userline_store_batch_ids", "Ids in a read of the store.", metrics.store_batch_ids),
-            ("userline_bus_lag_seconds", "Time from publishing a change to hearing it oneself.", metrics.bus_lag),
+            (
+                "userline_bus_lag_seconds",
+                "Time from publishing a change to receiving it at the same gateway.",
+                metrics.bus_lag,
+            ),
             ("userline_loop_lag_seconds", "How late the event loop is.", metrics.loop_lag),
             ("userline_turn_wait_seconds", "Time that operations waited for their turn.", metrics.turn_wait),
         ):

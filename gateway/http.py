@@ -149,7 +149,9 @@ class GraphQLOverHTTP:
 
     async def _batch(self, values: list[Any], request: Request, media_type: str) -> Response:
         if media_type == EVENT_STREAM:
-            raise HTTPRefused(400, "body", "A batch cannot be answered as server-sent events; accept JSON.")
+            raise HTTPRefused(
+                400, "body", "A batch cannot be answered with server-sent events. Allow JSON in the Accept header."
+            )
         most = self._settings.max_batch_operations
         if not 1 <= len(values) <= most:
             raise HTTPRefused(400, "body", f"A batch has 1 to {most} operations, not {len(values)}.")
@@ -209,7 +211,7 @@ class GraphQLOverHTTP:
             return refused.response
         state.setdefault("operations", []).append(prepared.name or UNNAMED)
         if queries_only and not prepared.is_subscription and prepared.execution.type is not OperationType.QUERY:
-            raise HTTPRefused(405, "query", "GET is for queries only; send this operation by POST.", {"allow": "POST"})
+            raise HTTPRefused(405, "query", "GET is for queries only. Send this operation by POST.", {"allow": "POST"})
         return prepared
 
     async def _execute(

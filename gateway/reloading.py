@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("userline")
 
 _NOTHING_CHANGED = (
-    "The settings were read again: nothing has changed. (Flags and the environment of a process stay as they are, and "
-    "count before the .env file.)"
+    "The settings were read again: nothing has changed. (The flags and the environment of a running process cannot "
+    "change. They have priority over the .env file.)"
 )
 
 _RELOADED = "The settings were reloaded. %s"
-_NOT_RELOADED = "The settings were not reloaded, and all stay as they were: %s"
-_NOT_TAKEN = "Not every part of the gateway has taken what is new in its settings. Restart it."
+_NOT_RELOADED = "The settings were not reloaded and keep their values. The reason: %s"
+_NOT_TAKEN = "Some parts of the gateway could not apply the new settings. Restart the gateway."
 
 
 def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:

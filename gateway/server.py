@@ -68,7 +68,8 @@ _CLOSING_SECONDS: Final = 15
 """What closing store and bus may take after the requests under way, at most."""
 
 _OPEN: Final = (
-    "OPEN: no tokens are checked; everybody who reaches this address may read and write every user. For development."
+    "OPEN: tokens are not checked. Everybody who can reach this address may read and write every user. For development "
+    "only."
 )
 
 
@@ -109,10 +110,10 @@ def _work_apart(settings: Settings, listeners: _Listeners, directory: Path, link
     try:
         _work(settings, listeners, link.kept, WorkerMetrics(directory, link.number, lambda: link.replaced))
     except UserlineError as error:
-        logger.critical("The worker ends: %s", error)
+        logger.critical("The worker stops: %s", error)
         sys.exit(1)
     except Exception:
-        logger.critical("The worker ends unexpectedly.", exc_info=True)
+        logger.critical("The worker stopped unexpectedly.", exc_info=True)
         sys.exit(1)
 
 

@@ -55,7 +55,7 @@ class Checkpoint:
         except (orjson.JSONDecodeError, TypeError):
             if not data or data[: len(_BEGINNING)] == _BEGINNING[: len(data)]:
                 return None
-        raise MoveRefused(f"{path} is where an import keeps its place, and is something else. Move it away.")
+        raise MoveRefused(f"An import stores its progress in {path}, but that is something else. Move it away.")
 
 
 def read_small_file(path: Path) -> bytes | None:
@@ -65,7 +65,7 @@ def read_small_file(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise MoveRefused(f"{path} is no file, and one is to be kept there. Move it away.")
+        raise MoveRefused(f"{path} is not a file, but an import stores its progress in a file there. Move it away.")
     return path.read_bytes()
 
 

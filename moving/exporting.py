@@ -76,7 +76,7 @@ async def export_to_file(  # noqa: PLR0913 - each is something else
     with Part(path, identity, resume=options.resume, restart=options.restart) as part:
         note = part.note
         if part.has_begun:
-            screen.write(f"Going on from {part.path}, which has {note.users:,} users since {part.begun}.\n")
+            screen.write(f"Continuing {part.path}, which has {note.users:,} users and was started at {part.begun}.\n")
         progress = Progress(screen, "exporting", await store.count_users(), already=note.users, about=True)
         on_unreadable = _collector(note.unreadable) if options.tell_unreadable else None
         async for page in pages(store, after=note.last, on_unreadable=on_unreadable):
@@ -84,8 +84,8 @@ async def export_to_file(  # noqa: PLR0913 - each is something else
                 part.add(b"".join(map(encode_line, page)), len(page), page[-1].snapshot.id)
             except OSError as error:
                 raise MoveRefused(
-                    f"{part.path} cannot be written: {error.strerror}. Nothing else was changed. Run the same command "
-                    "again when that is mended, to go on from there, or delete it."
+                    f"{part.path} cannot be written: {error.strerror}. Nothing else was changed. When that is "
+                    "repaired, run the same command again to continue, or delete the file."
                 ) from error
             progress.show(note.users, note.users)
             if stop.is_set():
@@ -158,8 +158,8 @@ def unreadable_lines(unreadable: dict[str, str]) -> bytes:
 
 
 _EMPTY: Final = (
-    "The store has no users, so nothing was written. Correct the URL of the user store, or say --allow-empty if it is "
-    "meant to have none."
+    "The store has no users, so nothing was written. Correct the URL of the user store, or give --allow-empty if the "
+    "store is meant to be empty."
 )
 
 
@@ -168,8 +168,8 @@ def _collector(unreadable: dict[str, str]) -> Callable[[Unreadable], None]:
         unreadable[item.id] = item.reason
         if len(unreadable) > MOST_UNREADABLE:
             raise MoveRefused(
-                f"More than {MOST_UNREADABLE:,} documents of the store are no users ({item.reason} and others), so it "
-                "is none of userline's. Correct the URL of the user store."
+                f"More than {MOST_UNREADABLE:,} documents of the store are not valid users ({item.reason} and others), "
+                "so it is not a store of userline. Correct the URL of the user store."
             )
 
     return collect

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 BATCHES_UNDER_WAY: Final = 4
 
-_EXISTS: Final = Problem("id", "id is that of a user who exists already, and is another.")
-_DELETED: Final = Problem("id", "id is that of a user who was deleted since the user was as in this line.")
+_EXISTS: Final = Problem("id", "id is that of a user who already exists with other values.")
+_DELETED: Final = Problem("id", "id is that of a user who was deleted after the time of this line.")
 
 
 class OnExisting(StrEnum):
@@ -75,7 +75,7 @@ class ImportPlan:
     rules: Rules
     on_existing: OnExisting
     skip_refused: bool
-    """Write the good lines although others are refused."""
+    """Write the valid lines even if others are refused."""
     dry_run: bool
     report: Path
     checkpoint: Path | None
@@ -103,7 +103,9 @@ class Import:
         self.resumed_at = self._state.line
         self.counts: Counter[str] = Counter(self._state.counts)
         if not is_there and self._state.phase == "write":
-            raise MoveRefused("The store that the interrupted import was writing is not there any more. Say --restart.")
+            raise MoveRefused(
+                "The store of the interrupted import does not exist any more. Give --restart to start again."
+            )
         self._report = RefusalReport(plan.report, self._state.report_size, overwrite=plan.overwrite_report)
 
     async def run(self) -> ImportOutcome:
@@ -252,8 +254,8 @@ class Import:
             return fresh
         if known.identity != fresh.identity:
             raise MoveRefused(
-                f"{path} is of another import: of a file that has changed since, into another store or with other "
-                "options. Say --restart to begin anew."
+                f"{path} belongs to another import: the file has changed since, or the store or the options are "
+                "different. Give --restart to start again."
             )
         return known
 

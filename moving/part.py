@@ -75,11 +75,11 @@ class Part:
             return
         self.note = known
         if known.identity != identity:
-            raise MoveRefused(f"{self.path} is of an export of another store. Delete it, or say --restart.")
+            raise MoveRefused(f"{self.path} belongs to an export of another store. Delete it, or give --restart.")
         if time.time() - known.begun > OLD_SECONDS and not resume:
             raise MoveRefused(
-                f"{self.path} is of an export that was begun at {self.begun}, and users have changed since. Say "
-                "--restart to begin anew, or --resume to go on from there all the same."
+                f"{self.path} belongs to an export that was started at {self.begun}. Users may have changed since. "
+                "Give --restart to start again, or --resume to continue it anyway."
             )
         self._file = self._open()
         try:
@@ -131,14 +131,14 @@ class Part:
                 is_whole = False
             if not is_whole:
                 raise MoveRefused(
-                    f"{self._note_path} is where an export keeps its place, and is something else. Move it away."
+                    f"An export stores its progress in {self._note_path}, but that is something else. Move it away."
                 )
         try:
             status = self.path.lstat()
         except FileNotFoundError:
             return None
         if note is None or note.format != FORMAT or not stat.S_ISREG(status.st_mode):
-            raise MoveRefused(f"{self.path} is not what an export of this version has left there. Move it away.")
+            raise MoveRefused(f"{self.path} was not written by an export of this version. Move it away.")
         return note
 
     def _verify(self) -> None:
@@ -149,7 +149,9 @@ class Part:
             self._digest.update(chunk)
             rest -= len(chunk)
         if rest or (self.note.size and self._digest.hexdigest() != self.note.digest):
-            raise MoveRefused(f"{self.path} is not as the interrupted export left it. Say --restart to begin anew.")
+            raise MoveRefused(
+                f"{self.path} was changed after the export was interrupted. Give --restart to start again."
+            )
         os.fchmod(self._file, 0o600)
         os.ftruncate(self._file, self.note.size)
 

@@ -72,12 +72,15 @@ class RefusalReport:
             if is_report(path) and path.stat().st_size >= size:
                 with path.open("rb") as file:
                     return file.read(size)
-        raise MoveRefused(f"The report of the interrupted import, {self.path}, is not there any more. Say --restart.")
+        raise MoveRefused(
+            f"The report of the interrupted import, {self.path}, does not exist any more. Give --restart to start "
+            "again."
+        )
 
     def _begin(self) -> int:
         if os.path.lexists(self._part):
             if not is_report(self._part):
-                raise MoveRefused(f"{self._part} is where a report is collected, and is something else. Move it away.")
+                raise MoveRefused(f"The report is collected in {self._part}, but that is something else. Move it away.")
             self._part.unlink()
         self._file = create_private(self._part)
         return self._file

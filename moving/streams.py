@@ -60,7 +60,9 @@ async def open_to_write(path: Path, stop: asyncio.Event) -> int:
             if error.errno != errno.ENXIO:
                 raise
             if stop.is_set() or time.monotonic() > give_up:
-                raise MoveRefused(f"Nobody reads the pipe {path}. Start its reader first, or name a file.") from None
+                raise MoveRefused(
+                    f"No program reads from the pipe {path}. Start the reader first, or name a file."
+                ) from None
             await asyncio.sleep(_PAUSE_SECONDS)
             continue
         os.set_blocking(descriptor, True)

@@ -21,7 +21,7 @@ class Targets:
     def __init__(self, taken: Mapping[Path, str]) -> None:
         self._taken = {Path(os.path.realpath(path)): what for path, what in taken.items()}
 
-    def check(self, path: Path, *, overwrite: bool, advice: str = "or say --overwrite") -> Path:
+    def check(self, path: Path, *, overwrite: bool, advice: str = "or give --overwrite") -> Path:
         """Return where a file is to be put: ``path``, or where the link leads that it is. Raises MoveRefused.
 
         Something that is there must be a file, and may be replaced only with ``overwrite``; ``advice`` is what else can
@@ -33,9 +33,9 @@ class Targets:
             _check_directory(real.parent)
             return real
         if not stat.S_ISREG(status.st_mode):
-            raise MoveRefused(f"{path} is {_kind(status)}, and a file is to be written. Name another file.")
+            raise MoveRefused(f"{path} is {_kind(status)}, but the output must be a file. Name another file.")
         if not overwrite:
-            raise MoveRefused(f"{path} is there already. Name another file, {advice}.")
+            raise MoveRefused(f"{path} already exists. Name another file, {advice}.")
         _check_directory(real.parent)
         return real
 
@@ -48,7 +48,7 @@ class Targets:
         if status is None or stat.S_ISDIR(status.st_mode):
             return False
         if stat.S_ISBLK(status.st_mode) or stat.S_ISSOCK(status.st_mode):
-            raise MoveRefused(f"{path} is {_kind(status)}, and users are not written there. Name a file.")
+            raise MoveRefused(f"{path} is {_kind(status)}, and users cannot be written there. Name a file.")
         return not stat.S_ISREG(status.st_mode) or is_descriptor(status, _STANDARD_OUTPUT)
 
     def check_descriptor(self, descriptor: int) -> None:
@@ -63,12 +63,12 @@ class Targets:
     def _look_at(self, path: Path) -> os.stat_result | None:
         what = self._taken.get(Path(os.path.realpath(path)))
         if what is not None:
-            raise MoveRefused(f"{path} is {what}, and is left as it is. Name another file.")
+            raise MoveRefused(f"{path} is {what}, and is not overwritten. Name another file.")
         try:
             status = path.stat()
         except FileNotFoundError:
             if path.is_symlink():
-                raise MoveRefused(f"{path} is a link to a file that is not there. Name the file itself.") from None
+                raise MoveRefused(f"{path} is a link to a file that does not exist. Name the file itself.") from None
             return None
         self._check_taken(status, path)
         return status
@@ -80,7 +80,7 @@ class Targets:
             except OSError:
                 continue
             if is_same:
-                raise MoveRefused(f"{name} is {what}, and is left as it is. Name another file.")
+                raise MoveRefused(f"{name} is {what}, and is not overwritten. Name another file.")
 
 
 def is_descriptor(status: os.stat_result, descriptor: int) -> bool:

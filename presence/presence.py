@@ -217,7 +217,8 @@ class Presence:
             except Exception as error:  # noqa: BLE001 - whatever it is, all is told again before long
                 if not is_failing and self._bus.connected:  # else it is told that the bus is away
                     logger.warning(
-                        "The other gateways cannot be told who is connected (%s).", self._bus.explain(error).text
+                        "The other gateways cannot be informed about who is connected (%s).",
+                        self._bus.explain(error).text,
                     )
                 is_failing = True
                 self._news.clear()

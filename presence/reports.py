@@ -34,7 +34,7 @@ def decode_report(said: Any) -> PresenceReport:
         raise BusMessageError(str(error)) from error
     if isinstance(gateway, str) and _are_ids(here) and _are_ids(gone) and isinstance(asks, bool):
         return PresenceReport(gateway, here, gone, asks)
-    raise BusMessageError("The message does not say who is connected.")
+    raise BusMessageError("The presence message is not valid.")
 
 
 def _are_ids(value: object) -> bool:

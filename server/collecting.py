@@ -99,7 +99,7 @@ class Collecting:
             return
         if is_quiet or times >= _GROWN_AND_BUSY or now - self._at >= _LONG_SECONDS:
             found = self.collect_all()
-            logger.debug("Went over all objects, and %d of them were garbage.", found)
+            logger.debug("A full garbage collection found %d unreachable objects.", found)
 
     def _unexplained(self) -> int:
         return sys.getallocatedblocks() - self._sockets() * _BLOCKS_OF_SOCKET

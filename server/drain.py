@@ -77,7 +77,9 @@ class Drain:
             done, _ = await asyncio.wait(waits, timeout=min(left, _QUIET_SECONDS), return_when=asyncio.FIRST_COMPLETED)
             if not done and left > _QUIET_SECONDS:
                 left -= _QUIET_SECONDS
-                logger.info("Stopping: what is under way may take %.0f s more. Ctrl+C: at once.", left)
+                logger.info(
+                    "Stopping: requests under way may take up to %.0f s more. Press Ctrl+C to stop at once.", left
+                )
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waits:
@@ -100,7 +102,9 @@ class Drain:
         ends = started + self._seconds
         if not self.is_hurried and self._seconds:
             many = sum(1 for _ in sockets())
-            logger.info("Stopping: %d sockets are asked to leave within %g s. Ctrl+C: at once.", many, self._seconds)
+            logger.info(
+                "Stopping: %d sockets are closed within %g s. Press Ctrl+C to stop at once.", many, self._seconds
+            )
         while not self.is_hurried and loop.time() < ends:
             waiting = list(sockets())
             groups_left = max((started + self._seconds * _SHARE - loop.time()) / _GROUP_SECONDS, 1.0)

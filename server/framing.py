@@ -86,7 +86,7 @@ class Chunked:
             if self._at_end_of_chunk:
                 if not data.startswith(b"\r\n", place):
                     if not b"\r\n".startswith(data[place : place + 2]):
-                        raise Malformed("body", "A chunk of the body is longer than it says.")
+                        raise Malformed("body", "A chunk of the body is longer than its announced size.")
                     break
                 self._at_end_of_chunk = False
                 place += 2
@@ -104,14 +104,16 @@ class Chunked:
         content = b"".join(pieces)
         self._framing_left -= place - start - len(content) * (1 + _FRAMING_PER_BYTE)
         if self._framing_left < 0 and not self.is_complete:
-            raise Malformed("body", "The chunks of the body are too small for what is around them.")
+            raise Malformed("body", "The chunks of the body are too small compared with their framing.")
         return content, place
 
     def _check_beginning(self, data: bytes, place: int) -> None:
         """Return if more bytes could make the line before a chunk of what is there."""
         end = data.find(b"\n", place, place + _LINE_BYTES)
         if end >= 0 or len(data) - place >= _LINE_BYTES:
-            raise Malformed("body", f"A chunk of the body does not begin with its size, in {_LINE_BYTES} bytes.")
+            raise Malformed(
+                "body", f"A chunk of the body does not begin with its size, in at most {_LINE_BYTES} bytes."
+            )
 
     def _pass_trailers(self, data: bytes, start: int) -> int:
         """Return where the trailers end, or where they begin if their end is still to come."""

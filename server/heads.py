@@ -125,7 +125,7 @@ def check_beginning(data: bytes, start: int) -> None:
     if end >= 0:
         _request_line(data, start)
     elif not re.match(_TOKEN + rb"|\r?$", data[start : start + 1]):
-        raise Malformed("request", "This is no HTTP request.")
+        raise Malformed("request", "This is not an HTTP request.")
 
 
 def parse_head(raw: bytes) -> Head:
@@ -133,7 +133,7 @@ def parse_head(raw: bytes) -> Head:
     method, target, version, place = _request_line(raw, 0)
     headers = _headers(raw, place)
     if method not in _METHODS:
-        raise Malformed("method", "The method is none that is registered for HTTP, such as GET and POST.")
+        raise Malformed("method", "The method is not a registered HTTP method, such as GET or POST.")
     authority, raw_path, query_string = _split(method, target)
     said: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -155,7 +155,7 @@ def parse_head(raw: bytes) -> Head:
         wants_upgrade and method == b"GET" and version == "1.1" and b"websocket" in _tokens(said.get(b"upgrade", b""))
     )
     if is_handshake and body_bytes != 0:
-        raise Malformed("body", "The handshake of a WebSocket has no body.")
+        raise Malformed("body", "The handshake of a WebSocket must not have a body.")
     return Head(
         method.decode(),
         unquote(raw_path.decode()) if b"%" in raw_path else raw_path.decode(),
@@ -218,7 +218,7 @@ def _check_host(host: bytes | None, authority: bytes | None, version: str) -> No
         raise Malformed("host", "The request has no Host header.")
     for named in (host, authority):
         if named is not None and not _HOST.fullmatch(named):
-            raise Malformed("host", "The host that is asked for is not a name or an address.")
+            raise Malformed("host", "The Host header is not a valid name or address.")
 
 
 def _body_bytes(said: dict[bytes, bytes], version: str) -> int | None:
@@ -228,12 +228,14 @@ def _body_bytes(said: dict[bytes, bytes], version: str) -> int | None:
         if length is None:
             return 0
         if not length.isdigit() or len(length) > _LENGTH_DIGITS:
-            raise Malformed("content-length", "The Content-Length is not a number of bytes.")
+            raise Malformed("content-length", "The Content-Length is not a valid number.")
         return int(length)
     if length is not None:
-        raise Malformed("content-length", "The body has a Transfer-Encoding, and may have no Content-Length then.")
+        raise Malformed(
+            "content-length", "The request has both Transfer-Encoding and Content-Length, which is not allowed."
+        )
     if version == "1.0":
-        raise Malformed("transfer-encoding", "HTTP/1.0 has no Transfer-Encoding.")
+        raise Malformed("transfer-encoding", "Transfer-Encoding is not allowed in HTTP/1.0.")
     if encoding.lower() != b"chunked":
         raise Malformed("transfer-encoding", "The Transfer-Encoding is not 'chunked'.")
     return None

@@ -201,7 +201,7 @@ class EndingWebSocketProtocol(WebSocketsSansIOProtocol):
         self._unparsed.clear()
         output = b"".join(self.conn.data_to_send())
         if not output:
-            self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The handshake cannot be read.\n"))
+            self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The handshake is not valid.\n"))
             output = b"".join(self.conn.data_to_send())
         self.transport.write(output)
         self.transport.close()

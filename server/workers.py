@@ -155,11 +155,11 @@ class _Worker:
         pid = self.process.pid
         trace = "" if pid is None else self._link.trace_of(pid)
         logger.error(
-            "Worker %d (process %s) has done nothing for %.0f s: it hangs. Killing it and starting another.",
+            "Worker %d (process %s) has not responded for %.0f s and is killed. Starting another.",
             self._number,
             pid,
             self._link.silent_seconds,
-            extra={"fields": {"where": trace[-_LONGEST_TRACE:] or "it does not say; it may be stopped (SIGSTOP)"}},
+            extra={"fields": {"where": trace[-_LONGEST_TRACE:] or "not known: the process may be stopped (SIGSTOP)"}},
         )
         self.process.kill()
         self.process.join()
@@ -177,7 +177,7 @@ class _Worker:
 
     def end(self) -> None:
         if self.process.is_alive():
-            logger.error("Worker %s does not end; killing it.", self.process.pid)
+            logger.error("Worker %s does not end and is killed.", self.process.pid)
             self.process.kill()
         self.process.join()
 

@@ -97,7 +97,7 @@ def check_proxies(value: str | None) -> str | None:
         except ValueError:
             raise ValueError(
                 "It must be IP addresses or networks, separated by commas, such as 10.0.0.5,192.168.0.0/16, or unix "
-                "for who comes by a Unix socket."
+                "for connections by a Unix socket."
             ) from None
     return ",".join(parts) or None
 
@@ -184,7 +184,7 @@ def normal_origin(value: str) -> str:
     """
     problem = (
         "It must be origins, separated by commas, such as https://app.example.com or capacitor://localhost: "
-        "scheme, host, port, no path. (Or null, which many pages are.)"
+        "scheme, host and port, without a path. (Or null, which is the origin of many local pages.)"
     )
     text = value.lower()
     if text == "null":

@@ -54,7 +54,8 @@ def _check_alone(name: str, origins: Origins) -> None:
     """Raise ValueError if a setting has a value beside that of its file."""
     if origins.of_fields[name] != "default":
         raise ValueError(
-            f"{variable_of(name)} ({origins.of_fields[name]}) is set too: unset one of them, as only one can count."
+            f"{variable_of(name)} ({origins.of_fields[name]}) is set too: unset one of them, because only one may be "
+            "set."
         )
 
 

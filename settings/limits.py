@@ -62,7 +62,7 @@ class OperationBounds(Part):
         "Limits of operations", 1000, "How many tokens a GraphQL document may have.", ge=1, reloads=True
     )
     max_depth: int = setting(
-        "Limits of operations", 10, "How many levels deep an operation may select.", ge=1, reloads=True
+        "Limits of operations", 10, "How many levels deep the selections of an operation may be.", ge=1, reloads=True
     )
     max_aliases: int = setting(
         "Limits of operations", 30, "How many aliases an operation may have, fragments included.", ge=0, reloads=True
@@ -73,76 +73,90 @@ class OperationBounds(Part):
     max_root_fields: int = setting(
         "Limits of operations",
         50,
-        "How many fields of the root an operation may have, fragments included.",
+        "How many root fields an operation may have, fragments included.",
         ge=1,
         reloads=True,
     )
     max_cost: int = setting(
         "Limits of operations",
         1000,
-        "What an operation may cost. A field costs 1, and what reads or writes users costs more: what each costs is "
-        "under Limits in docs/api.md.",
+        "The highest cost of an operation. A field costs 1; fields that read or write users cost more (see Limits in "
+        "docs/api.md).",
         ge=1,
         reloads=True,
     )
     max_introspection_depth: int = setting(
-        "Limits of operations", 20, "How many levels deep an operation may ask for the schema.", ge=1, reloads=True
+        "Limits of operations", 20, "How many levels deep an introspection query may be.", ge=1, reloads=True
     )
     max_introspection_cost: int = setting(
         "Limits of operations",
         8000,
-        "How much of the schema an operation may ask for; the query of code generators costs about 4,100.",
+        "The highest cost of an introspection query. The query of code generators costs about 4,100.",
         ge=1,
         reloads=True,
     )
     trusted_documents: Path | None = setting(
         "Limits of operations",
         None,
-        "A directory with the only documents that are served: .graphql files, and .json manifests of them by hash.",
+        "A directory with trusted documents: .graphql files, and .json manifests of documents by hash. If set, only "
+        "these documents are served.",
     )
     persisted_documents: int = setting(
         "Limits of operations",
         1000,
-        "How many documents are kept that clients have sent with their hash, to name them by it; 0 = none.",
+        "How many persisted documents are kept: clients send them once with their hash, and then only the hash; 0 = "
+        "none.",
         ge=0,
     )
     document_cache: int = setting(
-        "Limits of operations", 1000, "How many GraphQL documents are kept parsed and validated.", ge=1
+        "Limits of operations", 1000, "How many parsed and validated GraphQL documents are kept in memory.", ge=1
     )
     document_cache_bytes: int = setting(
         "Limits of operations",
         33_554_432,
-        "How much memory they may take at most; those that were not used for longest are forgotten.",
+        "How much memory these documents may take. The least recently used ones are removed first.",
         ge=1_048_576,
     )
     operation_seconds: float = setting(
         "Limits of operations", 10, "How long one query or mutation may take.", gt=0, reloads=True
     )
     max_header_bytes: int = setting(
-        "Limits of operations", 16_384, "How large the headers of a request may be, its address included.", ge=1024
+        "Limits of operations",
+        16_384,
+        "How large the headers of a request may be, including the request line.",
+        ge=1024,
     )
     header_seconds: float = setting("Limits of operations", 10, "How long the headers may take to arrive.", gt=0)
     rate_limit_per_second: float = setting(
         "Limits of operations",
         100,
-        "How many operations a user may send a second, and of socket messages twenty times as many; 0 = any number. "
-        "Sockets past it are read more slowly. On an open gateway it goes by address, and the default is 0.",
+        "How many operations a user may send per second; 0 = no limit. For messages on sockets the limit is twenty "
+        "times as high, and sockets above it are read more slowly. On an open gateway the limit is per address, and "
+        "the default is 0.",
         ge=0,
         reloads=True,
     )
     rate_limit_burst: int = setting(
-        "Limits of operations", 2000, "How many of them may come at once after a quiet time.", ge=1, reloads=True
+        "Limits of operations",
+        2000,
+        "How many of them are accepted at the same time after a time without any.",
+        ge=1,
+        reloads=True,
     )
     bad_tokens_per_second: float = setting(
         "Limits of operations",
         10,
-        "How many tokens that are not good an address may show a second before new tokens are no longer looked at; "
-        "0 = any number.",
+        "How many invalid tokens an address may send per second before its new tokens are refused without being "
+        "checked; 0 = no limit.",
         ge=0,
         reloads=True,
     )
     bad_tokens_burst: int = setting(
-        "Limits of operations", 200, "How many of them may come at once after a quiet time.", ge=1, reloads=True
+        "Limits of operations",
+        200,
+        "How many of them are accepted at the same time after a time without any.",
+        ge=1,
+        reloads=True,
     )
 
     @property
@@ -166,7 +180,8 @@ class Sockets(Part):
         "WebSockets",
         1_048_576,
         "How large a message from a client may be. 1,000 ids of 255 characters need up to 1 MiB, and up to three times "
-        "as much if the client writes them as escapes. Before connection_ack it is 64 KiB, or this if it is less.",
+        "as much if the client writes them as escapes. Before connection_ack the limit is 64 KiB, or this value if it "
+        "is lower.",
         ge=1024,
     )
     max_subscriptions: int = setting(
@@ -180,15 +195,19 @@ class Sockets(Part):
         reloads=True,
     )
     max_sockets: int = setting(
-        "WebSockets", 10_000, "How many sockets and streams one process may have open.", ge=1, reloads=True
+        "WebSockets",
+        10_000,
+        "How many sockets and streams one process may have open at the same time.",
+        ge=1,
+        reloads=True,
     )
     max_sockets_per_user: int = setting(
-        "WebSockets", 100, "How many of them one user may have open; 0 = any number.", ge=0, reloads=True
+        "WebSockets", 100, "How many of them one user may have open; 0 = no limit.", ge=0, reloads=True
     )
     max_new_sockets_per_address: int = setting(
         "WebSockets",
         200,
-        "How many sockets of one address may be open that have not sent connection_init yet; 0 = any number.",
+        "How many sockets that have not sent connection_init yet one address may have open; 0 = no limit.",
         ge=0,
         reloads=True,
     )

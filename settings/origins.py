@@ -76,8 +76,8 @@ class Origins:
                 found.append(f"{variable} ({self.others[variable]}) is not a setting and has no effect.{hint}")
         if injected:
             found.append(
-                f"{', '.join(injected)}: Kubernetes sets such variables for a service named userline; they have no "
-                "effect. enableServiceLinks: false in the pod's spec keeps them away."
+                f"{', '.join(injected)}: Kubernetes sets such variables for a service named userline. They have no "
+                "effect. To avoid them, set enableServiceLinks: false in the pod's spec."
             )
         return found
 

@@ -38,7 +38,7 @@ def reader(flags: Mapping[str, Any], env_file: Path | None) -> Callable[[], Sett
     def read() -> Settings:
         nonlocal was_there
         if was_there and not path.is_file():
-            raise SettingsError([f"{path} is not there any more. Put it back, and send SIGHUP again."])
+            raise SettingsError([f"{path} does not exist any more. Put it back, and send SIGHUP again."])
         was_there = path.is_file()
         return load_settings(flags, path)
 

@@ -28,7 +28,7 @@ def read_roles(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     problems = []
     if DEFAULT_ROLE not in roles:
         problems.append(
-            f'The file must have a role named "{DEFAULT_ROLE}", which users have unless they are given another.'
+            f'The file must have a role named "{DEFAULT_ROLE}", which is the role of users who have no other.'
         )
     for name, value in roles.items():
         if not name.strip() or len(name) > MAX_ROLE_CHARACTERS:

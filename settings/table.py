@@ -74,7 +74,7 @@ other's changes.
 ## Roles
 
 `USERLINE_ROLES` names a JSON file with an object: each role's name, and an object of settings for frontends to go by.
-It must have the role `default`, which users have unless they are given another. Users can then have these roles only.
+It must have the role `default`, which is the role of users who have no other. Users can then have these roles only.
 The file is read once, at start-up, and not at a reload.
 
 ```json

@@ -23,7 +23,7 @@ _MIN_DIFFERENT_BYTES: Final = 8
 _SSH: Final = (b"ssh-", b"ecdsa-")
 _SIGNS_OF_KEYS: Final = (b"----", b"{", b"[")
 """What every PEM, JWK and set of JWKs has in it, in any encoding of characters."""
-_ADVICE: Final = "Make one with: openssl rand -base64 48"
+_ADVICE: Final = "Create one with: openssl rand -base64 48"
 
 
 def tracing_is_installed() -> bool:
@@ -46,29 +46,29 @@ def check_together(
     ):
         problems.append(
             f"{describe('host', fields.host, origins)} Everybody who reaches that address could read and write every "
-            "user, because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
-            "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want."
+            "user, because tokens are not checked. Set USERLINE_SECRET or USERLINE_JWKS_URL so that tokens are "
+            "checked, or set USERLINE_HOST=127.0.0.1, or set USERLINE_ALLOW_OPEN=true to allow this."
         )
     on_mongodb = fields.store_url.lower().startswith("mongodb")
     if not bad & {"change_stream", "store_url"} and fields.change_stream and not on_mongodb:
         problems.append(
             f"{describe('change_stream', fields.change_stream, origins)} Only MongoDB has a change stream: set "
-            "USERLINE_STORE_URL=mongodb://…, or leave USERLINE_CHANGE_STREAM out."
+            "USERLINE_STORE_URL=mongodb://…, or do not set USERLINE_CHANGE_STREAM."
         )
     if not bad & {"workers", "bus_url"} and fields.workers > 1 and not buses.kind_of(fields.bus_url).is_shared:
         problems.append(
-            f"{describe('workers', fields.workers, origins)} More than one process needs a bus that they share, and "
-            f"the memory:// bus is for one: set USERLINE_BUS_URL={buses.SHARED_EXAMPLES}, or USERLINE_WORKERS=1."
+            f"{describe('workers', fields.workers, origins)} More than one process needs a shared bus, but the "
+            f"memory:// bus is for one process: set USERLINE_BUS_URL={buses.SHARED_EXAMPLES}, or USERLINE_WORKERS=1."
         )
     if fields.federation_prefix and not fields.federation and not bad & {"federation", "federation_prefix"}:
         problems.append(
-            f"{describe('federation_prefix', fields.federation_prefix, origins)} It is for the names of a "
-            "subgraph: set USERLINE_FEDERATION=true, or leave USERLINE_FEDERATION_PREFIX out."
+            f"{describe('federation_prefix', fields.federation_prefix, origins)} It has an effect only in a subgraph: "
+            "set USERLINE_FEDERATION=true, or do not set USERLINE_FEDERATION_PREFIX."
         )
     if fields.tracing and "tracing" not in bad and not tracing_is_installed():
         problems.append(
-            f"{describe('tracing', fields.tracing, origins)} What it needs is not installed: "
-            "pip install 'userline[tracing]', or leave USERLINE_TRACING out."
+            f"{describe('tracing', fields.tracing, origins)} The packages that it needs are not installed: pip install "
+            "'userline[tracing]', or do not set USERLINE_TRACING."
         )
     return problems + _check_tokens(fields, secrets, origins, bad)
 
@@ -91,7 +91,7 @@ def _check_tokens(
         )
     if production and fields.allow_open:
         problems.append(
-            f"{describe('allow_open', fields.allow_open, origins)} In production no gateway runs open: unset it, or "
+            f"{describe('allow_open', fields.allow_open, origins)} In production tokens must be checked: unset it, or "
             "set USERLINE_ENV=development."
         )
     if fields.second_secret is not None and fields.secret is None and "secret" not in bad:
@@ -103,7 +103,7 @@ def _check_tokens(
     if production and fields.jwks_url is not None and not _is_private_channel(fields.jwks_url):
         problems.append(
             f"{describe('jwks_url', fields.jwks_url, origins)} In production it must start with https:, because "
-            "anybody who can change the keys on their way can make tokens."
+            "anybody who can change the keys in transit can create valid tokens."
         )
     return problems
 
@@ -125,7 +125,7 @@ def _weaknesses(secret: bytes, *, production: bool) -> list[str]:
     if is_another_key(secret):
         return ["it is a key of another kind (PEM, SSH or JWK). HS256 needs a secret of random characters."]
     if production and len(secret) < MIN_SECRET_BYTES:
-        return [f"it has {len(secret)} bytes, and in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
+        return [f"it has {len(secret)} bytes, but in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
     if production and len(set(secret)) < _MIN_DIFFERENT_BYTES:
         return [f"it can be guessed: it repeats a few characters. {_ADVICE}"]
     return []

@@ -18,48 +18,53 @@ class Tokens(Part):
     secret: SecretStr | None = setting(
         "Tokens",
         None,
-        "The secret that HS256 tokens are checked with. Other users of the machine can see what is given as a flag.",
+        "The secret that HS256 tokens are verified with. Do not give it as a flag: other users of the machine can see "
+        "flags.",
         reloads=True,
         agrees=True,
     )
     secret_file: Path | None = setting(
         "Tokens",
         None,
-        "A file with that secret, or with several, one a line: the first signs, all are accepted.",
+        "A file with this secret, or with several secrets, one per line. The first one signs; all are accepted.",
         reloads=True,
     )
     second_secret: SecretStr | None = setting(
-        "Tokens", None, "One more secret that is accepted, while one is being replaced by another.", reloads=True
+        "Tokens", None, "A second secret that is accepted, for the time while a secret is being replaced.", reloads=True
     )
     second_secret_file: Path | None = setting(
-        "Tokens", None, "A file with that one, or with several, one a line.", reloads=True
+        "Tokens", None, "A file with the second secret, or with several secrets, one per line.", reloads=True
     )
     jwks_url: Annotated[str | None, AfterValidator(check_jwks_url)] = setting(
         "Tokens",
         None,
-        "Where the public keys are that RS256, ES256 and EdDSA tokens are checked with (a JWKS).",
+        "The URL of the public keys (a JWKS) that RS256, ES256 and EdDSA tokens are verified with.",
         agrees=True,
     )
     jwks_seconds: float = setting(
         "Tokens",
         600,
-        "Within how long a key that is gone from the JWKS is refused, on live sockets too.",
+        "After how long at most a key that was removed from the JWKS is refused, on open sockets too.",
         ge=1,
         le=86_400,
     )
     jwks_pause_seconds: float = setting(
-        "Tokens", 10, "How long to wait at least before keys are fetched again for a token whose key is unknown.", ge=0
+        "Tokens",
+        10,
+        "The shortest time between two fetches of the keys that are caused by tokens with an unknown key.",
+        ge=0,
     )
     issuer: Annotated[str | None, AfterValidator(check_names)] = setting(
         "Tokens",
         None,
-        "What iss may be, exactly: strings separated by commas, or a JSON array. Without it, iss is the app's id.",
+        "The accepted values of iss: strings separated by commas, or a JSON array. If not set, iss must be the app's "
+        "id.",
         agrees=True,
     )
     audience: Annotated[str | None, AfterValidator(check_names)] = setting(
         "Tokens",
         None,
-        "What aud must have one of, written likewise. Without it, aud is left out or has the app's id.",
+        "Values of which aud must have one, in the same form. If not set, aud must be absent or have the app's id.",
         agrees=True,
     )
     client_user_syncing: Literal["off", "own", "any"] = setting(
@@ -72,7 +77,7 @@ class Tokens(Part):
     self_deletion: bool = setting(
         "Tokens",
         False,
-        "Let user tokens delete their own user; without it, server tokens alone delete users.",
+        "Allow user tokens to delete their own user. If false, only server tokens delete users.",
         reloads=True,
         agrees=True,
     )
@@ -86,7 +91,7 @@ class Tokens(Part):
     cors_headers: Annotated[str | None, AfterValidator(check_header_names)] = setting(
         "Tokens",
         None,
-        "Headers, separated by commas, that these pages may send beside those of common clients; * = any.",
+        "Headers, separated by commas, that these pages may send in addition to those of common clients; * = any.",
         reloads=True,
     )
 

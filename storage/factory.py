@@ -54,14 +54,11 @@ def _maker(url: str) -> _Maker:
 def _sqlite(_url: str, rest: str) -> _Maker:
     if "?" in rest or "#" in rest:
         raise ValueError(
-            "The URL of a SQLite user store takes no options. Write %3F and %23 for ? and # in a file's name."
+            "The URL of a SQLite user store cannot have options. Write %3F and %23 for ? and # in a file's name."
         )
     path = unquote(rest.removeprefix("///"))
     if rest in {"", "//", "///"} or path == ":memory:":
-        raise ValueError(
-            "The SQLite user store needs a file, which it reads and writes through connections of their own: "
-            "write sqlite:///userline.db."
-        )
+        raise ValueError("The SQLite user store needs a file, and cannot be in memory: write sqlite:///userline.db.")
     if not rest.startswith("///"):
         raise ValueError(
             "The URL of a SQLite user store has three slashes before a path: sqlite:///userline.db is in the working "

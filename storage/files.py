@@ -91,7 +91,7 @@ def put_in_place(path: Path, target: Path, *, overwrite: bool, is_durable: bool 
             raise
         except OSError:  # a file system without hard links
             if os.path.lexists(target):
-                raise FileExistsError(f"{target} is there already.") from None
+                raise FileExistsError(f"{target} already exists.") from None
             path.rename(target)
         else:
             path.unlink()

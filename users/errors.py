@@ -169,7 +169,7 @@ class DocumentNotTrusted(UserlineError):
     code = ErrorCode.DOCUMENT_NOT_TRUSTED
 
     def __init__(self) -> None:
-        super().__init__("This gateway serves trusted documents only, and this is none of them.")
+        super().__init__("This gateway serves only trusted documents, and this document is not one of them.")
 
 
 class PersistedQueryNotFound(UserlineError):

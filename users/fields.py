@@ -272,8 +272,8 @@ FIELDS: Final = (
         attribute="version",
         kind=Kind.VERSION,
         output=(
-            "Grows with every write that changed something, private fields included, and never goes back for an id: "
-            "digits, opaque but for their order as whole numbers."
+            "Grows with every write that changed something, private fields included, and never decreases for an id. A "
+            "string of digits: compare two versions as whole numbers, and rely on nothing else."
         ),
     ),
 )

@@ -179,7 +179,10 @@ def _check_as_stored(patch: UserPatch, before: UserRecord | None, user_id: str) 
         # By type, too: to Python, 1 is 1.0 and True.
         elif type(value) is not type(stored[name]) or value != stored[name]:
             problems.append(
-                Problem(name, f"{name} is read-only, and not as stored: leave it out, or read the user again.")
+                Problem(
+                    name,
+                    f"{name} is read-only and differs from the stored value: leave it out, or read the user again.",
+                )
             )
     if problems:
         raise BadUserInput(problems)

@@ -80,7 +80,7 @@ def check_not_blank(value: object, most: int | None = None) -> str:
     if not text:
         raise ValueError("must not be empty.")
     if not _SEEN.search(text) and is_blank(text):
-        raise ValueError("must have something to see in it, not only spaces and invisible characters.")
+        raise ValueError("must have at least one visible character, not only spaces and invisible characters.")
     return text
 
 
@@ -93,7 +93,7 @@ def check_locale(value: object, _: Rules | None = None) -> str:
     """A valid BCP 47 language tag; kept as given."""
     text = check_text(value, MAX_LOCALE_CHARACTERS)
     if "_" in text:
-        raise ValueError("must be an IETF language tag, whose parts are joined by hyphens, such as en-US.")
+        raise ValueError("must be an IETF language tag with hyphens between its parts, such as en-US.")
     import langcodes  # noqa: PLC0415 - see above
 
     try:

@@ -66,6 +66,6 @@ def check_may_write(viewer: Viewer, user_id: str, syncing: ClientUserSyncing) ->
     if viewer.kind is not ViewerKind.USER or syncing is ClientUserSyncing.ANY:
         return
     if syncing is ClientUserSyncing.OFF:
-        raise UserSyncDisabled("This app does not let clients write users; its back end does that.")
+        raise UserSyncDisabled("In this app clients may not write users; only its back end may.")
     if viewer.user_id != user_id:
         raise Forbidden(f"A user token may write its own user only, and {quoted(user_id)} is another.")

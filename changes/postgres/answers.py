@@ -18,7 +18,7 @@ class StandbyError(Exception):
 
 
 class NotPostgresError(Exception):
-    """What answers there does not speak as PostgreSQL does."""
+    """The server at this address does not speak the protocol of PostgreSQL."""
 
 
 class ClosedError(Exception):
@@ -37,37 +37,49 @@ def explain(error: BaseException) -> Explanation:
     if isinstance(error, OSError):
         # Without its numbers, such as those of ports, it is the same however often it is tried.
         return Explanation(shortened(re.sub(r"\W|\d", "", str(error))), brief(error), _LOOK)
-    return Explanation("garbage", f"What answers there does not speak as PostgreSQL does ({named(error)})", _ADDRESS)
+    return Explanation(
+        "garbage", f"The server at this address does not speak the protocol of PostgreSQL ({named(error)})", _ADDRESS
+    )
 
 
-_ADDRESS: Final = "Correct USERLINE_BUS_URL: it is postgres://USER:PASSWORD@HOST:PORT/DATABASE of a PostgreSQL."
+_ADDRESS: Final = (
+    "Correct USERLINE_BUS_URL. Its form is postgres://USER:PASSWORD@HOST:PORT/DATABASE, with the address of a "
+    "PostgreSQL server."
+)
 _LOOK: Final = (
-    "Check that PostgreSQL runs, that this machine may reach it, and the address and password in USERLINE_BUS_URL."
+    "Check that PostgreSQL runs and that this machine can reach it. Check the address and the password in "
+    "USERLINE_BUS_URL."
 )
 _TLS: Final = (
     "Correct sslmode and the files that sslrootcert, sslcert and sslkey name in USERLINE_BUS_URL (docs/scaling.md)."
 )
-_DIRECT: Final = "Let USERLINE_BUS_URL lead to PostgreSQL itself, or to a pool that keeps sessions (pool_mode=session)."
+_DIRECT: Final = (
+    "Set USERLINE_BUS_URL to the address of PostgreSQL itself, or of a pool that keeps sessions (pool_mode=session)."
+)
 
 _PRIMARY: Final = (
-    "Set USERLINE_BUS_URL to its primary, or name all of them with ?target_session_attrs=primary; it is joined when it "
-    "is promoted."
+    "Set USERLINE_BUS_URL to its primary, or name all servers with ?target_session_attrs=primary. The gateway connects "
+    "when the standby is promoted."
 )
 _RIGHTS: Final = (
-    "Let it connect and notify, it needs no more: GRANT CONNECT ON DATABASE …, GRANT EXECUTE ON FUNCTION "
+    "Grant it the right to connect and to notify. It needs no other right: GRANT CONNECT ON DATABASE …, GRANT EXECUTE "
+    "ON FUNCTION "
     "pg_notify(text, text)."
 )
 
 _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     (
         (StandbyError, exceptions.ReadOnlySQLTransactionError, exceptions.TargetServerAttributeNotMatched),
-        "This PostgreSQL is a standby, where nothing can be listened to",
+        "This PostgreSQL is a standby, where LISTEN is not possible",
         _PRIMARY,
     ),
     (
         (exceptions.InvalidAuthorizationSpecificationError,),
-        "PostgreSQL lets nobody in with this user name and password: {}",
-        "Correct them in USERLINE_BUS_URL, or let this role in from here (pg_hba.conf, ALTER ROLE … LOGIN).",
+        "PostgreSQL does not accept this user name and password: {}",
+        (
+            "Correct them in USERLINE_BUS_URL, or allow this role to log in from this machine (pg_hba.conf, ALTER ROLE "
+            "… LOGIN)."
+        ),
     ),
     (
         (exceptions.InvalidCatalogNameError,),
@@ -76,46 +88,58 @@ _KNOWN: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ),
     (
         (exceptions.InsufficientPrivilegeError,),
-        "This role of PostgreSQL may not do what a gateway does: {}",
+        "This role of PostgreSQL does not have the rights that a gateway needs: {}",
         _RIGHTS,
     ),
     (
         (exceptions.TooManyConnectionsError,),
-        "PostgreSQL has as many connections as it takes: {}",
-        "Raise its max_connections (a gateway needs one), or end some; it is joined when there is room.",
+        "PostgreSQL has reached its limit of connections: {}",
+        (
+            "Raise its max_connections (a gateway needs one connection), or end some connections. The gateway keeps "
+            "trying."
+        ),
     ),
     (
         (exceptions.ProgramLimitExceededError,),
         "PostgreSQL's queue of notifications is full: {}",
-        "Somebody who listens to this database is stuck; the log of PostgreSQL says which process, which can be ended.",
+        (
+            "A process that listens on this database does not read any more. The log of PostgreSQL names the process. "
+            "End it."
+        ),
     ),
     (
         (exceptions.CannotConnectNowError,),
         "PostgreSQL is starting or stopping: {}",
-        "It is joined when it takes connections.",
+        "The gateway connects when PostgreSQL accepts connections.",
     ),
     (
         (exceptions.AdminShutdownError, exceptions.CrashShutdownError),
         "PostgreSQL has ended the connection: {}",
-        "It is joined again as soon as that is possible.",
+        "The gateway connects again as soon as that is possible.",
     ),
     (
         (ClosedError, exceptions.PostgresConnectionError, exceptions.InterfaceError),
         "The connection to PostgreSQL was closed",
-        "It is joined again as soon as that is possible. If it does not last, let the URL lead to PostgreSQL itself.",
+        (
+            "The gateway connects again as soon as that is possible. If this happens again and again, set the URL to "
+            "the address of PostgreSQL itself, without a pool."
+        ),
     ),
     (
         (exceptions.InvalidSQLStatementNameError, exceptions.DuplicatePreparedStatementError),
-        "It is a pool whose connections change hands, where LISTEN is lost: {}",
+        "This is a pool that shares connections between clients, where LISTEN is lost: {}",
         _DIRECT,
     ),
-    ((NotPostgresError,), "What answers there does not speak as PostgreSQL does", _ADDRESS),
+    ((NotPostgresError,), "The server at this address does not speak the protocol of PostgreSQL", _ADDRESS),
     ((exceptions.FeatureNotSupportedError,), "This server has no LISTEN and NOTIFY: {}", _ADDRESS),
     (
         (TooLargeError,),
         "A change is larger than 64 MiB",
-        "Lower USERLINE_MAX_RECORD_BYTES: other gateways see users of that size by USERLINE_REREAD_SECONDS alone.",
+        (
+            "Lower USERLINE_MAX_RECORD_BYTES: other gateways see changes of users of that size only within "
+            "USERLINE_REREAD_SECONDS."
+        ),
     ),
-    ((ssl.SSLError, exceptions.ClientConfigurationError), "TLS with PostgreSQL does not come about: {}", _TLS),
+    ((ssl.SSLError, exceptions.ClientConfigurationError), "TLS with PostgreSQL failed: {}", _TLS),
     ((TimeoutError,), "PostgreSQL does not answer in time", _LOOK),
 )

@@ -146,8 +146,11 @@ class _PostgresLink:
         if used > _FULL:
             remarks = (
                 (
-                    f"PostgreSQL's queue of notifications is {used:.0%} full: somebody who listens is stuck.",
-                    "End that process; the log of PostgreSQL says which it is. When the queue is full nobody is heard.",
+                    (
+                        f"PostgreSQL's queue of notifications is {used:.0%} full: a process that listens does not read "
+                        "any more."
+                    ),
+                    "End that process; the log of PostgreSQL names it. When the queue is full, no gateway can publish.",
                 ),
             )
         return LinkFacts(f"PostgreSQL {version}", ahead, remarks)

@@ -26,13 +26,16 @@ def check_postgres_url(url: str) -> None:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
-        raise ValueError(f"The URL of the bus is not a URL. {_EXAMPLE}") from None
+        raise ValueError(f"The URL of the bus is not a valid URL. {_EXAMPLE}") from None
     if parts.fragment or "#" in url or parts.netloc.count("@") > 1:
-        raise ValueError("The URL of the bus has @, : or # where it cannot: write %40, %3A and %23 in a password.")
+        raise ValueError(
+            "The URL of the bus has @, : or # at a place where they are not allowed: in a password, write %40, %3A and "
+            "%23."
+        )
     hosts = parts.netloc.rpartition("@")[2]
     for host in hosts.split(",") if hosts else ():
         if not _HOST.fullmatch(host) or not _is_port(host.rpartition(":")[2] if _has_port(host) else "1"):
-            raise ValueError(f"The URL of the bus is not a URL: a host or a port is none. {_EXAMPLE}")
+            raise ValueError(f"The URL of the bus is not a valid URL: a host or a port in it is wrong. {_EXAMPLE}")
     if not hosts and not options.get("host"):
         raise ValueError(f"The URL of the bus has no host. {_EXAMPLE}")
     if not unquote(parts.path).strip("/") and not (options.get("dbname") or options.get("database")):
@@ -41,10 +44,10 @@ def check_postgres_url(url: str) -> None:
         check = _OPTIONS.get(option)
         if check is None:
             raise ValueError(
-                "The URL of the bus has an option that it cannot have. These are known: " + ", ".join(_OPTIONS) + "."
+                "The URL of the bus has an option that is not known. These are known: " + ", ".join(_OPTIONS) + "."
             )
         if not check(value):
-            raise ValueError(f"The URL of the bus has an option that it cannot have with that value: {option}.")
+            raise ValueError(f"The URL of the bus has an option with a value that is not allowed: {option}.")
 
 
 def hosts_of(url: str) -> list[tuple[str, int]]:

@@ -72,7 +72,7 @@ def check_role(answer: object) -> Mapping[str, str]:
         raise SentinelError
     role = facts.get("role")
     if role is None:
-        raise InvalidResponse("What it says of itself has no role")
+        raise InvalidResponse("Its answer to HELLO or INFO has no role")
     if mode != "cluster" and role in ("replica", "slave"):
         raise ReplicaError
     return facts
@@ -88,7 +88,7 @@ def check_cluster(answer: object) -> Mapping[str, str]:
     facts = _facts(answer)
     state = facts.get("cluster_state")
     if state is None:
-        raise InvalidResponse("What it says of its cluster has no state")
+        raise InvalidResponse("Its answer to CLUSTER INFO has no cluster_state")
     agreed = facts.get("cluster_slots_fail", "0") != "0" and facts.get("cluster_slots_pfail", "0") == "0"
     if state != "ok" and not agreed:
         raise CutOffError

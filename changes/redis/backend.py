@@ -44,13 +44,19 @@ _WATCH_SECONDS: Final = 4.0
 """How often it is asked whether gateways should meet elsewhere."""
 
 _NO_ROLE: Final = (
-    "Redis does not tell this user whether it is a master. What is published at a replica stays there.",
-    "See that USERLINE_BUS_URL leads to the master, or let the user ask INFO (ACL SETUSER: +info).",
+    (
+        "Redis does not tell this user whether it is a master. Messages that are published at a replica reach no other "
+        "server."
+    ),
+    "Check that USERLINE_BUS_URL leads to the master, or allow the user the command INFO (ACL SETUSER: +info).",
 )
 
 _NO_STATE: Final = (
-    "The cluster does not tell this user its state. A node that is cut off keeps to itself what is published there.",
-    "Let the user ask for it (ACL SETUSER: +cluster|info); such a node is left then.",
+    (
+        "The cluster does not tell this user its state. Messages that are published at a node without a connection to "
+        "the others reach no other node."
+    ),
+    "Allow the user the command CLUSTER INFO (ACL SETUSER: +cluster|info). The gateway then leaves such a node.",
 )
 
 
@@ -74,8 +80,9 @@ class RedisBackend:
         if not link.says_role and not self._said_unknown:
             self._said_unknown = True
             logger.warning(
-                "Redis does not tell this user whether it is a master (neither HELLO nor INFO). If it is a replica, "
-                "other gateways may not hear this one: see that USERLINE_BUS_URL leads to the master."
+                "Redis does not tell this user whether it is a master (neither HELLO nor INFO is allowed). If it is a "
+                "replica, other gateways may not receive the changes of this one. Check that USERLINE_BUS_URL leads to "
+                "the master."
             )
         return link
 
@@ -188,7 +195,7 @@ class _RedisLink:
             self._watching.result()
 
     async def facts(self) -> LinkFacts:
-        version = self._said.get("version", "(of a version it does not tell)")
+        version = self._said.get("version", "(version not known)")
         name = "Valkey" if self._said.get("server") == "valkey" else "Redis"
         return LinkFacts(f"{name} {version}", await self._seconds_ahead(), self._remarks)
 

@@ -74,12 +74,12 @@ def address_of(url: str) -> Address:
         parts = urlsplit(f"redis://{rest}")
         query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
-        raise ValueError(f"The URL of the bus is not a URL. {example}") from None
+        raise ValueError(f"The URL of the bus is not a valid URL. {example}") from None
     user, _, hosts = parts.netloc.rpartition("@")
     nodes = tuple(_node(host, _SENTINEL_PORT if kind == "sentinel" else _PORT, example) for host in hosts.split(","))
     if kind == "redis" and len(nodes) > 1:
         raise ValueError(
-            "The URL of the bus has several hosts, and redis:// is for one. For Sentinels it is "
+            "The URL of the bus has several hosts, but redis:// is for one host. For Sentinels it is "
             f"{_EXAMPLES['sentinel']}, for a cluster {_EXAMPLES['cluster']}."
         )
     master, path = _master_of(parts.path, kind, example)
@@ -88,7 +88,9 @@ def address_of(url: str) -> Address:
     at = f"redis{tls}://{user}@host" if user else f"redis{tls}://host"
     options, connection_class = _parsed(f"{at}{path}?{urlencode(own)}")
     if kind == "cluster" and options.get("db"):
-        raise ValueError(f"The URL of the bus has a numbered database, and a cluster has none. {example}")
+        raise ValueError(
+            f"The URL of the bus has a numbered database, but a cluster has no numbered databases. {example}"
+        )
     shared = {name: value for name, value in options.items() if name.startswith("ssl_") or name == "protocol"}
     return Address(kind, nodes, options, connection_class, master, shared | sentinels)
 
@@ -103,7 +105,7 @@ def _node(text: str, port: int, example: str) -> Node:
         raise ValueError(f"The URL of the bus has no host. {example}")
     host = _HOST.fullmatch(text)
     if not host or not 0 < int(host[2] or port) <= 65535:
-        raise ValueError(f"The URL of the bus is not a URL: a host or a port is none. {example}")
+        raise ValueError(f"The URL of the bus is not a valid URL: a host or a port in it is wrong. {example}")
     return unquote(host[1]).strip("[]"), int(host[2] or port)
 
 
@@ -113,7 +115,7 @@ def _master_of(path: str, kind: str, example: str) -> tuple[str, str]:
         return "", path
     name, _, database = path.removeprefix("/").partition("/")
     if not name or not re.fullmatch(r"\d*", database):
-        raise ValueError(f"The URL of the bus does not end with the name that the Sentinels know. {example}")
+        raise ValueError(f"The URL of the bus must end with the name by which the Sentinels know the master. {example}")
     return unquote(name), f"/{database}"
 
 
@@ -123,7 +125,7 @@ def _options_of(query: list[tuple[str, str]], kind: str) -> tuple[dict[str, str]
     for option, _ in query:
         if option not in known and not _TLS_OPTION.fullmatch(option):
             raise ValueError(
-                "The URL of the bus has an option that it cannot have. These are known: " + ", ".join(known) + ", and "
+                "The URL of the bus has an option that is not known. These are known: " + ", ".join(known) + ", and "
                 "for TLS " + ", ".join(_TLS_FILES) + ", ssl_password, ssl_check_hostname."
             )
     own = {name: value for name, value in query if name not in _SENTINEL_OPTIONS}
@@ -141,7 +143,8 @@ def _parsed(url: str) -> tuple[dict[str, Any], type[AbstractConnection]]:
         connection = kind(**options)
     except (RedisError, TypeError, ValueError):
         raise ValueError(
-            "The URL of the bus has an option that it cannot have, or not with that value. Options that begin with "
+            "The URL of the bus has an option that is not known, or with a value that is not allowed. Options that "
+            "begin with "
             "ssl_ are for rediss://."
         ) from None
     if isinstance(connection, SSLConnection):

@@ -26,7 +26,7 @@ async def examine(settings: Settings) -> list[Finding]:
             problem(
                 _PART,
                 f"Nothing can be sent through {error.kind}: {error.why.text}.",
-                f"{error.why.advice} Until then gateways are not ready, and watchers hear of changes late.",
+                f"{error.why.advice} Until then gateways are not ready, and watchers see changes late.",
             )
         ]
     if facts is None:
@@ -34,7 +34,8 @@ async def examine(settings: Settings) -> list[Finding]:
             return [
                 advice(
                     _PART,
-                    "It is the memory:// bus, which is for one gateway, and others may use the same MongoDB.",
+                    "It is the memory:// bus, which is for one gateway only, but several gateways may use the same "
+                    "MongoDB.",
                     f"If there is more than one gateway, set USERLINE_BUS_URL={SHARED_EXAMPLES} for all of them.",
                 )
             ]
@@ -45,8 +46,8 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(
             advice(
                 _PART,
-                f"A message takes {milliseconds:.0f} ms, and watchers on other gateways wait as long for a change.",
-                f"Run {facts.kind} nearer to the gateways.",
+                f"A message takes {milliseconds:.0f} ms. Watchers on other gateways see every change with that delay.",
+                f"Run {facts.kind} on a machine with a faster connection to the gateways.",
             )
         )
     findings += [advice(_PART, text, what_to_do) for text, what_to_do in facts.link.remarks]

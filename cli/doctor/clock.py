@@ -16,7 +16,7 @@ _NOTICEABLE_SECONDS: Final = 1.0
 _WRITTEN: Final = 1_764_000_000
 """When this was written, in Unix seconds: no right clock shows an earlier time."""
 
-_WHAT_TO_DO: Final = "Have both machines set their clocks by NTP (chronyc tracking, timedatectl)."
+_WHAT_TO_DO: Final = "Synchronise the clocks of both machines by NTP (chronyc tracking, timedatectl)."
 
 
 def examine_clock() -> Finding:
@@ -26,8 +26,8 @@ def examine_clock() -> Finding:
     if now < _WRITTEN:
         return problem(
             _PART,
-            f"It is {shown}, says this machine, which is over: good tokens look not yet valid.",
-            "Set the clock, by NTP at best.",
+            f"The clock of this machine says {shown}, which is in the past: valid tokens are refused as not yet valid.",
+            "Set the clock, preferably by NTP.",
         )
     return ok(_PART, f"It is {shown}.")
 
@@ -38,7 +38,7 @@ def compare(whose: str, seconds_ahead: float) -> Finding:
     text = f"The clock of {whose} is {difference:.1f} s {'ahead' if seconds_ahead > 0 else 'behind'}"
     if difference > LEEWAY_SECONDS:
         return problem(
-            _PART, f"{text}, which is more than the {LEEWAY_SECONDS:g} s that tokens are given.", _WHAT_TO_DO
+            _PART, f"{text}, which is more than the {LEEWAY_SECONDS:g} s of tolerance for tokens.", _WHAT_TO_DO
         )
     if difference > _NOTICEABLE_SECONDS:
         return advice(_PART, f"{text}.", _WHAT_TO_DO)

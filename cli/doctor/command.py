@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "gateways",
     multiple=True,
     metavar="URL",
-    help="Compare with the gateway whose metrics are there, such as http://10.0.0.5:8000; may be given several times.",
+    help="Compare with the gateway that serves its metrics at this URL, such as http://10.0.0.5:8000. May be repeated.",
 )
 @takes_settings
 def doctor(env_file: Path | None, *, as_json: bool, gateways: tuple[str, ...], **flags: Any) -> None:

@@ -33,8 +33,9 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
     findings = [
         ok(
             _PART,
-            f"MongoDB is {way} away, there and back: a read of a user who is not in memory takes as long at the least, "
-            f"and a write too, or twice as long where the user was not written lately. The driver is {_NAMES[driver]}, "
+            f"The round-trip time to MongoDB is {way}. A read of a user who is not in memory takes at least that long. "
+            "A write takes as long, or twice as long if the user was not written recently. The driver is "
+            f"{_NAMES[driver]}, "
             f"with up to {distance.most_commands:,} commands at once.",
         )
     ]
@@ -42,9 +43,9 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
         findings.append(
             advice(
                 _PART,
-                f"{way} is far: every request that needs the store waits that long, and one that takes several "
-                "commands may be too slow.",
-                "Run the gateways nearer to MongoDB, and have clients reach them from afar.",
+                f"A round-trip time of {way} is long: every request that needs the store waits that long, and a "
+                "request that needs several commands may be too slow.",
+                "Run the gateways close to MongoDB, even if clients are then further away from the gateways.",
             )
         )
     if driver == "motor" and (is_far or cores == 1):
@@ -53,9 +54,10 @@ def judge_distance(driver: DriverName, distance: Distance, cores: int) -> list[F
         findings.append(
             advice(
                 _PART,
-                f"Motor has a thread for each command, so that those that cannot be sent together (pages of users, "
-                f"counts) are at most {distance.most_commands} at once, {why}.",
-                "Set USERLINE_MONGODB_DRIVER=pymongo: it needs no threads, and has as many as there are connections.",
+                "Motor uses a thread for each command. Of commands that cannot be combined (pages of users, counts), "
+                f"at most {distance.most_commands} run at the same time, {why}.",
+                "Set USERLINE_MONGODB_DRIVER=pymongo. It needs no threads: as many commands as there are connections "
+                "run at the same time.",
             )
         )
     return findings

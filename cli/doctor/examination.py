@@ -42,7 +42,7 @@ async def examine(
         settings = load_settings(flags, env_file)
     except SettingsError as error:
         for text in error.problems:
-            yield problem("settings", text, 'Correct it; "userline settings" shows what is set, and by what.')
+            yield problem("settings", text, 'Correct it. "userline settings" shows every value and where it is set.')
         return
     for finding in _examine_settings(settings):
         yield finding
@@ -65,7 +65,7 @@ async def _looked_at(part: str, look: Awaitable[list[Finding]]) -> list[Finding]
         return await look
     except Exception as error:  # noqa: BLE001 - one part that surprises us must not hide what is wrong with the others
         text = shown(f"{type(error).__name__}: {error}")
-        return [problem(part, f"It cannot be looked at: {text}", "Please report this: doctor should know what it is.")]
+        return [problem(part, f"It cannot be examined: {text}", "Please report this as an error of userline doctor.")]
 
 
 async def _examine_store(settings: Settings) -> list[Finding]:
@@ -74,7 +74,7 @@ async def _examine_store(settings: Settings) -> list[Finding]:
     except OutgoingError:
         store = make_store(settings.store_url, settings.rules, mongodb_driver=settings.mongodb_driver)
     except (TrustedDocumentsError, ValueError) as error:
-        return [problem("settings", str(error), "Correct it; the gateway does not start like this.")]
+        return [problem("settings", str(error), "Correct it. The gateway does not start with this value.")]
     else:
         store = runtime.store
     return [finding async for finding in examine_store(settings, store)]
@@ -96,8 +96,9 @@ def _examine_settings(settings: Settings) -> list[Finding]:
         findings.append(
             advice(
                 "settings",
-                f"The gateway listens on {settings.host}, which others reach, and its USERLINE_ENV is development.",
-                "Where it is for production, set USERLINE_ENV=production: it then never runs open.",
+                f"The gateway listens on {settings.host}, which other machines can reach, but its USERLINE_ENV is "
+                "development.",
+                "If it is for production, set USERLINE_ENV=production. Then it never runs without checking tokens.",
             )
         )
     return findings
@@ -111,7 +112,7 @@ async def _examine_graphiql(settings: Settings) -> list[Finding]:
     return [
         advice(
             "graphiql",
-            "Its page is not built, so that browsers that open /graphql get an error.",
+            "Its page is not built: browsers that open /graphql get an error.",
             "Build it with make graphiql, or set USERLINE_GRAPHIQL=false.",
         )
     ]

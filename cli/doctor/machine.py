@@ -33,8 +33,8 @@ def examine_files(settings: Settings) -> Finding:
     raised = f"ulimit -n {needed}" if hard == resource.RLIM_INFINITY or hard >= needed else "ulimit -Hn as root"
     return judge(
         "files",
-        f"A process may open {_count(soft)} files, and USERLINE_MAX_SOCKETS allows {settings.max_sockets:,} sockets: "
-        "beyond the files, new connections fail without an answer.",
+        f"A process may open {_count(soft)} files, but USERLINE_MAX_SOCKETS allows {settings.max_sockets:,} sockets. "
+        "Above the limit of files, new connections fail without an answer.",
         f"Raise the limit ({raised}; LimitNOFILE={needed} in a systemd unit; --ulimit nofile={needed} for a "
         f"container), or set USERLINE_MAX_SOCKETS={max(soft - _OTHER_FILES, 1)}.",
     )
@@ -50,8 +50,8 @@ def examine_backlog(path: Path = _SOMAXCONN) -> Finding | None:
         return ok("network", f"{BACKLOG:,} connections may wait to be accepted.")
     return advice(
         "network",
-        f"{most:,} connections may wait to be accepted, not {BACKLOG:,}: when many clients reconnect at once, "
-        "some of them wait seconds to try again.",
+        f"{most:,} connections may wait to be accepted, instead of {BACKLOG:,}. When many clients reconnect at the "
+        "same time, some have to try again after seconds.",
         f"sysctl -w net.core.somaxconn={BACKLOG}",
     )
 
@@ -74,12 +74,12 @@ def _examine_address(host: str, port: int, host_set_by: str, port_set_by: str) -
         if error.errno == errno.EADDRINUSE:
             return advice(
                 "address",
-                f"Something listens on {where} already.",
-                f"If that is this gateway, all is well; else end it, or set {port_set_by}.",
+                f"A program already listens on {where}.",
+                f"If it is this gateway, nothing is wrong. Otherwise stop that program, or set {port_set_by}.",
             )
         return problem(
             "address",
-            f"{where} cannot be listened on: {os.strerror(error.errno) if error.errno else error}.",
+            f"The gateway cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}.",
             f"Set {host_set_by} to an address of this machine (0.0.0.0 for all), and {port_set_by} to 1024 or above.",
         )
     return ok("address", f"{where} is free.")

@@ -80,7 +80,7 @@ async def _read(url: str) -> _Told:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
         raise _Unreadable(
             f"{url} cannot be read: {str(error) or type(error).__name__}.",
-            "See that it runs, and that this machine may reach it.",
+            "Check that it runs and that this machine can reach it.",
         ) from None
     versions: set[str] = set()
     fingerprints: dict[str, set[str]] = {}
@@ -109,7 +109,7 @@ async def _asking(http: httpx.AsyncClient, url: str) -> AsyncIterator[tuple[http
 
 async def _text_of(answer: httpx.Response, url: str) -> str:
     """Return what an answer says, of which no more is read than metrics can be. Raises _Unreadable."""
-    address = "Give the address that its metrics have: USERLINE_METRICS_ADDRESS, if that is set."
+    address = "Give the address at which its metrics are served: USERLINE_METRICS_ADDRESS, if that is set."
     if answer.status_code != httpx.codes.OK:
         raise _Unreadable(f"{url} cannot be read: it answers {answer.status_code}.", address)
     body = bytearray()
@@ -128,15 +128,16 @@ def _judge(url: str, told: _Told, own: Mapping[str, str]) -> list[Finding]:
             advice(
                 _PART,
                 f"{url} is userline {others}, and this is {__version__}.",
-                "While gateways are upgraded one after the other that is well; else upgrade all to the same version.",
+                "This is correct while gateways are upgraded one after the other. Otherwise upgrade all to the same "
+                "version.",
             )
         )
     if not told.fingerprints:
         findings.append(
             advice(
                 _PART,
-                f"{url} does not tell how it is set, so that nothing can be compared.",
-                "Upgrade it, and ask again.",
+                f"{url} has no fingerprints of its settings in its metrics, so nothing can be compared.",
+                "Upgrade it, and run this command again.",
             )
         )
         return findings
@@ -144,15 +145,22 @@ def _judge(url: str, told: _Told, own: Mapping[str, str]) -> list[Finding]:
         findings.append(
             problem(
                 _PART,
-                f"{url} has another USERLINE_APP_ID than is set here: neither hears the changes of the other.",
-                "Set the same for all gateways of a deployment and restart them, or leave out gateways of others.",
+                f"{url} has another USERLINE_APP_ID than this machine: neither receives the changes of the other.",
+                "Set the same app id for all gateways of a deployment and restart them, or leave out gateways of other "
+                "deployments.",
             )
         )
         return findings
     different = [name for name, values in told.fingerprints.items() if name in own and values != {own[name]}]
     findings += [_difference(url, name, told.fingerprints[name], own[name]) for name in sorted(different)]
     if not different:
-        findings.append(ok(_PART, f"{url} agrees in all {len(told.fingerprints)} settings that must agree."))
+        findings.append(
+            ok(
+                _PART,
+                f"{url} has the same values as this machine in all {len(told.fingerprints)} settings that must be the "
+                "same.",
+            )
+        )
     return findings
 
 
@@ -160,19 +168,20 @@ def _difference(url: str, name: str, theirs: frozenset[str], ours: str) -> Findi
     if name != SECRETS:
         return problem(
             _PART,
-            f"{url} has another {variable_of(name)} than is set here, and all gateways must have the same.",
-            "Set it alike, and reload or restart the one that is wrong (docs/settings.md says which of both).",
+            f"{url} has another {variable_of(name)} than this machine, but all gateways must have the same.",
+            "Set the same value, and reload or restart the gateway that is wrong (docs/settings.md says which of both "
+            "is needed).",
         )
     if all(set(one.split("+")) & set(ours.split("+")) for one in theirs):
         return advice(
             _PART,
-            f"{url} and this machine have one secret in common, and others that the other one has not.",
-            "While a secret is replaced that is well; when it is done, all gateways must have the same.",
+            f"{url} and this machine have one secret in common, but not all.",
+            "This is correct while a secret is being replaced. Afterwards all gateways must have the same secrets.",
         )
     return problem(
         _PART,
-        f"{url} has another USERLINE_SECRET than is set here: tokens that one takes the other refuses.",
-        "Give all gateways the same secrets, and send SIGHUP to those that were wrong.",
+        f"{url} has another USERLINE_SECRET than this machine: a token that one accepts is refused by the other.",
+        "Set the same secrets for all gateways, and send SIGHUP to those whose secrets were wrong.",
     )
 
 

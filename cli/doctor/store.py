@@ -65,9 +65,9 @@ async def _examine_open(settings: Settings, store: UserStore, started: float) ->
         elif answered - opened > _SLOW_SECONDS:
             yield advice(
                 _PART,
-                f"A ping took {(answered - opened) * 1000:.0f} ms. Every read of a user who is not in memory waits "
-                "that long.",
-                "Move the file to a disk that is nearer or has less to do.",
+                f"A ping took {(answered - opened) * 1000:.0f} ms. Every read of a user who is not in memory takes at "
+                "least that long.",
+                "Move the file to a faster, local disk, or one with less load.",
             )
     except StoreRefused as error:
         text, _, what_to_do = error.args[0].partition(". ")
@@ -76,10 +76,10 @@ async def _examine_open(settings: Settings, store: UserStore, started: float) ->
         is_file = isinstance(store, SQLiteUserStore)
         yield problem(
             _PART,
-            "It opened, but did not do what it was asked to.",
+            "It was opened, but a read or a write failed.",
             "The log above has the reason and what to do about it."
             if is_file
-            else "Look at the log above; grant the user in the URL the role readWrite on the database.",
+            else "Read the log above. Grant the user in the URL the role readWrite on the database.",
         )
     finally:
         await store.close()
@@ -97,9 +97,9 @@ async def _examine_nothing(settings: Settings, store: UserStore) -> AsyncIterato
             for finding in await _examine_mongo(settings, store):
                 yield finding
         except StoreUnavailable:
-            yield problem(_PART, "It answered, and then did not.", "The log above has the reason.")
+            yield problem(_PART, "It answered at first, and then stopped answering.", "The log above has the reason.")
     else:
-        yield ok(_PART, "The file is empty; the gateway will make it a store.")
+        yield ok(_PART, "The file is empty. The gateway will create a store in it.")
 
 
 def _examine_file(store: SQLiteUserStore) -> tuple[list[Finding], bool]:
@@ -138,7 +138,8 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
             problem(
                 _PART,
                 f"Nothing can be written in {store.path.parent}: {facts.not_written}.",
-                "Look at the disk, its quota and its inodes (df -h, df -i, quota), and whether it may be written.",
+                "Check the disk, its quota and its inodes (df -h, df -i, quota), and whether the directory is "
+                "writable.",
             )
         )
     if facts.most_size is not None and facts.most_size < facts.size + facts.log_size + _MUCH:
@@ -146,8 +147,8 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
         findings.append(
             judge(
                 _PART,
-                f"A process of this user may make no file larger than {_size(facts.most_size)}, and the store has "
-                f"{_size(facts.size)}: beyond that, every write fails.",
+                f"Processes of this user cannot create files larger than {_size(facts.most_size)}, and the store has "
+                f"{_size(facts.size)}. When it reaches that limit, every write fails.",
                 "Raise the limit (ulimit -f unlimited; LimitFSIZE=infinity in a systemd unit).",
             )
         )
@@ -155,8 +156,8 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
         findings.append(
             problem(
                 _PART,
-                f"Only {_size(facts.free)} are free on the disk: writes fail, or will in a moment.",
-                "Make room, or move the file (stop the gateway first).",
+                f"Only {_size(facts.free)} are free on the disk: writes fail, or will fail soon.",
+                "Free some space, or move the file (stop the gateway first).",
             )
         )
     elif facts.free < max(facts.size // 2, _MUCH):
@@ -164,24 +165,34 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
             advice(
                 _PART,
                 f"Only {_size(facts.free)} are free on the disk; when it is full, every write fails.",
-                "Make room, or move the file (stop the gateway first).",
+                "Free some space, or move the file (stop the gateway first).",
             )
         )
     if facts.wide_mode is not None:
-        what = f"Others than its owner may use the file, which has users in it (mode {facts.wide_mode:04o})."
+        what = (
+            "Other users of the machine than the owner may use the file, which has the data of users (mode "
+            f"{facts.wide_mode:04o})."
+        )
         findings.append(
-            advice(_PART, what, f"The gateway narrows it when it starts, or now: chmod {store.mode:04o} {store.path}*")
+            advice(
+                _PART,
+                what,
+                f"The gateway corrects the mode when it starts. To correct it now: chmod {store.mode:04o} "
+                f"{store.path}*",
+            )
             if facts.is_own
             else problem(
-                _PART, what, f"Its owner, who is another user, narrows it: chmod {store.mode:04o} {store.path}*"
+                _PART,
+                what,
+                f"Its owner, who is another user, can correct the mode: chmod {store.mode:04o} {store.path}*",
             )
         )
     if facts.holders:
         findings.append(
             problem(
                 _PART,
-                f"The file was deleted or replaced while a process ({', '.join(map(str, facts.holders))}) had it open, "
-                "which still writes the old one.",
+                f"The file was deleted or replaced while a process ({', '.join(map(str, facts.holders))}) had it open. "
+                "The process still writes to the old file.",
                 "Stop these processes, put the file back (from a backup if need be), and start them again.",
             )
         )
@@ -189,8 +200,9 @@ def _judge_file(store: SQLiteUserStore, facts: FileFacts) -> list[Finding]:
         findings.append(
             advice(
                 _PART,
-                f"The write-ahead log has grown to {_size(facts.log_size)}: some program keeps a read open for long.",
-                "Find what else has the file open, and end it.",
+                f"The write-ahead log has grown to {_size(facts.log_size)}: some program keeps a read transaction open "
+                "for a long time.",
+                "Find the program that has the file open, and stop it.",
             )
         )
     return findings
@@ -222,13 +234,13 @@ def _judge_deployment(settings: Settings, facts: DeploymentFacts) -> list[Findin
                 problem(
                     _PART,
                     "A single server has no change stream.",
-                    "Start mongod with --replSet and run rs.initiate() once, or leave USERLINE_CHANGE_STREAM out.",
+                    "Start mongod with --replSet and run rs.initiate() once, or do not set USERLINE_CHANGE_STREAM.",
                 )
             )
         findings.append(
             advice(
                 _PART,
-                "A single server is away as often as its machine is, and can lose what it has acknowledged.",
+                "A single server is not available whenever its machine is not, and can lose acknowledged writes.",
                 "Run a replica set of three.",
             )
         )
@@ -250,24 +262,26 @@ def _judge_collection(facts: DeploymentFacts) -> list[Finding]:
         findings.append(
             problem(
                 _PART,
-                f"Users who have something in common are refused by {', '.join(facts.unique_indexes)}.",
-                "Drop these unique indexes: to userline, only ids are unique.",
+                "Users with an equal value in a field are refused by these unique indexes: "
+                f"{', '.join(facts.unique_indexes)}.",
+                "Drop these unique indexes: in userline, only ids are unique.",
             )
         )
     if facts.expiring_indexes:
         findings.append(
             problem(
                 _PART,
-                f"MongoDB deletes users by itself, by {', '.join(facts.expiring_indexes)} (expireAfterSeconds).",
-                "Drop these indexes, unless users are meant to go.",
+                f"MongoDB deletes users automatically, because of {', '.join(facts.expiring_indexes)} "
+                "(expireAfterSeconds).",
+                "Drop these indexes, unless users are meant to expire.",
             )
         )
     if facts.has_validator:
         findings.append(
             advice(
                 _PART,
-                "A validator of the collection may refuse users, which callers are told of as an internal error.",
-                "Remove it (collMod), or see that it takes every user that docs/mongodb.md describes.",
+                "A validator of the collection may refuse users. Callers then get an internal error.",
+                "Remove it (collMod), or check that it accepts every user that docs/mongodb.md describes.",
             )
         )
     if facts.seconds_ahead is not None:

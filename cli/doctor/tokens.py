@@ -32,7 +32,7 @@ async def examine_tokens(settings: Settings) -> list[Finding]:
     return [
         advice(
             _PART,
-            "None are checked: everybody who reaches the gateway may read and write every user.",
+            "Tokens are not checked: everybody who can reach the gateway may read and write every user.",
             "For anything but development, set USERLINE_SECRET or USERLINE_JWKS_URL, and USERLINE_ENV=production.",
         )
     ]
@@ -51,15 +51,15 @@ async def _examine_secrets(settings: Settings) -> list[Finding]:
             advice(
                 _PART,
                 f"{len(settings.secrets)} secrets are accepted.",
-                "When the last token that an old one has signed has expired, take the old one out.",
+                "When the last token that was signed with an old secret has expired, remove the old secret.",
             )
         )
     if any(len(secret) < MIN_SECRET_BYTES for secret in settings.secrets):
         findings.append(
             advice(
                 _PART,
-                f"The secret has less than {MIN_SECRET_BYTES} bytes, and in production it is refused.",
-                "Make one with: openssl rand -base64 48",
+                f"The secret has less than {MIN_SECRET_BYTES} bytes. In production it is refused.",
+                "Create one with: openssl rand -base64 48",
             )
         )
     return findings
@@ -77,8 +77,8 @@ async def _examine_key_set(settings: Settings) -> Finding:
         return problem(
             _PART,
             "The keys at USERLINE_JWKS_URL cannot be fetched, so every token is refused.",
-            "The log above says why. Check the URL, that this machine may reach it, and HTTPS_PROXY, HTTP_PROXY, "
-            "ALL_PROXY and NO_PROXY, which say how.",
+            "The log above says why. Check the URL, whether this machine can reach it, and the proxy variables "
+            "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
         )
     finally:
         await keys.close()
@@ -91,6 +91,6 @@ async def _examine_key_set(settings: Settings) -> Finding:
     names = ", ".join(sorted(keys.algorithms_there))
     return ok(
         _PART,
-        f"There are keys for {names} at USERLINE_JWKS_URL; one that is gone from there is refused within "
+        f"There are keys for {names} at USERLINE_JWKS_URL. A key that is removed there is refused within "
         f"{settings.jwks_seconds:g} s.",
     )

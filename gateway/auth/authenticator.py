@@ -169,12 +169,12 @@ class Authenticator:
     async def _check(self, token: str, keys: Keys) -> Viewer:
         told = read(token)
         if told.algorithm not in keys.algorithms:
-            raise TokenRefused("alg is not one that is accepted here")
+            raise TokenRefused("alg is not one that this gateway accepts")
         found = await keys.find(told.algorithm, told.key_id)
         # All are tried, so that the time tells nothing of which one it was.
         good = [key for key in found if keys.is_signed(token, told.algorithm, key)]
         if not good:
-            raise TokenRefused("the signature is not good")
+            raise TokenRefused("the signature is not valid")
         return viewer_of(told.claims, self._terms, key_id=good[0].id, now=time.time())
 
 

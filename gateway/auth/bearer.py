@@ -44,7 +44,7 @@ def token_of_payload(payload: Any) -> str | None:
         return None
     name, value = found[0]
     if len(found) > 1 or not isinstance(value, str) or not value:
-        raise Unauthenticated("The payload must have one token, which is a string.")
+        raise Unauthenticated("The payload must have exactly one token, as a string.")
     return _token(value) if _is_header(name) else value
 
 

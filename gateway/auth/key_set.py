@@ -114,7 +114,9 @@ class KeySet:
         if key is not None:
             return (key,)
         if self._failed:
-            raise StoreUnavailable("The keys of tokens are not available right now. Try again in a moment.")
+            raise StoreUnavailable(
+                "The keys that tokens are verified with are not available right now. Try again in a moment."
+            )
         raise TokenRefused("there is no such key")
 
     def is_signed(self, token: str, algorithm: str, key: Key) -> bool:
@@ -129,7 +131,7 @@ class KeySet:
         """Fetch the keys. Raises StoreUnavailable."""
         await asyncio.shield(self._start())
         if self._failed:
-            raise StoreUnavailable("The keys of tokens cannot be fetched.")
+            raise StoreUnavailable("The keys that tokens are verified with cannot be fetched.")
 
     def start(self) -> None:
         """Fetch the keys now, and again and again."""
@@ -168,15 +170,21 @@ class KeySet:
             self._failed = True
             self.failures += 1
             if self._outage.begin():
-                logger.warning("The keys of tokens cannot be fetched (%s); those at hand stay.", _sentence(error))
+                logger.warning(
+                    "The keys that tokens are verified with cannot be fetched (%s). The keys that were fetched before "
+                    "stay in use.",
+                    _sentence(error),
+                )
         else:
             self._failed = False
             if self._outage:
-                logger.info("The keys of tokens can be fetched again, after %s.", self._outage.end())
+                logger.info(
+                    "The keys that tokens are verified with can be fetched again, after %s.", self._outage.end()
+                )
             self._fetched = time.monotonic()
             if document != self._document:
                 self._document, self._keys = document, keys
-                logger.info("There are %d keys for tokens.", self.count)
+                logger.info("%d keys were fetched to verify tokens with.", self.count)
                 self.on_change(keys.ids)
         finally:
             self._fetch = None

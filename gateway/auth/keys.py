@@ -83,7 +83,7 @@ class SharedSecret:
     def replace(self, *secrets: bytes) -> None:
         """Accept these from now on, and no others. Raises ValueError for a key of another kind."""
         if any(map(is_another_key, secrets)):
-            raise ValueError("A key of another kind is no secret.")
+            raise ValueError("A key of another kind (PEM, SSH or JWK) cannot be used as a secret.")
         self._keys = tuple(Key(secret, hashlib.sha256(secret).digest()) for secret in secrets)
         self.on_change(frozenset(key.id for key in self._keys))
 

@@ -68,7 +68,9 @@ def way_to(url: str) -> Way:
     try:
         proxy = httpx.Proxy(_with_scheme(found.value), ssl_context=context if through_tls else None)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
-        raise OutgoingError(f"{found} That is no proxy: {without_password(str(error))}. {_ADVICE}") from None
+        raise OutgoingError(
+            f"{found} That is not the URL of a proxy: {without_password(str(error))}. {_ADVICE}"
+        ) from None
     return Way(certificates, proxy)
 
 
@@ -86,11 +88,11 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Variable | None:
     except ValueError:
         is_sound, proxy = False, urlsplit("")
     if not is_sound or not found.value.isprintable() or " " in found.value:
-        raise OutgoingError(f"{found} That is no proxy, such as http://proxy.example.com:3128. {_ADVICE}")
+        raise OutgoingError(f"{found} That is not the URL of a proxy, such as http://proxy.example.com:3128. {_ADVICE}")
     if proxy.scheme not in _PROXIES:
-        raise OutgoingError(f"{found} Only {', '.join(_PROXIES)} are proxies that can be used. {_ADVICE}")
+        raise OutgoingError(f"{found} Only {', '.join(_PROXIES)} are supported kinds of proxies. {_ADVICE}")
     if proxy.scheme.startswith("socks") and not find_spec("socksio"):
-        raise OutgoingError(f"{found} For SOCKS a package is missing: pip install socksio. {_ADVICE}")
+        raise OutgoingError(f"{found} SOCKS needs a package that is not installed: pip install socksio. {_ADVICE}")
     return found
 
 

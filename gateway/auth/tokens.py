@@ -79,15 +79,15 @@ class Terms:
         """Return if these are claims of a token that is meant for this gateway. Raises TokenRefused."""
         issuer = claims.get("iss")
         if not isinstance(issuer, str) or issuer not in self.issuers:
-            raise TokenRefused("iss is none of USERLINE_ISSUER, which is the app's id unless it is set")
+            raise TokenRefused("iss is not one of USERLINE_ISSUER (the app's id unless that is set)")
         if "aud" not in claims:
             if self.needs_audience:
-                raise TokenRefused("there is no aud, and USERLINE_AUDIENCE asks for one")
+                raise TokenRefused("there is no aud, but USERLINE_AUDIENCE requires one")
             return
         audience = claims["aud"]
         named = audience if isinstance(audience, list) else [audience]
         if not any(isinstance(one, str) and one in self.audiences for one in named):
-            raise TokenRefused("aud has none of USERLINE_AUDIENCE, which is the app's id unless it is set")
+            raise TokenRefused("aud has none of the values of USERLINE_AUDIENCE (the app's id unless that is set)")
 
 
 def read(token: str) -> Unverified:
@@ -118,9 +118,9 @@ def viewer_of(claims: dict[str, Any], terms: Terms, *, key_id: bytes, now: float
     _moment(claims, "iat")
     terms.check(claims)
     if expires_at is not None and now >= expires_at + LEEWAY_SECONDS:
-        raise TokenRefused("exp is past", "The token has expired.")
+        raise TokenRefused("exp is in the past", "The token has expired.")
     if not_before is not None and now < not_before - LEEWAY_SECONDS:
-        raise TokenRefused("nbf is still to come", "The token is not valid yet.")
+        raise TokenRefused("nbf is in the future", "The token is not valid yet.")
     match claims.get("tokenType"):
         case "app":
             return Viewer(ViewerKind.APP, None, expires_at, key_id)
@@ -137,7 +137,7 @@ def _object(part: str, name: str) -> dict[str, Any]:
         text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
         value = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_no_constant)
     except (binascii.Error, ValueError, RecursionError):
-        raise TokenRefused(f"the {name} is not sound JSON in base64url") from None
+        raise TokenRefused(f"the {name} is not valid JSON in base64url") from None
     if not isinstance(value, dict):
         raise TokenRefused(f"the {name} is not an object")
     return value
@@ -146,7 +146,7 @@ def _object(part: str, name: str) -> dict[str, Any]:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("A name is there twice.")
+        raise ValueError("A name occurs twice.")
     return found
 
 

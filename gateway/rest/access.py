@@ -27,5 +27,5 @@ async def authenticate(request: Request, authenticator: Authenticator, answering
     request.scope["state"]["viewer"] = viewer
     answering.charge(key_of(viewer, request.scope))
     if viewer.kind is ViewerKind.USER:
-        raise Forbidden("The REST API is for server tokens; this is the token of a user.")
+        raise Forbidden("The REST API is for server tokens only. This is the token of a user.")
     return viewer

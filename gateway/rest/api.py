@@ -105,7 +105,7 @@ class RestApi:
                     "DELETE": partial(self._delete, item=item),
                 }
             case None:
-                return refuse(404, NOT_FOUND, "There is nothing at this address.")
+                return refuse(404, NOT_FOUND, "There is no resource at this address.")
         if request.method not in handlers:
             allowed = ", ".join(handlers)
             reason = f"This address takes {' and '.join(allowed.rsplit(', ', 1))} requests."
@@ -166,7 +166,9 @@ class RestApi:
     async def _put_many(self, request: Request) -> Response:
         viewer = await self._authenticate(request)
         no_parameters(request)
-        patches = await self._object(request, "The body must be an object of user ids and the fields to set of each.")
+        patches = await self._object(
+            request, "The body must be an object with user ids as names and the fields to set as values."
+        )
         if len(patches) > 1:
             self._answering.charge(key_of(viewer, request.scope), len(patches) - 1)
         _audit(request, viewer, "write", patches)

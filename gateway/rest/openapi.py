@@ -72,7 +72,7 @@ _ERROR: Final[Json] = {
             "minItems": 1,
             "maxItems": MOST_REASONS,
             "items": {"type": "string"},
-            "description": "Sentences for people, one for each thing that is wrong.",
+            "description": "Sentences for people, one for each problem.",
         },
         "retryAfterSeconds": {
             "type": "number",
@@ -112,7 +112,7 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
         "info": {
             "title": "userline REST API",
             "version": __version__,
-            "summary": "Whole users, private fields included, for back ends.",
+            "summary": "Complete users for back ends, with private fields.",
             "description": "Every write is safe to repeat. Errors have a code for programs and reasons for people.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -171,7 +171,7 @@ def _list_users(*, with_tokens: bool) -> Json:
             {
                 "name": "startingAfter",
                 "in": "query",
-                "description": "The id that all users on the page come after; there need not be such a user.",
+                "description": "The page begins after this id. A user with this id need not exist.",
                 "schema": _ID,
             },
         ],
@@ -189,7 +189,7 @@ def _get_user(*, with_tokens: bool) -> Json:
 
 def _set_user(*, with_tokens: bool) -> Json:
     parameters = {"appId": "$request.path.appId", "id": "$request.path.id"}
-    written = _content("The user is as asked for.", "Written")
+    written = _content("The user has the values of the request.", "Written")
     written["links"] = {
         "read": {"operationId": "getUser", "parameters": parameters},
         "patch": {"operationId": "setUser", "parameters": parameters},
@@ -205,8 +205,8 @@ def _set_user(*, with_tokens: bool) -> Json:
 def _delete_user(*, with_tokens: bool) -> Json:
     return {
         "operationId": "deleteUser",
-        "summary": "Delete one user for good",
-        "description": "It is a success if there is no such user. A user who is created again begins with nothing.",
+        "summary": "Delete one user permanently",
+        "description": "Deleting a user who does not exist is a success. Nothing of a deleted user comes back.",
         "responses": {
             "200": _content("There is no such user any more.", "Deleted"),
             **_refusals(with_tokens=with_tokens),
@@ -221,7 +221,7 @@ def _set_users(*, with_tokens: bool) -> Json:
         "propertyNames": _ID,
         "additionalProperties": {"$ref": "#/components/schemas/UserPatch"},
     }
-    written = _content("All users are as asked for.", "Written")
+    written = _content("All users have the values of the request.", "Written")
     written["content"]["application/json"]["schema"] = {
         "type": "object",
         "maxProperties": MAX_WRITES,
@@ -265,13 +265,13 @@ def _refusals(*, with_tokens: bool, body: bool = False) -> Json:
     found: Json = {"400": _content("Something is wrong with the request, which changed nothing.", "Error")}
     if with_tokens:
         found["401"] = _content("There is no valid token.", "Error", _CHALLENGE)
-        found["403"] = _content("The token is a user's.", "Error")
+        found["403"] = _content("The token is a user token, not a server token.", "Error")
     found["404"] = _content("There is no such app or no such user.", "Error")
     if body:
         found["413"] = _content("The body is too large.", "Error")
         found["415"] = _content("The body is not application/json in UTF-8.", "Error")
     found["429"] = _content("Too many requests.", "Error", _RETRY_AFTER)
-    found["500"] = _content("Something unexpected; the reason has the request's id in the log.", "Error")
+    found["500"] = _content("An internal error. The log has the details under the request's id.", "Error")
     found["503"] = _content("The store did not answer; try again.", "Error", _RETRY_AFTER)
     return found
 

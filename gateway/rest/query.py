@@ -38,7 +38,7 @@ def _parameters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
         if name not in known:
             problems.append(Problem(name, f"{name} is not a parameter of this address."))
         elif name in given:
-            problems.append(Problem(name, f"{name} must be there once, not several times."))
+            problems.append(Problem(name, f"{name} must occur once, not several times."))
         given[name] = value
     if problems:
         raise BadUserInput(problems)
@@ -49,4 +49,4 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError:
-        raise BadUserInput([Problem("query", "The parameters must be few, and percent-encoded UTF-8.")]) from None
+        raise BadUserInput([Problem("query", "The parameters are too many, or not percent-encoded UTF-8.")]) from None

@@ -71,7 +71,7 @@ def patch_schema(settings: Settings) -> Json:
 def _read_only(field: Field) -> Json:
     return _output(field) | {
         "readOnly": True,
-        "description": "Read-only: ignored if it is as stored, so that what was read may be sent back; else refused.",
+        "description": "Read-only: ignored if it equals the stored value, and refused otherwise.",
     }
 
 

@@ -89,6 +89,6 @@ class Credentials:
         except RateLimited as error:
             raise Closed.for_now(CloseCode.RATE_LIMITED, error) from None
         if before is not None and (viewer.kind, viewer.user_id) != (before.kind, before.user_id):
-            raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
+            raise Closed(CloseCode.FORBIDDEN, "Forbidden: The new token is of another user.")
         self._viewer, self.ends_at = viewer, ends_at(viewer, time.time())
         return viewer

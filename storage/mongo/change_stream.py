@@ -122,7 +122,7 @@ class ChangeFollower:
             except (PyMongoError, OSError, TimeoutError) as error:
                 self._lost(error)
             except Exception:
-                logger.exception("Following MongoDB's change stream failed; it begins anew.")
+                logger.exception("Following MongoDB's change stream failed. It is started again.")
                 self._begin_anew()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
@@ -199,9 +199,9 @@ class ChangeFollower:
         if self._outage.begin():
             what = failure(error)
             logger.warning(
-                "MongoDB's change stream cannot be followed: %s. Meanwhile, what other programs change is seen within "
+                "MongoDB's change stream cannot be followed: %s. Until then, changes by other programs are seen within "
                 "USERLINE_REREAD_SECONDS.",
-                f"there is none here (code {code})"
+                f"this server has no change streams (code {code})"
                 if code in _NO_STREAMS
                 else f"{what.text}. {what.advice}".rstrip(". "),
             )

@@ -21,10 +21,10 @@ _WHAT_TO_DO: Final = (
 
 # An option of the collection, and what it does to users.
 _UNFIT: Final = {
-    "viewOn": "is a view of another one, which cannot be written",
+    "viewOn": "is a view of another collection, which cannot be written",
     "timeseries": "is a time series, whose documents cannot be replaced",
-    "capped": "is capped: it forgets its oldest users by itself",
-    "expireAfterSeconds": "forgets users by itself after some time (expireAfterSeconds)",
+    "capped": "is capped: it deletes its oldest documents automatically",
+    "expireAfterSeconds": "deletes documents automatically after some time (expireAfterSeconds)",
 }
 
 
@@ -46,5 +46,5 @@ def what_is_unfit(options: Mapping[str, Any]) -> str | None:
     """Return what of a collection's options users do not go with, or None."""
     collation = options.get("collation")
     if collation and collation.get("locale") != "simple":
-        return "compares ids by a collation, which takes two ids for one"
+        return "has a collation, by which different ids may be equal"
     return next((text for name, text in _UNFIT.items() if options.get(name)), None)

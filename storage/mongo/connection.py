@@ -151,7 +151,7 @@ class Connection:
     def _told(self, error: BaseException, tried: float) -> StoreUnavailable | StoreRefused:
         what = failure(error)
         if what.kind is Kind.REFUSED:
-            return StoreRefused(f"MongoDB at {self._url.hosts} refuses it: {sentence(what.text, what.advice)}")
+            return StoreRefused(f"MongoDB at {self._url.hosts} refuses a command: {sentence(what.text, what.advice)}")
         if what.kind is Kind.AWAY:
             if self._outage.begin(tried):
                 self._warn("is not available", what)
@@ -160,7 +160,7 @@ class Connection:
             now = self._loop.time()
             if now - self._told_at.get(what.text, -math.inf) > _QUIET_SECONDS:
                 self._told_at[what.text] = now
-                self._warn("did not do all that it was asked", what)
+                self._warn("did not do everything that was requested", what)
         return StoreUnavailable()
 
     def _warn(self, state: str, what: Failure) -> None:

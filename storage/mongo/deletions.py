@@ -84,5 +84,5 @@ def came_between(deleted: int, version: int) -> bool:
     """
     if deleted < version:
         return False
-    _logger.debug("A user was created while it was being deleted: its version is raised above the deletion's.")
+    _logger.debug("A user was created during its deletion. Its version is raised above the version of the deletion.")
     return True

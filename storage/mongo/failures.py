@@ -54,11 +54,11 @@ class Failure:
 
 def _table() -> dict[int, Failure]:
     """Return what each code means. https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml."""
-    no_primary = Failure(Kind.AWAY, "it has no primary just now")
+    no_primary = Failure(Kind.AWAY, "it has no primary at the moment")
     stopping = Failure(Kind.AWAY, "a member is shutting down")
-    cut_off = Failure(Kind.AWAY, "its members do not reach each other")
-    late = Failure(Kind.PARTLY, "a command took longer than it may")
-    ended = Failure(Kind.PARTLY, "somebody ended a command")
+    cut_off = Failure(Kind.AWAY, "its members cannot reach each other")
+    late = Failure(Kind.PARTLY, "a command exceeded its time limit")
+    ended = Failure(Kind.PARTLY, "a command was interrupted")
     login = Failure(
         Kind.AWAY,
         "it does not know this user and password",
@@ -67,38 +67,38 @@ def _table() -> dict[int, Failure]:
     too_few = Failure(
         Kind.PARTLY,
         "a majority of its members has not confirmed a write, which may have been done",
-        "Look whether members are down or far behind.",
+        "Check whether members are down or far behind.",
     )
     concern = Failure(
         Kind.PARTLY,
-        "it cannot confirm a write as it was asked to, which may have been done",
-        "A majority of the members that vote has to keep data.",
+        "it cannot confirm a write with the requested write concern; the write may have been done",
+        "A majority of the voting members must be data-bearing.",
     )
-    memory = Failure(Kind.PARTLY, "a command needed more memory than it may", "Give the servers more memory.")
-    disk = Failure(Kind.PARTLY, "its disk is full, and it writes nothing", "Make room on the servers' disks.")
-    busy = Failure(Kind.PARTLY, "two commands were in each other's way")
+    memory = Failure(Kind.PARTLY, "a command exceeded its memory limit", "Give the servers more memory.")
+    disk = Failure(Kind.PARTLY, "its disk is full, and it writes nothing", "Free some space on the servers' disks.")
+    busy = Failure(Kind.PARTLY, "two commands conflicted with each other")
     throttled = Failure(
         Kind.PARTLY, "it throttles the gateway", "Give the database more throughput, or spread the load over time."
     )
     no_numbers = Failure(
         Kind.PARTLY,
-        "it does not take what retries of writes need",
-        "Where it is no replica set, add retryWrites=false to the URL of the user store.",
+        "it does not support retryable writes",
+        "If it is not a replica set, add retryWrites=false to the URL of the user store.",
     )
     no_command = Failure(
-        Kind.PARTLY, "it lacks a command that users need", "Use MongoDB 6 or newer, or what is compatible with it."
+        Kind.PARTLY, "it lacks a command that users need", "Use MongoDB 6 or newer, or a compatible server."
     )
     too_large = Failure(
-        Kind.REFUSED, "a document is larger than it takes", "Lower the limit of a record's size (USERLINE_MAX_*)."
+        Kind.REFUSED, "a document is larger than it allows", "Lower the limit of a record's size (USERLINE_MAX_*)."
     )
     not_taken = Failure(
         Kind.REFUSED,
         "it does not accept the form of a document or of a command",
-        "Use MongoDB 6 or newer, or what is compatible with it.",
+        "Use MongoDB 6 or newer, or a compatible server.",
     )
     shard_key = Failure(
         Kind.REFUSED,
-        "a write lacks what the shard key of users asks for",
+        "a write does not have the fields of the shard key",
         'Shard the collection on {_id: "hashed"}, or do not shard it.',
     )
     return {
@@ -111,15 +111,16 @@ def _table() -> dict[int, Failure]:
         121: Failure(
             Kind.REFUSED,
             "the validator of the collection users does not accept a user",
-            "Change the validator (collMod), so that it takes every user that docs/mongodb.md describes, or remove it.",
+            "Change the validator (collMod), so that it accepts every user that docs/mongodb.md describes, or remove "
+            "it.",
         ),
         166: Failure(
-            Kind.REFUSED, "users is a view and no collection", "Name another database in the URL of the user store."
+            Kind.REFUSED, "users is a view, not a collection", "Name another database in the URL of the user store."
         ),
         8000: Failure(
             Kind.PARTLY,
             "Atlas refuses it",
-            "Look at the cluster in Atlas, at its quota, and at the user's name and password in the URL.",
+            "Check the cluster in Atlas, its quota, and the user's name and password in the URL.",
         ),
         **dict.fromkeys((11, 18, 334), login),
         **dict.fromkeys((189, 10058, 10107, 11602, 13435, 13436, 133), no_primary),
@@ -229,7 +230,7 @@ def _of_index(pattern: Mapping[str, Any]) -> Failure:
     return Failure(
         Kind.REFUSED,
         f"{which} does not accept a user (code {DUPLICATE_KEY})",
-        "Drop the index: userline has users whose fields are alike.",
+        "Drop the index: users of userline may have equal values in a field.",
     )
 
 

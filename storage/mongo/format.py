@@ -62,7 +62,7 @@ async def _check_not_taken(driver: Driver, database: str) -> bool:
         is_ours = False
     if not is_ours:
         raise StoreFormatError(
-            f"The collection {USERS} of the database {database} has documents of another program, and is left as it "
-            "is. Name another database in the URL of the user store."
+            f"The collection {USERS} of the database {database} has documents of another program, and is not changed. "
+            "Name another database in the URL of the user store."
         )
     return True

@@ -26,7 +26,7 @@ _FIXED: Final[dict[str, tuple[object, str]]] = {
     "w": ("majority", "a write is acknowledged by a majority"),
     "journal": (True, "a write is acknowledged once it is in the journal"),
     "readPreference": ("primary", "a read sees every write that has returned"),
-    "readConcernLevel": ("majority", "a read sees only what a majority has"),
+    "readConcernLevel": ("majority", "a read sees only data that a majority has"),
 }
 
 

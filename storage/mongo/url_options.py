@@ -53,28 +53,30 @@ def check_options(options: Mapping[str, Any], *, is_srv: bool) -> None:
     least, most = options.get("minpoolsize") or 0, options.get("maxpoolsize") or math.inf
     if least > most:
         raise ValueError(
-            f"The URL of a MongoDB user store cannot have minPoolSize={least} and maxPoolSize={most}: the first is how "
-            "many connections are kept open, the second how many there may be."
+            f"The URL of a MongoDB user store cannot have minPoolSize={least} and maxPoolSize={most}: the first is the "
+            "number of connections that are kept open, the second the highest number of connections."
         )
     mechanism = options.get("authmechanism")
     if mechanism in _MECHANISMS:
         _check_installed(f"authMechanism={mechanism}", *_MECHANISMS[mechanism])
     if mechanism == "MONGODB-X509" and not (options.get("tls", is_srv) and options.get("tlscertificatekeyfile")):
         raise ValueError(
-            "authMechanism=MONGODB-X509 in the URL of the MongoDB user store shows a certificate: add tls=true and "
+            "authMechanism=MONGODB-X509 in the URL of the MongoDB user store needs a client certificate: add tls=true "
+            "and "
             "tlsCertificateKeyFile=, with the path of a file that has the certificate and its key."
         )
     properties = options.get("authmechanismproperties") or {}
     if mechanism == "MONGODB-OIDC" and not properties.get("ENVIRONMENT"):
         raise ValueError(
-            "authMechanism=MONGODB-OIDC in the URL of the MongoDB user store has to say where tokens come from: add "
-            "authMechanismProperties=ENVIRONMENT:azure, gcp or k8s, with what that asks for."
+            "authMechanism=MONGODB-OIDC in the URL of the MongoDB user store must name the source of tokens: add "
+            "authMechanismProperties=ENVIRONMENT:azure, gcp or k8s, with the other properties that this environment "
+            "needs."
         )
 
 
 def _check_time(name: str, seconds: float | None, least: float) -> None:
     if not seconds:
-        raise ValueError(f"The URL of a MongoDB user store cannot have {name}=0: a call must end some time.")
+        raise ValueError(f"The URL of a MongoDB user store cannot have {name}=0: every call needs a time limit.")
     if not least <= seconds <= _LONGEST_SECONDS:
         raise ValueError(
             f"The URL of a MongoDB user store cannot have {name}={seconds * 1000:.0f}: write {least * 1000:.0f} to "

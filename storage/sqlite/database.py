@@ -82,11 +82,11 @@ _CACHE_KIB: Final = 32 * 1024
 _WRITABLE = "Check that the user who runs userline may write the file and its directory, or name another file."
 _DAMAGED = "Restore the file from a backup, or name another file."
 _HINTS: Final = {
-    sqlite3.SQLITE_BUSY: "Another program keeps the file locked: end it, then start again.",
+    sqlite3.SQLITE_BUSY: "Another program keeps the file locked. Stop that program, then start again.",
     sqlite3.SQLITE_CANTOPEN: _WRITABLE,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: "Make room on the disk, then start again.",
-    sqlite3.SQLITE_NOTADB: "Name another file: this one was written by something else.",
+    sqlite3.SQLITE_FULL: "Free some disk space, then start again.",
+    sqlite3.SQLITE_NOTADB: "Name another file: this one was written by another program.",
     sqlite3.SQLITE_PERM: _WRITABLE,
     sqlite3.SQLITE_READONLY: _WRITABLE,
 }
@@ -200,7 +200,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> int:
     application_id, version, tables = connection.execute(_MARKS).fetchone()
     if application_id != APPLICATION_ID and (application_id or version or tables):
         raise StoreFormatError(
-            f"{path} is the SQLite database of another program, and is left as it is. Name another file."
+            f"{path} is the SQLite database of another program, and is not changed. Name another file."
         )
     if version > FORMAT:
         raise StoreFormatError(

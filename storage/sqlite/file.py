@@ -60,8 +60,8 @@ def set_mode(path: Path, mode: int) -> None:
         except PermissionError:
             if now & ~mode:
                 logger.warning(
-                    "%s has users in it, and others than its owner may use it (mode %04o). It belongs to another user, "
-                    "who can narrow that with: chmod %04o %s",
+                    "%s has the data of users, but other users of the machine than its owner may use it (mode %04o). "
+                    "It belongs to another user, who can correct the mode with: chmod %04o %s",
                     *(file, now, mode, file),
                 )
 

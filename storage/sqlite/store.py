@@ -194,7 +194,7 @@ class SQLiteUserStore:
         try:
             return await worker.ask(question, patience=PATIENCE_SECONDS)
         except TimeoutError:
-            stalled = f"it has not answered for {PATIENCE_SECONDS:g} s ({worker.name}). Look what keeps the disk busy."
+            stalled = f"it has not answered for {PATIENCE_SECONDS:g} s ({worker.name}). Check what keeps the disk busy."
             raise trouble.begin(stalled) from None
 
     def _connect(self, *, create: bool) -> sqlite3.Connection:

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline.storage")
 
-DISK_FULL: Final = "the disk is full. Make room on it; it goes on by itself then."
+DISK_FULL: Final = "the disk is full. Free some space on it. The gateway then continues by itself."
 
-_LOOK: Final = "Look whether the disk is full or failing; it goes on by itself when the disk works."
+_LOOK: Final = "Check whether the disk is full or failing. The gateway continues by itself when the disk works."
 _DAMAGED: Final = "Stop the gateway and restore the file from a backup."
 _HINTS: Final = {
-    sqlite3.SQLITE_BUSY: "Another program keeps the file locked: end it; it goes on by itself when the lock is gone.",
+    sqlite3.SQLITE_BUSY: "Another program keeps the file locked. Stop it. The gateway then continues by itself.",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_IOERR: _LOOK,
     sqlite3.SQLITE_CANTOPEN: _LOOK,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_READONLY: "Make the file and its file system writable; it goes on by itself then.",
+    sqlite3.SQLITE_READONLY: "Make the file and its file system writable. The gateway then continues by itself.",
 }
 
 

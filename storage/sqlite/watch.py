@@ -63,14 +63,16 @@ class FileWatch:
             self._directory = directory if settled else None
         if not self._may_write:
             raise StoreUnavailable(
-                f"{self._path} may not be written any more. Make it and its file system writable; writing goes on then."
+                f"{self._path} is not writable any more. Make it and its file system writable. Writing then continues."
             )
 
     def _directory_now(self) -> tuple[int, int, int]:
         try:
             status = os.stat(self._parent)  # noqa: PTH116 - for every group of writes, and half the time of a Path
         except OSError as error:
-            raise StoreUnavailable(f"The directory {self._parent} is gone ({error.strerror}). {_RESTART}") from None
+            raise StoreUnavailable(
+                f"The directory {self._parent} does not exist any more ({error.strerror}). {_RESTART}"
+            ) from None
         return status.st_dev, status.st_ino, status.st_mtime_ns
 
     def _look(self) -> None:
@@ -79,12 +81,12 @@ class FileWatch:
             if known is None:  # it was made since
                 self._known[index] = now
             elif now is None:
-                raise StoreUnavailable(f"{file} was deleted or moved away while it is in use. {_RESTART}")
+                raise StoreUnavailable(f"{file} was deleted or moved away while in use. {_RESTART}")
             elif now != known:
-                raise StoreUnavailable(f"{file} was replaced by another file while it is in use. {_RESTART}")
+                raise StoreUnavailable(f"{file} was replaced by another file while in use. {_RESTART}")
         size = self._files[0].stat().st_size
         if size < self._size and not self._is_whole():
-            raise StoreUnavailable(f"{self._path} was cut short while it is in use, and is damaged. {_RESTART}")
+            raise StoreUnavailable(f"{self._path} was truncated while in use, and is damaged. {_RESTART}")
         self._size = size
         self._may_write = os.access(self._files[0], os.W_OK)
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS

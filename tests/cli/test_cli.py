@@ -213,7 +213,7 @@ class TestSettings:
         assert lines[0] == "Serving"
         index = next(number for number, line in enumerate(lines) if "USERLINE_PORT" in line)
         assert lines[index].split() == ["USERLINE_PORT", "9000", "flag"]
-        assert lines[index + 1].strip() == "The port to listen on; 0 takes any that is free."
+        assert lines[index + 1].strip() == "The port to listen on; 0 = any free port."
         rows = [line.split() for line in lines if line.startswith("  USERLINE_")]
         assert ["USERLINE_MAX_EMAILS", "3", "environment"] in rows
         assert ["USERLINE_GRAPHIQL", "true", "default"] in rows
@@ -228,7 +228,7 @@ class TestSettings:
             "variable": "USERLINE_PORT",
             "value": 9000,
             "source": "environment",
-            "meaning": "The port to listen on; 0 takes any that is free.",
+            "meaning": "The port to listen on; 0 = any free port.",
             "reloads": False,
         }
         assert values["log_level"]["reloads"] is True

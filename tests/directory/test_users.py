@@ -209,4 +209,4 @@ async def test_how_a_write_ends_whose_caller_has_gone_troubles_nobody(
     assert complaints == []
     told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     surprising = isinstance(failure, (StoreRefused, KeyError))
-    assert told == ["A write failed unexpectedly, and its caller has gone."] * surprising
+    assert told == ["A write failed unexpectedly after its caller had disconnected."] * surprising

@@ -71,7 +71,7 @@ def test_a_document_is_known_once_it_was_sent_with_its_hash() -> None:
 
 
 def test_a_hash_of_another_document_is_refused() -> None:
-    with pytest.raises(BadUserInput, match="hash of another document"):
+    with pytest.raises(BadUserInput, match="hash that does not match"):
         PersistedDocuments().text_of(parse_request(apollo(APP) | {"query": USER}))
 
 

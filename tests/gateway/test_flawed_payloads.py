@@ -16,7 +16,7 @@ _APP: Final = '{"query":"{ app { id } }"}'
 _GOOD: Final = {"data": {"app": {"id": "userline"}}}
 _JSON: Final = {"content-type": "application/json"}
 _HALVES: Final = (r"\ud83d", r"\ude00", r"x\ud83dx", r"\ude00\ud83d", r"\uD800\u0041", r"é\ud83d")
-_HALF: Final = "has half of a surrogate pair, which is no character."
+_HALF: Final = "has a lone surrogate, which is not a valid character."
 
 FLAWS: Final[dict[str, tuple[str, str]]] = {
     **{
@@ -36,7 +36,7 @@ FLAWS: Final[dict[str, tuple[str, str]]] = {
     },
     "half in a name": (
         r'"query":"{ app { id } }","variables":{"\ud800":1}',
-        "variables.? has a name with half of a surrogate pair, which is no character.",
+        "variables.? has a name with a lone surrogate, which is not a valid character.",
     ),
     "a number that overflows": (
         '"query":"{ app { id } }","variables":{"a":1e999}',

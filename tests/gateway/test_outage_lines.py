@@ -83,8 +83,8 @@ async def test_the_bus_is_away(tmp_path: Path) -> None:
                 redis.start()
                 await until(lambda: gateway.http.get("/readyz?strict=1").status_code == 200)
         lines = told(gateway)[before:]
-        see(lines[:2], "Lost the bus", "Listening to the changes of all gateways again")
-        see(lines[2:], "Lost the bus", "Listening to the changes of all gateways again")
+        see(lines[:2], "Lost the connection to the bus", "Listening to the changes of all gateways again")
+        see(lines[2:], "Lost the connection to the bus", "Listening to the changes of all gateways again")
     finally:
         assert await asyncio.to_thread(gateway.stop) == 0
         redis.remove()

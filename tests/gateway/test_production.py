@@ -103,7 +103,7 @@ def test_sockets_are_held_to_the_same(production: RunningGateway) -> None:
         ({}, "In production tokens must be checked"),
         ({"USERLINE_SECRET": "hush"}, "in production it needs 32"),
         ({"USERLINE_SECRET": SECRET, "USERLINE_JWKS_URL": "https://a.example/"}, "are both set"),
-        ({"USERLINE_SECRET": SECRET, "USERLINE_ALLOW_OPEN": "true"}, "In production no gateway runs open"),
+        ({"USERLINE_SECRET": SECRET, "USERLINE_ALLOW_OPEN": "true"}, "In production tokens must be checked"),
     ],
 )
 def test_what_it_does_not_start_with(tmp_path: Path, env: dict[str, str], sentence: str) -> None:

@@ -137,7 +137,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert [write(gateway, **large) for _ in range(2)] == ["STORE_UNAVAILABLE"] * 2
         assert read(gateway) is None
         assert ready(gateway) == 503
-        assert gateway.log.count("the disk is full. Make room on it") <= 4  # /readyz says so too
+        assert gateway.log.count("the disk is full. Free some space on it") <= 4  # /readyz says so too
         ballast.unlink()
         assert becomes_ready(gateway)
         assert write(gateway, **large) is None

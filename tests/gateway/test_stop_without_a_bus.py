@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_UNPUBLISHED = "users that could not be published"
+_UNPUBLISHED = "users: the bus did not accept them"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import orjson
 from tests.moving.generated import write_users
 from tests.support.mongodb import MongoServer
 
-_LEFT = re.compile(r"Going on after line ([\d,]+)")
+_LEFT = re.compile(r"Continuing after line ([\d,]+)")
 
 
 class OverTooSoonError(AssertionError):

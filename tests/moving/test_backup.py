@@ -227,7 +227,7 @@ def test_standard_output_is_no_place_for_a_backup(tmp_path: Path) -> None:
     fill(tmp_path / "userline.db", 500)
     done = invoke(tmp_path, "backup", "-")
     assert done.exit_code == 1
-    assert "A backup is a file." in done.output
+    assert "A backup is written to a file" in done.output
 
 
 def test_what_killed_processes_left_is_deleted_when_it_is_old(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_file_that_is_there_is_not_written_over_by_mistake(tmp_path: Path) -> 
     done = run(tmp_path, "export", "out.jsonl")
     assert (done.returncode, done.stderr) == (
         1,
-        b"Error: out.jsonl is there already. Name another file, or say --overwrite.\n",
+        b"Error: out.jsonl already exists. Name another file, or give --overwrite.\n",
     )
     assert (tmp_path / "out.jsonl").read_bytes() == b"precious"
     data = write_users(tmp_path / "users.jsonl", 3)

@@ -77,12 +77,12 @@ def test_as_many_as_a_file_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "given", "sentence"),
     [
-        ([], None, "Say whom to delete"),
+        ([], None, "No users are given"),
         ([""], None, "id must"),
         (["x" * 256], None, "id must"),
         (["alice", "a\0b"], None, "id must"),
         (["--from", "nowhere.txt"], None, "No such file"),
-        (["--from", "-"], b"", "Say whom to delete"),
+        (["--from", "-"], b"", "No users are given"),
         (["--from", "-"], b"alice\n{}\n", "line 2 has no id of a user"),
         (["--from", "-"], b"alice\n{\n", "line 2 has no id of a user"),
         (["--from", "-"], b"\xff\n", "line 1 has no id of a user"),

@@ -136,7 +136,7 @@ class TestUsersWhoExist:
             {
                 "line": 1,
                 "id": "a",
-                "reasons": [{"field": "id", "message": "id is that of a user who exists already, and is another."}],
+                "reasons": [{"field": "id", "message": "id is that of a user who already exists with other values."}],
             }
         ]
         assert set(desk.store.users) == {"a", "b"}

@@ -72,7 +72,7 @@ async def desk(tmp_path: Path) -> Desk:
 
 async def test_it_says_that_it_goes_on(desk: Desk) -> None:
     assert await desk.export()
-    assert f"Going on from {desk.part}, which has 1,000 users since 20" in desk.screen.getvalue()
+    assert f"Continuing {desk.part}, which has 1,000 users and was started at 20" in desk.screen.getvalue()
     assert desk.target.read_bytes() == desk.expected
     assert not desk.part.exists()
     assert not desk.note.exists()
@@ -125,7 +125,7 @@ async def test_an_old_one_is_gone_on_with_only_if_that_is_asked_for(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(part, "OLD_SECONDS", -1)
-    with pytest.raises(MoveRefused, match=r"begun at 20.* Say --restart to begin anew, or --resume"):
+    with pytest.raises(MoveRefused, match=r"started at 20.* Give --restart to start again, or --resume"):
         await desk.export()
     assert await desk.export(resume=True)
     assert desk.target.read_bytes() == desk.expected

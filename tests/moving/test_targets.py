@@ -299,7 +299,7 @@ def test_a_report_has_its_usual_name_only_where_that_is_free_or_a_report(place: 
     before = place.contents()
     done = invoke(place, "import", str(place.source))
     assert done.exit_code == 1
-    assert "is there already" in done.output
+    assert "already exists" in done.output
     assert place.contents() == before
     usual.write_bytes(REPORT + REPORT)
     assert invoke(place, "import", str(place.source)).exit_code == 1

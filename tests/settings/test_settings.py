@@ -218,7 +218,7 @@ def test_the_limits_are_those_of_the_rules() -> None:
         (
             "default_locale",
             "en_US",
-            "It must be an IETF language tag, whose parts are joined by hyphens, such as en-US.",
+            "It must be an IETF language tag with hyphens between its parts, such as en-US.",
         ),
         (
             "bus_url",
@@ -255,13 +255,13 @@ def test_all_that_is_wrong_is_reported_together(monkeypatch: pytest.MonkeyPatch,
         "The settings are not valid:\n"
         "  - USERLINE_PORT is 'x' (.env file). It must be a whole number from 0 to 65535.\n"
         "  - USERLINE_LOG_LEVEL is 'loud' (environment). It must be one of debug, info, warning, error.\n"
-        "  - USERLINE_ROLES is 'roles.json' (flag --roles). The file must have a role named \"default\", which users "
-        "have unless they are given another.\n"
+        "  - USERLINE_ROLES is 'roles.json' (flag --roles). The file must have a role named \"default\", which is the "
+        "role of users who have no other.\n"
         "  - USERLINE_HOST is '0.0.0.0' (environment). Everybody who reaches that address could read and write every "
-        "user, because no tokens are checked. Set USERLINE_SECRET or USERLINE_JWKS_URL to have them checked, or "
-        "USERLINE_HOST=127.0.0.1, or USERLINE_ALLOW_OPEN=true if that is what you want.\n"
-        "  - USERLINE_WORKERS is 2 (flag --workers). More than one process needs a bus that they share, and the "
-        "memory:// bus is for one: set USERLINE_BUS_URL=redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE, "
+        "user, because tokens are not checked. Set USERLINE_SECRET or USERLINE_JWKS_URL so that tokens are checked, or "
+        "set USERLINE_HOST=127.0.0.1, or set USERLINE_ALLOW_OPEN=true to allow this.\n"
+        "  - USERLINE_WORKERS is 2 (flag --workers). More than one process needs a shared bus, but the memory:// bus "
+        "is for one process: set USERLINE_BUS_URL=redis://HOST:PORT or postgres://USER:PASSWORD@HOST/DATABASE, "
         "or USERLINE_WORKERS=1."
     )
 

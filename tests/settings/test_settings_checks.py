@@ -91,7 +91,7 @@ def test_passwords_in_urls_of_buses_are_hidden(url: str, text: str) -> None:
 def test_several_workers_may_share_any_bus_that_can_be_shared(url: str) -> None:
     assert load_settings({"bus_url": url, "workers": 2}).workers == 2
     (problem,) = problems(bus_url="memory://", workers=2)
-    assert "a bus that they share" in problem
+    assert "a shared bus" in problem
 
 
 def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ class TestRoles:
     def test_everything_wrong_with_it(self, tmp_path: Path) -> None:
         text = '{"agent": true, " ": {}, "%s": {}}' % ("r" * 256)
         assert self.refused(tmp_path, text) == [
-            'The file must have a role named "default", which users have unless they are given another.',
+            'The file must have a role named "default", which is the role of users who have no other.',
             "The settings of the role 'agent' must be an object.",
             "The role name ' ' must not be blank or longer than 255 characters.",
             f"The role name '{'r' * 40}' must not be blank or longer than 255 characters.",

@@ -108,7 +108,7 @@ def test_a_value_and_its_file_contradict_each_other(name: str, tmp_path: Path, m
     monkeypatch.setenv(f"USERLINE_{name.upper()}", value)
     (problem,) = problems(**{f"{name}_file": str(file)}, **more)
     assert problem.endswith(
-        f"USERLINE_{name.upper()} (environment) is set too: unset one of them, as only one can count."
+        f"USERLINE_{name.upper()} (environment) is set too: unset one of them, because only one may be set."
     )
 
 
@@ -162,11 +162,11 @@ def test_the_32_bytes_of_production_hold_for_each_secret(tmp_path: Path) -> None
     second.write_text("shorter")
     found = problems(env="production", secret_file=str(file), second_secret_file=str(second))
     starts = [
-        "USERLINE_SECRET is set (file), but of its secret in line 2: it has 5 bytes, and in production it needs 32.",
+        "USERLINE_SECRET is set (file), but of its secret in line 2: it has 5 bytes, but in production it needs 32.",
         "USERLINE_SECRET is set (file), but of its secret in line 4: it can be guessed: it repeats a few characters.",
-        "USERLINE_SECOND_SECRET is set (file), but it has 7 bytes, and in production it needs 32.",
+        "USERLINE_SECOND_SECRET is set (file), but it has 7 bytes, but in production it needs 32.",
     ]
-    assert found == [f"{start} Make one with: openssl rand -base64 48" for start in starts]
+    assert found == [f"{start} Create one with: openssl rand -base64 48" for start in starts]
     (problem,) = problems(env="production", secret=LONG[0], second_secret="short")
     assert problem.startswith("USERLINE_SECOND_SECRET is set (flag), but it has 5 bytes")
 

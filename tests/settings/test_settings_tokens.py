@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("no_settings")
 
 SECRET = "correct horse battery staple, and more"
 JWKS = "https://login.example.com/keys"
-HINT = "Make one with: openssl rand -base64 48"
+HINT = "Create one with: openssl rand -base64 48"
 
 
 def problems(**flags: Any) -> list[str]:
@@ -46,7 +46,7 @@ def test_production_is_never_open() -> None:
     )
     (problem,) = problems(env="production", secret=SECRET, allow_open=True)
     assert problem == (
-        "USERLINE_ALLOW_OPEN is true (flag --allow-open). In production no gateway runs open: unset it, or set "
+        "USERLINE_ALLOW_OPEN is true (flag --allow-open). In production tokens must be checked: unset it, or set "
         "USERLINE_ENV=development."
     )
 
@@ -66,7 +66,7 @@ def test_a_weak_secret_is_refused_in_production() -> None:
         size = len(secret.encode())
         (problem,) = problems(env="production", secret=secret)
         assert problem == (
-            f"USERLINE_SECRET is set (flag), but it has {size} bytes, and in production it needs 32. {HINT}"
+            f"USERLINE_SECRET is set (flag), but it has {size} bytes, but in production it needs 32. {HINT}"
         )
         assert load_settings({"secret": secret}).secret is not None
     assert problems(env="production", secret="abc" * 20) == [

@@ -232,7 +232,7 @@ async def test_a_database_of_another_program_is_refused(
 ) -> None:
     documents.insert_one({"first": "Alice"})
     store = MongoUserStore(server.url(database), RULES, driver)
-    with pytest.raises(StoreFormatError, match="has documents of another program, and is left as it is"):
+    with pytest.raises(StoreFormatError, match="has documents of another program, and is not changed"):
         await store.open()
     assert "userline_meta" not in documents.database.list_collection_names()
 

@@ -67,8 +67,8 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     (error(11000, CANARY, **EMAIL_INDEX), "the unique index on email does not accept a user"),
     (error(11000, f"E11000 … index: {CANARY}_1 dup key: {CANARY}"), "a unique index beside the one on _id"),
     (error(11000, CANARY, keyPattern={f"custom.{CANARY}": 1}), "a unique index beside the one on _id"),
-    (error(10334, CANARY), "larger than it takes"),
-    (error(17280, CANARY), "larger than it takes"),
+    (error(10334, CANARY), "larger than it allows"),
+    (error(17280, CANARY), "larger than it allows"),
     (error(61, CANARY), "shard key"),
     (error(166, CANARY), "is a view"),
 ]
@@ -163,7 +163,7 @@ async def test_what_is_not_done_is_told_once_and_is_no_outage(
                 await store.patch("alice", patch(name=f"Alice {_}"))
             await store.ping()
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("userline")]
-    assert "did not do all that it was asked" in line
+    assert "did not do everything that was requested" in line
     assert f"(code {code})" in line
     assert CANARY not in line
 
@@ -281,9 +281,9 @@ def test_whose_index_refuses(details: dict[str, Any], own: bool) -> None:
     [
         ({}, None),
         ({"collation": {"locale": "simple"}}, None),
-        ({"collation": {"locale": "en", "strength": 1}}, "takes two ids for one"),
-        ({"collation": {"locale": "de"}}, "takes two ids for one"),
-        ({"capped": True, "size": 4096}, "forgets its oldest users"),
+        ({"collation": {"locale": "en", "strength": 1}}, "by which different ids may be equal"),
+        ({"collation": {"locale": "de"}}, "by which different ids may be equal"),
+        ({"capped": True, "size": 4096}, "deletes its oldest documents"),
         ({"capped": False}, None),
         ({"viewOn": "others", "pipeline": []}, "is a view"),
         ({"timeseries": {"timeField": "t"}}, "is a time series"),

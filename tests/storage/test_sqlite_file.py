@@ -141,7 +141,7 @@ async def test_a_file_that_is_no_database_is_refused(path: Path, contents: bytes
 async def test_the_database_of_another_program_is_refused(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
-    await check_refused(path, StoreFormatError, "of another program, and is left as it is. Name another file")
+    await check_refused(path, StoreFormatError, "of another program, and is not changed. Name another file")
 
 
 async def test_a_missing_directory_is_refused(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ async def test_a_file_that_is_cut_short_is_noticed(path: Path, size: int, caplog
     os.truncate(path, size)
     await asyncio.sleep(watch.SECONDS_BETWEEN_LOOKS)
     await refused(store)
-    assert "cut short" in caplog.text
+    assert "truncated" in caplog.text
     await store.close()
 
 
@@ -306,7 +306,7 @@ class TestADiskOfItsOwn:
         assert (await get(store, "alice")) is not None
         with pytest.raises(StoreUnavailable):
             await store.ping()
-        assert caplog.text.count("the disk is full. Make room") == 1
+        assert caplog.text.count("the disk is full. Free some space") == 1
         ballast.unlink()
         await store.ping()
         assert (await store.patch("bob", patch(name="Bob", welcomeMessage="x" * 60_000))).created
@@ -325,7 +325,7 @@ async def test_a_file_system_that_is_turned_read_only_is_an_outage_until_it_is_n
     with pytest.raises(StoreUnavailable):
         await store.patch("alice", patch(name="x"))
     assert await get(store, "alice") is not None
-    assert caplog.text.count("may not be written any more") == 1
+    assert caplog.text.count("is not writable any more") == 1
     monkeypatch.undo()
     await store.ping()
     assert (await store.patch("alice", patch(name="y"))).changed
@@ -346,7 +346,7 @@ async def test_a_lock_that_stays_is_an_outage_until_it_is_gone(
                 await store.patch("alice", patch(name="x"))
         assert await get(store, "alice") is not None
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "Another program keeps the file locked: end it" in caplog.text
+    assert "Another program keeps the file locked. Stop it" in caplog.text
     await store.ping()
     assert (await store.patch("alice", patch(name="x"))).changed
     await store.close()

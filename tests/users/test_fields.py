@@ -161,5 +161,5 @@ def test_a_row_without_a_check_of_its_own_is_held_to_its_kind(kind: Kind) -> Non
 
 def test_a_text_that_may_not_be_blank_is_not() -> None:
     field = Field(name="x", attribute="x", kind=Kind.TEXT, output="X.", input="X.", is_blank_allowed=False)
-    with pytest.raises(ValueError, match="something to see"):
+    with pytest.raises(ValueError, match="at least one visible character"):
         field.check(" \t", RULES)

@@ -49,7 +49,7 @@ class TestParsing:
             (
                 "locale",
                 "en_US",
-                "locale must be an IETF language tag, whose parts are joined by hyphens, such as en-US.",
+                "locale must be an IETF language tag with hyphens between its parts, such as en-US.",
             ),
             ("photoUrl", "a.png", "photoUrl must be an http or https URL, such as https://example.com/alice.png."),
             ("role", "", "role must not be empty."),
@@ -236,7 +236,7 @@ class TestReadOnly:
         record = create({"name": "Alice"})
         with pytest.raises(BadUserInput) as caught:
             change(record, {"name": "Other", name: bad})
-        message = f"{name} is read-only, and not as stored: leave it out, or read the user again."
+        message = f"{name} is read-only and differs from the stored value: leave it out, or read the user again."
         assert caught.value.problems == (Problem(name, message),)
 
     def test_the_version_that_was_read_is_a_condition(self) -> None:

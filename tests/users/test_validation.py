@@ -28,7 +28,7 @@ TEXT_CHECKS: list[Callable[[object], str]] = [
 ]
 
 
-NOTHING_TO_SEE = "must have something to see in it, not only spaces and invisible characters."
+NOTHING_TO_SEE = "must have at least one visible character, not only spaces and invisible characters."
 
 
 def refusal(check: Callable[[object], Any], value: object) -> str:
@@ -121,7 +121,7 @@ def test_bad_locales(value: str) -> None:
 
 def test_a_locale_with_an_underscore_is_told_about_hyphens() -> None:
     message = refusal(validation.check_locale, "en_US")
-    assert message == "must be an IETF language tag, whose parts are joined by hyphens, such as en-US."
+    assert message == "must be an IETF language tag with hyphens between its parts, such as en-US."
 
 
 def test_a_locale_is_bounded() -> None:

@@ -21,7 +21,7 @@ export const ended = (connection: Connection, code: number, reason: string, { me
     if (isKnown) {
       if (!_tokens._onNeed || (isRefused && connection._refusals++)) {
         connection._refusals = 0;
-        const why = reason.replace('Forbidden: ', '') || 'The token is not good.';
+        const why = reason.replace('Forbidden: ', '') || 'The token is not valid.';
         return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
       }
       _tokens._current = undefined;

@@ -147,7 +147,7 @@ async def test_a_link_that_is_cut_off_says_so_and_nothing_more(shared_ground: Gr
         await hear(link, 1)
     said = ground.explain(failure.value)
     assert 20 < len(said) < 600
-    assert "does not speak as" not in said
+    assert "does not speak the protocol of" not in said
 
 
 async def test_a_publication_that_the_server_does_not_take_is_refused(shared_ground: Ground) -> None:
@@ -156,7 +156,7 @@ async def test_a_publication_that_the_server_does_not_take_is_refused(shared_gro
     ground.server.kill()
     with pytest.raises(Exception) as failure:  # noqa: PT011 - as above
         await link.publish("a:b:c", b"x")
-    assert "does not speak as" not in ground.explain(failure.value)
+    assert "does not speak the protocol of" not in ground.explain(failure.value)
     ground.server.start()
     again = await ground.join("a:b:c")
     await again.publish("a:b:c", b"y")

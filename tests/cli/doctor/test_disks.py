@@ -54,7 +54,7 @@ def test_a_disk_that_is_full(tmp_path: Path, *, has_store: bool) -> None:
         code, told = visit(disk.path)
     assert code == 1
     assert "are free on the disk" in told["problem"]
-    assert "Make room" in told["problem"]
+    assert "Free some space" in told["problem"]
 
 
 def visit_by_a_gateway(directory: Path) -> int:
@@ -96,7 +96,7 @@ def test_a_disk_that_is_mounted_to_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("most_size", "level"), [(1 << 20, "problem"), (100 << 20, "advice"), (4 << 30, None)])
 def test_a_limit_of_how_large_files_may_be(tmp_path: Path, most_size: int, level: str | None) -> None:
     code, told = visit(tmp_path, most_size)
-    said = [name for name, text in told.items() if "may make no file larger than" in text]
+    said = [name for name, text in told.items() if "cannot create files larger than" in text]
     assert said == ([] if level is None else [level])
     assert code == (1 if level == "problem" else 0)
 

@@ -88,7 +88,7 @@ class TestAWell:
         assert "valid; 1 is set" in visit.of("settings", "ok")
         assert "for one process" in visit.of("bus", "ok")
         assert f"port {port} is free" in visit.of("address", "ok")
-        assert "everybody who reaches the gateway may read and write every user" in visit.of("tokens", "advice")
+        assert "everybody who can reach the gateway may read and write every user" in visit.of("tokens", "advice")
         assert list(tmp_path.iterdir()) == []
 
     def test_a_database_that_is_there(self, port: int, tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ class TestAWell:
         lines = done.stdout.splitlines()
         assert done.exit_code == 0
         assert lines[0] == "ok       settings  They are valid; 2 are set."
-        index = lines.index("advice   tokens    The secret has less than 32 bytes, and in production it is refused.")
-        assert lines[index + 1].strip() == "→ Make one with: openssl rand -base64 48"
+        index = lines.index("advice   tokens    The secret has less than 32 bytes. In production it is refused.")
+        assert lines[index + 1].strip() == "→ Create one with: openssl rand -base64 48"
         assert lines[-1].startswith("0 problems, ")
         assert "short" not in done.stdout
 
@@ -186,7 +186,7 @@ class TestSQLite:
             return seen
 
         wide, narrow, gone = asyncio.run(visits())
-        assert "Others than its owner may use the file" in wide.of("store", "advice")
+        assert "Other users of the machine than the owner may use the file" in wide.of("store", "advice")
         assert "chmod 0600" in wide.of("store", "advice")
         assert narrow.of("store", "advice") == ""
         assert narrow.healthy
@@ -196,7 +196,7 @@ class TestSQLite:
         (tmp_path / "userline.db").touch()
         visit = Visit("--port", str(port))
         assert visit.healthy
-        assert "The file is empty; the gateway will make it a store." in visit.of("store", "ok")
+        assert "The file is empty. The gateway will create a store in it." in visit.of("store", "ok")
         assert (tmp_path / "userline.db").read_bytes() == b""
 
     def test_a_file_that_another_program_has_locked(
@@ -207,7 +207,7 @@ class TestSQLite:
         with locked(tmp_path / "userline.db"):
             visit = Visit("--port", str(port))
         assert visit.problems == ["store"]
-        assert "did not do what it was asked to" in visit.of("store", "problem")
+        assert "a read or a write failed" in visit.of("store", "problem")
 
     def test_a_well_known_store(self, port: int, tmp_path: Path) -> None:
         opened = SQLiteUserStore(tmp_path / "userline.db", Rules())
@@ -229,7 +229,7 @@ class TestMongoDB:
         assert visit.healthy
         assert "MongoDB " in visit.of("store", "ok")
         assert "of userline yet; the gateway will create it" in visit.of("store", "advice")
-        assert "others may use the same MongoDB" in visit.of("bus", "advice")
+        assert "several gateways may use the same MongoDB" in visit.of("bus", "advice")
         with MongoClient[dict[str, object]](url) as client:
             name = client.get_default_database().name
             assert client[name]["userline_meta"].find_one() is None
@@ -257,8 +257,8 @@ class TestMongoDB:
             flags = ["--port", str(port), "--store-url", url, "--mongodb-driver", driver]
             visit = await asyncio.to_thread(Visit, *flags)
         assert visit.healthy
-        assert re.search(r"MongoDB is 1[1-9]\d ms away, there and back", visit.of("store", "ok"))
-        assert "Run the gateways nearer" in visit.of("store", "advice")
+        assert re.search(r"The round-trip time to MongoDB is 1[1-9]\d ms", visit.of("store", "ok"))
+        assert "Run the gateways close" in visit.of("store", "advice")
         assert ("USERLINE_MONGODB_DRIVER=pymongo" in visit.of("store", "advice")) is (driver == "motor")
         assert f"The driver is {'Motor' if driver == 'motor' else 'PyMongo'}" in visit.of("store", "ok")
 
@@ -276,7 +276,7 @@ class TestMongoDB:
     )
     def test_drivers(self, driver: Any, milliseconds: float, cores: int, advised: bool) -> None:
         found = judge_distance(driver, Distance(milliseconds / 1000, 9), cores)
-        assert re.search(f"{milliseconds:g}(.0)? ms away", found[0].text)
+        assert re.search(f"{milliseconds:g}(.0)? ms", found[0].text)
         assert [item.level for item in found] == [Level.OK, Level.ADVICE][: 1 + advised]
         if advised:
             assert "USERLINE_MONGODB_DRIVER=pymongo" in found[1].advice
@@ -305,11 +305,19 @@ class TestMongoDB:
             (("8.0.4", "rs0", False, 3, 0.0, ()), Level.OK, "the replica set rs0 of 3"),
             (("8.0.4", None, True, 0, 0.0, ()), Level.OK, "a sharded cluster"),
             (("4.4.1", "rs0", False, 3, 0.0, ()), Level.ADVICE, "older than what userline is written for"),
-            (("8.0.4", None, False, 0, 0.0, ()), Level.ADVICE, "A single server is away"),
+            (("8.0.4", None, False, 0, 0.0, ()), Level.ADVICE, "A single server is not available"),
             (("8.0.4", None, False, 0, 0.0, ()), Level.PROBLEM, "A single server has no change stream"),
             (("8.0.4", "rs0", False, 3, 0.0, ("name_1",)), Level.ADVICE, "each write also maintains name_1"),
-            (("8.0.4", "rs0", False, 3, 0.0, (), ("email_1",)), Level.PROBLEM, "in common are refused by email_1"),
-            (("8.0.4", "rs0", False, 3, 0.0, (), (), ("old_1",)), Level.PROBLEM, "deletes users by itself, by old_1"),
+            (
+                ("8.0.4", "rs0", False, 3, 0.0, (), ("email_1",)),
+                Level.PROBLEM,
+                "refused by these unique indexes: email_1",
+            ),
+            (
+                ("8.0.4", "rs0", False, 3, 0.0, (), (), ("old_1",)),
+                Level.PROBLEM,
+                "deletes users automatically, because of old_1",
+            ),
             (("8.0.4", "rs0", False, 3, 0.0, (), (), (), True), Level.ADVICE, "A validator of the collection"),
         ],
     )
@@ -396,11 +404,11 @@ class TestRedis:
             visit = Visit(*flags, "blog")
             assert visit.problems == ["bus"]
             said = visit.of("bus", "problem")
-            assert "This user of Redis may not do what a gateway does" in said
+            assert "This user of Redis does not have the rights that a gateway needs" in said
             assert "ACL SETUSER" in said
             assert "hush" not in said
             visit = Visit("--port", str(port), "--bus-url", url.replace("hush", "hash"))
-            assert "lets nobody in with this user name and password" in visit.of("bus", "problem")
+            assert "does not accept this user name and password" in visit.of("bus", "problem")
         finally:
             server.kill()
 
@@ -416,7 +424,7 @@ class TestRedis:
     def test_something_else_that_listens_there(self, port: int) -> None:
         with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
             visit = Visit("--port", str(port), "--bus-url", f"redis://127.0.0.1:{other}")
-            assert "does not speak as Redis does" in visit.of("bus", "problem")
+            assert "does not speak the protocol of Redis" in visit.of("bus", "problem")
 
     def test_no_redis(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"redis://:hush@127.0.0.1:{free_port()}")
@@ -436,7 +444,7 @@ class TestPostgres:
             assert "This machine and PostgreSQL agree" in visit.of("clock", "ok")
             assert server.command("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'userline'") == "0"
             for change, says in (
-                (("hush", "hushhush"), "lets nobody in with this user name and password"),
+                (("hush", "hushhush"), "does not accept this user name and password"),
                 (("/postgres", "/nothing"), "has no such database"),
                 (("/postgres", "/postgres?sslmode=require"), "offers no TLS"),
             ):
@@ -459,7 +467,7 @@ class TestPostgres:
     def test_something_else_that_listens_there(self, port: int) -> None:
         with _answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as other:
             visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{other}/d")
-            assert "does not speak as PostgreSQL does" in visit.of("bus", "problem")
+            assert "does not speak the protocol of PostgreSQL" in visit.of("bus", "problem")
 
     def test_nobody_is_there(self, port: int) -> None:
         visit = Visit("--port", str(port), "--bus-url", f"postgres://u:hush@127.0.0.1:{free_port()}/d")
@@ -475,7 +483,7 @@ class TestClocks:
             (0.0, Level.OK, "agree"),
             (-0.9, Level.OK, "agree"),
             (2.5, Level.ADVICE, "2.5 s ahead"),
-            (-45, Level.PROBLEM, "45.0 s behind, which is more than the 30 s that tokens are given"),
+            (-45, Level.PROBLEM, "45.0 s behind, which is more than the 30 s of tolerance for tokens"),
         ],
     )
     def test_another_clock(self, ahead: float, level: Level, says: str) -> None:

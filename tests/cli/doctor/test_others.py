@@ -128,7 +128,7 @@ async def test_gateways_that_are_alike() -> None:
     told = Fingerprints(settings_of(port=9999, log_level="debug", max_sockets=7)).now()
     ((level, text),) = await visit(settings_of(), metrics_of(__version__, told, told))
     assert level == "ok"
-    assert "agrees in all" in text
+    assert "has the same values as this machine in all" in text
 
 
 async def test_one_worker_that_is_left_behind_is_found() -> None:
@@ -156,7 +156,7 @@ async def test_a_secret_that_is_being_replaced(there: dict[str, Any], level: str
     ("text", "options", "level", "says"),
     [
         (metrics_of("0.0.1", {}), {}, "advice", "is userline 0.0.1"),
-        (metrics_of(__version__), {}, "advice", "does not tell how it is set"),
+        (metrics_of(__version__), {}, "advice", "has no fingerprints of its settings"),
         ("up 1.0\n", {}, "problem", "has no metrics of userline"),
         ("<html>{{", {}, "problem", "has no metrics of userline"),
         ("", {"status": 404}, "problem", "it answers 404"),

@@ -202,7 +202,7 @@ async def test_keys_stay_while_they_cannot_be_fetched(
         await asyncio.sleep(0.05)
     with pytest.raises(StoreUnavailable):
         await authenticator.viewer(Signer.new("ES256", "new").sign(claims_of("c")))
-    assert "those at hand stay" in caplog.text
+    assert "that were fetched before stay in use" in caplog.text
     await authenticator.close()
 
 

@@ -66,7 +66,7 @@ def test_what_is_wrong_is_a_sentence(arguments: tuple[str, ...], sentence: str) 
 def test_without_a_secret() -> None:
     done = run("--app", secret=None)
     assert done.exit_code == 1
-    assert done.stderr == "Error: There is no secret to sign it with: set USERLINE_SECRET.\n"
+    assert done.stderr == "Error: There is no secret to sign the token with: set USERLINE_SECRET.\n"
 
 
 def test_durations() -> None:

@@ -331,8 +331,12 @@ def served(tmp_path: Path, url: str, **env: str) -> subprocess.CompletedProcess[
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080", "For SOCKS a package is missing: pip install socksio."),
-        ("https_proxy", "ftp://proxy", "Only http, https, socks5, socks5h are proxies that can be used."),
+        (
+            "ALL_PROXY",
+            "socks5://user:secret@127.0.0.1:1080",
+            "SOCKS needs a package that is not installed: pip install socksio.",
+        ),
+        ("https_proxy", "ftp://proxy", "Only http, https, socks5, socks5h are supported kinds of proxies."),
         (
             "SSL_CERT_FILE",
             "missing/file",

@@ -173,7 +173,7 @@ def test_a_renewal_with_the_token_of_somebody_else_closes_4403(guarded: RunningG
     with wire_of(guarded, {"token": token_of("alice")}) as wire:
         acknowledged(wire)
         wire.send({"type": "ping", "payload": {"token": other}})
-        assert wire.closed() == (CloseCode.FORBIDDEN, "Forbidden: The new token is somebody else's.")
+        assert wire.closed() == (CloseCode.FORBIDDEN, "Forbidden: The new token is of another user.")
 
 
 @pytest.mark.parametrize("payload", [{"token": "garbage"}, {"token": token_of("alice", exp=1)}, {"token": 5}])

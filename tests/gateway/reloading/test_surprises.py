@@ -47,7 +47,7 @@ def reader_of(surprise: Exception) -> Callable[[], Settings]:
 
 
 def assert_told(caplog: pytest.LogCaptureFixture, surprise: Exception) -> None:
-    told = [record for record in caplog.records if "not reloaded, and all stay as they were" in record.getMessage()]
+    told = [record for record in caplog.records if "not reloaded and keep their values" in record.getMessage()]
     assert [record.exc_info[1] for record in told if record.exc_info] == [surprise]
     assert (str(surprise) or type(surprise).__name__) in told[0].getMessage()
 
@@ -89,7 +89,7 @@ async def test_what_fails_while_parts_take_new_values_is_told_and_not_the_end(ca
             while len(taken) < times:
                 await asyncio.sleep(0.01)
     assert taken == [7, 8]
-    assert [record.getMessage() for record in caplog.records if "Restart it" in record.getMessage()]
+    assert [record.getMessage() for record in caplog.records if "Restart the gateway" in record.getMessage()]
 
 
 @pytest.mark.usefixtures("no_settings")
@@ -120,7 +120,7 @@ def test_a_gateway_whose_working_directory_is_gone_says_so_and_serves_on(tmp_pat
         for times in (1, 2):
             gateway.process.send_signal(signal.SIGHUP)
             deadline = time.monotonic() + 20
-            while gateway.log.count("The settings were not reloaded, and all stay as they were") < times:
+            while gateway.log.count("The settings were not reloaded and keep their values") < times:
                 assert time.monotonic() < deadline, gateway.log
         assert gateway.data("{ app { id } }") == {"app": {"id": "userline"}}
         assert gateway.stop() == 0, gateway.log

@@ -76,7 +76,7 @@ async def test_what_is_unexpected_is_masked_and_logged(
         store.failure = RuntimeError("what only the log may have")
         answer = await http.request(method, path, json=body, headers={"x-request-id": "rest-500"})
     assert refusal(answer, 500, "INTERNAL_SERVER_ERROR") == (
-        "Something went wrong inside userline. Its log has the details under request id rest-500."
+        "An internal error happened. The log of the gateway has the details under request id rest-500."
     )
     assert answer.headers["x-request-id"] == "rest-500"
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]

@@ -272,7 +272,9 @@ def test_what_get_gave_can_be_put_back(guarded: RunningGateway, server: httpx.Cl
     assert server.put("/users/read", json=read | {"name": "R2"}).json() == {"created": False, "changed": True}
     for stale in (read, read | {"name": "R3"}):
         reasons = refused(server.put("/users/read", json=stale), 400, "BAD_USER_INPUT")
-        assert "version is read-only, and not as stored: leave it out, or read the user again." in reasons
+        assert (
+            "version is read-only and differs from the stored value: leave it out, or read the user again." in reasons
+        )
     answer = server.put("/users", json={"read": read, "other": {"name": "O", "id": "read"}})
     assert answer.status_code == 400
     assert set(answer.json()["users"]) == {"read", "other"}

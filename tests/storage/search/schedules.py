@@ -212,7 +212,7 @@ class _Raised(logging.Handler):
     any = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.any = self.any or "its version is raised" in record.getMessage()
+        self.any = self.any or "Its version is raised" in record.getMessage()
 
 
 def _is_above_deletions(calls: list[Done]) -> bool:

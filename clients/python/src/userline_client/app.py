@@ -51,4 +51,4 @@ def _read(app: Any) -> App:
         roles = {role["name"]: MappingProxyType(dict(role["settings"])) for role in app["roles"]}
         return App(app["id"], app["defaultLocale"], MappingProxyType(roles))
     except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"The gateway sent an app that is none: {error!r}") from None
+        raise ProtocolError(f"The gateway sent an app that is not valid: {error!r}") from None

@@ -28,7 +28,8 @@ example:
   userline-watch ws://127.0.0.1:8000/graphql alice bob
 
 The token may also be in the environment variable USERLINE_TOKEN, where other users of the machine do not see it. If the
-network is away, the command connects again. It ends with 1 when the gateway refuses, and with 2 for wrong arguments.
+connection is lost, the command connects again. The exit code is 1 if the gateway refuses the request, and 2 for wrong
+arguments.
 """
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("url", metavar="URL", help="the gateway's address, such as ws://127.0.0.1:8000/graphql")
     parser.add_argument("ids", metavar="ID", nargs="+", help="the id of a user to watch")
-    parser.add_argument("--token", default=os.environ.get("USERLINE_TOKEN"), help="a JWT, if the gateway wants one")
+    parser.add_argument("--token", default=os.environ.get("USERLINE_TOKEN"), help="a JWT, if the gateway requires one")
     parser.add_argument("--json", action="store_true", help='print one JSON object a line: {"id": …, "user": …}')
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -74,7 +74,7 @@ def judge(end: BaseException, *, was_open: bool) -> Verdict:  # noqa: PLR0911 - 
         case ProtocolError():
             return Fatal(end)
         case InvalidMessage():
-            return Lost("it was lost in its handshake")
+            return Lost("it was lost during the handshake")
         case InvalidHandshake() | InvalidURI():
             return Fatal(ProtocolError(f"There is no userline gateway at this URL: {end}"))
         case ssl.SSLCertVerificationError() if not was_open:  # later, somebody will mend it

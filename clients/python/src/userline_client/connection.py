@@ -95,7 +95,7 @@ class Connection:
             return
         most = (self.limits or Limits()).message_bytes
         if len(operation.payload) * 4 > most and len(operation.payload.encode()) > most - ENVELOPE_BYTES:
-            raise InvalidInput(f"This is too much for one message, which may have {most:,} bytes.")
+            raise InvalidInput(f"This is too large for one message, which may have {most:,} bytes.")
         operation_id = self._operations.add(operation)
         self.need()
         if self._link is not None and not self._link.is_closing:
@@ -165,7 +165,7 @@ class Connection:
             self._link.close()
 
     def _on_woken(self) -> None:
-        logger.info("The machine has slept: connecting again")
+        logger.info("The machine was suspended: connecting again")
         self._failures = 0
         self._hurry.set()
 
@@ -200,10 +200,10 @@ class Connection:
             await self._use_socket()
         except ENDS as end:
             if isinstance(end, TokenCallbackFailed):
-                logger.warning("on_need_token has failed, and is called again in a while", exc_info=end.__cause__)
+                logger.warning("on_need_token has failed. It is called again later", exc_info=end.__cause__)
             match judge(end, was_open=self.limits is not None):
                 case Lost(problem, hint, refusal):
-                    logger.info("There is no connection: %s", problem)
+                    logger.info("There is no connection to the gateway: %s", problem)
                     self.problem = problem
                     self._hint = hint
                     # After a pause, also the first time: many may have lost their connections at the same moment.
@@ -215,7 +215,7 @@ class Connection:
                     self._fail(error)
 
     async def _use_socket(self) -> None:
-        before, self.problem = self.problem, "no token has come from on_need_token"
+        before, self.problem = self.problem, "on_need_token has returned no token"
         token = await self._tokens.ready()
         self.problem = before
         self._note_shown(token)
@@ -268,7 +268,7 @@ class Connection:
             self._refusals += 1
         if not self._tokens.can_ask or self._refusals > 1:
             self._refusals = 0
-            self._fail(Unauthenticated(reason.removeprefix("Forbidden: ") or "The token is not good."))
+            self._fail(Unauthenticated(reason.removeprefix("Forbidden: ") or "The token is not valid."))
             return
         logger.info("The token was refused: %s", reason)
         self._tokens.reject()
@@ -293,4 +293,4 @@ class Connection:
             try:
                 await self._tokens.renew_in_time()
             except TokenCallbackFailed as failed:
-                logger.warning("on_need_token has failed, and is called again in a while", exc_info=failed.__cause__)
+                logger.warning("on_need_token has failed. It is called again later", exc_info=failed.__cause__)

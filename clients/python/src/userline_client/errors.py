@@ -249,4 +249,4 @@ def error_from(errors: Any) -> UserlineError:
             if not isinstance(extensions, dict):
                 extensions = {}
             return ServerError.known.get(str(extensions.get("code")), ServerError)(message, extensions)
-    return ProtocolError("The gateway sent an error that is none.")
+    return ProtocolError("The gateway sent an error that is not valid.")

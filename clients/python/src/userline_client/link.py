@@ -90,7 +90,7 @@ def read_message(text: str | bytes) -> dict[str, Any]:
             return dict(message)
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise ProtocolError("The gateway sent a message that is none.")
+    raise ProtocolError("The gateway sent a message that is not valid.")
 
 
 class Link:

@@ -125,4 +125,4 @@ def _take_result(operation: Operation, payload: Any) -> bool:
             raise error_from(errors)
         case {"data": dict(data)}:
             return operation.on_data(data)
-    raise ProtocolError("The gateway sent a result that is none.")
+    raise ProtocolError("The gateway sent a result that is not valid.")

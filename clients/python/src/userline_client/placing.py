@@ -115,6 +115,6 @@ class Carriers:
         if sum(carrier.reclaim() for carrier in self._carriers):
             return self._with_room(watch)
         if len(self._carriers) == MAX_SOCKETS:
-            raise TooManyWatches(f"More is watched than {MAX_SOCKETS} sockets may carry.")
+            raise TooManyWatches(f"More users are watched than {MAX_SOCKETS} sockets may carry.")
         self._carriers.append(Carrier(self._connect, self, self._owner))
         return self._carriers[-1]

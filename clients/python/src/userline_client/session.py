@@ -88,7 +88,7 @@ class Core:
     def _on_fatal(self, error: UserlineError) -> None:
         self._watches.fail_all(error)
         if self._on_error is None:
-            logger.error("The session cannot go on: %s", error)
+            logger.error("The session has failed and ends: %s", error)
             return
         try:
             self._on_error(error)
@@ -142,7 +142,9 @@ class Session:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-            raise InvalidInput("The URL of a gateway is one like ws://127.0.0.1:8000/graphql, or with wss.")
+            raise InvalidInput(
+                "The URL of a gateway must be like ws://127.0.0.1:8000/graphql or wss://users.example.com/graphql."
+            )
         self._core = Core(
             url,
             token=token,
@@ -167,7 +169,7 @@ class Session:
         claims = read_claims(token or "")
         subject = claims.subject if claims.kind == "user" else None
         if user_id is not None and subject not in {None, user_id}:
-            raise InvalidInput(f"The token is not that of the user {user_id!r}.")
+            raise InvalidInput(f"The token is not a token of the user {user_id!r}.")
         share = (url, user_id if user_id is not None else subject)
         session = _SHARES.hold(share, lambda: Session(url, **options))
         session._share = share  # noqa: SLF001 - one of its own
@@ -223,7 +225,10 @@ class Session:
         self._core.check_open()
         claims = read_claims(token)
         if self._share is not None and claims.kind == "user" and claims.subject != self._share[1]:
-            raise InvalidInput("This session is shared by those who act for one user: it takes no other's token.")
+            raise InvalidInput(
+                "This session is shared by all code that acts for one user. It does not accept the token of another "
+                "user."
+            )
         self._core.tokens.set(token)
 
     async def close(self) -> None:

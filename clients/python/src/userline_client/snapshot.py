@@ -111,7 +111,7 @@ class Snapshots:
                 values[attribute] = tuple(values[attribute])
             snapshot = UserSnapshot(**values)
         except (KeyError, TypeError, ValueError) as error:
-            raise ProtocolError(f"The gateway sent a user that is none: {error!r}") from None
+            raise ProtocolError(f"The gateway sent a user that is not valid: {error!r}") from None
         known = self._known.get(snapshot.id)
         if known == snapshot:
             return Seen(version, known)

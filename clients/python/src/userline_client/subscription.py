@@ -60,7 +60,9 @@ class Subscription(Generic[T]):
         self, on_snapshot: Callable[[T], None] | None, on_unsubscribe: Callable[[Subscription[Any]], None]
     ) -> None:
         if inspect.iscoroutinefunction(on_snapshot):
-            raise InvalidInput("on_snapshot is a plain function, not a coroutine function: use `async for` for those.")
+            raise InvalidInput(
+                "on_snapshot must be a plain function, not a coroutine function. Use `async for` instead."
+            )
         self._on_snapshot = on_snapshot
         self._on_unsubscribe = on_unsubscribe
         self._state: StateOf[T] = Pending()

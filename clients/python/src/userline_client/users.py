@@ -63,7 +63,7 @@ class Users:
         try:
             result = (await self._requests.ask(DELETE, {"id": user_id})).get("deleteUser")
             if not isinstance(result, dict) or not isinstance(result.get("deleted"), bool):
-                raise ProtocolError("The gateway answered a deletion without saying what it did.")
+                raise ProtocolError("The gateway's answer to a deletion does not have the result.")
             is_done = True
         finally:
             is_doubtful = state.delete_ended(mark, is_done=is_done)
@@ -80,7 +80,7 @@ class Users:
             result = data.get(field)
             seen = self._snapshots.read(result.get("user")) if isinstance(result, dict) else None
             if seen is None or not isinstance(result, dict):
-                raise ProtocolError("The gateway answered a write without the user.")
+                raise ProtocolError("The gateway's answer to a write does not have the user.")
             is_doubtful = self._watches.state_of(user_id).take_answer(seen)
         finally:
             state.write_ended()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from userline_client.errors import UserlineError
     from userline_client.snapshot import Snapshots
 
-_NO_EVENT: Final = "The gateway sent an event that is none."
+_NO_EVENT: Final = "The gateway sent an event that is not valid."
 
 
 class Watch(ABC):
@@ -215,7 +215,7 @@ class UserBatch(Batch):
         """Take an event of which some entries could not be made."""
         entries = data.get("usersChanged")
         if not isinstance(entries, list):
-            raise ProtocolError("The gateway's usersChanged is not that of this client: it gives no lists.")
+            raise ProtocolError("The gateway's usersChanged does not return lists, as this client expects.")
         refused: dict[object, UserlineError] = {}
         for error in errors:
             match error:

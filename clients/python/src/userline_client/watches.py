@@ -283,7 +283,7 @@ class Watches:
     def _give_up(self, subscription: Subscription[Any]) -> None:
         """End a subscription that the gateway has had time enough to answer."""
         problem = self._watch_of[subscription].problem
-        error = problem or ConnectionTimeout(f"The gateway has not told of the user for {self._timeout:g} s.")
+        error = problem or ConnectionTimeout(f"The gateway has not sent the user for {self._timeout:g} s.")
         subscription.end(Failed(error), error)
         self.remove(subscription)
 
