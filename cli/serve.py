@@ -14,6 +14,7 @@ from userline.execution.trusted import TrustedDocumentsError
 from userline.gateway import server
 from userline.gateway.auth.keys import OutgoingError
 from userline.server.hang_ups import HangUps
+from userline.server.workers import UnendingWorkersError
 from userline.settings.origins import flag_of
 from userline.settings.problems import SettingsError
 from userline.settings.reloading import reader
@@ -33,6 +34,9 @@ logger = logging.getLogger("userline")
 _JSON: Final = "json"
 _BAD_SETTINGS: Final = 2
 """The exit code of who was started with settings or flags that are not valid."""
+
+_SENTENCES: Final = (UserlineError, StoreFormatError, TrustedDocumentsError, OutgoingError, UnendingWorkersError)
+"""What the gateway ends of, and says so in a sentence."""
 
 
 class _ServeCommand(SettingsCommand):
@@ -80,7 +84,7 @@ def serve(env_file: Path | None, **flags: Any) -> None:
 
     try:
         server.serve(settings, read, hang_ups)
-    except (UserlineError, StoreFormatError, TrustedDocumentsError, OutgoingError, click.ClickException) as error:
+    except (*_SENTENCES, click.ClickException) as error:
         _end(settings, str(error))
     except OSError as error:
         _end(settings, _sentence(error))

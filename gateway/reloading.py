@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import threading
+import time
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final
 
+from userline.common.apart import call_apart
 from userline.settings.origins import SECRETS
 from userline.settings.problems import SettingsError
 from userline.settings.reloading import compare, describe_new
@@ -16,7 +19,8 @@ from userline.storage.protocol import RuledStore
 from userline.telemetry.logs import set_level
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import Future
 
     from userline.gateway.runtime import Runtime
     from userline.server.hang_ups import HangUps
@@ -34,6 +38,13 @@ _RELOADED = "The settings were reloaded. %s"
 _NOT_RELOADED = "The settings were not reloaded and keep their values. The reason: %s"
 _NOT_TAKEN = "Some parts of the gateway could not apply the new settings. Restart the gateway."
 
+_SLOW_SECONDS: Final = 5.0
+_SLOW = (
+    "Reading the settings again takes longer than %.0f s: the disk that they are on may hang. Until they are read, all "
+    "stay as they are."
+)
+_SLOW_NO_MORE = "Reading the settings again has ended, after %.0f s."
+
 
 def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
     """Read the settings again, and say in the log what comes of it. None: they are not valid, or nothing has changed.
@@ -42,9 +53,10 @@ def read_again(settings: Settings, read: Callable[[], Settings]) -> NewValues | 
     upon, the gateway goes on, and can be told to read them again.
     """
     try:
-        newer = read()
-        new, left = compare(settings, newer)
-        _check_with_store(settings, new)
+        with _told_if_slow():
+            newer = read()
+            new, left = compare(settings, newer)
+            _check_with_store(settings, new)
     except SettingsError as error:
         for problem in error.problems:
             logger.error(_NOT_RELOADED, problem)  # noqa: TRY400 - said
@@ -72,13 +84,53 @@ def _tell(new: NewValues) -> None:
         logger.info(_RELOADED, " ".join(describe_new(new)))
 
 
-def reload_for_workers(settings: Settings, read: Callable[[], Settings]) -> NewValues | None:
-    """Read the settings again, for this process, the workers that are there and those that will be started."""
-    new = read_again(settings, read)
-    if new is not None:
-        _tell(new)
-        settings.take(new.names, new.settings)
-    return new
+@contextmanager
+def _told_if_slow() -> Iterator[None]:
+    """Say in the log that reading takes long, while it does, and then that it is over."""
+    started = time.monotonic()
+    is_told = threading.Event()
+
+    def tell() -> None:
+        is_told.set()
+        logger.warning(_SLOW, _SLOW_SECONDS)
+
+    timer = threading.Timer(_SLOW_SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if is_told.is_set():
+            logger.warning(_SLOW_NO_MORE, time.monotonic() - started)
+
+
+def _reading(settings: Settings, read: Callable[[], Settings]) -> Future[NewValues | None]:
+    """Have the settings read again, in a thread: a disk that hangs holds up neither the gateway nor its end."""
+    return call_apart(lambda: read_again(settings, read), "userline-reading-settings")
+
+
+class ReloadingForWorkers:
+    """The settings, read again for the process that starts workers, for those that are there and those to come."""
+
+    def __init__(self, settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -> None:
+        self._settings = settings
+        self._read = read
+        self._hang_ups = hang_ups
+        self._under_way: Future[NewValues | None] | None = None
+
+    def look(self) -> NewValues | None:
+        """Begin to read after a hang-up, unless that is under way, and return what is new when it has been read."""
+        if self._under_way is None and self._hang_ups.take():
+            self._under_way = _reading(self._settings, self._read)
+        if self._under_way is None or not self._under_way.done():
+            return None
+        new, self._under_way = self._under_way.result(), None
+        if new is not None:
+            _tell(new)
+            self._settings.take(new.names, new.settings)
+        return new
 
 
 @asynccontextmanager
@@ -94,7 +146,7 @@ async def reloading(
             await due.wait()
             due.clear()
             while hang_ups.take():
-                new = await asyncio.to_thread(read_again, settings, read)
+                new = await asyncio.wrap_future(_reading(settings, read))
                 if new is not None:
                     _tell(new)
                     try:

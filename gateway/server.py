@@ -18,7 +18,7 @@ from userline.gateway.browsers import READABLE_BY_ANY_PAGE
 from userline.gateway.graphiql.page import index_page
 from userline.gateway.metrics_listener import serving_metrics
 from userline.gateway.refusals import body_of_bad_request
-from userline.gateway.reloading import reload_for_workers, reloading, take_over
+from userline.gateway.reloading import ReloadingForWorkers, reloading, take_over
 from userline.gateway.runtime import Runtime
 from userline.gateway.site import site_of
 from userline.gateway.stopping import Server
@@ -77,7 +77,7 @@ def serve(settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -
     """Serve until SIGINT or SIGTERM. ``read`` reads the settings again, after each hang-up.
 
     Raises OSError if the address cannot be listened on, and StoreUnavailable or StoreFormatError if the store cannot be
-    opened.
+    opened, and UnendingWorkersError if there are workers that cannot be ended.
     """
     with _listening(settings) as listeners:
         if settings.workers == 1:
@@ -89,8 +89,7 @@ def serve(settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -
                     patience=settings.drain_seconds + settings.shutdown_seconds + _CLOSING_SECONDS,
                     hang_seconds=settings.worker_hang_seconds,
                     traces=Path(directory),
-                    hang_ups=hang_ups,
-                    news=partial(reload_for_workers, settings, read),
+                    news=ReloadingForWorkers(settings, read, hang_ups).look,
                 )
                 run_workers(settings.workers, _work_apart, (settings, listeners, Path(directory)), supervision)
 

@@ -12,12 +12,15 @@ import os
 import signal
 import threading
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.common.apart import call_apart
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -29,7 +32,32 @@ spawn = multiprocessing.get_context("spawn")
 _BEATS, _TAKEN, _DIED, _HUNG = range(4)
 _NUMBERS: Final = 4
 _TRACE_SECONDS: Final = 0.5
+_READING_SECONDS: Final = 1.0
+"""How long reading what a worker has written may take: the disk may hang that has made the worker hang."""
+
 _TRACE_SIGNAL: Final = getattr(signal, "SIGUSR2", None)
+
+
+class WorkerProcess(SpawnProcess):
+    """A process of a worker. Who waits for it looks at ``is_alive``, until a time of its own."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Do not wait: multiprocessing calls this when this process ends, for whoever has not ended, without limit."""
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """Have processes that this thread starts meanwhile stay in the working directory that they inherit.
+
+    multiprocessing tells them its path, to go there. But a directory that is gone has no path, and one that goes later
+    cannot be gone to.
+    """
+    thread, path = threading.get_ident(), os.getcwd
+    os.getcwd = lambda: os.curdir if threading.get_ident() == thread else path()
+    try:
+        yield
+    finally:
+        os.getcwd = path
 
 
 class Board:
@@ -153,14 +181,15 @@ class ParentLink:
         self._news = news
 
     def trace_of(self, pid: int) -> str:
-        """Return what the worker is doing, if it can still be made to say so within half a second."""
+        """Return what the worker is doing, if it can still be made to say so within a moment."""
         if _TRACE_SIGNAL is None:
             return ""
         try:
             os.kill(pid, _TRACE_SIGNAL)
             time.sleep(_TRACE_SECONDS)
-            return self._trace_path.read_text(errors="replace").strip()
-        except OSError:
+            reading = call_apart(lambda: self._trace_path.read_text(errors="replace"), "userline-worker-trace")
+            return reading.result(_READING_SECONDS).strip()
+        except OSError:  # TimeoutError is one
             return ""
 
     def note_replacement(self, *, hung: bool) -> None:

@@ -14,14 +14,11 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Final
 
 from userline.server.hang_ups import held_back
-from userline.server.worker_links import Board, ParentLink, spawn
+from userline.server.worker_links import Board, ParentLink, WorkerProcess, staying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from multiprocessing.context import SpawnProcess
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from userline.server.hang_ups import HangUps
 
 logger = logging.getLogger("userline.workers")
 
@@ -32,8 +29,27 @@ _LONGEST_TURN_SECONDS: Final = 1.0
 """What counts at most of the time between two looks: this process may have been stopped, or the machine asleep."""
 
 _LONGEST_TRACE: Final = 4000
+_SAYS_NOTHING: Final = "not known: the process may be stopped (SIGSTOP), or wait for a disk that hangs"
 _START_SECONDS: Final = 60.0
 """How long a worker may take until its first sign of life, at least."""
+
+_KILLED_SECONDS: Final = 10.0
+"""How long a worker may take to end after SIGKILL. One that waits for a disk ends when that answers, maybe never."""
+
+_UNENDING: Final = (
+    "Worker %d (process %s) has not ended of SIGKILL: it waits in the kernel, maybe for a disk that hangs. Stopping "
+    "the gateway."
+)
+
+
+class UnendingWorkersError(Exception):
+    """There are workers that SIGKILL does not end."""
+
+    def __init__(self, pids: Sequence[int | None]) -> None:
+        super().__init__(
+            f"SIGKILL has not ended what waits in the kernel, maybe for a disk that hangs: {', '.join(map(str, pids))} "
+            f"({'process' if len(pids) == 1 else 'processes'}). The gateway ends without waiting longer."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +62,8 @@ class Supervision:
     """How long one may give no sign of life; 0 = any time."""
     traces: Path
     """A directory for what workers that hang write."""
-    hang_ups: HangUps
     news: Callable[[], Any]
-    """Called after SIGHUP; what it returns is told to all workers, unless it is None."""
+    """Called several times a second, so it must not wait; what it returns is told to all workers, unless it is None."""
 
 
 def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...], supervision: Supervision) -> None:
@@ -57,33 +72,54 @@ def run_workers(count: int, work: Callable[..., None], arguments: tuple[Any, ...
     ``link`` is a WorkerLink with the worker's number. A worker that dies is replaced, under its number, and so is one
     that hangs. ``arguments`` are those of the moment when a worker is started. When it is time to stop, each gets
     SIGTERM, and SIGKILL when patience is over. After SIGINT, and after a second signal, each gets another SIGTERM: the
-    sign to hurry.
+    sign to hurry. Raises UnendingWorkersError when one does not end after SIGKILL: the others are stopped before.
     """
     board = Board(count)
     workers = [_Worker(work, arguments, number, board, supervision) for number in range(count)]
     with _signals() as (stop, hurry):
-        for worker in workers:
-            worker.start()
-        looked = time.monotonic()
-        while not stop.is_set():
-            # A signal ends neither this wait nor a sleep, so neither may be long.
-            connection.wait([worker.process.sentinel for worker in workers], timeout=0.2)
-            news = supervision.news() if supervision.hang_ups.take() else None
-            seconds, looked = time.monotonic() - looked, time.monotonic()
+        try:
             for worker in workers:
-                if not stop.is_set():
-                    worker.look(min(seconds, _LONGEST_TURN_SECONDS), news)
+                worker.start()
+            _look_after(workers, supervision, stop)
+        finally:
+            _end(workers, supervision.patience, hurry)
+
+
+def _look_after(workers: Sequence[_Worker], supervision: Supervision, stop: threading.Event) -> None:
+    """Replace workers that end or hang until it is time to stop, or until one cannot be ended."""
+    looked = time.monotonic()
+    while not stop.is_set() and not any(worker.is_unending for worker in workers):
+        # A signal ends neither this wait nor a sleep, so neither may be long. A process that cannot be ended may have
+        # closed its sentinel nevertheless.
+        connection.wait([worker.process.sentinel for worker in workers if not worker.is_killed], timeout=0.2)
+        news = supervision.news()
+        seconds, looked = time.monotonic() - looked, time.monotonic()
         for worker in workers:
-            worker.stop()
-        deadline = time.monotonic() + supervision.patience
-        time.sleep(0.2)  # two signals at once would be one
-        while time.monotonic() < deadline and any(worker.process.is_alive() for worker in workers):
-            if hurry.wait(0.1):
-                hurry.clear()
-                for worker in workers:
-                    worker.stop()
-        for worker in workers:
-            worker.end()
+            if not stop.is_set():
+                worker.look(min(seconds, _LONGEST_TURN_SECONDS), news)
+    for worker in workers:
+        if worker.is_unending:
+            logger.critical(_UNENDING, worker.number, worker.process.pid)
+
+
+def _end(workers: Sequence[_Worker], patience: float, hurry: threading.Event) -> None:
+    """Stop all workers, and kill those that take longer. Raises UnendingWorkersError if that does not end one."""
+    for worker in workers:
+        worker.stop()
+    deadline = time.monotonic() + patience
+    time.sleep(0.2)  # two signals at once would be one
+    while time.monotonic() < deadline and any(worker.is_alive and not worker.is_killed for worker in workers):
+        if hurry.wait(0.1):
+            hurry.clear()
+            for worker in workers:
+                worker.stop()
+    for worker in workers:
+        worker.kill()
+    deadline = time.monotonic() + _KILLED_SECONDS
+    while time.monotonic() < deadline and any(worker.is_alive and not worker.is_unending for worker in workers):
+        time.sleep(0.02)
+    if left := [worker.process.pid for worker in workers if worker.is_alive]:
+        raise UnendingWorkersError(left)
 
 
 def follow_parent() -> None:
@@ -106,21 +142,38 @@ class _Worker:
     ) -> None:
         self._work = work
         self._arguments = arguments
-        self._number = number
+        self.number = number
         self._board = board
         self._supervision = supervision
         self._started = 0.0
-        self.process: SpawnProcess
+        self._killed_seconds: float | None = None
+        self.process: WorkerProcess
         self._link: ParentLink
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._started > 0 and self.process.is_alive()
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the process was sent SIGKILL."""
+        return self._killed_seconds is not None
+
+    @property
+    def is_unending(self) -> bool:
+        """Whether the process has not ended for long after SIGKILL."""
+        return self._killed_seconds is not None and self._killed_seconds >= _KILLED_SECONDS and self.is_alive
 
     def start(self) -> None:
         """Start a process. It gets no SIGHUP, as the one that starts it tells it what that means."""
-        self._link = ParentLink(self._number, self._board, self._supervision.traces / f"{self._number}.trace")
-        self.process = spawn.Process(
+        self._link = ParentLink(self.number, self._board, self._supervision.traces / f"{self.number}.trace")
+        self.process = WorkerProcess(
             target=self._work, args=(*self._arguments, self._link.of_worker), name="userline-worker"
         )
         self._started = time.monotonic()
-        with held_back():
+        self._killed_seconds = None
+        with held_back(), staying():
             self.process.start()
         self._link.started()
 
@@ -129,10 +182,14 @@ class _Worker:
         if news is not None:
             self._link.tell(news)
         self._link.watch(seconds)
-        if not self.process.is_alive():
+        if self._killed_seconds is not None:
+            self._killed_seconds += seconds
+            if not self.is_alive:
+                self._replace(hung=True)
+        elif not self.is_alive:
             self._replace_dead()
         elif self._hangs():
-            self._replace_hung()
+            self._kill_hung()
 
     def _hangs(self) -> bool:
         most = self._supervision.hang_seconds
@@ -145,25 +202,24 @@ class _Worker:
             return
         logger.error(
             "Worker %d (process %s) has ended with exit code %s; starting another.",
-            self._number,
+            self.number,
             self.process.pid,
             self.process.exitcode,
         )
         self._replace(hung=False)
 
-    def _replace_hung(self) -> None:
+    def _kill_hung(self) -> None:
         pid = self.process.pid
         trace = "" if pid is None else self._link.trace_of(pid)
         logger.error(
             "Worker %d (process %s) has not responded for %.0f s and is killed. Starting another.",
-            self._number,
+            self.number,
             pid,
             self._link.silent_seconds,
-            extra={"fields": {"where": trace[-_LONGEST_TRACE:] or "not known: the process may be stopped (SIGSTOP)"}},
+            extra={"fields": {"where": trace[-_LONGEST_TRACE:] or _SAYS_NOTHING}},
         )
         self.process.kill()
-        self.process.join()
-        self._replace(hung=True)
+        self._killed_seconds = 0.0
 
     def _replace(self, *, hung: bool) -> None:
         self._link.note_replacement(hung=hung)
@@ -172,14 +228,16 @@ class _Worker:
         self.start()
 
     def stop(self) -> None:
-        if self.process.is_alive():
+        """Send SIGTERM, if there is a process."""
+        if self.is_alive:
             self.process.terminate()
 
-    def end(self) -> None:
-        if self.process.is_alive():
-            logger.error("Worker %s does not end and is killed.", self.process.pid)
+    def kill(self) -> None:
+        """Send SIGKILL, if there is a process that was not sent it yet."""
+        if self.is_alive and not self.is_killed:
+            logger.error("Worker %d (process %s) does not end and is killed.", self.number, self.process.pid)
             self.process.kill()
-        self.process.join()
+            self._killed_seconds = 0.0
 
 
 @contextmanager

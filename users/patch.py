@@ -66,11 +66,12 @@ def parse_id(value: object, field: str = "id") -> str:
         raise BadUserInput([Problem(field, f"{field} {error}")]) from None
 
 
-def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
+def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = False) -> UserPatch:
     """Return the patch that ``given`` (contract names to values) asks for.
 
-    What nobody sets may be there too, as whoever has read a whole user sends it back: ``apply`` compares it. Raises
-    BadUserInput with every problem of every field.
+    What nobody sets may be there too, as whoever has read a whole user sends it back: ``apply`` compares it. A patch
+    that makes any user far too large is refused, unless it may have ``any_size``: then ``apply`` sees whether the user
+    is that large already. Raises BadUserInput with every problem of every field.
     """
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
@@ -87,14 +88,21 @@ def parse_patch(given: Mapping[str, object], rules: Rules) -> UserPatch:
             values[attribute] = check(value, rules)
         except ValueError as error:
             problems.append(Problem(name, f"{name} {error}"))
-    if not problems and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:
+    if not (problems or any_size) and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:
         # It need not wait for the store, and be held meanwhile, to be refused there with all that is wrong.
         name = _largest_field(values)
         limit = rules.limits.record_bytes
-        problems.append(Problem(name, f"{name} makes the user larger than {limit} bytes, which is the limit."))
+        problems.append(Problem(name, _far_too_large(name, limit)))
     if problems:
         raise BadUserInput(problems)
     return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, **values)
+
+
+def _far_too_large(name: str, limit: int) -> str:
+    return (
+        f"{name} makes the user larger than {limit} bytes, which is the limit. If the user is larger already, leave "
+        "out what stays as it is, and set to null what is to go."
+    )
 
 
 def _least_size(values: Mapping[str, Any]) -> int:

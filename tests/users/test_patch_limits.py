@@ -118,3 +118,14 @@ def test_what_is_far_too_large_is_refused_without_a_look_at_the_user(name: str, 
     with pytest.raises(BadUserInput, match=f"^{name} .*65536 bytes, which is the limit") as caught:
         parse_patch({"name": "A", "locale": "en", name: large}, Rules())
     assert caught.value.field == name
+    assert "If the user is larger already, leave out what stays as it is, and set to null what is to" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("before", [None, {"name": "Alice", "custom": {"a": "x" * 1000}}], ids=["new", "small"])
+def test_whoever_may_send_any_size_may_still_make_nobody_too_large(before: dict[str, Any] | None) -> None:
+    patch = parse_patch({"name": "Alice", "welcomeMessage": "x" * 140_000}, Rules(), any_size=True)
+    record = None if before is None else create(before)
+    with pytest.raises(BadUserInput, match=r"^welcomeMessage makes the user \d+ bytes large; the limit is 65536 bytes"):
+        apply(patch, record, user_id="alice", now=2000, rules=Rules())

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import new_users, patch_inputs, patches, texts, user_ids
-from tests.users.samples import FIELDS, RULES
-from userline.users.codec import record_to_json
+from tests.strategies import new_user_inputs, new_users, patch_inputs, patches, texts, user_ids
+from tests.users.samples import FIELDS, RULES, content, create
+from userline.users.codec import encoded_size, record_to_json
+from userline.users.errors import BadUserInput
 from userline.users.patch import UserPatch, apply, parse_patch
+from userline.users.rules import Limits, Rules
 
 if TYPE_CHECKING:
     from userline.users.record import UserRecord
@@ -67,3 +69,42 @@ def assert_they_commute(new: UserPatch, one: UserPatch, two: UserPatch) -> None:
         middle = apply(first, before, user_id="alice", now=2, rules=RULES)
         outcomes.append(apply(second, middle, user_id="alice", now=3, rules=RULES))
     assert without_version(outcomes[0]) == without_version(outcomes[1])
+
+
+_characters = st.integers(0, 100_000)
+
+
+@given(new_user_inputs, st.lists(st.tuples(_characters, st.none() | _characters), max_size=8), st.integers(1, 65_536))
+def test_whoever_is_past_a_lowered_limit_may_become_smaller(
+    new: dict[str, object], lengths: list[tuple[int, int | None]], limit: int
+) -> None:
+    """Whole users that were read are taken back, and what is refused for its size says what is taken in its place."""
+    large = {f"large {number}": "x" * length for number, (length, _) in enumerate(lengths)}
+    custom = new.get("custom")
+    before = create(new | {"custom": (custom if isinstance(custom, dict) else {}) | large}, Rules(Limits(10_000_000)))
+    lowered = Rules(Limits(limit))
+    whole = record_to_json(before)
+    assert apply(parse_patch(whole, lowered, any_size=True), before, user_id="alice", now=2, rules=lowered) is before
+
+    less = {
+        f"large {number}": None if shorter is None else "x" * min(shorter, length)
+        for number, (length, shorter) in enumerate(lengths)
+    }
+    patch = {**content(before), "custom": {**whole["custom"], **less}}
+    after = apply(parse_patch(patch, lowered, any_size=True), before, user_id="alice", now=2, rules=lowered)
+    assert encoded_size(after) <= encoded_size(before)
+    refusal = refusal_of(patch, lowered)
+    if refusal is not None:
+        assert "leave out what stays as it is, and set to null what is to go" in refusal
+        nulls = parse_patch({"custom": dict.fromkeys(large)}, lowered)
+        rest = apply(nulls, before, user_id="alice", now=2, rules=lowered)
+        assert large.keys().isdisjoint(rest.snapshot.custom)
+
+
+def refusal_of(patch: dict[str, object], rules: Rules) -> str | None:
+    """Return why a patch is refused to who may not send any size, None if it is not."""
+    try:
+        parse_patch(patch, rules)
+    except BadUserInput as error:
+        return str(error)
+    return None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
 
-from userline.gateway.reloading import reload_for_workers, reloading
+from userline.gateway.reloading import ReloadingForWorkers, reloading
 from userline.server.hang_ups import HangUps
 from userline.settings.settings import Settings, load_settings
 
@@ -97,11 +99,17 @@ async def test_what_fails_while_parts_take_new_values_is_told_and_not_the_end(ca
 def test_who_started_workers_reads_them_again_after_any_surprise(
     surprise: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings, read = load_settings({}), reader_of(surprise)
-    assert reload_for_workers(settings, read) is None
+    settings, hang_ups = load_settings({}), HangUps()
+    reload = ReloadingForWorkers(settings, reader_of(surprise), hang_ups)
+    hang_ups.come()
+    while not any("not reloaded" in record.getMessage() for record in caplog.records):
+        assert reload.look() is None
+        time.sleep(0.01)
     assert settings.max_depth == 10
-    new = reload_for_workers(settings, read)
-    assert new is not None
+    hang_ups.come()
+    while (new := reload.look()) is None:
+        time.sleep(0.01)
+    assert new.names == ("max_depth",)
     assert settings.max_depth == 7
     assert_told(caplog, surprise)
 
@@ -127,3 +135,47 @@ def test_a_gateway_whose_working_directory_is_gone_says_so_and_serves_on(tmp_pat
     finally:
         gateway.kill()
         redis.remove()
+
+
+def test_a_worker_is_replaced_in_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    redis = RedisServer(tmp_path)
+    gateway = RunningGateway(
+        there, "--workers", "2", "--bus-url", redis.url, "--store-url", f"sqlite:///{tmp_path / 'users.db'}"
+    )
+    try:
+        gateway._log_path = gateway._log_path.rename(tmp_path / "gateway.log")
+        workers = until_two_answer(gateway)
+        shutil.rmtree(there)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        assert workers.isdisjoint(until_two_answer(gateway, but=workers))
+        assert gateway.log.count("has ended with exit code") == 2
+        assert gateway.data("{ app { id } }") == {"app": {"id": "userline"}}
+        assert gateway.stop() == 0, gateway.log
+    finally:
+        gateway.kill()
+        redis.remove()
+
+
+def until_two_answer(gateway: RunningGateway, but: frozenset[int] = frozenset()) -> frozenset[int]:
+    """Return the processes of the workers when both are others than ``but``, and serve."""
+    deadline = time.monotonic() + 60
+    while True:
+        workers = workers_of(gateway.process.pid) - but
+        if len(workers) == 2 and gateway.log.count("Started server process") >= 2 + len(but):
+            return workers
+        assert time.monotonic() < deadline, gateway.log
+
+
+def workers_of(pid: int) -> frozenset[int]:
+    """Return the processes that a process has started as workers."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123 - of this kernel
+        children = [int(child) for child in file.read().split()]
+    found = set()
+    for child in children:
+        with suppress(OSError), open(f"/proc/{child}/cmdline", "rb") as file:  # noqa: PTH123 - likewise
+            if b"spawn_main" in file.read():
+                found.add(child)
+    return frozenset(found)
