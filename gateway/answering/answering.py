@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from contextlib import aclosing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.directory.pacer import EXECUTING_SECONDS, MOST_LITTLE, PREPARING_SECONDS
 from userline.execution.engine import GeneralWayNotLoaded
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing
 from userline.execution.plans.planned import PlannedExecution
 from userline.execution.time_limit import OutOfTime
-from userline.gateway.answering.known import KnownBodies, ReadBody
+from userline.gateway.answering.counted import Counted
+from userline.gateway.answering.known import Known, KnownBodies
 from userline.gateway.answering.prepared import Prepared
-from userline.gateway.rate_limit import key_of, source_of
+from userline.gateway.rate_limit import UNLIMITED, key_of, source_of
 from userline.gateway.request_ids import new_request_id
 from userline.gateway.request_log import Asked, log_access, log_operation
 from userline.resolvers.context import Context
@@ -24,9 +25,7 @@ from userline.users.errors import ErrorCode
 from userline.users.viewer import OPEN_VIEWER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
-
-    from starlette.types import Scope
+    from collections.abc import AsyncGenerator, Callable
 
     from userline.directory.allowance import Allowance
     from userline.directory.fair_queue import Source
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
     from userline.execution.engine import Engine, Execution
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
+    from userline.execution.plans.plan import Bound
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.answering.known import Known
+    from userline.gateway.answering.known import ReadBody
     from userline.gateway.answering.meaning import Meaning
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.rate_limit import Pace, RateLimiter
@@ -91,6 +91,8 @@ class Answering:
         self.known_viewer = _everybody if authenticator.is_open else authenticator.known
         """Returns who shows the token with a digest, or None if that is still to be found out."""
         self._bodies = KnownBodies(engine, metrics)
+        self.known_body = self._bodies.get
+        """Returns what a body is remembered to ask for, or None."""
         self._rate_limiter = rate_limiter
         self.pace = pace
         self._metrics = metrics
@@ -118,51 +120,55 @@ class Answering:
 
     # A request whose operation is known, answered at once where nothing has to be waited for.
 
-    def begin(self, meaning: Meaning, viewer: Viewer, body: bytes, scope: Scope) -> Begun | ReadBody | None:
+    def begin(
+        self, meaning: Meaning, viewer: Viewer, body: bytes, client: tuple[str, int] | None, known: Known | None
+    ) -> Begun | ReadBody | None:
         """Answer a request whose head is understood, or begin to, if its operation is known.
 
         It is counted and logged with its answer. Else return what its body says if it was read, or None: then the
-        application is to look at it. ``scope`` needs no more than the address of the client.
+        application is to look at it. ``client`` is the address of the client; ``known`` is what ``known_body`` returns.
         """
-        known = self._bodies.get(body) or self._read(viewer, body, scope)
-        if known is None or isinstance(known, ReadBody):
-            return known
-        if self._rate_limiter.is_on and self._rate_limiter.take(key_of(viewer, scope)):
+        if known is None:
+            # Nothing is read of somebody who has to wait: the application says so.
+            read = None if self._rate_limiter.wait(key_of(viewer, {"client": client})) else self._bodies.read(body)
+            if not isinstance(read, Known):
+                return read
+            known = read
+        limiter = self._rate_limiter
+        if limiter.is_on and viewer.kind is not UNLIMITED and limiter.take(key_of(viewer, {"client": client})):
             return None  # nothing is taken: who says so is the one that asks again
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
-        if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            late = self.time_limit.hold(self._begin_late(known, viewer, request_id, source_of(viewer, scope)))
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            return request_id, _Counted(self, Executing(late), known, asked, started)
-        bound = known.bound
+        bound, pacer = known.bound, self._pacer
+        pacer.little += known.work
+        if pacer.little > MOST_LITTLE and not pacer.has_time(EXECUTING_SECONDS):
+            source = source_of(viewer, {"client": client})
+            late = Executing(self.time_limit.hold(self._begin_late(bound, viewer, request_id, source)))
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
+            return request_id, Counted(self.note, late, known, asked, started)
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
         except AnswerTooLarge as refusal:
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             self.note(known, asked, refusal.response, started)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            return request_id, _Counted(self, pending, known, asked, started)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
+            return request_id, Counted(self.note, pending, known, asked, started)
         seconds = time.perf_counter() - started
         if known.seconds is not None:
             known.seconds.add(seconds)
         else:
             self._metrics.request(known.name, OK, seconds)
         if self._request_log.is_on:
-            log_operation(known.name, viewer, request_id, seconds, scope.get("client"), meaning.trace_id)
+            log_operation(known.name, viewer, request_id, seconds, client, meaning.trace_id)
         return request_id, begun
 
-    def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
-        """Return what a body that is not remembered asks for; None if it is for the application, which refuses it."""
-        return None if self._rate_limiter.wait(key_of(viewer, scope)) else self._bodies.read(body)
-
-    async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
+    async def _begin_late(self, bound: Bound, viewer: Viewer, request_id: str, source: Source) -> Response:
         """Answer when it is its turn."""
         await self._pacer.turn(EXECUTING_SECONDS, source)
-        begun = PlannedExecution(known.bound, self.context(request_id, viewer), self.time_limit).begin()
+        begun = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit).begin()
         return begun if isinstance(begun, bytes) else await begun
 
     def note(self, known: Known, asked: Asked, response: Response, started: float) -> None:
@@ -262,38 +268,3 @@ class Answering:
     def count_failure(self, code: str) -> None:
         """Count a subscription that was counted when it began, and cannot go on."""
         self._metrics.request(REFUSED, code, 0.0)
-
-
-class _Counted:
-    """The pending response to a known operation, which is counted and logged when it is there."""
-
-    __slots__ = ("_answering", "_asked", "_known", "_pending", "_started", "_tell")
-
-    def __init__(self, answering: Answering, pending: Pending, known: Known, asked: Asked, started: float) -> None:
-        self._answering = answering
-        self._pending = pending
-        self._known = known
-        self._asked = asked
-        self._started = started
-
-    def then(self, tell: Callable[[Response | None], None]) -> None:
-        """Have the response told."""
-        self._tell = tell
-        self._pending.then(self._told)
-
-    def __await__(self) -> Generator[Any, None, Response]:
-        response = yield from self._pending.__await__()
-        self._note(response)
-        return response
-
-    def _told(self, response: Response | None) -> None:
-        tell = self._tell
-        del self._tell  # it refers back to this: no collection has to find it
-        try:
-            if response is not None:
-                self._note(response)
-        finally:
-            tell(response)
-
-    def _note(self, response: Response) -> None:
-        self._answering.note(self._known, self._asked, response, self._started)
