@@ -145,17 +145,17 @@ class Answering:
             source = source_of(viewer, {"client": client})
             late = Executing(self.time_limit.hold(self._begin_late(bound, viewer, request_id, source)))
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
-            return request_id, Counted(self.note, late, known, asked, started)
+            return request_id, Counted(self.note, late, known.name, asked, started)
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
         except AnswerTooLarge as refusal:
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
-            self.note(known, asked, refusal.response, started)
+            self.note(known.name, asked, refusal.response, started)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
-            return request_id, Counted(self.note, pending, known, asked, started)
+            return request_id, Counted(self.note, pending, known.name, asked, started)
         seconds = time.perf_counter() - started
         if known.seconds is not None:
             known.seconds.add(seconds)
@@ -171,10 +171,10 @@ class Answering:
         begun = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit).begin()
         return begun if isinstance(begun, bytes) else await begun
 
-    def note(self, known: Known, asked: Asked, response: Response, started: float) -> None:
+    def note(self, name: str | None, asked: Asked, response: Response, started: float) -> None:
         """Count and log the response to a known operation that was not answered at once."""
         seconds = time.perf_counter() - started
-        self._metrics.request(known.name, code_of(response), seconds)
+        self._metrics.request(name, code_of(response), seconds)
         if self._request_log.is_on:
             log_access("POST", "/graphql", 200, seconds, asked)
 

@@ -9,22 +9,21 @@ if TYPE_CHECKING:
 
     from userline.execution.operation import Response
     from userline.execution.pending import Pending
-    from userline.gateway.answering.known import Known
     from userline.gateway.request_log import Asked
 
-    Note: TypeAlias = Callable[[Known, Asked, Response, float], None]
-    """Counts and logs a response to who has asked, begun at a time of ``time.perf_counter``."""
+    Note: TypeAlias = Callable[[str | None, Asked, Response, float], None]
+    """Counts and logs a response to an operation with a name, begun at a time of ``time.perf_counter``."""
 
 
 class Counted:
     """The pending response to a known operation, which is counted and logged when it is there."""
 
-    __slots__ = ("_asked", "_known", "_note", "_pending", "_started", "_tell")
+    __slots__ = ("_asked", "_name", "_note", "_pending", "_started", "_tell")
 
-    def __init__(self, note: Note, pending: Pending, known: Known, asked: Asked, started: float) -> None:
+    def __init__(self, note: Note, pending: Pending, name: str | None, asked: Asked, started: float) -> None:
         self._note = note
         self._pending = pending
-        self._known = known
+        self._name = name
         self._asked = asked
         self._started = started
 
@@ -35,7 +34,7 @@ class Counted:
 
     def __await__(self) -> Generator[Any, None, Response]:
         response = yield from self._pending.__await__()
-        self._note(self._known, self._asked, response, self._started)
+        self._note(self._name, self._asked, response, self._started)
         return response
 
     def _told(self, response: Response | None) -> None:
@@ -43,6 +42,6 @@ class Counted:
         del self._tell  # it refers back to this: no collection has to find it
         try:
             if response is not None:
-                self._note(self._known, self._asked, response, self._started)
+                self._note(self._name, self._asked, response, self._started)
         finally:
             tell(response)

@@ -44,12 +44,12 @@ class Known:
         self.work = bound.steps.work
         """How much it takes of a turn, as ``Pacer.little`` counts."""
         self.is_forgotten = False
-        """Whether it is to be found out anew. Then there is no ``bound`` any more."""
+        """Whether it is to be found out anew. Then there is nothing else of it any more."""
 
     def forget(self) -> None:
         """Keep nothing of the document alive, whoever keeps this."""
         self.is_forgotten = True
-        del self.bound
+        del self.bound, self.name, self.text
 
 
 class ReadBody(NamedTuple):
@@ -106,12 +106,12 @@ class KnownBodies:
         return known
 
     def _forget_body(self, body: bytes, known: Known) -> None:
-        known.forget()
         bodies = self._bodies.get(known.text)
         if bodies is not None:
             bodies.discard(body)
             if not bodies:
                 del self._bodies[known.text]
+        known.forget()
 
     def _forget_document(self, text: str) -> None:
         """Forget the queries of a document that is forgotten: they would keep what it weighs."""
