@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from userline.directory.users import Users
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
-    from userline.execution.plans.one_user import UserRead
+    from userline.execution.pending import Read
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
@@ -151,7 +151,7 @@ class QuerySteps:
             parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
-    def look_up(self, arguments: Any, users: Users) -> UserRead | None:  # noqa: ARG002 - as its sibling
+    def look_up(self, arguments: Any, users: Users) -> Read | None:  # noqa: ARG002 - as its sibling
         """Begin what is left after ``begin``, if it is one user, in place of ``finish``; else return None."""
         return None
 
