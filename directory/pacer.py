@@ -23,7 +23,8 @@ MANY_SECONDS: Final = 0.005
 SOURCE: Final[ContextVar[Source]] = ContextVar("userline_source", default=("", ""))
 """Who asks for what is being done."""
 
-_LITTLE: Final = 8
+MOST_LITTLE: Final = 32
+"""How much of what takes hardly longer than looking at the clock may begin before it is looked at again."""
 
 _AT_ONCE: Final = 32
 """How many are woken in one turn: as many lookups as there is time for are to become one read of the store."""
@@ -45,7 +46,11 @@ class Pacer:
         self._is_resting = False
         self._is_waking = False
         self._is_owed = False
-        self._little = 0
+        self.little = 0
+        """How much was begun since the clock was looked at, without asking for the time that there is.
+
+        Who adds to it asks ``has_time`` where it is more than ``MOST_LITTLE``.
+        """
         self._queue = FairQueue()
         self.on_wait: Callable[[float], None] = lambda _: None
         """Told how long somebody has waited."""
@@ -60,18 +65,12 @@ class Pacer:
         """Whether this turn has lasted less than ``seconds``, counted from the first who asked in it."""
         if self._is_resting:
             return False
+        self.little = 0
         now = self.clock()
         if self._started is None:
             self._started = now
             asyncio.get_running_loop().call_soon(self._end)
         return now - self._started < seconds
-
-    def has_time_for_little(self, seconds: float) -> bool:
-        """As ``has_time``, for what takes hardly longer than looking at the clock: looked at every eighth time."""
-        if self._is_resting:
-            return False
-        self._little += 1
-        return bool(self._little % _LITTLE) or self.has_time(seconds)
 
     def has_turn(self, seconds: float) -> bool:
         """Whether ``turn`` would return at once: there is time, and nobody waits for it."""
@@ -121,6 +120,7 @@ class Pacer:
         """End the turn. After a long one it is the turn of others, even if somebody who waited here is due first."""
         if self._started is not None and self.clock() - self._started > EXECUTING_SECONDS:
             self._is_resting = True
+            self.little = MOST_LITTLE + 1
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._end_rest)
         self._started = None
 

@@ -64,6 +64,11 @@ class Users(Watching):
         self._self_deletion = self_deletion
         self._writes = Writes(store, hub, bus)
         self._libraries = Libraries()
+        self.held = hub.peek
+        """Returns the snapshot that is held of a user (None: there is no such user), or MISS: then ``load`` has it.
+
+        The hub's own method, as every request calls it.
+        """
 
     def hold_to(self, rules: Rules, syncing: ClientUserSyncing, *, self_deletion: bool) -> None:
         """Hold who writes to these rules from now on."""
@@ -81,10 +86,6 @@ class Users(Watching):
     async def get(self, user_id: str) -> UserSnapshot | None:
         """Return the user's snapshot, or None if there is no such user. Raises BadUserInput, StoreUnavailable."""
         return await self._get(parse_id(user_id))
-
-    def held(self, user_id: str) -> UserSnapshot | Miss | None:
-        """Return the snapshot that is held (None: there is no such user), or MISS: then ``load`` has it."""
-        return self._hub.peek(user_id)
 
     def held_many(self, user_ids: Sequence[str]) -> list[UserSnapshot | None] | Miss:
         """Return the snapshots if all are held, else MISS: then ``get_many`` has them."""

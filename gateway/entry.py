@@ -36,7 +36,11 @@ class Entry:
             return
         message = await receive()
         is_whole = message["type"] == "http.request" and not message.get("more_body")
-        begun = self._answering.begin(meaning, viewer, message.get("body", b""), scope) if is_whole else None
+        begun = None
+        if is_whole:
+            body = message.get("body", b"")
+            known = self._answering.known_body(body)
+            begun = self._answering.begin(meaning, viewer, body, scope.get("client"), known)
         if begun is None or isinstance(begun, ReadBody):
             if begun is not None:
                 scope.setdefault("state", {})["read_body"] = begun

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from userline.execution.operation import Response
     from userline.execution.pending import Pending
     from userline.gateway.answering.answering import Answering
+    from userline.gateway.answering.known import Known
     from userline.gateway.answering.meaning import Meanings
     from userline.server.at_once import Awaited
-    from userline.server.heads import Head, Headers
+    from userline.server.heads import Headers
+    from userline.server.repeated import Whole
     from userline.settings.settings import Settings
 
 
@@ -36,6 +38,7 @@ class Lane:
         self._proxies = None if trusted_proxies is None else TrustedProxies(trusted_proxies)
         self._meaning_of = meanings.of
         self._viewer_of = answering.known_viewer
+        self._known_body = answering.known_body
         self._begin = answering.begin
         self._default_headers: Headers | None = None
         self._starts: dict[bytes, bytes] = {}
@@ -52,9 +55,13 @@ class Lane:
         return not (settings.is_open and settings.trusted_proxies is not None)
 
     def answer(
-        self, head: Head, body: bytes, client: tuple[str, int] | None, default_headers: Headers
+        self, request: Whole, client: tuple[str, int] | None, default_headers: Headers
     ) -> bytes | Awaited | Left | None:
-        """Answer a request, or begin to, or leave it to the application with what was read of it."""
+        """Answer a request, or begin to, or leave it to the application with what was read of it.
+
+        What it asks for is kept with it: who sends the same again has no need of a look-up by its body.
+        """
+        head = request.head
         meaning = head.meaning or self._meaning_of(head)
         if not meaning.is_understood:
             return None
@@ -63,25 +70,32 @@ class Lane:
             return None
         if self._proxies is not None and meaning.forwarded_for is not None:
             client = self._proxies.client(client, meaning.forwarded_for)
-        begun = self._begin(meaning, viewer, body, {"client": client})
+        known: Known | None = request.meaning
+        if known is None or known.is_forgotten:
+            known = request.meaning = self._known_body(request.body)
+        begun = self._begin(meaning, viewer, request.body, client, known)
         if begun is None:
             return None
         if isinstance(begun, ReadBody):
             return Left({"read_body": begun})
         self.requests += 1
         request_id, response = begun
-        if default_headers is not self._default_headers or meaning.lines not in self._starts:
-            self._prepare_start(meaning.lines, default_headers)
-        before = self._starts[meaning.lines] + request_id.encode()
-        return _whole(before, response) if isinstance(response, bytes) else _Whole(before, response)
+        start = self._starts.get(meaning.lines) if default_headers is self._default_headers else None
+        if start is None:
+            start = self._make_start(meaning.lines, default_headers)
+        if isinstance(response, bytes):
+            length = len(response)
+            return b"".join((start, request_id.encode(), _lengths.get(length) or _length_line(length), response))
+        return _Whole(start + request_id.encode(), response)
 
-    def _prepare_start(self, lines: bytes, default_headers: Headers) -> None:
-        """Make the start of answers, once for all of a second: there is a date in the headers of every answer."""
+    def _make_start(self, lines: bytes, default_headers: Headers) -> bytes:
+        """Return the start of answers, once for all of a second: there is a date in the headers of every answer."""
         if default_headers is not self._default_headers or len(self._starts) >= _MOST_STARTS:
             self._default_headers = default_headers
             self._starts.clear()
         every = b"".join(b"%b: %b\r\n" % header for header in default_headers)
-        self._starts[lines] = b"HTTP/1.1 200 OK\r\n%b%bx-request-id: " % (every, lines)
+        start = self._starts[lines] = b"HTTP/1.1 200 OK\r\n%b%bx-request-id: " % (every, lines)
+        return start
 
 
 class _Whole:
@@ -101,16 +115,11 @@ class _Whole:
     def _told(self, response: Response | None) -> None:
         tell = self._tell
         del self._tell, self._response  # which refer back to this: no collection has to find it
-        tell(None if response is None else _whole(self._before, response))
-
-
-def _whole(before: bytes, response: Response) -> bytes:
-    """Return an answer, of whose head there is all but the length of the body."""
-    length = len(response)
-    return before + (_lengths.get(length) or _length_line(length)) + response
+        tell(None if response is None else self._before + _length_line(len(response)) + response)
 
 
 def _length_line(length: int) -> bytes:
+    """Return the end of the head of an answer with a body of this length."""
     line = b"\r\ncontent-length: %d\r\n\r\n" % length
     if len(_lengths) < _MOST_LENGTHS:
         _lengths[length] = line

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from userline.directory.fair_queue import Source
 
+UNLIMITED: Final = ViewerKind.APP
+"""Who may ask as often as they like."""
+
 _BUCKETS: Final = 10_000
 _LONGEST_NAME: Final = 64
 _LONGEST_KEY: Final = 80
@@ -160,9 +163,9 @@ def _shortened(key: str) -> str:
 
 
 def key_of(viewer: Viewer, scope: Scope) -> str | None:
-    """Return whose bucket it is: the user's, or the address's on an open gateway. Back ends are not limited."""
+    """Return whose bucket it is: the user's, or the address's on an open gateway. Who is not limited has none."""
     kind = viewer.kind
-    if kind is ViewerKind.APP:
+    if kind is UNLIMITED:
         return None
     if kind is ViewerKind.USER:
         return f"user {viewer.user_id}"

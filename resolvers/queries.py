@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from userline.resolvers.context import AppInfo, Context
     from userline.users.record import UserSnapshot
 
-held_user, load_user = Users.held, Users.load
+load_user = Users.load
 held_users, load_users = Users.held_many, Users.get_many
 """The two halves of ``user`` and ``users``, for plans, which answer at once where nobody has to be loaded.
 
-What is held is MISS where it has to be; what an argument is, is checked by those that load.
+The first half of ``user`` is ``Users.held``. What is held is MISS where somebody has to be loaded; what an argument is,
+is checked by those that load.
 """
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from userline.server.heads import Head, Headers
+    from userline.server.heads import Headers
+    from userline.server.repeated import Whole
 
 
 class Awaited(Protocol):
@@ -23,8 +24,8 @@ class Left(NamedTuple):
     state: dict[str, Any]
 
 
-Answerer: TypeAlias = "Callable[[Head, bytes, tuple[str, int] | None, Headers], bytes | Awaited | Left | None]"
-"""Answers a request that is there whole, given head, body, the client's address, and the headers of every answer.
+Answerer: TypeAlias = "Callable[[Whole, tuple[str, int] | None, Headers], bytes | Awaited | Left | None]"
+"""Answers a request that is there whole, given the client's address, and the headers of every answer.
 
 It returns the answer as it is sent, or one that is to come, or leaves the request to the application.
 """

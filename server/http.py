@@ -12,7 +12,7 @@ from userline.server.handshake import hand_over
 from userline.server.heads import KnownHeads
 from userline.server.http_connection import HTTPConnection
 from userline.server.refusals import Malformed, plain_body
-from userline.server.repeated import MOST_BYTES, KnownRequests
+from userline.server.repeated import MOST_BYTES, KnownRequests, Whole
 from userline.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from userline.server.bytes_cache import BytesCache
     from userline.server.heads import Head
     from userline.server.refusals import RefusalBody
-    from userline.server.repeated import Whole
 
 _BODY_SECONDS: Final = 30.0
 """How long a body may take to arrive, its trailers included."""
@@ -43,12 +42,15 @@ class BoundedHTTPProtocol(HTTPConnection):
         if self._is_over:
             return
         unparsed = self._unparsed
-        if unparsed.position == len(unparsed.data):
+        is_at_rest = self._is_at_rest
+        if is_at_rest or unparsed.position == len(unparsed.data):
             known = self._known_request(data) if len(data) <= MOST_BYTES else None
             answerer = self._answerer
-            if known is not None and answerer is not None and self._is_ready():
-                self._answer(answerer, known.head, known.body)
+            if known is not None and answerer is not None and not self.drain.begun and (is_at_rest or self._is_ready()):
+                self._is_at_rest = True
+                self._answer(answerer, known)
                 return
+            self._is_at_rest = False
             # As ``append`` does: most requests come alone.
             unparsed.data, unparsed.position, unparsed.searched = data, 0, 0
         else:
@@ -126,9 +128,9 @@ class BoundedHTTPProtocol(HTTPConnection):
         if answerer is None or not body or not head.keep_alive or head.expects_continue:
             self._begin_cycle(head, body, {"head": head})
             return
-        unparsed = self._unparsed
-        if self._answer(answerer, head, body) and start == 0 and unparsed.position == len(unparsed.data):
-            self.known_requests.note(unparsed.data, head, body)
+        unparsed, request = self._unparsed, Whole(head, body)
+        if self._answer(answerer, request) and start == 0 and unparsed.position == len(unparsed.data):
+            self.known_requests.note(unparsed.data, request)
 
     def _is_ready(self) -> bool:
         """Whether nothing is under way, so that a request that is known can be answered without taking it apart."""
@@ -137,7 +139,6 @@ class BoundedHTTPProtocol(HTTPConnection):
             (cycle is not None and not cycle.response_complete)
             or self._is_answering
             or self._waits
-            or self.drain.begun
             or flow.write_paused
             or flow.read_paused
             or reader.is_amid
@@ -148,27 +149,25 @@ class BoundedHTTPProtocol(HTTPConnection):
             self._deadline.clear()
         return True
 
-    def _answer(self, answerer: Answerer, head: Head, body: bytes) -> bool:
+    def _answer(self, answerer: Answerer, request: Whole) -> bool:
         """Answer a request, or begin to, or leave it to the application; return whether it was answered at once."""
-        answer = answerer(head, body, self.client, self.server_state.default_headers)
+        state = self.server_state
+        answer = answerer(request, self.client, state.default_headers)
+        if answer is None or isinstance(answer, Left):
+            self._is_at_rest = False
+            self._begin_cycle(request.head, request.body, {"head": request.head, **(answer.state if answer else {})})
+            return False
+        state.total_requests += 1
+        idle = self._idle
+        idle.active_at = self.loop.time()
+        if not idle.is_running:
+            idle.start()
         if isinstance(answer, bytes):
-            self._note_answer()
             self.transport.write(answer)
             return True
-        if answer is None or isinstance(answer, Left):
-            self._begin_cycle(head, body, {"head": head, **(answer.state if answer else {})})
-        else:
-            self._note_answer()
-            self._is_answering = True
-            answer.then(self._answer_late)
+        self._is_at_rest, self._is_answering = False, True
+        answer.then(self._answer_late)
         return False
-
-    def _note_answer(self) -> None:
-        """Count an answer of the answerer, and that something has happened."""
-        self.server_state.total_requests += 1
-        self._idle.active_at = self.loop.time()
-        if not self._idle.is_running:
-            self._idle.start()
 
     def _answer_late(self, answer: bytes | None) -> None:
         self._is_answering = False

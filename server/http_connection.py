@@ -86,6 +86,8 @@ class HTTPConnection(asyncio.Protocol):
         self._waits = False
         """Whether parsing goes on in a later turn."""
         self._is_closing = False
+        self._is_at_rest = False
+        """Whether nothing has happened since a known request was answered: then the next one can be at once, too."""
         self._is_over = False
         """Whether nothing more of what comes in is looked at."""
         self._deadline = Deadline(self.loop, self._time_out)
@@ -133,6 +135,7 @@ class HTTPConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever."""
+        self._is_at_rest = False
         self.flow.pause_writing()
         self._stuck.start()
 

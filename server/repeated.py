@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from userline.server.bytes_cache import know_nothing
 from userline.server.heads import comes_again, weight_of_head
@@ -18,11 +19,14 @@ _MOST_SEEN: Final = 2048
 """How many requests that came once are noted, by their hash."""
 
 
-class Whole(NamedTuple):
-    """A request that came whole, with a body and nothing behind it."""
+@dataclass(slots=True)
+class Whole:
+    """A request that is there whole."""
 
     head: Head
     body: bytes
+    meaning: Any = field(default=None, compare=False)
+    """What the body means to who answers, who may keep it here."""
 
 
 class KnownRequests:
@@ -38,7 +42,7 @@ class KnownRequests:
         self.get = know_nothing if cache is None else cache.get
         """Returns the request with these bytes if it is known, or None: the cache's own method, for speed."""
 
-    def note(self, raw: bytes, head: Head, body: bytes) -> None:
+    def note(self, raw: bytes, request: Whole) -> None:
         """Take note of a request that was answered at once. The second time it is kept, so that others cost no more."""
         if self._known is None or len(raw) > MOST_BYTES:
             return
@@ -47,8 +51,9 @@ class KnownRequests:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
             self._seen.add(number)
-        elif comes_again(head):
-            self._known.put(raw, Whole(head, body), sys.getsizeof(raw) + sys.getsizeof(body) + weight_of_head(head))
+        elif comes_again(request.head):
+            weight = sys.getsizeof(raw) + sys.getsizeof(request.body) + weight_of_head(request.head)
+            self._known.put(raw, request, weight)
 
     def forget(self) -> None:
         """Take every request apart anew, as what requests mean has changed."""

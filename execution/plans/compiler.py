@@ -15,6 +15,7 @@ from graphql import GraphQLNonNull, OperationType, coerce_input_literal, get_nam
 
 from userline.execution.plans.failures import Place
 from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
+from userline.execution.plans.one_user import query_of
 from userline.execution.plans.plan import Plan, Variable
 from userline.execution.plans.projection import Projections
 from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, UserStep
@@ -118,7 +119,7 @@ class Compiler:
                     raise NotSimple
         if sum(len(step.value) for step in steps if isinstance(step, Constant)) > _CONSTANT_BYTES:
             raise NotSimple
-        return QuerySteps(steps, self._most_bytes)
+        return query_of(steps, self._most_bytes)
 
     def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
         if field.name == "__typename":

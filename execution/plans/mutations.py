@@ -80,6 +80,9 @@ MutationStep: TypeAlias = WriteStep | TypenameStep
 class MutationSteps:
     """The root fields of a mutation."""
 
+    work = 4
+    """As that of a query: to begin it is no more."""
+
     def __init__(self, steps: Sequence[MutationStep], most: int) -> None:
         self._steps = steps
         self._most = most

@@ -72,17 +72,16 @@ class Projection:
         """Return the selected fields as JSON: an object, or null if there is no user."""
         if snapshot is None:
             return _NULL
-        encodings = snapshot.encodings
-        encoded = encodings.get(self)
+        encoded = snapshot.encodings.get(self)
         if encoded is None:
-            encoded = orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
+            encoded = self.encode_anew(snapshot)
             self._largest = max(self._largest, len(encoded))
-            if len(encoded) > _LARGEST_BYTES:
-                return encoded
-            if len(encodings) >= _ENCODINGS or len(encoded) > _LARGE_BYTES:
-                encodings.clear()
-            encodings[self] = encoded
+            keep(encoded, self, snapshot)
         return encoded
+
+    def encode_anew(self, snapshot: UserSnapshot) -> bytes:
+        """Return the same for who keeps what is made of it."""
+        return orjson.dumps({key: attribute(snapshot) for key, attribute in self._fields})
 
     def encode_many(self, snapshots: Iterable[UserSnapshot | None], most: int) -> bytes:
         """Return a JSON list of what is selected of each. Raises AnswerTooLarge if that is more than ``most`` bytes."""
@@ -101,6 +100,15 @@ class Projection:
         if self._left < 0:
             raise AnswerTooLarge(self._most)
         return encoded
+
+
+def keep(encoded: bytes, what: object, snapshot: UserSnapshot) -> None:
+    """Keep what was made of a snapshot with it, by what it was made for."""
+    if len(encoded) <= _LARGEST_BYTES:
+        encodings = snapshot.encodings
+        if len(encodings) >= _ENCODINGS or len(encoded) > _LARGE_BYTES:
+            encodings.clear()
+        encodings[what] = encoded
 
 
 class Projections:

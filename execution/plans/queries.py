@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from userline.directory.users import Users
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
+    from userline.execution.pending import Read
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
 
-_NULL: Final = b"null"
+NULL: Final = b"null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class UserStep:
 
     def held(self, user_id: str, users: Users, most: int) -> bytes | None:  # noqa: ARG002 - as its sibling
         """Return the value if the user is held, else None."""
-        snapshot = queries.held_user(users, user_id)
+        snapshot = users.held(user_id)
         return None if isinstance(snapshot, Miss) else self.projection.encode(snapshot)
 
     async def load(self, user_id: str, users: Users) -> UserSnapshot | None:
@@ -107,35 +108,11 @@ class _NoData(Exception):
         self.error = error
 
 
-class UserRead(NamedTuple):
-    """A query that waits for one user, and how it is answered when the read has ended."""
-
-    step: UserStep
-    ends: tuple[bytes, bytes]
-    """What stands before and after the value."""
-    future: asyncio.Future[UserSnapshot | None]
-    most: int
-    """How large the response may be."""
-
-    def loaded(self, snapshot: UserSnapshot | None) -> Response:
-        """Return the response with this snapshot. Raises AnswerTooLarge."""
-        before, after = self.ends
-        value = self.step.projection.encode(snapshot)
-        if len(before) + len(value) + len(after) > self.most:
-            raise AnswerTooLarge(self.most)
-        return before + value + after
-
-    def failed(self, error: Exception, request_id: str) -> Response:
-        """Return the response if the user could not be read, or there is no room for it."""
-        if isinstance(error, AnswerTooLarge):
-            return error.response
-        before, after = self.ends
-        errors = [format_failure(self.step.field, error, request_id)]
-        return before + _NULL + after.removesuffix(b"}") + _errors_member(errors) + b"}"
-
-
 class QuerySteps:
     """The root fields of a query."""
+
+    work = 4
+    """How much it is for a turn of the event loop, if nobody has to be loaded; one user is 1."""
 
     def __init__(self, root: Sequence[Constant | Step], most: int) -> None:
         self._steps = [step for step in root if not isinstance(step, Constant)]
@@ -156,7 +133,7 @@ class QuerySteps:
 
         Without ``budget`` it has that of one answer. Raises AnswerTooLarge.
         """
-        if self._only is not None and budget is None:  # most queries are such, and this is what they cost
+        if self._only is not None and budget is None:
             value = self._only.held(arguments[0], users, self._most_values)
             if value is None:
                 return [None]
@@ -174,15 +151,9 @@ class QuerySteps:
             parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
-    def look_up(self, arguments: Any, users: Users) -> UserRead | None:
+    def look_up(self, arguments: Any, users: Users) -> Read | None:  # noqa: ARG002 - as its sibling
         """Begin what is left after ``begin``, if it is one user, in place of ``finish``; else return None."""
-        if not isinstance(self._only, UserStep):
-            return None
-        try:
-            future = queries.load_user(users, arguments[0])
-        except BadUserInput:
-            return None  # ``finish`` says why
-        return UserRead(self._only, self._ends, future, self._most)
+        return None
 
     async def finish(
         self,
@@ -221,7 +192,7 @@ class QuerySteps:
             return respond(None, [*errors, format_failure(failure.field, failure.error, context.request_id)])
         except AnswerTooLarge as refusal:
             return refusal.response
-        return self._fill(parts) + (_errors_member(errors) if errors else b"") + b"}"
+        return self._fill(parts) + (errors_member(errors) if errors else b"") + b"}"
 
     def _budget_beside(self, parts: list[bytes | None]) -> AnswerBudget:
         """Return the room that one answer has beside what was begun."""
@@ -232,11 +203,12 @@ class QuerySteps:
     def _fill(self, parts: Sequence[bytes | None]) -> bytes:
         filled = [self._around[0]]
         for part, after in zip(parts, self._around[1:], strict=True):
-            filled += (part or _NULL, after)
+            filled += (part or NULL, after)
         return b"".join(filled)
 
 
-def _errors_member(errors: list[FormattedError]) -> bytes:
+def errors_member(errors: list[FormattedError]) -> bytes:
+    """Return the member of a response with these errors, to follow another."""
     return b',"errors":' + orjson.dumps(errors)
 
 

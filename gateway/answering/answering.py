@@ -7,14 +7,14 @@ from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from userline.directory.pacer import EXECUTING_SECONDS, PREPARING_SECONDS
+from userline.directory.pacer import EXECUTING_SECONDS, MOST_LITTLE, PREPARING_SECONDS
 from userline.execution.engine import GeneralWayNotLoaded
 from userline.execution.operation import AnswerTooLarge, RequestRefused, SubscriptionFailed
 from userline.execution.pending import Executing, OutOfTime
 from userline.execution.plans.planned import PlannedExecution
-from userline.gateway.answering.known import KnownBodies, ReadBody
+from userline.gateway.answering.known import Known, KnownBodies
 from userline.gateway.answering.prepared import Prepared
-from userline.gateway.rate_limit import key_of, source_of
+from userline.gateway.rate_limit import UNLIMITED, key_of, source_of
 from userline.gateway.request_ids import new_request_id
 from userline.gateway.request_log import Asked, log_access, log_operation
 from userline.resolvers.context import Context
@@ -25,16 +25,15 @@ from userline.users.viewer import OPEN_VIEWER
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from starlette.types import Scope
-
     from userline.directory.allowance import Allowance
     from userline.directory.fair_queue import Source
     from userline.directory.users import Users
     from userline.execution.engine import Engine, Execution
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
+    from userline.execution.plans.plan import Bound
     from userline.execution.request import GraphQLRequest
-    from userline.gateway.answering.known import Known
+    from userline.gateway.answering.known import ReadBody
     from userline.gateway.answering.meaning import Meaning
     from userline.gateway.auth.authenticator import Authenticator
     from userline.gateway.rate_limit import Pace, RateLimiter
@@ -90,6 +89,8 @@ class Answering:
         self.known_viewer = _everybody if authenticator.is_open else authenticator.known
         """Returns who shows the token with a digest, or None if that is still to be found out."""
         self._bodies = KnownBodies(engine, metrics)
+        self.known_body = self._bodies.get
+        """Returns what a body is remembered to ask for, or None."""
         self._rate_limiter = rate_limiter
         self.pace = pace
         self._metrics = metrics
@@ -117,37 +118,43 @@ class Answering:
 
     # A request whose operation is known, answered at once where nothing has to be waited for.
 
-    def begin(self, meaning: Meaning, viewer: Viewer, body: bytes, scope: Scope) -> Begun | ReadBody | None:
+    def begin(
+        self, meaning: Meaning, viewer: Viewer, body: bytes, client: tuple[str, int] | None, known: Known | None
+    ) -> Begun | ReadBody | None:
         """Answer a request whose head is understood, or begin to, if its operation is known.
 
         It is counted and logged with its answer. Else return what its body says if it was read, or None: then the
-        application is to look at it. ``scope`` needs no more than the address of the client.
+        application is to look at it. ``client`` is the address of the client; ``known`` is what ``known_body`` returns.
         """
-        known = self._bodies.get(body) or self._read(viewer, body, scope)
-        if known is None or isinstance(known, ReadBody):
-            return known
-        if self._rate_limiter.is_on and self._rate_limiter.take(key_of(viewer, scope)):
+        if known is None:
+            # Nothing is read of somebody who has to wait: the application says so.
+            read = None if self._rate_limiter.wait(key_of(viewer, {"client": client})) else self._bodies.read(body)
+            if not isinstance(read, Known):
+                return read
+            known = read
+        limiter = self._rate_limiter
+        if limiter.is_on and viewer.kind is not UNLIMITED and limiter.take(key_of(viewer, {"client": client})):
             return None  # nothing is taken: who says so is the one that asks again
         started = time.perf_counter()
         request_id = meaning.request_id or new_request_id()
-        if not self._pacer.has_time_for_little(EXECUTING_SECONDS):
-            pending: Pending = Executing(
-                self._begin_late(known, viewer, request_id, source_of(viewer, scope)), self.time_limit
-            )
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            pending.on_response = partial(self.note, known, asked, started)
+        bound, pacer = known.bound, self._pacer
+        pacer.little += known.work
+        if pacer.little > MOST_LITTLE and not pacer.has_time(EXECUTING_SECONDS):
+            source = source_of(viewer, {"client": client})
+            pending: Pending = Executing(self._begin_late(bound, viewer, request_id, source), self.time_limit)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
+            pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
-        bound = known.bound
         try:
             begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
         except AnswerTooLarge as refusal:
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            self.note(known, asked, started, refusal.response)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
+            self.note(known.name, asked, started, refusal.response)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
             pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
-            asked = Asked(request_id, viewer, (known.name or UNNAMED,), scope.get("client"), meaning.trace_id)
-            pending.on_response = partial(self.note, known, asked, started)
+            asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
+            pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
         seconds = time.perf_counter() - started
         if known.seconds is not None:
@@ -155,25 +162,19 @@ class Answering:
         else:
             self._metrics.request(known.name, OK, seconds)
         if self._request_log.is_on:
-            log_operation(known.name, viewer, request_id, seconds, scope.get("client"), meaning.trace_id)
+            log_operation(known.name, viewer, request_id, seconds, client, meaning.trace_id)
         return request_id, begun
 
-    def _read(self, viewer: Viewer, body: bytes, scope: Scope) -> Known | ReadBody | None:
-        """Return what a body that is not remembered asks for; None if it is for the application, which refuses it."""
-        if self._rate_limiter.is_on and self._rate_limiter.wait(key_of(viewer, scope)):
-            return None
-        return self._bodies.read(body)
-
-    async def _begin_late(self, known: Known, viewer: Viewer, request_id: str, source: Source) -> Response:
+    async def _begin_late(self, bound: Bound, viewer: Viewer, request_id: str, source: Source) -> Response:
         """Answer when it is its turn."""
         await self._pacer.turn(EXECUTING_SECONDS, source)
-        begun = PlannedExecution(known.bound, self.context(request_id, viewer), self.time_limit).begin()
+        begun = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit).begin()
         return begun if isinstance(begun, bytes) else await begun
 
-    def note(self, known: Known, asked: Asked, started: float, response: Response) -> None:
+    def note(self, name: str | None, asked: Asked, started: float, response: Response) -> None:
         """Count and log the response to a known operation that was not answered at once."""
         seconds = time.perf_counter() - started
-        self._metrics.request(known.name, code_of(response), seconds)
+        self._metrics.request(name, code_of(response), seconds)
         if self._request_log.is_on:
             log_access("POST", "/graphql", 200, seconds, asked)
 

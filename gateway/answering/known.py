@@ -30,15 +30,27 @@ _KNOWN_BYTES: Final = 600
 """What is made of a body takes so much beside its arguments."""
 
 
-class Known(NamedTuple):
+class Known:
     """An operation with its arguments that was asked for, and is asked for again and again."""
 
-    bound: Bound
-    name: str | None
-    seconds: Histogram | None
-    """How long a query took, each time that it had no errors."""
-    text: str
-    """The text of its document."""
+    __slots__ = ("bound", "is_forgotten", "name", "seconds", "text", "work")
+
+    def __init__(self, bound: Bound, name: str | None, seconds: Histogram | None, text: str) -> None:
+        self.bound = bound
+        self.name = name
+        self.seconds = seconds
+        """How long a query took, each time that it had no errors."""
+        self.text = text
+        """The text of its document."""
+        self.work = bound.steps.work
+        """How much it takes of a turn, as ``Pacer.little`` counts."""
+        self.is_forgotten = False
+        """Whether it is to be found out anew. Then there is nothing else of it any more."""
+
+    def forget(self) -> None:
+        """Keep nothing of the document alive, whoever keeps this."""
+        self.is_forgotten = True
+        del self.bound, self.name, self.text
 
 
 class ReadBody(NamedTuple):
@@ -100,6 +112,7 @@ class KnownBodies:
             bodies.discard(body)
             if not bodies:
                 del self._bodies[known.text]
+        known.forget()
 
     def _forget_document(self, text: str) -> None:
         """Forget the queries of a document that is forgotten: they would keep what it weighs."""

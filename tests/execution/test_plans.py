@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import weakref
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -15,6 +17,7 @@ from hypothesis_graphql import mutations, nodes, queries
 from tests.support.api import running_api
 from userline.execution.operation import RequestRefused
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
+from userline.execution.request import parse_request
 from userline.schema.sdl import print_schema
 from userline.users.errors import StoreUnavailable
 
@@ -84,14 +87,53 @@ async def test_the_bytes_of_a_snapshot_are_made_once_for_equal_selections() -> N
         snapshot = await api.users.get("ann")
         assert snapshot is not None
         for query in (
-            '{ user(id: "ann") { id name } }',
+            '{ users(ids: ["ann"]) { id name } }',
             '{ users(ids: ["ann"]) { ...F } } fragment F on User { id name }',
+            '{ user(id: "ann") { id name } nobody: user(id: "nobody") { id } }',
         ):
             await api.execute(query)
         assert list(snapshot.encodings.values()) == [b'{"id":"ann"}', b'{"id":"ann","name":"Ann"}']
         for number in range(100):
             await api.execute(f'{{ user(id: "ann") {{ a{number}: id }} }}')
         assert len(snapshot.encodings) <= 8
+
+
+async def test_the_response_with_one_user_is_made_once_for_a_snapshot_and_keeps_no_plan_alive() -> None:
+    async with running_api(plans=True) as api:
+        await api.execute(SET, id="ann", input=ANN)
+        snapshot = await api.users.get("ann")
+        assert snapshot is not None
+        snapshot.encodings.clear()
+        asked = '{ user(id: "ann") { name } }'
+        first, second = [await api.respond(asked, {}) for _ in range(2)]
+        assert first is second
+        assert list(snapshot.encodings.values()) == [b'{"data":{"user":{"name":"Ann"}}}']
+        bound = api.engine.documents.bind(parse_request({"query": asked}), api.engine.texts.text_of)
+        assert bound is not None
+        query = weakref.ref(bound.bound.steps)
+        del bound
+        api.engine.documents._documents.clear()
+        gc.collect()
+        assert query() is None
+        assert first in snapshot.encodings.values()
+        await api.execute(SET, id="ann", input={"name": "Anna"})
+        assert await api.respond(asked, {}) == b'{"data":{"user":{"name":"Anna"}}}'
+
+
+async def test_responses_with_one_user_are_bounded() -> None:
+    most = 100
+    async with running_api(plans=True, max_answer_bytes=most) as api:
+        await api.execute(SET, id="ann", input={"name": "A" * most})
+        for _ in range(2):
+            response = await api.respond('{ user(id: "ann") { name } }', {})
+            assert b"OPERATION_TOO_COMPLEX" in response
+        await api.execute(SET, id="ann", input={"name": "A"})
+        exact = most - len('{"data":{"user":{"name":"A"}}}') + 1
+        for length, fits in ((exact, True), (exact + 1, False)):
+            await api.execute(SET, id="ann", input={"name": "A" * length})
+            response = await api.respond('{ user(id: "ann") { name } }', {})
+            assert (b"AAA" in response) is fits
+            assert len(response) == most or not fits
 
 
 _SCALAR = st.sampled_from([nodes.Object(fields=[]), nodes.String(value="x"), nodes.Int(value=5), nodes.Null])

@@ -30,7 +30,7 @@ async def test_what_is_remembered_is_bounded_in_number_and_size(tmp_path: Path) 
 
         async def ask(*user_ids: str) -> None:
             body = orjson.dumps({"query": QUERY, "variables": {"ids": user_ids}})
-            begun = runtime.answering.begin(head, OPEN_VIEWER, body, {})
+            begun = runtime.answering.begin(head, OPEN_VIEWER, body, None, runtime.answering.known_body(body))
             assert begun is not None
             assert not isinstance(begun, ReadBody)
             response = begun[1] if isinstance(begun[1], bytes) else await begun[1]

@@ -31,6 +31,7 @@ from userline.gateway.runtime import Runtime
 from userline.schema.served import served_schema, served_subgraph
 from userline.server.at_once import Left
 from userline.server.heads import parse_head
+from userline.server.repeated import Whole
 from userline.settings.settings import load_settings
 from userline.users.errors import StoreUnavailable
 from userline.users.viewer import OPEN_VIEWER
@@ -80,7 +81,7 @@ class Way:
                 b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n%b"
                 b"x-request-id: same-for-all\r\ncontent-length: %d\r\n\r\n" % (shown, len(body))
             )
-            answer = self._lane.answer(parse_head(head), body, ("127.0.0.1", 1), [])
+            answer = self._lane.answer(Whole(parse_head(head), body), ("127.0.0.1", 1), [])
             if answer is not None and not isinstance(answer, Left):
                 if not isinstance(answer, bytes):
                     told: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()

@@ -46,7 +46,8 @@ class Asker:
         return self.reads[-1]
 
     def ask(self, user_id: str = "nobody") -> Pending:
-        begun = self.runtime.answering.begin(HEAD, OPEN_VIEWER, self._body(user_id), {"client": ("127.0.0.1", 1)})
+        answering, body = self.runtime.answering, self._body(user_id)
+        begun = answering.begin(HEAD, OPEN_VIEWER, body, ("127.0.0.1", 1), answering.known_body(body))
         assert begun is not None
         assert not isinstance(begun, ReadBody)
         assert not isinstance(begun[1], bytes)

@@ -122,7 +122,7 @@ def test_one_that_is_stopped_is_replaced(workers: Workers) -> None:
     workers.until_replaced("hung", before + 1)
     line = workers.told[-1]
     assert re.fullmatch(
-        rf"Worker \d \(process {pid}\) has done nothing for \d+ s: it hangs\. Killing it and starting another\.",
+        rf"Worker \d \(process {pid}\) has not responded for \d+ s and is killed\. Starting another\.",
         line["event"],
     )
     assert "SIGSTOP" in line["where"]

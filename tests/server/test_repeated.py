@@ -197,7 +197,7 @@ def test_what_comes_once_is_not_kept_and_what_is_kept_is_bounded() -> None:
 
     def note(data: bytes) -> None:
         head, _, body = data.partition(b"\r\n\r\n")
-        known.note(bytes(bytearray(data)), parse_head(head + b"\r\n\r\n"), body)
+        known.note(bytes(bytearray(data)), Whole(parse_head(head + b"\r\n\r\n"), body))
 
     for data in made:
         note(data)

@@ -105,7 +105,7 @@ def test_one_that_hangs_and_cannot_be_ended_ends_the_process(tmp_path: Path, dis
     """It stops the other worker before, and says why."""
     program = Program(tmp_path, disk, hang_seconds=2)
     assert program.process.wait(BOUND_SECONDS) == 1
-    assert f"(process {program.stuck}) has done nothing for" in program.log
+    assert f"(process {program.stuck}) has not responded for" in program.log
     assert f"Worker 0 (process {program.stuck}) has not ended of SIGKILL" in program.log
     assert "ended 1" in program.log
     assert f"maybe for a disk that hangs: {program.stuck} (process)" in program.log.splitlines()[-1]
