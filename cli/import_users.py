@@ -172,18 +172,19 @@ def _plan(settings: Settings, options: _Options, store: UserStore, source: Path 
 
 def _conclude(outcome: ImportOutcome, counts: Counter[str], plan: ImportPlan) -> None:
     """Say what came of it, and end with the exit code."""
-    refused = counts["refused"] + (counts[Put.KEPT] if plan.on_existing is OnExisting.REFUSE else 0)
-    refused += counts[Put.DELETED] if plan.on_deleted is OnDeleted.REFUSE else 0
+    kept = 0 if plan.on_existing is OnExisting.REFUSE else counts[Put.KEPT]
+    deleted = 0 if plan.on_deleted is OnDeleted.REFUSE else counts[Put.DELETED]
+    refused = counts["refused"] + counts[Put.KEPT] - kept + counts[Put.DELETED] - deleted
     if outcome is ImportOutcome.INTERRUPTED:
         hint = GO_ON if plan.source else "The input that was read so far is not kept. Import it again."
         click.echo(f"Interrupted. {hint}", err=True)
         sys.exit(INTERRUPTED)
     lines = f"{counts['lines']:,} lines"
     if outcome is ImportOutcome.DONE:
-        away = f"{counts[Put.DELETED]:,} left deleted, " if counts[Put.DELETED] else ""
+        away = f"{deleted:,} left deleted, " if deleted else ""
         click.echo(
             f"{lines}: {counts[Put.CREATED]:,} users created, {counts[Put.REPLACED]:,} replaced, "
-            f"{counts[Put.SAME]:,} there already, {counts[Put.KEPT]:,} left as they were, {away}{refused:,} lines "
+            f"{counts[Put.SAME]:,} there already, {kept:,} left as they were, {away}{refused:,} lines "
             "refused.",
             err=True,
         )

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 from userline.moving.batches import Batches
@@ -86,7 +87,10 @@ class ImportPlan:
 
 
 class Import:
-    """One run of an import. ``counts`` has how many lines were ``lines``, ``refused``, and each of :class:`Put`.
+    """One run of an import.
+
+    ``counts`` has how many ``lines`` there are. Of a whole import, it has how many of them were ``refused`` as they
+    stand and how many came to each of :class:`Put`, which is all lines together.
 
     A store that is not there yet (``is_there``) is not open either; it is created when there is something to write.
     """
@@ -106,7 +110,7 @@ class Import:
             raise MoveRefused(
                 "The store of the interrupted import does not exist any more. Give --restart to start again."
             )
-        self._report = RefusalReport(plan.report, self._state.report_size, overwrite=plan.overwrite_report)
+        self._report = self._new_report(self._state.report_size)
 
     async def run(self) -> ImportOutcome:
         """Check and write. Raises StoreUnavailable and StoreFormatError; the next run goes on from there."""
@@ -126,8 +130,11 @@ class Import:
                 return ImportOutcome.INTERRUPTED
             if self._plan.dry_run or (self.counts["refused"] and not self._plan.skip_refused):
                 return ImportOutcome.REFUSED if self.counts["refused"] else ImportOutcome.CHECKED
-            self._state.phase, self._state.offset, self._state.line = "write", 0, 0
+            # What is refused is found out once more while the others are written: users may come and go until then.
+            checked, self._report = self._report, self._new_report(0)
+            self._state.phase, self.counts = "write", Counter(lines=self.counts["lines"])
             self._save(0, 0)
+            checked.discard()
         if not self._is_there and self.counts["lines"]:
             await self._store.open()
         await self._write()
@@ -222,12 +229,15 @@ class Import:
 
     def _take_note(self, batch: Batch, outcomes: list[Put]) -> None:
         self.counts.update(outcome.value for outcome in outcomes)
+        self.counts["refused"] += len(batch.refused)
+        refused = [(line, each.user_id, list(each.problems)) for line, each in batch.refused]
         for (line, record), outcome in zip(batch.users.values(), outcomes, strict=True):
-            # Created or deleted since the check.
             if outcome is Put.KEPT and self._plan.on_existing is OnExisting.REFUSE:
-                self._report.add(line, record.snapshot.id, [_EXISTS])
+                refused.append((line, record.snapshot.id, [_EXISTS]))
             elif outcome is Put.DELETED and self._plan.on_deleted is OnDeleted.REFUSE:
-                self._report.add(line, record.snapshot.id, [_DELETED])
+                refused.append((line, record.snapshot.id, [_DELETED]))
+        for line, user_id, problems in sorted(refused, key=itemgetter(0)):
+            self._report.add(line, user_id, problems)
         self._save(batch.offset, batch.line)
 
     async def _batches(self, label: str) -> AsyncIterator[Batch]:
@@ -265,6 +275,9 @@ class Import:
         state.report_size, state.counts = self._report.size, dict(self.counts)
         if self._plan.checkpoint is not None:
             state.save(self._plan.checkpoint)
+
+    def _new_report(self, size: int) -> RefusalReport:
+        return RefusalReport(self._plan.report, size, overwrite=self._plan.overwrite_report)
 
     def _forget(self) -> None:
         if self._plan.checkpoint is not None:

@@ -66,6 +66,13 @@ class RefusalReport:
             os.close(self._file)
             self._file = None
 
+    def discard(self) -> None:
+        """Take away what was collected."""
+        if self._file is not None:
+            self._part.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
     def _known(self, size: int) -> bytes:
         """Return so much of what the run before has left, which may have been put in its place or not."""
         for path in (self._part, self.path):

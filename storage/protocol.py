@@ -141,7 +141,7 @@ class UserStore(Protocol):
         """Delete the user, if there is one: nothing of it is left in the store but what ``deletions`` needs.
 
         The result's version is above every version that the user had. Whoever creates the user again, at whatever time
-        by whatever clock, gives it a higher one. Two deletions of one user at the same time may both have deleted it.
+        by whatever clock, gives it a higher one. Of several deletions of one user at the same time, one has deleted it.
         """
 
     async def deletions(self, ids: Sequence[str]) -> dict[str, int]:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Final
 from userline.common.backoff import Backoff
 from userline.storage.mongo.documents import guard_of, version_of
 from userline.storage.mongo.driver import USERS
+from userline.storage.mongo.write_ids import FIELD, has_seen
 from userline.storage.protocol import DeleteResult
-from userline.users.versions import next_version
+from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from userline.storage.mongo.connection import Connection
     from userline.storage.mongo.deletions import Deletions
+    from userline.storage.mongo.documents import Document
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.1
@@ -29,18 +31,29 @@ async def delete_user(
     """
     deadline = connection.deadline
     backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-    attempted = 0
+    unsure: Document | None = None
+    """What an attempt was about that may have held, although its last try found nothing."""
+    version, is_alone = 0, False
     while True:
         found = await connection.run(lambda driver: driver.find([user_id]), deadline)
-        known = (await deletions.versions([user_id], deadline)).get(user_id, 0)
         if not found:
-            # It may be this call's attempt that held: its answer was lost, and the driver's second try found nothing.
-            return DeleteResult(deleted=attempted == known > 0, version=known)
+            known = (await deletions.versions([user_id], deadline)).get(user_id, 0)
+            if unsure is not None and not (is_alone and known == version):
+                raise StoreUnavailable  # it was that attempt or another gateway's, and nobody can tell
+            return DeleteResult(deleted=unsure is not None, version=known)
         (document,) = found
+        if unsure is not None and not _is_left_of(unsure, document):
+            raise StoreUnavailable  # who is there may have been created since
         guard = guard_of(document)
-        attempted = next_version(max(version_of(document), known), clock())
-        await deletions.note(user_id, attempted, deadline)
-        if await connection.run(lambda driver, guard=guard: driver.delete(USERS, guard), deadline):  # type: ignore[misc]
-            return DeleteResult(deleted=True, version=attempted)
-        # Somebody else has written or deleted the user since it was read.
+        version, is_alone = await deletions.note(user_id, version_of(document), clock(), deadline)
+        done = await connection.run(lambda driver, guard=guard: driver.delete(USERS, guard), deadline)  # type: ignore[misc]
+        if done:
+            return DeleteResult(deleted=True, version=version)
+        # Somebody else has written or deleted the user since it was read; or an answer was lost.
+        unsure = document if done is None else None
         await backoff.wait()
+
+
+def _is_left_of(before: Document, document: Document) -> bool:
+    """Whether a document is surely what writes have left of the one before, and nobody has deleted that."""
+    return has_seen(str(document.get(FIELD)), str(before.get(FIELD) or ""))

@@ -14,6 +14,7 @@ from bson.int64 import Int64
 
 from userline.storage.deletions import forgotten_before, hash_of, new_key
 from userline.storage.mongo.format import META
+from userline.users.versions import LARGEST_VERSION, next_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,18 +48,32 @@ class Deletions:
         found = await connection.run(lambda driver: driver.find_in(DELETIONS, list(by_hash)), deadline)
         return {by_hash[document["_id"]]: int(document["version"]) for document in found}
 
-    async def note(self, user_id: str, version: int, deadline: float) -> None:
-        """Keep the version of a deletion that is about to be done, or one above it that is known already."""
+    async def note(self, user_id: str, above: int, now: int, deadline: float) -> tuple[int, bool]:
+        """Keep a version for the deletion of a user who has the version ``above``, before it is done.
+
+        Return the version, which no other deletion has, and whether no other one was kept since the user was written:
+        then, as long as it is the last one, nobody else is deleting the user as it is.
+        """
         connection = self._connection()
         key = await connection.run(self._make_key, deadline)
-        now = self._clock()
-        update = {"$max": {"version": Int64(version)}, "$set": {"at": Int64(now)}}
         hashed = hash_of(key, user_id).hex()
-        await connection.run(lambda driver: driver.upsert(DELETIONS, hashed, update), deadline)
+        version = next_version(above, now)
+        known = await self._keep(hashed, version, now, deadline)
+        is_first = known <= above
+        while known >= version and version < LARGEST_VERSION:
+            version = next_version(known, now)
+            known = await self._keep(hashed, version, now, deadline)
         if time.monotonic() >= self._forgets_at:
             self._forgets_at = time.monotonic() + _FORGETS_EVERY_SECONDS
             old = {"at": {"$lt": Int64(forgotten_before(now))}}
             await connection.run(lambda driver: driver.delete_many(DELETIONS, old), deadline)
+        return version, is_first
+
+    async def _keep(self, hashed: str, version: int, now: int, deadline: float) -> int:
+        """Keep the version unless a higher one is kept; return which one was."""
+        update = {"$max": {"version": Int64(version)}, "$set": {"at": Int64(now)}}
+        before = await self._connection().run(lambda driver: driver.upsert(DELETIONS, hashed, update), deadline)
+        return int(before["version"]) if before is not None else 0
 
     async def _find_key(self, driver: Driver) -> bytes | None:
         found = await driver.find_one(META, {"_id": _KEY_ID})

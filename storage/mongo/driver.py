@@ -25,6 +25,7 @@ from userline.storage.mongo.client_options import client_options
 from userline.storage.mongo.distance import NEAR
 from userline.storage.mongo.failures import failed_writes, is_own_id_taken, is_taken, refusal
 from userline.storage.mongo.pool import TidyPool
+from userline.storage.mongo.tries import delete_one
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
 
@@ -204,9 +205,9 @@ class Driver:
             return {users[failure["index"]]: refusal(failure) for failure in failed_writes(error)}
         return {}
 
-    async def delete(self, collection: str, query: Document) -> bool:
-        """Delete one document that matches, and return whether there was one."""
-        return bool((await self._database[collection].delete_one(query)).deleted_count)
+    async def delete(self, collection: str, query: Document) -> bool | None:
+        """Delete one document that matches, and say whether there was one (``tries.delete_one``)."""
+        return await delete_one(self._database[collection], query)
 
     async def delete_many(self, collection: str, query: Document) -> None:
         """Delete all documents that match."""
@@ -217,15 +218,15 @@ class Driver:
         cursor = self._database[collection].find({"_id": {"$in": ids}}, batch_size=len(ids) + 1)
         return list(await cursor.to_list(None))
 
-    async def upsert(self, collection: str, document_id: Any, update: Document) -> None:
-        """Update the document with this id, or make it."""
+    async def upsert(self, collection: str, document_id: Any, update: Document) -> Document | None:
+        """Update the document with this id, or make it; return what it was before."""
+        do: Callable[..., Awaitable[Document | None]] = self._database[collection].find_one_and_update
         try:
-            await self._database[collection].update_one({"_id": document_id}, update, upsert=True)
+            return await do({"_id": document_id}, update, upsert=True)
         except DuplicateKeyError as error:
             if not is_own_id_taken(error.details or {}):
                 raise
-            # Somebody else has made it at the same time.
-            await self._database[collection].update_one({"_id": document_id}, update)
+        return await do({"_id": document_id}, update)  # somebody else has made it at the same time
 
     async def command(self, name: str) -> Document:
         """Return the server's answer to a command without arguments."""
@@ -238,8 +239,7 @@ class Driver:
 
     async def collection_options(self, collection: str) -> Document:
         """Return what a collection was made with; nothing if there is no such collection."""
-        options: Document = await self._database[collection].options()
-        return options
+        return dict(await self._database[collection].options())
 
     async def watch(self, pipeline: list[Document], **options: Any) -> Stream:
         """Return a stream of the users' changes."""

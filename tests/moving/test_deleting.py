@@ -147,7 +147,10 @@ def test_an_old_export_does_not_bring_back_who_was_deleted_without_a_word(tmp_pa
     told = run("import", "out.jsonl", "--on-deleted", "skip")
     assert "0 users created, 0 replaced, 2 there already, 0 left as they were, 2 left deleted, 0 lines refused." in told
     assert stored(tmp_path) == ["a", "c"]
-    run("import", "out.jsonl", "--skip-refused", code=1)
+    told = run("import", "out.jsonl", "--skip-refused", code=1)
+    assert "0 users created, 0 replaced, 2 there already, 0 left as they were, 2 lines refused." in told
+    report = [orjson.loads(line) for line in (tmp_path / "out.jsonl.refused.jsonl").read_bytes().splitlines()]
+    assert [(each["line"], each["id"]) for each in report] == [(2, "b"), (4, "d")]
     assert stored(tmp_path) == ["a", "c"], "the check has refused them, and writing does, too"
     assert "2 users created" in run("import", "out.jsonl", "--on-deleted", "restore")
     assert stored(tmp_path) == list("abcd")

@@ -14,6 +14,7 @@ from tests.storage.search.worlds import MemoryWorld, SQLiteWorld
 from tests.support.mongodb import MongoServer, new_database
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from tests.storage.search.schedules import MakeWorld
@@ -23,9 +24,9 @@ FIRST = int(os.environ.get("USERLINE_TEST_FIRST_SCHEDULE", "0"))
 SEEDS = range(FIRST, FIRST + SCHEDULES)
 
 
-def search(make_world: MakeWorld, *, deletes: bool = True, share: float = 1.0) -> None:
+def search(make_world: MakeWorld, *, without: Container[str] = (), share: float = 1.0) -> None:
     for seed in SEEDS[: max(1, int(SCHEDULES * share))]:
-        Schedule(seed, make_world, deletes=deletes).run()
+        Schedule(seed, make_world, without=without).run()
 
 
 def test_in_memory() -> None:
@@ -51,7 +52,12 @@ def test_on_mongodb_where_commands_are_done_twice() -> None:
 
     Who is deleted in between, or written by a gateway of before, leaves no trace of the first time.
     """
-    search(partial(ModelWorld, forgetful=True), deletes=False)
+    search(partial(ModelWorld, forgetful=True), without=("delete", "old", "anew", "erase"))
+
+
+def test_on_mongodb_where_deletions_are_done_twice() -> None:
+    """One gateway alone is told that it has deleted the user, or none is told anything."""
+    search(partial(ModelWorld, forgetful=True, of=": delete"), without=("delete", "anew"))
 
 
 def test_on_a_server(server: MongoServer) -> None:

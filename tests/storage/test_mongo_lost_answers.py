@@ -12,8 +12,10 @@ from tests.support.mongo_wire import Answer, Delay, LoseAnswer, Message, Replica
 from tests.support.mongodb import MongoServer
 from tests.support.waiting import until
 from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.deletions import Deletions
 from userline.storage.mongo.driver import DriverName
 from userline.storage.protocol import WriteResult
+from userline.users.errors import StoreUnavailable
 from userline.users.replacement import Put
 
 WRITES = ("insert", "update", "delete", "bulkWrite", "findAndModify")
@@ -181,3 +183,47 @@ async def test_a_write_that_was_refused_and_sent_again_is_no_lost_answer(
     )
     assert {told(result) for result in results} == {(False, True, True)}
     assert (await existing(store, "alice")).snapshot.custom == {"mine": "x", "theirs": "x"}
+
+
+async def test_a_deletion_whose_answer_is_lost(
+    stores: tuple[MongoUserStore, MongoUserStore], replica_set: ReplicaSet
+) -> None:
+    store, other = stores
+    await store.create_if_not_exists("alice", new_user())
+    lose(replica_set)
+    done = await store.delete("alice")
+    assert done.deleted
+    assert not (await other.delete("alice")).deleted
+    again = await store.create_if_not_exists("alice", new_user())
+    assert again.after.snapshot.version > done.version
+
+
+async def test_a_deletion_whose_answer_is_lost_while_another_gateway_deletes(
+    stores: tuple[MongoUserStore, MongoUserStore],
+    replica_set: ReplicaSet,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ours holds. Where the server has forgotten that, it may have been the other one, and ours does not say."""
+    store, other = stores
+    await store.create_if_not_exists("alice", new_user())
+    note, kept, held = Deletions.note, asyncio.Event(), asyncio.Event()
+
+    async def wait(deletions: Deletions, *arguments: Any) -> tuple[int, bool]:
+        noted = await note(deletions, *arguments)
+        kept.set()
+        await held.wait()
+        return noted
+
+    monkeypatch.setattr(Deletions, "note", wait)
+    theirs = asyncio.ensure_future(other.delete("alice"))
+    await kept.wait()
+    monkeypatch.setattr(Deletions, "note", note)
+    lose(replica_set)
+    if request.node.callspec.params["replica_set"]:
+        assert (await store.delete("alice")).deleted
+    else:
+        with pytest.raises(StoreUnavailable):
+            await store.delete("alice")
+    held.set()
+    assert not (await theirs).deleted

@@ -10,6 +10,7 @@ import pytest
 from tests.storage.contract.base import RULES, Clock, existing, get, new_user, patch
 from tests.storage.records import record_of
 from userline.storage.mongo import MongoUserStore
+from userline.storage.mongo.deletions import Deletions
 from userline.storage.mongo.driver import USERS
 from userline.users.errors import BadUserInput, NameRequired, StoreUnavailable
 from userline.users.replacement import Put
@@ -292,6 +293,32 @@ async def test_who_is_created_again_is_above_a_deletion_that_came_between(
     assert stored.snapshot.name == "Mine"
     assert (stored.snapshot.role == "theirs") is is_written
     assert stored.snapshot.version > deleted
+
+
+@pytest.mark.parametrize("writes", [0, 2], ids=["", "and created and deleted"])
+async def test_of_two_deletions_one_has_deleted_the_user(
+    store: MongoUserStore, other: MongoUserStore, documents: Documents, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Another gateway deletes the user after ours has kept a version for its deletion."""
+    await store.create_if_not_exists("alice", new_user(name="A"))
+    note, told = Deletions.note, []
+
+    async def delete_meanwhile(deletions: Deletions, *arguments: Any) -> tuple[int, bool]:
+        monkeypatch.setattr(Deletions, "note", note)
+        theirs = asyncio.ensure_future(other.delete("alice"))
+        ours = await note(deletions, *arguments)
+        told.append(await theirs)
+        for _ in range(writes):
+            assert (await other.create_if_not_exists("alice", new_user(name="B"))).created
+            told.append(await other.delete("alice"))
+        return ours
+
+    monkeypatch.setattr(Deletions, "note", delete_meanwhile)
+    mine = await store.delete("alice")
+    assert [each.deleted for each in told] == [True] * (1 + writes)
+    assert not mine.deleted
+    assert mine.version == (await store.deletions(["alice"]))["alice"] >= max(each.version for each in told)
+    assert documents.count_documents({}) == 0
 
 
 async def test_who_is_deleted_before_a_group_is_written_is_never_seen_again(

@@ -122,7 +122,7 @@ class Done:
         if not isinstance(self.answer, DeleteResult):
             return []
         if before is None:
-            return [None]  # of several at the same time, more than one may have deleted the user
+            return [] if self.answer.deleted else [None]
         newer = before.version is None or self.answer.version > before.version
         return [None] if self.answer.deleted and newer else []
 

@@ -69,6 +69,12 @@ class ModelCollection:
             document |= {name: max(value, document.get(name, value)) for name, value in update.get("$max", {}).items()}
         return UpdateResult({"n": int(found is not None)}, True)
 
+    async def find_one_and_update(self, query: Document, update: Document, *, upsert: bool = False) -> Document | None:
+        """Return the document as it was before."""
+        found = next(iter(self.find_now(query)), None)
+        await self.update_one(query, update, upsert=upsert)
+        return found
+
     async def delete_one(self, query: Document) -> DeleteResult:
         found = self.find_now(query)[:1]
         for each in found:

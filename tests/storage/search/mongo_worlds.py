@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 class Trouble:
     """What goes wrong with commands on their way to a server and back."""
 
-    def __init__(self, stepper: Stepper, *, losses: bool, forgetful: bool) -> None:
+    def __init__(self, stepper: Stepper, *, losses: bool, forgetful: bool, of: str = "") -> None:
+        """``forgetful`` servers do commands twice: those alone whose names end with ``of``."""
         self.stepper = stepper
         self._losses = losses
-        self._forgetful = forgetful
+        self._forgetful, self._of = forgetful, of
         self.late: set[asyncio.Task[None]] = set()
 
     async def command(self, label: str, effect: Callable[[], Awaitable[Any]], *, writes: bool = True) -> Any:
         """Have a command take effect and be answered when it is its turn, and as it happens."""
         stepper = self.stepper
-        fate = "" if stepper.is_free else stepper.random.choice(self._fates(writes=writes))
+        fate = "" if stepper.is_free else stepper.random.choice(self._fates(label, writes=writes))
         await stepper.gate(f"{label} {fate or 'takes effect'}")
         if fate == "is lost":
             raise pymongo.errors.AutoReconnect("lost")
@@ -58,11 +59,11 @@ class Trouble:
             raise answer
         return answer
 
-    def _fates(self, *, writes: bool) -> list[str]:
+    def _fates(self, label: str, *, writes: bool) -> list[str]:
         fates = [""] * 10
         if self._losses:
             fates += ["is lost", "is late", "loses its answer"] if writes else ["is lost"]
-        if self._forgetful and writes:
+        if self._forgetful and writes and label.endswith(self._of):
             fates += ["is done twice"] * 4
         return fates
 
@@ -110,14 +111,20 @@ class _HeldCollection:
     async def replace_one(self, query: Any, document: Any) -> Any:
         return await self._send("replace", lambda: self._inner.replace_one(query, document))
 
+    def with_options(self) -> _HeldCollection:
+        return _HeldCollection(self._inner, self._trouble, self._gateway)
+
     async def delete_one(self, query: Any) -> Any:
-        return await self._send("delete", lambda: self._inner.delete_one(query))
+        return await self._send("delete", lambda: self._delete(query))
+
+    async def _delete(self, query: Any) -> Any:
+        return await self._inner.delete_one(query)
 
     async def delete_many(self, query: Any) -> Any:
         return await self._send("delete many", lambda: self._inner.delete_many(query))
 
-    async def update_one(self, query: Any, update: Any, *, upsert: bool = False) -> Any:
-        return await self._send("update", lambda: self._inner.update_one(query, update, upsert=upsert))
+    async def find_one_and_update(self, query: Any, update: Any, *, upsert: bool = False) -> Any:
+        return await self._send("update", lambda: self._inner.find_one_and_update(query, update, upsert=upsert))
 
     async def insert_many(self, documents: Any, *, ordered: bool) -> Any:
         assert not ordered
@@ -151,8 +158,8 @@ class _ModelDriver(Driver):
 class ModelWorld:
     """Gateways on a MongoDB in memory."""
 
-    def __init__(self, stepper: Stepper, *, losses: bool = False, forgetful: bool = False) -> None:
-        self._trouble = Trouble(stepper, losses=losses, forgetful=forgetful)
+    def __init__(self, stepper: Stepper, *, losses: bool = False, forgetful: bool = False, of: str = "") -> None:
+        self._trouble = Trouble(stepper, losses=losses, forgetful=forgetful, of=of)
         self.late = self._trouble.late
         self._collections: dict[str, ModelCollection] = {name: ModelCollection() for name in (USERS, META, DELETIONS)}
 
@@ -173,6 +180,10 @@ class _HeldRealCollection:
 
     def __init__(self, inner: Any, trouble: Trouble, gateway: str) -> None:
         self.inner, self._trouble, self._gateway = inner, trouble, gateway
+        self.delegate = inner.delegate
+
+    def with_options(self) -> _HeldRealCollection:
+        return _HeldRealCollection(self.inner.with_options(), self._trouble, self._gateway)
 
     def __getattr__(self, name: str) -> Any:
         async def send(*arguments: Any, **options: Any) -> Any:

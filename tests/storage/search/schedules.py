@@ -25,7 +25,7 @@ from userline.storage.protocol import DeleteResult
 from userline.users.patch import parse_new_user, parse_patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from tests.storage.search.worlds import World
     from userline.storage.protocol import UserStore
@@ -55,14 +55,12 @@ _KINDS: Final = {
 class Schedule:
     """The calls of some gateways and programs on one user, or on two who are written by one command."""
 
-    def __init__(self, seed: int, make_world: MakeWorld, *, most_calls: int = 10, deletes: bool = True) -> None:
+    def __init__(self, seed: int, make_world: MakeWorld, *, most_calls: int = 10, without: Container[str] = ()) -> None:
         self.seed = seed
         self.stepper = Stepper(seed)
         self.world = make_world(self.stepper)
         self._random = self.stepper.random
-        self._kinds = {
-            kind: weight for kind, weight in _KINDS.items() if deletes or kind not in ("delete", "old", "anew", "erase")
-        }
+        self._kinds = {kind: weight for kind, weight in _KINDS.items() if kind not in without}
         self._users = [f"u{seed}", f"v{seed}"][: self._random.choice((1, 1, 2))]
         self._pace = self._random.choice((0, 0, 1, 1000))
         """How many milliseconds a step takes; in none, many versions and times are the same."""

@@ -1,0 +1,78 @@
+"""Users who come and go while they are deleted and created again through two gateways: all are told the last state."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from random import Random
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.gateway.test_presence import online, watching
+from tests.support.gateway import RunningGateway
+from tests.support.redis import RedisServer
+from tests.support.tokens import SECRET, token_of
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.alone
+
+CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "Here"}) { created } }'
+DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
+USERS = [f"user {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["", "the bus is lost meanwhile"])
+async def test_who_is_connected_while_users_are_deleted_and_created(  # noqa: C901 - it is one story
+    tmp_path: Path, is_lost: bool
+) -> None:
+    chance = Random(is_lost)
+    redis = RedisServer(tmp_path)
+    flags = ("--bus-url", redis.url, "--presence-seconds", "2", "--reread-seconds", "1", "--rate-limit-per-second", "0")
+    gateways = [RunningGateway(tmp_path, *flags, env={"USERLINE_SECRET": SECRET}) for _ in range(2)]
+    headers = {"Authorization": f"Bearer {token_of(None)}"}
+    try:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, headers=headers))
+            watchers = [await stack.enter_async_context(watching(each, *USERS)) for each in gateways]
+
+            async def ask(query: str, user_id: str) -> None:
+                body = {"query": query, "variables": {"id": user_id}}
+                answer = (await http.post(chance.choice(gateways).url + "/graphql", json=body)).json()
+                assert "errors" not in answer, answer
+
+            async def live(user_id: str) -> None:
+                for _ in range(4):
+                    async with online(chance.choice(gateways), user_id):
+                        await asyncio.gather(*(ask(chance.choice((CREATE, DELETE)), user_id) for _ in range(3)))
+
+            async def lose() -> None:
+                if is_lost:
+                    await asyncio.sleep(0.2)
+                    redis.kill()
+                    await asyncio.sleep(0.5)
+                    redis.start()
+
+            async with AsyncExitStack() as sessions:
+                await asyncio.gather(lose(), *map(live, USERS))
+                for number, user_id in enumerate(USERS):
+                    await ask((CREATE, DELETE)[number % 2], user_id)
+                for user_id in USERS[:4]:
+                    await sessions.enter_async_context(online(chance.choice(gateways), user_id))
+                for number, user_id in enumerate(USERS):
+                    last = (number < 4, None if number % 2 else "Here")
+                    await until(lambda u=user_id, e=last: all(w.seen[u][-1] == e for w in watchers), 30)  # type: ignore[misc]
+            for user_id in USERS:
+                await until(lambda u=user_id: not any(w.of(u)[-1] for w in watchers), 30)  # type: ignore[misc]
+            assert [gateway.metric("userline_connected_users") for gateway in gateways] == [1, 1], "the watcher"
+        for gateway in gateways:
+            assert gateway.stop() == 0, gateway.log
+            assert "Traceback" not in gateway.log, gateway.log
+    finally:
+        for gateway in gateways:
+            if gateway.process.poll() is None:
+                gateway.kill()
+        redis.kill()
