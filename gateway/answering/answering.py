@@ -126,13 +126,13 @@ class Answering:
         It is counted and logged with its answer. Else return what its body says if it was read, or None: then the
         application is to look at it. ``client`` is the address of the client; ``known`` is what ``known_body`` returns.
         """
+        limiter = self._rate_limiter
         if known is None:
-            # Nothing is read of somebody who has to wait: the application says so.
-            read = None if self._rate_limiter.wait(key_of(viewer, {"client": client})) else self._bodies.read(body)
+            has_to_wait = limiter.is_on and limiter.wait(key_of(viewer, {"client": client}))
+            read = None if has_to_wait else self._bodies.read(body)  # the application says who has to wait
             if not isinstance(read, Known):
                 return read
             known = read
-        limiter = self._rate_limiter
         if limiter.is_on and viewer.kind is not UNLIMITED and limiter.take(key_of(viewer, {"client": client})):
             return None  # nothing is taken: who says so is the one that asks again
         started = time.perf_counter()
