@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +24,10 @@ from userline.changes.channels import (
 )
 from userline.changes.explanations import explain
 from userline.changes.factory import make_backend
-from userline.changes.messages import decode_change, message_of
+from userline.changes.messages import Found, decode_change, message_of
 from userline.changes.outbox import Outbox
 from userline.changes.rejoining import Rejoining
+from userline.changes.sent import Sent
 from userline.common.backoff import Backoff
 from userline.users.codec import is_whole_snapshot
 from userline.users.record import Deletion
@@ -36,6 +35,7 @@ from userline.users.record import Deletion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from userline.changes.messages import Told
     from userline.changes.protocol import Backend, Explanation
     from userline.users.record import Change, UserSnapshot
 
@@ -49,8 +49,6 @@ MOST_CHANGES_WAITING: Final = 10_000
 START_PATIENCE_SECONDS: Final = 2.0
 STOP_PATIENCE_SECONDS: Final = 2.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
-_MESSAGES_TIMED: Final = 16
-"""How many messages of our own may be on their way at once to have their time taken."""
 
 
 class Bus:
@@ -68,12 +66,13 @@ class Bus:
         echo = self.channel_of("echo-" + secrets.token_hex(8))
         self._broadcast = Broadcast(backend=Rejoining(self._backend, self, echo))
         self._outbox = Outbox(MOST_CHANGES_WAITING)
-        self._under_way: list[Change] = []
+        self._under_way: list[Told] = []
         """What is being published, taken out of the outbox."""
         self._tasks: list[asyncio.Task[None]] = []
         self._joined = asyncio.Event()
         self._idle = asyncio.Event()
         self._hear: Callable[[Change], None] = lambda _: None
+        self._hear_found: Callable[[UserSnapshot], None] = lambda _: None
         self._hear_in_part: Callable[[UserSnapshot], None] = lambda _: None
         self._on_lost: Callable[[], None] = lambda: None
         self._on_joined: Callable[[], None] = lambda: None
@@ -85,9 +84,7 @@ class Bus:
         self.nonsense = 0
         self.foreign = 0
         self.gaps = 0
-        self.on_lag: Callable[[float], None] = lambda _: None
-        """Called with the seconds from publishing a message to hearing it, of this process's own messages."""
-        self._sent: OrderedDict[bytes, float] = OrderedDict()
+        self.sent = Sent()
         self._ears: dict[str, Callable[[object], None]] = {CHANGES: self._deliver}
 
     @property
@@ -134,6 +131,7 @@ class Bus:
         self,
         hear: Callable[[Change], None],
         *,
+        hear_found: Callable[[UserSnapshot], None] | None = None,
         hear_in_part: Callable[[UserSnapshot], None] | None = None,
         on_lost: Callable[[], None] = lambda: None,
         on_joined: Callable[[], None] = lambda: None,
@@ -143,10 +141,13 @@ class Bus:
         What a userline tells that knows fewer fields goes to ``hear_in_part``, if that is given: the fields that it
         does not know have their defaults there, and may have others in the store.
 
+        What was found of a user whose write had no answer goes to ``hear_found``, if that is given.
+
         ``on_lost`` is called when changes may be missed, ``on_joined`` each time they are heard (again). Returns when
         they are heard, or after two seconds: a bus that is away at the start is joined when it comes.
         """
         self._hear, self._on_lost, self._on_joined = hear, on_lost, on_joined
+        self._hear_found = hear_found or hear
         self._hear_in_part = hear_in_part or hear
         await self._broadcast.connect()
         self._tasks = [
@@ -190,8 +191,8 @@ class Bus:
         self._joined.clear()
         await self._broadcast.disconnect()
 
-    def publish(self, change: Change) -> None:
-        """Tell every gateway of a change, as soon as possible."""
+    def publish(self, change: Told) -> None:
+        """Tell every gateway of a change, or of what was found of a user, as soon as possible."""
         self._idle.clear()
         self._outbox.put(change)
 
@@ -210,7 +211,7 @@ class Bus:
         async with self._broadcast.subscribe(self.channel_of(topic)) as subscriber:
             while True:
                 message: bytes | str = (await subscriber.get()).message
-                if not self._is_own(message) and topic == CHANGES:
+                if not self.sent.has(message) and topic == CHANGES:
                     self.changes_of_others += 1
                 try:
                     hear(decode_message(self._app_id, message))
@@ -220,13 +221,6 @@ class Bus:
                     self._drop_foreign(error)
                 except Exception:
                     logger.exception("Processing a message from the bus failed.")
-
-    def _is_own(self, message: bytes | str) -> bool:
-        """Whether this gateway has sent a message; then its time is taken."""
-        sent_at = self._sent.pop(message, None) if isinstance(message, bytes) else None
-        if sent_at is not None:
-            self.on_lag(time.perf_counter() - sent_at)
-        return sent_at is not None
 
     def _deliver(self, changes: object) -> None:
         if not isinstance(changes, list):
@@ -239,12 +233,16 @@ class Bus:
                 continue
             self.heard += 1
             try:
-                if isinstance(told, Deletion) or is_whole_snapshot(change["user"]):
-                    self._hear(told)
-                else:
-                    self._hear_in_part(told)
+                self._tell(told, is_whole=is_whole_snapshot(change["user"]))
             except Exception:
                 logger.exception("Processing a change from the bus failed.")
+
+    def _tell(self, told: Told, *, is_whole: bool) -> None:
+        snapshot = told.snapshot if isinstance(told, Found) else told
+        if isinstance(snapshot, Deletion) or (is_whole and snapshot is told):
+            self._hear(snapshot)
+        else:
+            (self._hear_found if is_whole else self._hear_in_part)(snapshot)
 
     def _drop(self, error: BusMessageError) -> None:
         self.nonsense += 1
@@ -280,9 +278,7 @@ class Bus:
                 changes = changes[: -len(left)]
                 self._outbox.put_back(left)
             self._under_way = changes
-            self._sent[message] = time.perf_counter()
-            if len(self._sent) > _MESSAGES_TIMED:
-                self._sent.popitem(last=False)
+            self.sent.add(message)
             try:
                 await self._broadcast.publish(channel, message)
             except Exception as error:  # noqa: BLE001 - whatever it is, the changes are sent when the bus is back

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.changes.messages import Found
 from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
 from userline.users.record import Deletion
@@ -138,5 +139,5 @@ class UncertainWrites:
                     reading.confirm(user_id, None)
                 versions[user_id] = change.version if change else 0
                 if change is not None and seen.get(user_id) != change.version:
-                    self._bus.publish(change)
+                    self._bus.publish(change if isinstance(change, Deletion) else Found(change))
         return versions

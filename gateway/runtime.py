@@ -83,7 +83,7 @@ class Runtime:
         store = self.measured_store = self._measured()
         self.hub = Hub(ttl=settings.cache_seconds, capacity=settings.cache_users, clock=clock)
         self.bus = Bus(bus or settings.bus_url, app_id=settings.app_id, prefix=settings.bus_prefix)
-        self.bus.on_lag = self.metrics.bus_lag.add
+        self.bus.sent.on_lag = self.metrics.bus_lag.add
         self.refresher = Refresher(store, self.hub, period=settings.reread_seconds)
         self.hub.on_doubt = self.refresher.hasten
         self.authenticator = Authenticator.of(settings)
@@ -208,6 +208,7 @@ class Runtime:
                 self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(
                 self._hear_of_a_change,
+                hear_found=self._hear_of_what_was_found,
                 hear_in_part=self._hear_of_a_version,
                 on_lost=self._lose_touch,
                 on_joined=self._regain_touch,
@@ -259,6 +260,12 @@ class Runtime:
         if self._followed is not None:
             self._followed.hear(change)
 
+    def _hear_of_what_was_found(self, snapshot: UserSnapshot) -> None:
+        """Take a user as a gateway, or the store, has found it."""
+        self.hub.hear(snapshot)
+        if self._followed is not None:
+            self._followed.hear(snapshot)
+
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
         if self._followed is not None:
@@ -268,9 +275,7 @@ class Runtime:
 
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""
-        self.hub.hear(snapshot)
-        if self._followed is not None:
-            self._followed.hear(snapshot)
+        self._hear_of_what_was_found(snapshot)
         if self.hub.differs(snapshot) and self.hub.doubt(snapshot.id):
             self.refresher.hasten()
 

@@ -13,7 +13,7 @@ import pytest
 from userline.changes.bus import CHANGES, Bus
 from userline.changes.channels import BusMessageError, decode_message, encode_message
 from userline.changes.factory import check_bus_url
-from userline.changes.messages import MOST_BYTES_A_MESSAGE, decode_change, encode_changes
+from userline.changes.messages import MOST_BYTES_A_MESSAGE, Found, Told, decode_change, encode_changes
 from userline.users.codec import is_whole_snapshot, snapshot_from_json
 from userline.users.record import Deletion, UserSnapshot
 
@@ -180,7 +180,7 @@ async def test_stopping_twice_or_before_the_start_is_fine() -> None:
 
 
 def test_changes_survive_the_wire() -> None:
-    sent = [snapshot(3), snapshot(1, "other")]
+    sent: list[Told] = [snapshot(3), snapshot(1, "other"), Found(snapshot(2)), Deletion("alice", 4)]
     changes = decode_message("app", encode_message("app", encode_changes(sent)))
     assert isinstance(changes, list)
     assert [decode_change(change) for change in changes] == sent
@@ -242,6 +242,19 @@ async def test_what_a_userline_tells_that_knows_fewer_fields_is_heard_in_part() 
     assert await whole.get() == snapshot(7)
     assert await part.get() == replace(snapshot(7), welcome_message=None)
     assert (bus.heard, bus.nonsense) == (2, 0)
+    await bus.stop()
+
+
+async def test_what_was_found_of_a_user_is_heard_apart_where_somebody_wants_that() -> None:
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+    found: asyncio.Queue[Any] = asyncio.Queue()
+    bus = Bus("memory://")
+    await bus.start(heard.put_nowait, hear_found=found.put_nowait)
+    bus.publish(Found(snapshot(1)))
+    assert await found.get() == snapshot(1)
+    bus.publish(snapshot(2))
+    assert await heard.get() == snapshot(2)
+    assert found.empty()
     await bus.stop()
 
 

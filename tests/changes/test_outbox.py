@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.changes.test_hub import snapshot
+from userline.changes.messages import Found
 from userline.changes.outbox import Outbox
 
 
@@ -52,3 +53,16 @@ async def test_it_is_bounded_and_counts_what_it_drops() -> None:
     outbox.put_back(taken)
     assert [item.id for item in await outbox.next_batch(9)] == ["c", "d"]
     assert outbox.dropped == 2
+
+
+async def test_what_was_found_takes_no_certainty_from_a_change_that_was_not_sent() -> None:
+    outbox = Outbox(10)
+    outbox.put(snapshot(1, user_id="a"))
+    outbox.put(Found(snapshot(2, user_id="a")))
+    outbox.put(Found(snapshot(1, user_id="b")))
+    taken = await outbox.next_batch(10)
+    assert taken == [snapshot(2, user_id="a"), Found(snapshot(1, user_id="b"))]
+    outbox.put(Found(snapshot(3, user_id="a")))
+    outbox.put(snapshot(2, user_id="b"))
+    outbox.put_back(taken)
+    assert await outbox.next_batch(10) == [snapshot(3, user_id="a"), snapshot(2, user_id="b")]

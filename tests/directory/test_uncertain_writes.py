@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.waiting import until
+from userline.changes.messages import Found
 from userline.directory import uncertain_writes
 from userline.users.errors import StoreUnavailable
 from userline.users.patch import parse_patch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.support.parts import Gateway
+    from userline.changes.messages import Told
     from userline.users.record import Change
 
 
@@ -30,9 +32,9 @@ def told(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[Change]:
     told: list[Change] = []
     publish = gateway.bus.publish
 
-    def note(snapshot: Change) -> None:
-        told.append(snapshot)
-        publish(snapshot)
+    def note(change: Told) -> None:
+        told.append(change.snapshot if isinstance(change, Found) else change)
+        publish(change)
 
     monkeypatch.setattr(gateway.bus, "publish", note)
     return told
