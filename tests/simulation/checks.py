@@ -12,7 +12,7 @@ from tests.simulation.watching import Attached, Watching
 from tests.simulation.wire import Subscribed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.acts import Acts
     from tests.simulation.gateway import Gateway
@@ -111,8 +111,15 @@ class Checks:
             and not self._world.calls
             and not any(gateway.store_line.under_way for gateway in self._world.gateways.values())
             and not self._unsettled()
-            and all(each.problem() is None for each in self._world.watchers)
+            and not any(self._problems())
         )
+
+    def _problems(self) -> Iterator[tuple[Watching | Shown, str]]:
+        """Yield who has not seen what there is last, and what is wrong with that."""
+        for watching in self._world.watchers:
+            problem = watching.problem()
+            if problem is not None and not self._world.history.is_low(watching.user_id):
+                yield watching, problem
 
     def _unsettled(self) -> list[str]:
         return [
@@ -123,9 +130,8 @@ class Checks:
 
     def check_fresh(self, when: str) -> None:
         """See that everybody has been told of what there is, and that no call has no end."""
-        for watching in self._world.watchers:
-            problem = watching.problem()
-            if problem is not None and not watching.slowness:
+        for watching, problem in self._problems():
+            if not watching.slowness:
                 self._world.fail(f"{problem}, {when}")
         for what, began in self._world.calls.values():
             if self._world.loop.time() - began > _CALL_SECONDS:

@@ -66,11 +66,15 @@ class History:
                 self._low.pop(user_id, None)
             states.append(state)
 
-    def low(self) -> list[str]:
-        """Return who has a version that should have been raised before the creation was answered.
+    def is_low(self, user_id: str) -> bool:
+        """Whether a user has a version that nobody could raise, because the creation had no answer.
 
-        Nobody can raise it where the creation had no answer: it was late, or its gateway has died.
+        It was done late, or its gateway has died. Who has seen a higher version may not show the user.
         """
+        return user_id in self._low and (user_id, self._low[user_id][0]) not in self.acknowledged
+
+    def low(self) -> list[str]:
+        """Return who has a version that should have been raised before the creation was answered."""
         return [
             f"{user_id} was created as {state}, which is not above version {newest}"
             for user_id, (state, newest) in self._low.items()
