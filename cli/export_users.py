@@ -140,7 +140,7 @@ def _conclude(done: Exported, target: Path | None, report: Path | None, options:
         click.echo(f"{done.users:,} users are in {target}.", err=True)
     if not done.unreadable:
         return
-    click.echo(f"{len(done.unreadable):,} entries of the store are not valid users and are left out.", err=True)
+    click.echo(f"{len(done.unreadable):,} entries of the store cannot be read as users.", err=True)
     if report is not None:
         click.echo(f"Which, and why: {report}", err=True)
     for reason in [*done.unreadable.values()][: 0 if report else _MOST_SHOWN]:

@@ -91,14 +91,15 @@ def decode(data: bytes | str) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        refusal = JSONRefused(_INVALID, f": {error}")
+        # An exception that a frame refers to, which is a part of its traceback, would be garbage for the collector.
         if not error.msg.startswith(_READ_AGAIN):
-            raise refusal from None
-        return _decode_slowly(data, refusal)
-    if _has_minus_zero(data):
-        too_long = orjson.JSONDecodeError("the number -0 is not read in a text of this length", "", 0)
-        return _decode_slowly(data, JSONRefused(_INVALID, f": {too_long}"))
-    return value
+            raise JSONRefused(_INVALID, f": {error}") from None
+        why = str(error)
+    else:
+        if not _has_minus_zero(data):
+            return value
+        why = str(orjson.JSONDecodeError("the number -0 is not read in a text of this length", "", 0))
+    return _decode_slowly(data, why)
 
 
 def excess(data: bytes | str) -> str | None:
@@ -136,16 +137,20 @@ def _has_minus_zero(data: bytes | str) -> bool:
     return bool(_MINUS_ZERO.search(data)) and bool(_MINUS_ZERO.search(_STRINGS.sub(b'""', data)))
 
 
-def _decode_slowly(data: bytes | str, refusal: JSONRefused) -> Any:
-    """Return the value as Python's own decoder reads it, or raise the refusal where orjson would refuse it, too."""
+def _decode_slowly(data: bytes | str, why: str) -> Any:
+    """Return the value as Python's own decoder reads it. Raises JSONRefused, which says ``why`` orjson refuses it."""
     try:
-        text = data if isinstance(data, str) else data.decode()
-        if text.count(",") + text.count("[") + text.count("{") > _MOST_VALUES:
-            raise refusal
-        value = json.loads(text, parse_int=_read_int, parse_constant=_refuse, object_hook=Reread)
-        find_flaw(value)  # finds what is nested too deeply
+        return _read_again(data if isinstance(data, str) else data.decode())
     except (ValueError, RecursionError):
-        raise refusal from None
+        raise JSONRefused(_INVALID, f": {why}") from None
+
+
+def _read_again(text: str) -> Any:
+    """Return the value. Raises ValueError, and RecursionError if it is nested too deeply."""
+    if text.count(",") + text.count("[") + text.count("{") > _MOST_VALUES:
+        raise ValueError("There are too many values.")
+    value = json.loads(text, parse_int=_read_int, parse_constant=_refuse, object_hook=Reread)
+    find_flaw(value)  # finds what is nested too deeply
     return value
 
 

@@ -242,7 +242,7 @@ def test_the_log_names_pages_that_cannot_read_and_the_setting(tmp_path: Path, al
     gateway = RunningGateway(tmp_path, *allowed)
 
     def told(origin: str) -> int:
-        return gateway.log.count(f"A web page of {origin} asked")
+        return gateway.log.count(f"A web page of {origin} sent a request")
 
     own = gateway.url
     for origin in [own, "http://localhost:5173", *allowed[1:], "not an origin", "a\tb"] * 2:

@@ -205,7 +205,9 @@ async def the_command_tells_running_gateways(deployment: Deployment, tmp_path: P
         ended = await asyncio.to_thread(
             subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
-        assert (ended.returncode, ended.stderr.splitlines()[-1]) == (0, "4 users deleted, 1 not there."), ended.stderr
+        assert (ended.returncode, ended.stderr.splitlines()[-1]) == (0, "4 users deleted, 1 did not exist."), (
+            ended.stderr
+        )
         await until(lambda: all(seen[-1] is None for each in watchers for seen in each.seen.values()), 10)
     finally:
         await asyncio.gather(*(each.stop() for each in watchers))

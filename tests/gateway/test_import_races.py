@@ -165,6 +165,17 @@ async def exported(store: UserStore, path: Path) -> None:
     path.write_bytes(b"".join(lines))
 
 
+def lives_of(versions: Sequence[str | None]) -> list[list[str]]:
+    """Return the versions that a user had in each of its lives, the last of which may be none."""
+    lives: list[list[str]] = [[]]
+    for version in versions:
+        if version is not None:
+            lives[-1].append(version)
+        elif lives[-1]:
+            lives.append([])
+    return lives
+
+
 def acts(story: Story, chance: Random, turn: int) -> Iterable[Any]:
     for user_id in USERS:
         for number in range(AT_ONCE):
@@ -220,5 +231,9 @@ async def test_what_an_import_says_and_leaves_is_explained_by_an_order(
             story.check(left)
             assert on_deleted is OnDeleted.RESTORE or not any(left[user_id] for user_id in DOOMED)
         for versions in (versions for watching in of_versions for versions in watching.seen.values()):
-            seen = [int(version) for version in versions if version is not None]
-            assert seen == sorted(seen)
+            lives = [[int(version) for version in life] for life in lives_of(versions)]
+            assert all(life == sorted(life) for life in lives)
+            # On MongoDB one who is created while somebody deletes it may be seen for a moment before it is raised.
+            firsts = [life[0] for life in lives if life] if store_of == "sqlite" else []
+            assert firsts == sorted(firsts)
+            assert not lives[-1] or lives[-1][-1] == max(map(max, filter(None, lives)))

@@ -117,4 +117,4 @@ def test_what_it_does_not_start_with(tmp_path: Path, env: dict[str, str], senten
 def test_an_open_gateway_does_not_bind_other_addresses(tmp_path: Path) -> None:
     with pytest.raises(AssertionError) as caught:
         RunningGateway(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - it is refused
-    assert "no tokens are checked" in str(caught.value)
+    assert "so that tokens are checked" in str(caught.value)

@@ -61,7 +61,7 @@ async def test_what_waits_is_published_when_the_bus_answers_again(tmp_path: Path
     assert await asyncio.to_thread(stopped.stop) == 0
     await until(lambda: (watching.last("alice"), watching.last("bob")) == ("Alice A.", "Bob"))
     assert _UNPUBLISHED not in stopped.log
-    assert "what is under way may take" in stopped.log
+    assert "requests under way may take" in stopped.log
     await watching.stop()
     assert await asyncio.to_thread(other.stop) == 0
     await way.close()
@@ -96,7 +96,7 @@ async def test_a_redis_that_is_frozen_is_waited_for_until_somebody_gives_up(tmp_
             await asyncio.to_thread(gateway.set_user, f"user {number}", name="x")
         gateway.process.send_signal(signal.SIGTERM)
     for gateway, last in zip(gateways, (signal.SIGTERM, signal.SIGINT), strict=True):
-        await until(lambda g=gateway: "what is under way may take" in g.log)  # type: ignore[misc]
+        await until(lambda g=gateway: "requests under way may take" in g.log)  # type: ignore[misc]
         assert gateway.process.poll() is None
         gateway.process.send_signal(last)
     for gateway in gateways:
@@ -114,7 +114,7 @@ async def test_the_time_for_it_is_bounded(tmp_path: Path, redis: RedisServer) ->
     began = time.monotonic()
     assert await asyncio.to_thread(gateway.stop) == 0
     assert 3 <= time.monotonic() - began < 30
-    assert gateway.log.count(f"Stopping with changes of 1 {_UNPUBLISHED}") == 1
+    assert gateway.log.count(f"Stopping with unpublished changes of 1 {_UNPUBLISHED}") == 1
     redis.thaw()
 
 

@@ -51,15 +51,15 @@ def stored(tmp_path: Path) -> list[str]:
 def test_users_are_deleted_and_nothing_of_them_is_in_the_files(tmp_path: Path) -> None:
     users = [{"id": user_id, "name": f"unmistakable {number}"} for number, user_id in enumerate(IDS)]
     run("import", write(tmp_path / "in.jsonl", *users))
-    assert "2 users deleted, 1 not there." in run("delete", "alice", "bob", "alice", "nobody")
-    assert "1 user deleted, 0 not there." in run("delete", "--yes", "--", "-dash")
+    assert "2 users deleted, 1 did not exist." in run("delete", "alice", "bob", "alice", "nobody")
+    assert "1 user deleted, 0 did not exist." in run("delete", "--yes", "--", "-dash")
     rest = [user_id for user_id in IDS if user_id not in ("alice", "bob", "-dash")]
     assert stored(tmp_path) == sorted(rest)
     lines = b"\n".join(orjson.dumps(each) for each in rest[:3])
     lines += (
         b"\r\n\n" + rest[3].encode() + b"\n" + orjson.dumps({"id": rest[4], "name": "x"}) + b"\n" + rest[5].encode()
     )
-    assert f"{len(rest)} users deleted, 0 not there." in run("delete", "--from", "-", given=lines)
+    assert f"{len(rest)} users deleted, 0 did not exist." in run("delete", "--from", "-", given=lines)
     assert stored(tmp_path) == []
     for path in tmp_path.glob("userline.db*"):
         data = path.read_bytes()
@@ -70,8 +70,8 @@ def test_users_are_deleted_and_nothing_of_them_is_in_the_files(tmp_path: Path) -
 def test_as_many_as_a_file_has(tmp_path: Path) -> None:
     ids = [f"user {number}" for number in range(500)]
     run("import", write(tmp_path / "in.jsonl", *({"id": user_id, "name": "A"} for user_id in ids)))
-    assert "500 users deleted, 0 not there." in run("delete", "--from", "in.jsonl")
-    assert "0 users deleted, 500 not there." in run("delete", "--from", "in.jsonl")
+    assert "500 users deleted, 0 did not exist." in run("delete", "--from", "in.jsonl")
+    assert "0 users deleted, 500 did not exist." in run("delete", "--from", "in.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_an_old_export_does_not_bring_back_who_was_deleted_without_a_word(tmp_pa
         assert "--on-deleted restore" in told
         report = [orjson.loads(line) for line in (tmp_path / "out.jsonl.refused.jsonl").read_bytes().splitlines()]
         assert [(each["line"], each["id"]) for each in report] == [(2, "b"), (4, "d")]
-        assert "was deleted since" in report[0]["reasons"][0]["message"]
+        assert "was deleted after" in report[0]["reasons"][0]["message"]
         assert stored(tmp_path) == ["a", "c"]
     assert "2 refused" in run(
         "import", write(tmp_path / "plain.jsonl", *({"id": x, "name": "B"} for x in "bd")), code=1

@@ -182,7 +182,7 @@ class TestWhatCannotBeRead:
         (shell.directory / "out").write_bytes(b"precious")
         done = shell.run("$U export out --overwrite")
         assert done.returncode == 1
-        assert b"5 in the store cannot be read as users" in done.stderr
+        assert b"5 entries of the store cannot be read as users" in done.stderr
         assert b"export the others with --skip-unreadable" in done.stderr
         assert (shell.directory / "out").read_bytes() == b"precious"
         report = [orjson.loads(line) for line in (shell.directory / "out.unreadable.jsonl").read_bytes().splitlines()]

@@ -116,7 +116,7 @@ def test_one_that_cannot_be_ended_holds_up_no_stop(tmp_path: Path, disk: HungDis
     program = Program(tmp_path, disk, hang_seconds=0)
     program.process.terminate()
     assert program.process.wait(BOUND_SECONDS) == 1
-    assert f"Worker 0 (process {program.stuck}) does not end; killing it." in program.log
+    assert f"Worker 0 (process {program.stuck}) does not end and is killed." in program.log
     assert "ended 1" in program.log
     assert f"maybe for a disk that hangs: {program.stuck} (process)" in program.log.splitlines()[-1]
     assert state_of(program.stuck) == "D"
@@ -126,7 +126,7 @@ def test_one_that_ends_late_is_replaced(tmp_path: Path) -> None:
     """Its disk answers again before the limit, and the other worker is looked after meanwhile."""
     with hung_disk(tmp_path / "hung") as disk:
         program = Program(tmp_path, disk, hang_seconds=2)
-        program.until(lambda: "Killing it" in program.log)
+        program.until(lambda: "is killed. Starting another" in program.log)
         other = program.pids()[1]
         os.kill(other, signal.SIGKILL)
         program.until(lambda: program.pids()[1] != other)
