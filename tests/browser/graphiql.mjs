@@ -182,9 +182,9 @@ async function useThePage(page) {
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
   check('no token is kept when the browser is closed', !kept.includes('Bearer example'), kept);
 
-  const workers = page.workers().map((worker) => worker.url());
+  const workers = () => page.workers().map((worker) => worker.url());
   for (const name of ['editor.worker', 'graphql.worker', 'json.worker']) {
-    check(`${name} runs`, workers.some((url) => url.includes(`/graphiql/${name}`)), workers);
+    check(`${name} runs`, await until(() => workers().some((url) => url.includes(`/graphiql/${name}`))), workers());
   }
 }
 

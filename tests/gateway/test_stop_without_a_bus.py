@@ -102,7 +102,7 @@ async def test_a_redis_that_is_frozen_is_waited_for_until_somebody_gives_up(tmp_
     for gateway in gateways:
         assert await asyncio.to_thread(gateway.process.wait, 10) == 0
         gateway.http.close()
-        assert gateway.log.count(f"Stopping with changes of 3 {_UNPUBLISHED}") == 1
+        assert gateway.log.count(f"Stopping with unpublished changes of 3 {_UNPUBLISHED}") == 1
         assert "Traceback" not in gateway.log
     redis.thaw()
 
