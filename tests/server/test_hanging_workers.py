@@ -96,6 +96,13 @@ class Workers:
         )
         return int(found[0]) if len(found) == 2 and len(set(found)) == 1 else -1
 
+    def known_count(self, reason: str) -> int:
+        """Return the count when both workers tell it."""
+        deadline = time.monotonic() + BOUND_SECONDS
+        while (count := self.count(reason)) < 0 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return count
+
     def until_replaced(self, reason: str, count: int) -> float:
         started = time.monotonic()
         while self.count(reason) != count:
@@ -116,7 +123,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
 
 
 def test_one_that_is_stopped_is_replaced(workers: Workers) -> None:
-    before = workers.count("hung")
+    before = workers.known_count("hung")
     pid = workers.pids()[0]
     os.kill(pid, signal.SIGSTOP)
     workers.until_replaced("hung", before + 1)
@@ -131,7 +138,7 @@ def test_one_that_is_stopped_is_replaced(workers: Workers) -> None:
 
 
 def test_one_in_an_endless_loop_is_replaced_and_says_where_it_was(workers: Workers) -> None:
-    before = workers.count("hung")
+    before = workers.known_count("hung")
     pid = workers.pids()[1]
     os.kill(pid, signal.SIGUSR1)
     workers.until_replaced("hung", before + 1)
@@ -139,7 +146,7 @@ def test_one_in_an_endless_loop_is_replaced_and_says_where_it_was(workers: Worke
 
 
 def test_one_that_dies_is_counted_apart(workers: Workers) -> None:
-    hung, died = workers.count("hung"), workers.count("died")
+    hung, died = workers.known_count("hung"), workers.count("died")
     os.kill(workers.pids()[0], signal.SIGKILL)
     workers.until_replaced("died", died + 1)
     assert workers.count("hung") == hung
@@ -147,7 +154,7 @@ def test_one_that_dies_is_counted_apart(workers: Workers) -> None:
 
 
 def test_a_machine_that_was_asleep_replaces_nobody(workers: Workers) -> None:
-    hung, pids = workers.count("hung"), workers.pids()
+    hung, pids = workers.known_count("hung"), workers.pids()
     everybody = [workers.gateway.process.pid, *pids.values()]
     for pid in everybody:
         os.kill(pid, signal.SIGSTOP)

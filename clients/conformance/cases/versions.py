@@ -90,6 +90,24 @@ async def an_equal_version_is_taken_after_a_nothing_that_an_operation_began_with
     assert subscription.names == ["there", None, "there"]
 
 
+@case(13, needs="clock")
+async def an_equal_version_is_taken_after_a_nothing_of_an_operation_that_had_told_an_older_one(world: World) -> None:
+    old = world.gateway.put("a", name="old")
+    user = world.gateway.put("a", name="there")
+    _, subscription = await watching(world)
+    world.gateway.cut()
+    world.gateway.users["a"] = old  # a gateway that is behind, and hears of a deletion from before
+    await world.advance(0.6)
+    assert subscription.names == ["there"]
+    del world.gateway.users["a"]
+    world.gateway.changed(["a"])
+    await world.settle()
+    world.gateway.users["a"] = user
+    world.gateway.changed(["a"])
+    await world.settle()
+    assert subscription.names == ["there", None, "there"]
+
+
 @case(13, 16, needs="clock")
 async def a_late_snapshot_of_who_was_deleted_stays_out_after_a_lost_connection_too(world: World) -> None:
     alive = world.gateway.put("a", name="Ann")

@@ -40,7 +40,9 @@ export class Watch {
   _greatest = -1n;
   /** The version of an own write that no event has told of yet. */
   declare _unconfirmed?: bigint | undefined;
-  /** Null was the first that an operation said: its gateway may be behind. */
+  /** The operation has said the greatest version itself. */
+  declare _isTold?: boolean;
+  /** Null was said by an operation that has not: its gateway may have been behind. */
   _isDoubtful: boolean | undefined;
   _writes = 0;
   declare _nullInWrite?: boolean;
@@ -77,8 +79,10 @@ export class Watch {
   }
 
   _hearUser(seen: UserSnapshot | null): boolean | undefined {
+    if (!this._isFresh) this._isTold = false;
     if (seen) {
       const version = BigInt(seen.version);
+      if (version >= this._greatest) this._isTold = true;
       if (version >= this._unconfirmed!) this._unconfirmed = undefined;
       if (version > this._greatest || (version === this._greatest && this._isDoubtful)) this._take(seen, version);
     } else {
@@ -86,7 +90,7 @@ export class Watch {
       this._unconfirmed = undefined; // it is asked again once
       if (isOld) return true;
       this._nullInWrite = this._writes > 0;
-      this._take(null, this._greatest, !this._isFresh);
+      this._take(null, this._greatest, !this._isTold);
     }
   }
 
@@ -95,6 +99,7 @@ export class Watch {
     const version = BigInt(seen.version);
     if (version > this._greatest) {
       this._take(seen, version);
+      this._isTold = false;
       if (!this._nullInWrite) this._unconfirmed = version;
     } else if (version < this._greatest || this._user) return;
     return this._nullInWrite;

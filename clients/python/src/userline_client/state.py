@@ -22,6 +22,7 @@ class UserState:
         "_deletes",
         "_greatest",
         "_is_doubtful",
+        "_is_told",
         "_none_heard_in_write",
         "_taken",
         "_unconfirmed",
@@ -37,7 +38,8 @@ class UserState:
         self._greatest = -1
         self._taken = 0
         self._unconfirmed: int | None = None  # the version of an own write that no event has told of yet
-        self._is_doubtful = False  # "no user" was the first that an operation said: its gateway may be behind
+        self._is_told = False  # the operation has said the greatest version itself
+        self._is_doubtful = False  # "no user" was said by one that has not: its gateway may have been behind
         self._asked_again = False
         self._writes = 0
         self._none_heard_in_write = False
@@ -45,8 +47,12 @@ class UserState:
 
     def hear(self, seen: Seen | None, *, is_first: bool) -> bool:
         """Take an event; ``is_first`` if it is the first one of its operation that is about this user."""
+        if is_first:
+            self._is_told = False
         if seen is None:
-            return self._hear_none(is_first=is_first)
+            return self._hear_none()
+        if seen.version >= self._greatest:
+            self._is_told = True
         if self._unconfirmed is not None and seen.version >= self._unconfirmed:
             self._unconfirmed = None
             self._asked_again = False
@@ -72,6 +78,7 @@ class UserState:
         if seen.version > self._greatest:
             self._take(seen)
             self._unconfirmed = seen.version
+            self._is_told = False
         elif not self._none_heard_in_write:
             return False
         self._asked_again = self._none_heard_in_write
@@ -95,14 +102,14 @@ class UserState:
         self._unconfirmed = None
         return False
 
-    def _hear_none(self, *, is_first: bool) -> bool:
+    def _hear_none(self) -> bool:
         if self._unconfirmed is not None and not self._deletes and not self._asked_again:
             self._asked_again = True
             return True
         self._none_heard_in_write = self._writes > 0
         self._asked_again = False
         self._unconfirmed = None
-        self._is_doubtful = is_first
+        self._is_doubtful = not self._is_told
         self.is_known = True
         self.snapshot = None
         return False
