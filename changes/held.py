@@ -64,10 +64,11 @@ class Entry:
 
 
 def looks_as_before(entry: Entry, snapshot: UserSnapshot) -> bool:
-    """Return whether a snapshot looks as the one held, so that nobody need be told of it.
+    """Return whether a snapshot looks as the one held.
 
-    Not so if the public half is known to have changed: then it looked different in between. That was not heard here,
-    but a client may have seen it elsewhere, and waits for a higher version.
+    Watchers are told nothing of a newer one that does, unless the public half is known to have changed (``is_seen``):
+    then it looked different in between. That was not heard here, but a client may have seen it elsewhere, and waits for
+    a higher version.
     """
     return entry.snapshot is not None and snapshot.looks_like(entry.snapshot)
 

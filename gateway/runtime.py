@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from userline.changes.bus import Bus
@@ -207,8 +208,8 @@ class Runtime:
             if self.settings.change_stream and self._followed is not None:
                 self._followed.follow(self._hear_of_an_edit, self._hear_of_a_deletion, self._miss_edits)
             await self.bus.start(
-                self._hear_of_a_change,
-                hear_found=self._hear_of_what_was_found,
+                partial(self._hear, is_seen=True),
+                hear_found=partial(self._hear, is_seen=False),
                 hear_in_part=self._hear_of_a_version,
                 on_lost=self._lose_touch,
                 on_joined=self._regain_touch,
@@ -254,17 +255,11 @@ class Runtime:
         self.refresher.settle()
         self.presence.ask()
 
-    def _hear_of_a_change(self, change: Change) -> None:
-        """Take a change that a gateway tells of; the store guesses nothing from what was before it."""
-        self.hub.hear(change, is_seen=True)
+    def _hear(self, change: Change, *, is_seen: bool) -> None:
+        """Take what is told of a user; the store guesses nothing from what was before. ``is_seen`` as for the hub."""
+        self.hub.hear(change, is_seen=is_seen)
         if self._followed is not None:
             self._followed.hear(change)
-
-    def _hear_of_what_was_found(self, snapshot: UserSnapshot) -> None:
-        """Take a user as a gateway, or the store, has found it."""
-        self.hub.hear(snapshot)
-        if self._followed is not None:
-            self._followed.hear(snapshot)
 
     def _hear_of_a_version(self, snapshot: UserSnapshot) -> None:
         """Take a change that a gateway tells of which knows fewer fields: what it did not say is in the store."""
@@ -275,7 +270,7 @@ class Runtime:
 
     def _hear_of_an_edit(self, snapshot: UserSnapshot) -> None:
         """Take a change that the store tells of: by this gateway, another, or a program that knows no versions."""
-        self._hear_of_what_was_found(snapshot)
+        self._hear(snapshot, is_seen=False)
         if self.hub.differs(snapshot) and self.hub.doubt(snapshot.id):
             self.refresher.hasten()
 

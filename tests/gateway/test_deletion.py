@@ -14,6 +14,7 @@ from tests.chaos.deployment import deployed
 from tests.clients.wire import new_id
 from tests.support.gateway import RunningGateway
 from tests.support.tokens import SECRET, token_of
+from tests.support.user_operations import DELETE, READ
 from tests.support.waiting import until
 from tests.support.watching import CHANGED, Watching
 
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 
     from tests.chaos.deployment import Deployment
 
-DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
+
 WITH_FRAGMENT = "mutation($id: ID!) { a: deleteUser(id: $id) { ...F } } fragment F on DeleteUserPayload { deleted }"
 SET = 'mutation($id: ID!) { setUser(id: $id, input: {name: "A"}) { created user { version } } }'
 ONLINE = "subscription($id: ID!) { userOnlineChanged(id: $id) { name: user { name } } }"
-READ = "query($id: ID!) { user(id: $id) { name version } }"
 
 
 @pytest.fixture(scope="module", params=["servers alone", "users too", "no plans"])

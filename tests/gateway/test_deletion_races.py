@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.chaos.deployment import deployed
+from tests.support.user_operations import CREATE, DELETE, READ, SET, VERSIONS
 from tests.support.waiting import until
 from tests.support.watching import Watching
 
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
 
     from tests.chaos.deployment import Deployment
 
-SET = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { created user { name version } } }"
-CREATE = (
-    "mutation($id: ID!, $name: String!) {"
-    " createUserIfNotExists(id: $id, input: {name: $name}) { created user { name version } } }"
-)
-DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
-READ = "query($id: ID!) { user(id: $id) { name version } }"
-VERSIONS = "subscription($id: ID!) { userChanged(id: $id) { name: version } }"
 USERS = 12
 AT_ONCE = 10
 

@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 from tests.chaos.deployment import deployed
+from tests.support.user_operations import CREATE, DELETE, READ, SET, VERSIONS
 from tests.support.waiting import until
 from tests.support.watching import CHANGED, Watching
 
@@ -33,14 +34,6 @@ if TYPE_CHECKING:
     from userline.storage.protocol import UserStore
     from userline.users.record import UserRecord
 
-SET = "mutation($id: ID!, $name: String!) { setUser(id: $id, input: {name: $name}) { created user { name version } } }"
-CREATE = (
-    "mutation($id: ID!, $name: String!) {"
-    " createUserIfNotExists(id: $id, input: {name: $name}) { created user { name version } } }"
-)
-DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
-READ = "query($id: ID!) { user(id: $id) { name version } }"
-VERSIONS = "subscription($id: ID!) { userChanged(id: $id) { name: version } }"
 
 FROM_EXPORT = "as it was"
 DOOMED = [f"doomed {number}" for number in range(4)]

@@ -13,6 +13,7 @@ from tests.gateway.test_presence import online, watching
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RedisServer
 from tests.support.tokens import SECRET, token_of
+from tests.support.user_operations import DELETE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "Here"}) { created } }'
-DELETE = "mutation($id: ID!) { deleteUser(id: $id) { deleted } }"
 USERS = [f"user {number}" for number in range(6)]
 
 
