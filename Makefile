@@ -50,7 +50,7 @@ check: $(VENV)/.dev ## Format, lint, types, import directions, the container fil
 	$(BIN)/mypy clients/react/tests
 	$(BIN)/mypy examples/contacts
 	$(BIN)/mypy clients/conformance
-	$(BIN)/lint-imports --no-cache
+	PYTHONPATH=clients/python/src $(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 

@@ -12,7 +12,7 @@ from userline_client.many import watch_many
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from userline_client.session import Core
+    from userline_client.core import Core
     from userline_client.snapshot import UserOnline, UserSnapshot
     from userline_client.subscription import OnlineSubscription, UsersSubscription, UserSubscription
     from userline_client.users import CreateResult, SetResult

@@ -13,11 +13,31 @@ from userline_client.state import UserState
 from userline_client.subscription import Outcome, Subscription
 
 if TYPE_CHECKING:
-    from userline_client.carrier import Carrier
+    from userline_client.connection import Connection
     from userline_client.errors import UserlineError
     from userline_client.snapshot import Snapshots
 
 _NO_EVENT: Final = "The gateway sent an event that is not valid."
+
+
+class WatchCarrier(Protocol):
+    """What watches and batches know of the socket that carries them. ``Carrier`` is one."""
+
+    held: int
+    """How many of its watches somebody uses now."""
+    connection: Connection
+
+    def note_use(self, watch: Watch) -> None:
+        """Note that somebody has begun to use one of its watches, or that nobody does any more."""
+
+    def remove(self, watch: Watch) -> None:
+        """Carry a watch no more."""
+
+    def review(self, batch: Batch) -> None:
+        """End a batch that nobody wants, and begin one with few that are wanted anew with those alone."""
+
+    def release(self, batch: Batch) -> list[Watch]:
+        """Forget a batch that is over, and return its watches."""
 
 
 class Watch(ABC):
@@ -33,7 +53,7 @@ class Watch(ABC):
         self.is_fresh: bool = False
         """Whether no change can have been missed."""
         self.batch: Batch | None = None
-        self.carrier: Carrier | None = None
+        self.carrier: WatchCarrier | None = None
         """Which socket it is watched over, or will be."""
         self.failures: int = 0
         self.problem: UserlineError | None = None
@@ -172,7 +192,7 @@ class Batch(Operation):
 
     needs_socket: bool = False
 
-    def __init__(self, payload: str, watches: list[Watch], carrier: Carrier, owner: Owner) -> None:
+    def __init__(self, payload: str, watches: list[Watch], carrier: WatchCarrier, owner: Owner) -> None:
         super().__init__(payload)
         self.size: int = len(watches)
         """How many users the gateway watches for it, wanted or not."""
@@ -204,7 +224,7 @@ class Batch(Operation):
 class UserBatch(Batch):
     """Many users: ``usersChanged``."""
 
-    def __init__(self, watches: list[UserWatch], carrier: Carrier, owner: Owner) -> None:
+    def __init__(self, watches: list[UserWatch], carrier: WatchCarrier, owner: Owner) -> None:
         super().__init__(encode_watch(watch.encoded_id for watch in watches), [*watches], carrier, owner)
 
     def on_data(self, data: dict[str, Any]) -> bool:
@@ -239,7 +259,7 @@ class UserBatch(Batch):
 class OnlineBatch(Batch):
     """One user: ``userOnlineChanged``."""
 
-    def __init__(self, watch: OnlineWatch, carrier: Carrier, owner: Owner) -> None:
+    def __init__(self, watch: OnlineWatch, carrier: WatchCarrier, owner: Owner) -> None:
         super().__init__(encode_operation(ONLINE, {"id": watch.user_id}), [watch], carrier, owner)
 
     def on_data(self, data: dict[str, Any]) -> bool:
