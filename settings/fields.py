@@ -213,7 +213,7 @@ class Speed(Part):
     fast_lane: bool = setting(
         "Speed",
         True,
-        "Answer operations that have a plan directly where requests are parsed. If false, over plain ASGI.",
+        "Answer operations that have a plan in the HTTP server, without ASGI. If false, all requests go through ASGI.",
     )
 
 
