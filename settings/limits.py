@@ -139,7 +139,7 @@ class OperationBounds(Part):
     rate_limit_burst: int = setting(
         "Limits of operations",
         2000,
-        "How many of them are accepted at the same time after a time without any.",
+        "How many of them are accepted at once after a pause.",
         ge=1,
         reloads=True,
     )
@@ -154,7 +154,7 @@ class OperationBounds(Part):
     bad_tokens_burst: int = setting(
         "Limits of operations",
         200,
-        "How many of them are accepted at the same time after a time without any.",
+        "How many of them are accepted at once after a pause.",
         ge=1,
         reloads=True,
     )

@@ -100,8 +100,8 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
 
 def _far_too_large(name: str, limit: int) -> str:
     return (
-        f"{name} makes the user larger than {limit} bytes, which is the limit. If the user is larger already, leave "
-        "out what stays as it is, and set to null what is to go."
+        f"{name} makes the user larger than {limit} bytes, which is the limit. If the user is larger already, send "
+        "only the fields that change, and null for those to remove."
     )
 
 

@@ -89,7 +89,7 @@ def test_after_too_many_bad_tokens_new_ones_are_not_looked_at(strict: RunningGat
     seconds = error["extensions"]["retryAfterSeconds"]
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert error["message"] == (
-        "Too many bad tokens from this address: the limit is 0.01 a second after 3 at once. "
+        "Too many invalid tokens from this address: the limit is 0.01 per second, and 3 at once after a pause. "
         f"Try again in {seconds:g} s."
     )
     assert refused.headers["retry-after"] == str(math.ceil(seconds))
