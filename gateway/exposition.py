@@ -98,7 +98,7 @@ class Exposition:
         labels = (("version", __version__), ("fingerprint", of_all(told)))
         return gauge(
             "userline_info",
-            "Always 1. The labels have the version, and what must be the same at all gateways.",
+            "Always 1. The labels have the version and the fingerprint of all settings.",
             [(labels, 1)],
         ) + gauge(
             "userline_setting_info",
@@ -159,7 +159,7 @@ class Exposition:
                 measured.pace.pauses,
             ),
             "userline_rate_limit_refusals": (
-                "Requests refused because of the rate limit.",
+                "Requests refused by the rate limit.",
                 measured.rate_limiter.refusals,
             ),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
@@ -173,7 +173,7 @@ class Exposition:
             ),
             "userline_jwks_failures": ("Failed fetches of these keys.", keys.failures if keys else 0),
             "userline_new_sockets_refused": (
-                "Sockets refused because of the limit of an address.",
+                "Sockets refused by the limit of an address.",
                 new_sockets.refusals,
             ),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
