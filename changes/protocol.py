@@ -1,4 +1,4 @@
-"""What carries messages from gateway to gateway, and what every such backend promises.
+"""The protocol of a backend of the bus: what carries messages between gateways, and its guarantees.
 
 The tests in ``tests/changes/contract/`` are these promises; ``changes/factory.py`` has the backends by the scheme of
 their URLs. What all of them have in common is not theirs: ``changes/rejoining.py`` joins them again, watches that they
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NotHeardError(Exception):
-    """What was published was not heard."""
+    """A published message was not received."""
 
 
 class NotJoinedError(Exception):
@@ -31,7 +31,7 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a bus cannot be used: a sentence without its full stop, and one that says what to do.
+    """Why a bus cannot be used: a sentence without its full stop, and an advice.
 
     What happened for the same reason has the same ``kind``, whatever the texts say.
     """
@@ -46,7 +46,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """What is known of the server that a link leads to."""
+    """Facts about the server that a link is connected to."""
 
     server: str
     """What it is, with its version: "Redis 7.0.15"."""
@@ -57,7 +57,7 @@ class LinkFacts:
 
 
 class Link(Protocol):
-    """One joining of a bus: good until something of it fails for the first time, and then of no use any more.
+    """One connection to a bus. After its first failure it is not used again.
 
     - What is published on a channel is heard by every link that listens to that channel of that bus, this one
       included, until they fail: whole, however large, and whatever bytes it has.
@@ -88,7 +88,7 @@ class Link(Protocol):
 
 
 class Backend(Protocol):
-    """What a URL of a bus leads to. Making one opens nothing."""
+    """The backend that a URL of a bus names. Making one opens nothing."""
 
     @property
     def is_shared(self) -> bool:

@@ -37,7 +37,7 @@ _STANDARD_INPUT = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     file: Path
     on_existing: OnExisting

@@ -68,7 +68,7 @@ class Measured(Protocol):
 
 
 class Exposition:
-    """Writes the metrics of one gateway process, in turns that hold nobody up. For one event loop."""
+    """Writes the metrics of one gateway process, in parts that do not block the event loop. For one event loop."""
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured

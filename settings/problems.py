@@ -1,4 +1,4 @@
-"""What is said of settings that are not valid."""
+"""Messages about settings that are not valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings as people and programs read them: a text, a JSON object, and the page ``docs/settings.md``."""
+"""The settings in three formats: text, JSON, and the page ``docs/settings.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every user store promises."""
+"""The protocol of user stores, with its guarantees."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_WRITES = 100
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What one atomic write did: the user just before it (None: there was none) and just after it.
+    """The result of one atomic write: the user just before it (None: there was none) and just after it.
 
     ``after is before`` if the write changed nothing.
     """
@@ -51,7 +51,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What a deletion did."""
+    """The result of a deletion."""
 
     deleted: bool
     """Whether there was such a user."""
@@ -61,7 +61,7 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in a store in the place of a user, and is none, because another program wrote it."""
+    """An entry of a store that is not a valid user, because another program wrote it."""
 
     id: str
     """Its id; of one that is no string, what it looks like."""
@@ -210,15 +210,15 @@ def check_puts(records: Sequence[UserRecord]) -> None:
 
 
 class StoreFormatError(Exception):
-    """The data is not something that this version of userline can use. The message says what to do."""
+    """This version of userline cannot use the data. The message says what to do."""
 
 
 class StoreMissing(Exception):
-    """There is no store where the URL says, and none was to be created. The message says what to do."""
+    """There is no store at the URL, and none was to be created. The message says what to do."""
 
 
 class StoreRefused(StoreFormatError):
-    """The store never takes a write, because of how somebody set it up: trying again does not help.
+    """The store always refuses a write, because of how it is configured: trying again does not help.
 
     Nothing was written. The message says what to change there, and has nothing of the user.
     """
@@ -226,7 +226,7 @@ class StoreRefused(StoreFormatError):
 
 @runtime_checkable
 class RuledStore(Protocol):
-    """What a store has besides that goes on with other rules while it is open."""
+    """A store whose rules can change while it is open."""
 
     def hold_to(self, rules: Rules) -> None:
         """Hold users to these rules from the next write on. Raises ValueError if it cannot keep users as large."""
@@ -234,7 +234,7 @@ class RuledStore(Protocol):
 
 @runtime_checkable
 class FollowedStore(Protocol):
-    """What a store has besides that other programs may write to, and that can tell of it."""
+    """A store that other programs may write to, and that can report their changes."""
 
     def follow(
         self,
