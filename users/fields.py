@@ -138,7 +138,7 @@ FIELDS: Final = (
         name="id",
         attribute="id",
         kind=Kind.ID,
-        output="Identifies the user: given when it is created, never changes. At most 255 characters.",
+        output="Identifies the user. It is chosen at its creation and never changes. At most 255 characters.",
         is_required=True,
         most_characters=MAX_ID_CHARACTERS,
     ),

@@ -180,7 +180,7 @@ def test_operations_far_over_the_rate_are_refused_and_told_when_to_come_back(tmp
         extensions = error["extensions"]
         assert extensions["code"] == "RATE_LIMITED"
         assert 15 < extensions["retryAfterSeconds"] <= 20
-        assert error["message"].startswith("Too many requests: the limit is 0.05 a second")
+        assert error["message"].startswith("Too many requests: the limit is 0.05 per second")
         made.connection.close()
     finally:
         assert gateway.stop() == 0
