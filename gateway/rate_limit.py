@@ -116,8 +116,8 @@ class RateLimiter:
         self.refusals += 1
         left = max(math.ceil(seconds * 10) / 10, 0.1)
         return RateLimited(
-            f"Too many {what}: the limit is {self._per_second:g} per second, and {self._burst} at once "
-            f"after a pause. Try again in {left:g} s.",
+            f"Too many {what}: the limit is {self._per_second:g} per second, {self._burst} at once. "
+            f"Try again in {left:g} s.",
             left,
         )
 

@@ -111,7 +111,7 @@ class Authenticator:
             return known
         wait = self.bad_tokens.wait(address)
         if wait:
-            raise self.bad_tokens.refusal(wait, "invalid tokens from this address")
+            raise self.bad_tokens.refusal(wait, "bad tokens from this address")
         try:
             viewer = await self._check(token, self.keys)
         except TokenRefused as refused:

@@ -117,7 +117,7 @@ def test_requests(narrow: RunningGateway) -> None:
     (error,) = refused.json()["errors"]
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert 1 < error["extensions"]["retryAfterSeconds"] <= 2
-    assert error["message"].startswith("Too many requests: the limit is 0.5 per second, and 5 at once after a pause.")
+    assert error["message"].startswith("Too many requests: the limit is 0.5 per second, 5 at once.")
     assert post(narrow, token_of("somebody else"), query).status_code == 200
     assert {post(narrow, token_of(None), query).status_code for _ in range(20)} == {200}
 
