@@ -1,1 +1,1 @@
-"""Who hears of a change: the bus between gateways and the hub within one."""
+"""How changes reach watchers: the bus between gateways, and the hub within one gateway."""

@@ -52,7 +52,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 
 
 class Bus:
-    """Publishes changes, and hands those of every gateway, this one included, to a listener.
+    """Publishes changes, and passes the changes of every gateway, also its own, to a listener.
 
     Publishing never fails and never waits: a change that cannot be sent now is sent when the bus is back, the newest of
     each user. ``connected`` tells whether changes are being heard. Only gateways with the same prefix and app id hear

@@ -1,4 +1,4 @@
-"""What the channels of a deployment are named, and what is written on every message.
+"""The names of a deployment's channels, and the envelope of every message.
 
 A server may be shared, and Redis's numbered databases keep no publications apart. So each channel has the deployment's
 prefix and the app's id in its name, and each message has the app's id.
@@ -18,7 +18,7 @@ _PREFIX: Final = re.compile(r"[A-Za-z0-9._~/-](?:[A-Za-z0-9._~:/-]{0,98}[A-Za-z0
 
 
 class BusMessageError(ValueError):
-    """Something on the bus that makes no sense."""
+    """A message on the bus that is not valid."""
 
 
 class ForeignMessageError(Exception):

@@ -1,4 +1,4 @@
-"""What the bus tells of itself."""
+"""Facts about a bus, for ``userline doctor``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECONDS: Final = 3.0
 
 
 class BusUnavailable(Exception):
-    """Nothing can be sent from gateway to gateway. ``why`` says why, and what to do; it has no password in it."""
+    """The bus cannot carry messages. ``why`` says why and what to do, without a password."""
 
     def __init__(self, kind: str, why: Explanation) -> None:
         self.kind = kind
@@ -30,7 +30,7 @@ class BusUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BusFacts:
-    """What is known of a bus that was joined."""
+    """Facts about a bus that was joined."""
 
     kind: str
     """What people call it: "Redis"."""

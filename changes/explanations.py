@@ -1,4 +1,4 @@
-"""What failures of a bus mean to whoever runs it, as far as they are the same for every backend."""
+"""Explanations of failures of a bus for operators, as far as they are the same for every backend."""
 
 from __future__ import annotations
 

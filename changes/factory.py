@@ -1,4 +1,4 @@
-"""From the URL in the settings to the bus that it names."""
+"""Makes the bus that a URL in the settings names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub holds of one user."""
+"""One user's entry in the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MISS: Final = Miss()
 
 
 class Entry:
-    """The newest snapshot known of a user, how sure it is, and who watches."""
+    """The newest known snapshot of a user, until when it may be used, and its watchers."""
 
     __slots__ = (
         "confirmed_at",

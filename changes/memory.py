@@ -1,4 +1,4 @@
-"""The bus of one process, where nothing is ever lost."""
+"""The bus of one process. It loses nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_memory_url(url: str) -> None:
 
 
 class MemoryBackend:
-    """Hands messages from one part of the process to another."""
+    """Passes messages within the process."""
 
     is_shared: Final = False
 

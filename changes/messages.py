@@ -1,4 +1,4 @@
-"""What gateways tell each other of changes.
+"""The messages in which gateways publish changes.
 
 A message is JSON, ``{"app": "…the app's id…", "body": …}``, and the body of one about changes is a list of them:
 ``[{"version": 7, "user": {…the snapshot…}}, …]``. A gateway of another version of userline may know more fields, or
@@ -31,7 +31,7 @@ MOST_BYTES_A_MESSAGE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of a user whose write had no answer."""
+    """The state of a user that was read after a write without an answer."""
 
     snapshot: UserSnapshot
 

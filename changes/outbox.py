@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """A bounded waiting room. A newer change of a user takes the place of an older one; ``dropped`` counts losses."""
+    """A bounded queue. A newer change of a user replaces an older one; ``dropped`` counts losses."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

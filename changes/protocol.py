@@ -1,8 +1,8 @@
-"""What carries messages from gateway to gateway, and what every such backend promises.
+"""The protocol of a backend of the bus: what carries messages between gateways, and its guarantees.
 
-The tests in ``tests/changes/contract/`` are these promises; ``changes/factory.py`` has the backends by the scheme of
-their URLs. What all of them have in common is not theirs: ``changes/rejoining.py`` joins them again, watches that they
-are heard, and tells of gaps.
+The tests in ``tests/changes/contract/`` check these guarantees. ``changes/factory.py`` has the backends by the scheme
+of their URLs. ``changes/rejoining.py`` does the same for all of them: it joins them again, checks that messages are
+received, and reports gaps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NotHeardError(Exception):
-    """What was published was not heard."""
+    """A published message was not received."""
 
 
 class NotJoinedError(Exception):
@@ -31,9 +31,9 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a bus cannot be used: a sentence without its full stop, and one that says what to do.
+    """Why a bus cannot be used: a sentence without its full stop, and an advice.
 
-    What happened for the same reason has the same ``kind``, whatever the texts say.
+    Explanations of the same reason have the same ``kind``, even if their texts differ.
     """
 
     kind: str
@@ -46,62 +46,62 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """What is known of the server that a link leads to."""
+    """Facts about the server that a link is connected to."""
 
     server: str
-    """What it is, with its version: "Redis 7.0.15"."""
+    """The server and its version, such as "Redis 7.0.15"."""
     seconds_ahead: float | None = None
-    """How far its clock is ahead of this machine's; None where this user may not ask."""
+    """How many seconds its clock is ahead of this machine's; None if the user has no right to read it."""
     remarks: tuple[tuple[str, str], ...] = ()
-    """What should be known of it, each with what to do about it."""
+    """Remarks about the server: pairs of a sentence and an advice."""
 
 
 class Link(Protocol):
-    """One joining of a bus: good until something of it fails for the first time, and then of no use any more.
+    """One connection to a bus. After its first failure it is not used again.
 
-    - What is published on a channel is heard by every link that listens to that channel of that bus, this one
-      included, until they fail: whole, however large, and whatever bytes it has.
-    - Of one publisher, messages on one channel are heard in the order in which they were published.
-    - Nothing is heard that was published before the link was joined.
-    - A link that may have missed a message raises, and says nothing more. It never goes on as if nothing were.
-    - Only one call of ``publish``, and only one of ``hear``, is under way at a time; the one may run beside the other.
+    - Every link that listens to a channel, also this one, receives each message published on it, until the link fails.
+      A message is received complete, whatever its size and its bytes are.
+    - Messages of one publisher on one channel are received in the order in which they were published.
+    - A link receives no message that was published before it was joined.
+    - A link that may have missed a message raises, and returns no further message.
+    - At most one call of ``publish`` and one call of ``hear`` are under way at a time; both may run at the same time.
     """
 
     async def publish(self, channel: str, message: bytes) -> None:
-        """Hand a message to the bus, and return when it has it.
+        """Publish a message, and return when the bus has accepted it.
 
-        Raises whatever it may when that is refused or fails; the message may have been published all the same.
-        Cancelled, it leaves a link that is only good to be closed.
+        Raises any exception if the bus refuses it, or on a failure; the message may still have been published. After a
+        cancellation the link can only be closed.
         """
 
     async def hear(self, seconds: float | None) -> Heard | None:
-        """Return the next message, or None if nothing waits to be read and nothing comes in ``seconds``.
+        """Return the next message, or None if none comes within ``seconds``.
 
-        It may return None sooner. Raises whatever it may when the link has failed.
+        It may return None sooner. Raises any exception if the link has failed.
         """
 
     async def facts(self) -> LinkFacts:
-        """Say what is known of the server."""
+        """Return the facts about the server."""
 
     async def close(self) -> None:
-        """Close every connection, in a second or two whatever state they are in. Never raises."""
+        """Close every connection, within two seconds, whatever their state is. Never raises."""
 
 
 class Backend(Protocol):
-    """What a URL of a bus leads to. Making one opens nothing."""
+    """The backend that a URL of a bus names. Making one opens nothing."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes can join it. One that is not never fails, and is not watched."""
+        """Whether other processes can join it. A backend that is not shared never fails, and is not checked."""
 
     async def join(self, channels: Collection[str]) -> Link:
-        """Return a link that listens to these channels from now on. Raises whatever it may, and leaves nothing open.
+        """Return a link that listens to these channels from now on. If it raises, nothing stays open.
 
-        Nothing is joined where what one gateway publishes would not reach all others, such as at a replica.
+        It also raises if messages would not reach all gateways there, such as at a replica.
         """
 
     def explain(self, error: BaseException) -> Explanation:
-        """Say what it means that ``join``, ``publish`` or ``hear`` raised this. It has no password in it."""
+        """Explain an exception of ``join``, ``publish`` or ``hear``, without passwords."""
 
     async def close(self) -> None:
-        """Close what is still open. The links have been closed before."""
+        """Release what is still open. The links are closed already."""

@@ -1,4 +1,4 @@
-"""A store call under way, and what the hub takes of its outcome."""
+"""A store call under way, and how the hub uses its result."""
 
 from __future__ import annotations
 

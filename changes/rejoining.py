@@ -1,4 +1,4 @@
-"""The one loop that joins a bus, whatever carries it, and joins it again whatever happens to the connections.
+"""The one loop that joins a bus of any kind, and joins it again after every failure.
 
 broadcaster's own backends fall silent for ever when their connection drops (docs/adr/0009). This one never ends, and
 tells when it has lost touch and when it is back.
@@ -49,7 +49,7 @@ _MOST_REASONS: Final = 10
 
 
 class Contact(Protocol):
-    """Who wants to know whether messages are being heard."""
+    """Who is told whether messages are being received."""
 
     def lost(self) -> None:
         """Messages are no longer heard; some may be missed."""
@@ -60,7 +60,7 @@ class Contact(Protocol):
 
 @dataclass(slots=True)
 class _Joined:
-    """A link, and what has become of it."""
+    """A link and its state."""
 
     link: Link
     beat_at: float = 0.0

@@ -1,4 +1,4 @@
-"""Messages of this process that it is to hear: how long they are on their way."""
+"""Messages of this process that it receives itself: measures their delay."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Changes: TypeAlias = "Mapping[str, UserSnapshot | None]"
 
 
 class HubWatcher(Protocol):
-    """Who is told of the snapshots of a user."""
+    """What the hub calls with new snapshots of a user."""
 
     is_new: bool
     """Whether it was never offered anything."""
@@ -32,7 +32,7 @@ _EMPTY: Final = _Empty()
 
 
 class Watcher:
-    """Holds at most one snapshot that its reader has not taken yet, the newest: a stuck reader costs nothing."""
+    """Holds only the newest snapshot that its reader has not taken yet, so a slow reader needs little memory."""
 
     __slots__ = ("_latest", "_waiter", "is_new")
 
@@ -80,7 +80,7 @@ class Member:
 
 
 class Group:
-    """Watches several users: holds at most one snapshot of each that its reader has not taken yet, the newest."""
+    """Watches several users: holds only the newest snapshot of each that its reader has not taken yet."""
 
     __slots__ = ("_unread", "members")
 
@@ -112,7 +112,7 @@ class Group:
 
 
 class GroupWatcher(Group):
-    """A group whose reader waits for what there is."""
+    """A group whose reader waits for snapshots."""
 
     __slots__ = ("_something",)
 

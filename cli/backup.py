@@ -29,15 +29,15 @@ _PAGES_A_MIB = 256  # of SQLite's 4 KiB
 @click.option("--overwrite", is_flag=True, help="Replace an existing file, when the new one is complete.")
 @takes_settings
 def backup(file: Path, env_file: Path | None, *, overwrite: bool, **flags: Any) -> None:
-    """Copy the SQLite store into FILE, a database like it: of one moment, with every write acknowledged before.
+    """Copy the SQLite store into FILE, which is then a database with all writes that were acknowledged before.
 
-    Gateways may run and write meanwhile. The copy is checked, only its owner may read it, and it comes to its place
-    when it is whole: what was there stays until then. To restore it, stop all gateways, put it in the place of the
-    store, delete the files whose names end with -wal and -shm, and start them again. MongoDB has tools of its own
-    (mongodump), and "userline export" writes a file that any store takes.
+    Gateways may run and write at the same time. The copy is checked, and only its owner may read it. FILE is replaced
+    only when the copy is complete. To restore a backup, stop all gateways, put it in the place of the store, delete the
+    files whose names end with -wal and -shm, and start the gateways again. For MongoDB use mongodump. "userline export"
+    writes a file that can be imported into any store.
 
-    Exit codes: 0 the backup is there; 1 it is not, and what was there is as it was; 2 the command line or the settings
-    are wrong; 130 interrupted.
+    Exit codes: 0 FILE is the backup; 1 there was an error, and FILE was not changed; 2 the command line or the
+    settings are not valid; 130 interrupted.
 
     \b
     Examples:

@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 def delete_users(
     ids: tuple[str, ...], source: BinaryIO | None, env_file: Path | None, *, yes: bool, **flags: Any
 ) -> None:
-    """Delete the users with these IDs from the store, for good, and tell the gateways by the bus.
+    """Delete the users with these IDs from the store permanently, and publish the deletions on the bus.
 
-    Nothing personal stays in the store. docs/operations/moving.md says what stays, and what to do about exports and
-    backups. A file has one id a line, as it is or as JSON, or the lines of an export. A user who is not there is no
-    error, so the same command can be run again. Gateways that the bus does not reach notice the deletion when they read
-    the user again, within USERLINE_REREAD_SECONDS.
+    No personal data stays in the store. docs/operations/moving.md says what stays, and what to do about exports and
+    backups. A file has one id per line, as plain text or as JSON, or it is an export. It is not an error if a user does
+    not exist, so the same command can be run again. Gateways that the bus does not reach notice the deletion when they
+    read the user again, within USERLINE_REREAD_SECONDS.
 
-    Exit codes: 0 none of these users is there any more; 1 it went wrong, and some may be there; 2 the command line, the
-    file or the settings are wrong, and nothing was done; 130 interrupted.
+    Exit codes: 0 none of these users exists any more; 1 there was an error, and some users may still exist; 2 the
+    command line, the file or the settings are not valid, and nothing was deleted; 130 interrupted.
 
     \b
     Examples:

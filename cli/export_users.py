@@ -70,12 +70,12 @@ def export_users(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Write all users of the store into FILE, one line of JSON each, private fields included, in order of id.
 
-    "-" is standard output; pipes and devices are written to as they are. Until it is complete the file has .part behind
-    its name, and what was there before stays; an interrupted export goes on from there when it is run again. Nothing
-    stops meanwhile: each user is as it was when its turn came.
+    "-" is standard output. FILE may also be a pipe or a device. The export writes FILE.part, and renames it to FILE
+    when it is complete; an existing FILE stays until then. Run an interrupted export again, and it continues. Gateways
+    may run and write at the same time: each user is exported as it is when it is read.
 
-    Exit codes: 0 all users are there; 1 nothing was written, or something could not be read; 2 the command line or the
-    settings are wrong; 130 interrupted.
+    Exit codes: 0 all users were written; 1 nothing was written, or some users could not be read; 2 the command line or
+    the settings are not valid; 130 interrupted.
 
     \b
     Examples:

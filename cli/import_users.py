@@ -37,7 +37,7 @@ _STANDARD_INPUT = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     file: Path
     on_existing: OnExisting
@@ -80,14 +80,14 @@ class _Options:
 def import_users(env_file: Path | None, **given: Any) -> None:
     """Write the users in FILE, one line of JSON each as "userline export" writes them, into the store.
 
-    First every line is checked by the rules of this gateway's settings. If one is refused, nothing is written, and the
-    report says why. A user who exists and is equal to the line is left alone. A user who was deleted after the export
-    is refused, and comes back only with --on-deleted restore. Run an interrupted import again, and it continues where
-    it was. "-" is standard input; what comes from there or from a pipe is copied into TMPDIR first, and such an import
+    First every line is checked by the rules in the settings. If one line is refused, nothing is written, and the report
+    has the reason. A user who exists already with the same values is not written. A line of a user who was deleted
+    after the export is refused; --on-deleted restore creates such users again. Run an interrupted import again, and it
+    continues. "-" is standard input. Input from there or from a pipe is copied into TMPDIR first, and such an import
     cannot be continued.
 
-    Exit codes: 0 all is written; 1 a line is refused, or it went wrong; 2 the command line or the settings are wrong;
-    130 interrupted.
+    Exit codes: 0 all lines were imported; 1 a line was refused, or there was an error; 2 the command line or the
+    settings are not valid; 130 interrupted.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The ``userline`` command: its commands by name, each loaded when it is asked for.
+"""The ``userline`` command. Each command's module is loaded when it is needed.
 
 A command brings what it needs, some of them the whole gateway: ``userline --help`` brings none of it.
 """
@@ -28,7 +28,7 @@ _COMMANDS: Final = {
 
 
 class _Commands(click.Group):
-    """Commands that are loaded when they are asked for."""
+    """Commands whose modules are loaded when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""

@@ -1,4 +1,4 @@
-"""What the commands share that move users: the store, the signals, and how they end."""
+"""Common parts of the commands that export, import, delete or back up users: the store, signals, and exit codes."""
 
 from __future__ import annotations
 

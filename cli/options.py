@@ -1,4 +1,4 @@
-"""What the commands share: a flag for each setting, and the settings that come of them."""
+"""Common options of the commands: a flag for each setting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 
 class _SettingOption(click.Option):
-    """A flag that stands for a setting, under the heading of its group."""
+    """The flag of a setting, under the heading of its group."""
 
     def __init__(self, *args: Any, group: str, **attributes: Any) -> None:
         super().__init__(*args, **attributes)

@@ -40,7 +40,7 @@ _SENTENCES: Final = (UserlineError, StoreFormatError, TrustedDocumentsError, Out
 
 
 class _ServeCommand(SettingsCommand):
-    """A command whose mistakes of usage are lines of the log, where that is to be JSON."""
+    """A command whose usage errors are log lines if the log is to be JSON."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

@@ -1,1 +1,1 @@
-"""Small tools that any room may use. They know nothing of users, and nothing of ours."""
+"""Small tools that any room may use. They import no other room."""

@@ -1,4 +1,4 @@
-"""Calls that may never return, such as those that ask a disk."""
+"""Calls that may never return, such as disk operations, in a thread of their own."""
 
 from __future__ import annotations
 

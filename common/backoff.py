@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again, and how to spread what many would do at the same moment."""
+"""Pauses before something is tried again, and the spreading of many such attempts."""
 
 from __future__ import annotations
 

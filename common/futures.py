@@ -1,4 +1,4 @@
-"""Futures that are given what came of something."""
+"""Sets the results of futures."""
 
 from __future__ import annotations
 

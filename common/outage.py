@@ -1,4 +1,4 @@
-"""How long something was away, for the line of the log that says that it is back."""
+"""Measures outages, for the log line that says that something is available again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Outage:
-    """True while something is away.
+    """An outage; true while something is not available.
 
     Where several things are tried at once, each says when it was tried (``now()``). What was tried before an outage
     began and succeeds is no end of it, and what was tried before it ended and fails is no beginning of another one.

@@ -1,1 +1,1 @@
-"""The users as one gateway sees them."""
+"""How one gateway reads, writes and watches users."""

@@ -1,4 +1,4 @@
-"""How much one socket may hold at once, by whichever way its operations are run."""
+"""The limit of watched users of one socket, for all its operations."""
 
 from __future__ import annotations
 

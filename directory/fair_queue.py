@@ -1,4 +1,4 @@
-"""Whose turn it is: everybody in turn, and of everybody's connections each in turn."""
+"""A fair queue: users take turns, and the connections of one user take turns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Waiter:
 
 
 class FairQueue:
-    """Those who wait, first come first served within a connection, and round robin between all others."""
+    """Waiters, first come first served within a connection, and round robin between connections and users."""
 
     def __init__(self) -> None:
         self._waiting: dict[object, dict[object, dict[Waiter, None]]] = {}

@@ -1,4 +1,4 @@
-"""Libraries with tables that the checks of some fields need: loaded by the first value, and beside the event loop.
+"""Libraries with large tables that some checks need: loaded at the first value, in a thread.
 
 Loading one takes some 40 ms, in which nobody else would be answered.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Libraries:
-    """Those that have not been loaded yet. For one event loop."""
+    """The libraries that have not been loaded yet. For one event loop."""
 
     def __init__(self) -> None:
         self.of_fields = {field.name: field.library for field in GIVEN if field.library is not None}

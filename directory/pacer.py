@@ -1,4 +1,4 @@
-"""Room for others: what one turn of the event loop does is bounded, however much was asked for at once, and by whom."""
+"""Bounds the work of one turn of the event loop, so that large requests do not delay others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PAUSE_SECONDS: Final = 0.001
 
 
 class Pacer:
-    """Lets work begin in a turn of the event loop until its time is up, and the rest in the next turns.
+    """Starts work in a turn of the event loop until its time is used up, and the rest in the next turns.
 
     Whoever finds no time waits in a queue, and is woken when it is its turn: everybody in turn, so that a small request
     waits for as many turns as there are others who ask, however much they ask for. What counts is the time that the

@@ -21,7 +21,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class Refresher:
-    """Confirms what the hub holds for watchers.
+    """Reads watched users from the store to confirm what the hub holds.
 
     After a gap of the bus every watched user is read at once, in batches; otherwise each is read once a ``period``
     (seconds), spread over it: a gateway that died between its write and its publication costs no more than that.

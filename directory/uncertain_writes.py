@@ -1,4 +1,4 @@
-"""What became of writes whose store gave no answer: they may have been done, and nobody was told."""
+"""Finds the outcome of writes to which the store gave no answer: they may have been done, and nothing was published."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class UncertainWrites:
-    """Reads users whose write had no outcome, as soon as the store answers again, and publishes what is there.
+    """Reads such users as soon as the store answers again, and publishes what is stored.
 
     So the other gateways hear of a write that was done after all, also if nobody repeats it. For one event loop.
     """

@@ -1,4 +1,4 @@
-"""Reading, writing and watching users: what the fields of the API, and every other door, call."""
+"""Reads, writes and watches users: the one class that the GraphQL fields, REST and all other parts call."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """What the users of a deployment are to those who watch them. For one event loop."""
+    """The watching part of ``Users``. For one event loop."""
 
     def __init__(self, hub: Hub, batcher: Batcher, pacer: Pacer) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Writes that everybody hears of."""
+"""Writes, which are published to all gateways."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger("userline.users")
 
 
 class Writes:
-    """Has the store write, then the hub and the other gateways hear of it: to the end, even if the caller goes away.
+    """Writes to the store, then to the hub and the bus. A write is completed even if its caller disconnects.
 
     For one event loop.
     """

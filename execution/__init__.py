@@ -1,1 +1,1 @@
-"""How an operation runs: from the request's text to the response's payload, for every transport."""
+"""The execution of operations: from the request's text to the response's payload, for every transport."""

@@ -1,4 +1,4 @@
-"""graphql-core's executor, which stops when what it has made would be too large an answer."""
+"""graphql-core's executor, which stops when the response would be too large."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_AN_ERROR = 100
 
 
 class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Counts the bytes of what it makes, key by key and value by value, before they are joined.
+    """Counts the bytes of the response, key by key and value by value, before they are joined.
 
     What is beyond the room that there is ends the whole execution: AnswerTooLarge is no error of one field.
     """

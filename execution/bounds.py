@@ -1,4 +1,4 @@
-"""How much a variable may have in it, looked at before any of it is coerced.
+"""Limits of the size of a variable, checked before it is coerced.
 
 graphql-core coerces every entry of a list and every field of an object, and makes an error of each that is wrong,
 before anybody could say that there are too many.

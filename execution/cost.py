@@ -1,4 +1,4 @@
-"""What an operation would cost, counted before it is validated.
+"""The cost of an operation, counted before it is validated.
 
 One walk over the document: each fragment is counted once, however often it is spread, so that the walk is linear in the
 size of the document, whatever the document expands to. The numbers are those of the expanded operation: a fragment that
@@ -87,7 +87,7 @@ class Size(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """An operation that may cost too much with the lists of ids that it is given by variables."""
+    """The cost of an operation whose lists of ids are in variables, so that it depends on the request."""
 
     cost: int
     """What it costs without many ids."""

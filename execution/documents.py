@@ -54,7 +54,7 @@ documents of all kinds, with any order of what is hashed (tests/execution/test_d
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document: its operations by name (None for the one without), or the errors that keep it from being run."""
+    """A document: its operations by name (None for the one without a name), or its errors."""
 
     ast: DocumentNode | None = None
     operations: dict[str | None, OperationDefinitionNode] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Document:
 
 
 class KnownOperation(NamedTuple):
-    """An operation that was prepared before, its name in its document, and the text of that."""
+    """An operation that was prepared before, with its name and its document's text."""
 
     bound: Bound
     name: str | None
@@ -82,7 +82,7 @@ class KnownOperation(NamedTuple):
 
 
 class DocumentCache:
-    """Parses and validates documents, and remembers the most recently used, bad ones too.
+    """Parses and validates documents, and keeps the most recently used ones, also invalid ones.
 
     They are ``capacity`` at most, and take ``capacity_bytes`` of memory at most. Who keeps more of a document than that
     is told by ``on_forget`` when its text is forgotten.

@@ -1,4 +1,4 @@
-"""Runs operations, behind one door for every transport: by a compiled plan where there is one, else the general way."""
+"""Runs operations for every transport: by a compiled plan if there is one, else the general way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Subscription: TypeAlias = PlannedSubscription | GeneralSubscription
 
 
 class GeneralWayNotLoaded(Exception):
-    """The operation has no plan, and what executes it is still to be loaded: ``Engine.load`` does."""
+    """The operation has no plan, and the code that executes it is not loaded yet: ``Engine.load`` loads it."""
 
 
 class Engine:

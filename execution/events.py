@@ -1,4 +1,4 @@
-"""How much one event of many users has in it."""
+"""The size limit of one event of ``usersChanged``."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ _TOO_DEEP = BadUserInput([Problem("variables", "variables are nested too deeply.
 
 
 class _EnoughErrors(Exception):
-    """There are as many errors as anybody wants to read."""
+    """There are enough errors; the rest is not collected."""
 
 
 @dataclass(frozen=True, slots=True)

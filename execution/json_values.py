@@ -1,4 +1,4 @@
-"""JSON as every door reads it: numbers are exact, or can be told to be not, and so can strings that are no Unicode.
+"""Reads JSON for every transport: numbers stay exact, and flaws such as lone surrogates are reported with their place.
 
 orjson is fast, and has three ways that do not fit: it refuses all of a text for one number that overflows or one half
 of a surrogate pair, which may be in one operation of many, and it reads -0 as 0, which is another id. Texts with such a
@@ -36,7 +36,7 @@ _LONGEST_PLACE: Final = 200
 
 
 class JSONRefused(ValueError):
-    """A text that is not read. What it says is the rest of a sentence that begins with what the text is called."""
+    """A text that is not valid JSON, or too large. The message continues a sentence that begins with its name."""
 
     def __init__(self, complaint: str, rest: str = ".") -> None:
         super().__init__(complaint + rest)
@@ -45,11 +45,11 @@ class JSONRefused(ValueError):
 
 
 class Reread(dict[str, Any]):
-    """An object of a text that was read again: it may have a flaw, which is none of JSON's values."""
+    """An object of a text that was read a second time to find its flaw."""
 
 
 class Flaw(NamedTuple):
-    """A value that is none of JSON's, and where it is."""
+    """A value that JSON does not allow, and its place."""
 
     path: list[str | int]
     complaint: str

@@ -1,4 +1,4 @@
-"""Responses, and what keeps an operation from having one."""
+"""Responses, and the errors that stop an operation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SubscriptionFailed(Exception):
 
 
 class AnswerTooLarge(OperationTooComplex):
-    """The answer would be larger than answers may be. It is raised before the answer is made."""
+    """The response would be larger than the limit. It is raised before the response is made."""
 
     def __init__(self, most: int, *, writes: bool = False) -> None:
         done = " Writes of this operation may have been done. All writes are safe to repeat." if writes else ""
@@ -58,7 +58,7 @@ class AnswerTooLarge(OperationTooComplex):
 
 
 class AnswerBudget:
-    """How many bytes an answer may still have, alone or ``within`` the room that others have, too, as in a batch."""
+    """How many bytes a response may still have, also within the budget of a batch."""
 
     __slots__ = ("_taken", "_within", "most")
 

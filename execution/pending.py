@@ -1,4 +1,4 @@
-"""Responses that are still to come: awaited, or told to whoever asks for it. What goes wrong is in them.
+"""Responses that are not there yet: they are awaited, or passed to a callback. Errors are part of the response.
 
 How long an operation may take is said here, and whatever waits is ended here.
 """
@@ -23,7 +23,7 @@ _TASKS: Final[set[asyncio.Task[Any]]] = set()
 
 
 class OutOfTime(Exception):
-    """What was waited for took longer than an operation may."""
+    """The operation took longer than its time limit."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -36,7 +36,7 @@ class OutOfTime(Exception):
 
 
 class TimeLimit:
-    """``seconds`` for each operation, what it waits for its turn included. For one event loop."""
+    """The time limit of operations, including the time that they wait for their turn. For one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -92,7 +92,7 @@ class TimeLimit:
 
 
 class Pending(Protocol):
-    """A response that is still to come. It is awaited or told, and only once."""
+    """A response that is not there yet. It is awaited or passed to a callback, and only once."""
 
     on_response: Callable[[Response], None]
     """Called with the response before anybody else has it."""
@@ -104,7 +104,7 @@ class Pending(Protocol):
 
 
 class Executing:
-    """What takes more than one step: a task if it is told, and none if it is awaited."""
+    """Work with more than one step: a task if a callback is given, and no task if it is awaited."""
 
     __slots__ = ("_work", "on_response")
 
@@ -138,7 +138,7 @@ class Executing:
 
 
 class Read(Protocol):
-    """A read of one user, and the responses that it may come to."""
+    """A read of one user, and the responses that follow from it."""
 
     @property
     def future(self) -> asyncio.Future[UserSnapshot | None]:
@@ -152,7 +152,7 @@ class Read(Protocol):
 
 
 class Lookup:
-    """The read of one user who is not held: each waits for the store without a task."""
+    """The read of one user who is not in memory. Each waits for the store without a task."""
 
     __slots__ = ("_limit", "_read", "_request_id", "_tell", "on_response")
 

@@ -1,4 +1,4 @@
-"""What was answered to queries for the schema and nothing else. It is the same every time, and takes long to make."""
+"""Keeps responses to introspection queries: they are always the same, and slow to make."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key: TypeAlias = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class KnownExecution:
-    """A query whose answer is known. ``most`` is how many bytes an answer may have."""
+    """A query whose response is known. ``most`` is the limit of its bytes."""
 
     response: Response
     most: int
@@ -42,7 +42,7 @@ class KnownExecution:
 
 
 class SchemaAnswers:
-    """The answers that were made last, as many as fit into 4 MiB. For one schema."""
+    """The last responses, up to 4 MiB. For one schema."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""A cache that is bounded by what its entries weigh, and what things weigh."""
+"""A cache that is bounded by the memory of its entries, and the estimates of that memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENTRY_BYTES: Final = 300
 
 
 class WeighedCache(Generic[K, V]):
-    """Values by key: those that were used last, as many as fit into ``most_bytes``, and ``most`` if that is said.
+    """Values by key: the most recently used ones, up to ``most_bytes``, and up to ``most`` entries if that is given.
 
     Weights are bytes of memory, as who puts a value in knows them. For one event loop. What is asked for every request
     are a dictionary's own methods, without a call of ours around them: ``get``, ``look_up`` and ``touch``.

@@ -1,1 +1,1 @@
-"""How userline is served: settings, command line, the ASGI app and its lifespan, and the transports."""
+"""How userline is served: the ASGI app and its lifespan, the transports, tokens, limits, GraphiQL and health."""

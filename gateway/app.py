@@ -42,7 +42,7 @@ _GRAPHQL_PATHS = ("/graphql", "/graphql/")
 
 
 class Doors(NamedTuple):
-    """What answers at the paths of a gateway."""
+    """The parts that answer at the paths of a gateway."""
 
     graphql: GraphQLOverHTTP
     sockets: Admission
@@ -91,7 +91,7 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
 
 
 class _SocketsApart:
-    """Serves sockets at GraphQL's path without Starlette, and everything else with it.
+    """Serves WebSockets at ``/graphql`` without Starlette, and everything else with it.
 
     Starlette has eight coroutines around a socket for as long as that is open: 5 KiB for each that is idle.
     """

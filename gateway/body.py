@@ -1,4 +1,4 @@
-"""Bodies of requests: read whole up to a limit, and JSON alone, which may be compressed with gzip."""
+"""Reads bodies of requests: up to a limit, JSON only, optionally compressed with gzip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
 class BodyRefused(Exception):
-    """A body that is not read to its end, or is not JSON. ``field`` is the part of the request that is wrong."""
+    """A body that is too large or not JSON. ``field`` is the part of the request that is wrong."""
 
     def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)

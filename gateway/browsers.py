@@ -1,4 +1,4 @@
-"""What web pages of other origins may do: nothing, unless their origin is allowed.
+"""The rules for web pages of other origins: they may do nothing, unless their origin is allowed.
 
 Browsers send a page's requests with its origin, and with whatever name leads to the gateway. Four things follow:
 
@@ -66,7 +66,7 @@ _MOST_TOLD: Final = 10
 
 
 class BrowserRules:
-    """What pages may do, by the headers that browsers send."""
+    """Decides what a page may do, by the headers that browsers send."""
 
     def __init__(self, settings: Settings) -> None:
         self.use(settings)
@@ -164,7 +164,7 @@ class _Readers:
 
 
 class BrowserMiddleware:
-    """Refuses what a page of another origin may not do, and tells browsers which origins may read answers."""
+    """Refuses requests of pages of other origins, and tells browsers which origins may read responses."""
 
     def __init__(self, app: ASGIApp, *, rules: BrowserRules) -> None:
         self._app = app

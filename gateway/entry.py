@@ -1,4 +1,4 @@
-"""Where requests enter as ASGI: what is understood is answered at once, everything else by the application behind."""
+"""The ASGI entry: known requests are answered at once, all others by the application."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Measured(Protocol):
 
 
 class Exposition:
-    """Writes the metrics of one gateway process, in turns that hold nobody up. For one event loop."""
+    """Writes the metrics of one gateway process, in parts that do not block the event loop. For one event loop."""
 
     def __init__(self, measured: Measured) -> None:
         self._measured = measured
@@ -97,10 +97,12 @@ class Exposition:
         told = self._fingerprints
         labels = (("version", __version__), ("fingerprint", of_all(told)))
         return gauge(
-            "userline_info", "1; the labels have the version, and what must agree among gateways.", [(labels, 1)]
+            "userline_info",
+            "Always 1. The labels have the version and the fingerprint of all settings.",
+            [(labels, 1)],
         ) + gauge(
             "userline_setting_info",
-            "1; the labels have a setting that must agree among gateways, and its fingerprint.",
+            "Always 1. The labels have a setting that must be the same at all gateways, and its fingerprint.",
             [((("setting", name), ("fingerprint", value)), 1) for name, value in told.items()],
         )
 
@@ -153,10 +155,13 @@ class Exposition:
             ),
             "userline_shortcut_requests": ("Requests answered in front of the application.", measured.requests_at_once),
             "userline_socket_pauses": (
-                "Messages of sockets that were read later, past the rate limit.",
+                "Messages on sockets that were read later because of the rate limit.",
                 measured.pace.pauses,
             ),
-            "userline_rate_limit_refusals": ("Requests past the rate limit.", measured.rate_limiter.refusals),
+            "userline_rate_limit_refusals": (
+                "Requests refused by the rate limit.",
+                measured.rate_limiter.refusals,
+            ),
             "userline_bad_tokens": ("Tokens that were refused.", authenticator.refusals),
             "userline_tokens_ended": (
                 "Sockets and streams that ended because the key of their token was revoked.",
@@ -167,19 +172,22 @@ class Exposition:
                 keys.fetches if keys else 0,
             ),
             "userline_jwks_failures": ("Failed fetches of these keys.", keys.failures if keys else 0),
-            "userline_new_sockets_refused": ("Sockets past the limit of an address.", new_sockets.refusals),
+            "userline_new_sockets_refused": (
+                "Sockets refused by the limit of an address.",
+                new_sockets.refusals,
+            ),
             "userline_bus_published": ("Changes published on the bus.", bus.published),
             "userline_bus_publish_failures": (
                 "Attempts to publish that failed and are repeated.",
                 bus.publish_failures,
             ),
             "userline_bus_dropped": ("Changes never published, because too many waited.", bus.dropped),
-            "userline_bus_heard": ("Changes heard on the bus.", bus.heard),
+            "userline_bus_heard": ("Changes received from the bus.", bus.heard),
             "userline_bus_nonsense": ("Messages on the bus that were not valid.", bus.nonsense),
             "userline_bus_foreign": ("Messages of another app on the bus.", bus.foreign),
             "userline_bus_gaps": ("Gaps: times in which changes may have been lost.", bus.gaps),
             "userline_reread_ids": ("Watched users read again.", measured.refresher.ids_read),
-            "userline_document_cache_hits": ("Documents found parsed and validated.", documents.hits),
+            "userline_document_cache_hits": ("Documents found in the cache.", documents.hits),
             "userline_document_cache_misses": ("Documents that had to be parsed and validated.", documents.misses),
         }
 
@@ -188,9 +196,9 @@ class Exposition:
         hub, bus, keys = measured.hub, measured.bus, measured.authenticator.key_set
         return {
             "userline_jwks_keys": ("Public keys that tokens are checked with.", keys.count if keys else 0),
-            "userline_jwks_age_seconds": ("Time since they were fetched.", keys.age if keys else 0),
+            "userline_jwks_age_seconds": ("Time since these keys were fetched.", keys.age if keys else 0),
             "userline_document_cache_bytes": (
-                "Memory that documents take, parsed and validated, about.",
+                "Approximate memory of cached documents.",
                 measured.engine.documents.weight,
             ),
             "userline_cached_users": ("Users in memory.", len(hub)),
@@ -205,7 +213,7 @@ class Exposition:
             "userline_sockets_limit": ("How many WebSockets and streams may be open.", measured.settings.max_sockets),
             "userline_bus_waiting": ("Users whose change is still to be published.", bus.waiting),
             "userline_bus_connected": ("1 while changes are received from the bus.", int(bus.connected)),
-            "userline_coherent": ("1 while no missed changes are still to be read.", int(measured.coherent)),
+            "userline_coherent": ("1 if no missed changes are still to be read.", int(measured.coherent)),
         }
 
     def _labelled(self) -> Iterator[str]:
@@ -255,7 +263,7 @@ class Exposition:
                 "Time from publishing a change to receiving it at the same gateway.",
                 metrics.bus_lag,
             ),
-            ("userline_loop_lag_seconds", "How late the event loop is.", metrics.loop_lag),
+            ("userline_loop_lag_seconds", "How late the event loop runs its callbacks.", metrics.loop_lag),
             ("userline_turn_wait_seconds", "Time that operations waited for their turn.", metrics.turn_wait),
         ):
             yield from histogram(name, text, "", {"": one})

@@ -25,7 +25,7 @@ _PATIENCE: Final = 0.5
 
 
 class Health:
-    """The endpoints that tell how the gateway is.
+    """The health endpoints.
 
     ``ping`` raises if the store does not answer, ``coherent`` says whether all changes are heard, and
     ``changes_of_others`` how many were heard from other gateways, which is how one knows that they can still write.

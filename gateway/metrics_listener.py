@@ -1,4 +1,4 @@
-"""``/metrics`` at an address of its own, which no client of the API reaches."""
+"""``/metrics`` at a separate address, which clients of the API cannot reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its line in the log, and the last net for exceptions."""
+"""Middleware for every request: its id, its line in the log, and the handling of unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.re
 
 
 class RequestMiddleware:
-    """Gives every request an id: the caller's ``X-Request-Id`` if it is sensible, else a new one; answers carry it."""
+    """Gives every request an id: the caller's ``X-Request-Id`` if it is valid, else a new one; responses carry it."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, request_log: RequestLog) -> None:
         self._app = app
@@ -65,7 +65,7 @@ class RequestMiddleware:
 
 
 class LastNet:
-    """Answers a request that ends with an exception, of which the caller gets the request id alone.
+    """Answers a request that ended with an exception. The caller gets only the request id.
 
     It stands within what lets pages of other origins read answers, so that they can read this one too.
     """

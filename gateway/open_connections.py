@@ -1,4 +1,4 @@
-"""The sockets and streams that are open: so many at this gateway, and so many of one user."""
+"""The limits of open sockets and streams, of the gateway and of each user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RETRY_AFTER: Final = 5.0
 
 
 class OpenConnections:
-    """Counts what is open: at most ``most``, and ``most_of_user`` of one user, or any number of one if that is 0."""
+    """Counts open sockets and streams: at most ``most``, and ``most_of_user`` of one user (0 = no limit)."""
 
     def __init__(self, most: int, most_of_user: int) -> None:
         self._most = most

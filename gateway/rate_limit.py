@@ -1,4 +1,4 @@
-"""How often somebody may ask: token buckets, one for each viewer or address."""
+"""Rate limits: token buckets, one for each viewer or address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 class RateLimiter:
-    """Buckets of ``burst`` tokens that fill by ``per_second``; 0 means that everything is allowed.
+    """Buckets of ``burst`` tokens that fill by ``per_second`` (0 = no limit).
 
     The longest unused of more than ``capacity`` buckets is forgotten, as if it had filled up.
     """
@@ -116,14 +116,14 @@ class RateLimiter:
         self.refusals += 1
         left = max(math.ceil(seconds * 10) / 10, 0.1)
         return RateLimited(
-            f"Too many {what}: the limit is {self._per_second:g} a second after {self._burst} at once. "
+            f"Too many {what}: the limit is {self._per_second:g} per second, {self._burst} at once. "
             f"Try again in {left:g} s.",
             left,
         )
 
 
 class Pace:
-    """What sockets are held to, by reading slower: nothing that comes over them is a reason to close them.
+    """The rate limit of sockets: above it they are read more slowly, and never closed.
 
     What asks for work is counted as a request is, when it is known what it asks for. Every message is counted, however
     little it asks for: so much that those who come back with thousands of subscriptions do not meet the limit.

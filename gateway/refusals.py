@@ -1,4 +1,4 @@
-"""Refusals as bodies in the form of GraphQL's errors, for HTTP, handshakes and the server: the one place for them."""
+"""Error responses in GraphQL's form, for HTTP, handshakes and the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def retry_after_of(error: UserlineError) -> dict[str, str]:
 
 
 class HTTPRefused(Exception):
-    """A request that ends before any operation is looked at."""
+    """A request that is refused before its operation is read."""
 
     def __init__(self, status: int, field: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The settings of a running gateway, read again: told in the log, and taken over by its parts."""
+"""Reloads the settings of a running gateway: logs what changed, and passes new values to the parts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _reading(settings: Settings, read: Callable[[], Settings]) -> Future[NewValu
 
 
 class ReloadingForWorkers:
-    """The settings, read again for the process that starts workers, for those that are there and those to come."""
+    """Reloads settings in the process that starts workers, for present and future workers."""
 
     def __init__(self, settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -> None:
         self._settings = settings

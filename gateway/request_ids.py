@@ -1,4 +1,4 @@
-"""Ids of requests: unlike each other in the process, and, as good as certainly, in the deployment."""
+"""Makes request ids, unique in the process and practically unique in the deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that each request has in the log: what stands in it, and which requests have one."""
+"""The log line of each request: its contents, and which requests have one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TRACE_PARENT: Final = re.compile(
 
 
 class RequestLog:
-    """Which requests have a line. It changes with the settings."""
+    """Decides which requests have a line. It changes with the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_on = False
@@ -71,7 +71,7 @@ def log_operation(  # noqa: PLR0913, PLR0917 - what is to be logged, without a t
 
 
 class Asked(NamedTuple):
-    """Who has asked for what, by which id."""
+    """The caller, the operation and the id of a request."""
 
     request_id: str
     viewer: Viewer | None

@@ -1,4 +1,4 @@
-"""What a running gateway consists of, made from the settings, started and stopped as one."""
+"""The parts of a running gateway, made from the settings, started and stopped together."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def serve(settings: Settings, read: Callable[[], Settings], hang_ups: HangUps) -
 
 
 class _Listeners(NamedTuple):
-    """What the process, or all workers together, listen on."""
+    """The addresses that the process, or all workers together, listen on."""
 
     api: tuple[socket.socket, ...]
     metrics: socket.socket | None

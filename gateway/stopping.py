@@ -1,4 +1,4 @@
-"""What the signals to stop do: clients are let go, then what is under way ends, then the process."""
+"""What the signals to stop do: sockets are drained, then requests under way end, then the process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, which lets its clients go before it ends, and the process end by itself after a signal."""
+    """Uvicorn's server, which drains sockets before it ends, and ends the process cleanly after a signal."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, connections: OpenConnections) -> None:
         super().__init__(config)

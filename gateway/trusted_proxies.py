@@ -1,4 +1,4 @@
-"""Whom a request comes from that a trusted proxy passes on, found as Uvicorn does for the application."""
+"""The address of a client behind trusted proxies, found in the same way as in Uvicorn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST: Final = 1024
 
 
 class TrustedProxies:
-    """The proxies that are believed: addresses and networks, separated by commas."""
+    """The trusted proxies: addresses and networks, separated by commas."""
 
     def __init__(self, proxies: str) -> None:
         self._trusted = ProxyHeadersMiddleware(_nothing, proxies).trusted_hosts

@@ -1,1 +1,1 @@
-"""Users on the move: from a store into a file of JSON Lines, and from such a file into a store."""
+"""Exports users from a store into a file of JSON Lines, and imports such a file into a store."""

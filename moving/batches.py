@@ -22,7 +22,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 @dataclass(slots=True)
 class Batch:
-    """Some lines of the file: the users in them with their line numbers, those refused, and where the next begins."""
+    """Some lines of the file: their users with line numbers, the refused lines, and where the next batch begins."""
 
     users: dict[str, tuple[int, UserRecord]] = field(default_factory=dict)
     refused: list[tuple[int, LineRefused]] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Batch:
 
 
 class Batches:
-    """Reads batches from a file, from a place in it on. No batch has two records of one user.
+    """Reads batches from a file, beginning at an offset. No batch has two records of one user.
 
     The first of two lines of one user ends its batch, so that what is done with users who exist is done with the
     second. Blank lines are passed over.

@@ -1,4 +1,4 @@
-"""How far a move has come, in a small file beside the data, so that the next run goes on from there."""
+"""The progress of an import, stored in a small file beside the data, so that the next run continues from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BEGINNING: Final = b'{"identity":'
 
 
 class MoveRefused(Exception):
-    """A move cannot begin or go on. The text says why and what to do."""
+    """An export, import or deletion cannot begin or continue. The text says why and what to do."""
 
 
 @dataclass(slots=True)

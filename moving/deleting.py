@@ -1,4 +1,4 @@
-"""Deleting many users, some at once."""
+"""Deletes many users, several at the same time."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MOST_UNREADABLE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """What an export does where there is more than one answer."""
+    """The options of an export."""
 
     overwrite: bool = True
     """Replace the file that is there."""
@@ -50,7 +50,7 @@ _DEFAULTS: Final = ExportOptions()
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export: how many users are in the file, and whether that is all of them."""
+    """The result of an export: how many users are in the file, and whether these are all."""
 
     users: int
     complete: bool

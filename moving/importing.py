@@ -39,7 +39,7 @@ _DELETED: Final = Problem("id", "id is that of a user who was deleted after the 
 
 
 class OnExisting(StrEnum):
-    """What is done with a line whose user exists and is another. One who is the same is left alone in any case."""
+    """What is done with a line whose user exists with other values. An equal user is never written."""
 
     SKIP = "skip"
     REPLACE = "replace"
@@ -47,7 +47,7 @@ class OnExisting(StrEnum):
 
 
 class OnDeleted(StrEnum):
-    """What is done with a line whose user was deleted after it was so: the line has no version above the deletion."""
+    """What is done with a line whose user was deleted later: its version is below that of the deletion."""
 
     SKIP = "skip"
     RESTORE = "restore"
@@ -67,7 +67,7 @@ class ImportOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPlan:
-    """What is to be imported, and how."""
+    """The options of an import."""
 
     source: Path | None
     """None: what is in ``file`` is all there is, and nothing is kept for a next run."""

@@ -1,4 +1,4 @@
-"""A user as a line of JSON: under the contract's names, private fields, times and version included."""
+"""A user as a line of JSON: with the names of the API, private fields, times and version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST_NUMBER: Final = (1 << 53) - 1
 
 
 class LineRefused(Exception):
-    """A line is no user that may be written here. ``problems`` has everything that is wrong, and no private value."""
+    """A line is not a valid user. ``problems`` has everything that is wrong, without private values."""
 
     def __init__(self, user_id: str | None, problems: tuple[Problem, ...]) -> None:
         super().__init__(" ".join(problem.message for problem in problems))

@@ -1,4 +1,4 @@
-"""What an export has collected so far: the lines in ``FILE.part``, and in ``FILE.part.json`` how far they are known.
+"""The unfinished file of an export: the lines in ``FILE.part``, and its progress in ``FILE.part.json``.
 
 The note is written after every page, and has the size and a digest of what was written before it. So a run that goes on
 knows what is whole, and that nobody else has put something there.
@@ -49,7 +49,7 @@ class Note:
 
 
 class Part:
-    """The part of one export. A context that closes the file, and leaves it for the next run.
+    """The unfinished file of one export. As a context manager it closes the file and leaves it for the next run.
 
     ``has_begun`` tells whether a run before has left something. Raises MoveRefused if that is not to be gone on with.
     """

@@ -1,4 +1,4 @@
-"""Waiting for a store that is away for a moment."""
+"""Waits for a store that is not available for a moment."""
 
 from __future__ import annotations
 

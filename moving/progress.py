@@ -1,4 +1,4 @@
-"""How far a move is, shown to people: a bar on a terminal, a line now and then elsewhere."""
+"""Shows the progress of an export or import: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _LONGEST_LINE: Final = 1 << 20
 
 
 class RefusalReport:
-    """Collected in ``path`` with ``.part`` behind it while lines are refused, and put in its place at the end.
+    """Written to ``path`` with ``.part`` behind it, and renamed at the end.
 
     Nothing is created or touched while there is nothing to say.
     """

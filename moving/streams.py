@@ -1,4 +1,4 @@
-"""Pipes, terminals and devices, read and written so that an interruption is heard while the other side is slow.
+"""Reads and writes pipes, terminals and devices so that an interruption works while the other side is slow.
 
 They are not made non-blocking, which would be so for whoever else has them open; they are asked before each step.
 """

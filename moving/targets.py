@@ -1,4 +1,4 @@
-"""Where a command may write: never over what is there by mistake, over what it reads from, or over a device."""
+"""Decides where a command may write: not over existing files, its own inputs, or devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STANDARD_OUTPUT = 1
 
 
 class Targets:
-    """Decides for the files that one command writes. ``taken`` says which are not to be touched, and what they are."""
+    """Decides for the files that one command writes. ``taken`` names files that must not be overwritten."""
 
     def __init__(self, taken: Mapping[Path, str]) -> None:
         self._taken = {Path(os.path.realpath(path)): what for path, what in taken.items()}

@@ -1,1 +1,1 @@
-"""Who is connected: noted at this gateway, told to the others, and forgotten when a gateway falls silent."""
+"""Presence: which users are connected, at this gateway and at the others."""

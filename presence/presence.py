@@ -1,4 +1,4 @@
-"""Who is connected, at this gateway and at the others.
+"""Presence: which users are connected, at this gateway and at the others.
 
 A user is connected while an operation of a socket with the user's token is under way, and for some seconds after the
 last one or after the last request. Every gateway tells the others at once who has come and gone, and a few times in
@@ -28,14 +28,14 @@ _LONGEST_TICK_SECONDS: Final = 1.0
 
 
 class PresenceWatcher(Protocol):
-    """Who is told whether a user is connected."""
+    """What is called when a user connects or disconnects."""
 
     def tell(self, *, is_connected: bool) -> None:
         """Take note of it, which may be what was told before."""
 
 
 class Presence:
-    """Notes and tells who is connected. For one event loop."""
+    """Counts connected users and tells the other gateways. For one event loop."""
 
     def __init__(
         self,

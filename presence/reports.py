@@ -1,4 +1,4 @@
-"""What gateways tell each other of the users who are connected at them.
+"""The messages in which gateways report their connected users.
 
 The body of a message is JSON: ``{"gateway": "…", "here": ["alice", …], "gone": ["bob", …], "asks": false}``.
 """
@@ -18,7 +18,7 @@ MOST_USERS_A_REPORT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PresenceReport:
-    """Users who are connected at a gateway, users who no longer are, and whether it asks the others for theirs."""
+    """Users who are connected at a gateway, users who no longer are, and whether the others should report theirs."""
 
     gateway: str
     here: list[str]

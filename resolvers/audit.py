@@ -1,4 +1,4 @@
-"""A line in the log for whatever is done with a server token: who, what, to whom, and never a value."""
+"""The audit log: a line for each action with a server token, with who, what and which users, and never a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every resolver can reach through ``info.context``."""
+"""The context of an operation, which every resolver gets as ``info.context``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AppInfo:
-    """What is configured for everybody: the app's id and default locale, and each role's settings by its name."""
+    """The app's configuration: its id, its default locale, and each role's settings by its name."""
 
     id: str
     default_locale: str

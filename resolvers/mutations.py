@@ -1,4 +1,4 @@
-"""What the mutations do."""
+"""The mutations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did, under the names of its payload's fields."""
+    """The result of a write, with the names of its payload's fields."""
 
     user: UserSnapshot
     created: bool
@@ -46,7 +46,7 @@ def _audit(context: Context, user_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a deletion did, under the name of its payload's field."""
+    """The result of a deletion, with the name of its payload's field."""
 
     deleted: bool
 

@@ -1,4 +1,4 @@
-"""What the queries do."""
+"""The queries."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def users(context: Context, user_ids: Sequence[str]) -> list[UserSnapshot 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A configured role, under the names of its fields in the schema."""
+    """A configured role, with the names of its fields in the schema."""
 
     name: str
     settings: dict[str, Any]
@@ -48,7 +48,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What is configured for everybody, under the names of its fields in the schema."""
+    """The app's configuration, with the names of its fields in the schema."""
 
     id: str
     default_locale: str

@@ -1,4 +1,4 @@
-"""What the subscriptions do."""
+"""The subscriptions."""
 
 from __future__ import annotations
 

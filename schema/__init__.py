@@ -1,1 +1,1 @@
-"""What the API looks like: the Strawberry types, inputs, scalars and roots, and the exported ``schema.graphql``."""
+"""The GraphQL schema: the Strawberry types, inputs, scalars and roots, and the exported ``schema.graphql``."""

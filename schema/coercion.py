@@ -1,4 +1,4 @@
-"""How values of the scalars are read and written, in every form of the schema.
+"""Reads and writes the values of the scalars, for every form of the schema.
 
 The custom scalars let any JSON value through: its shape is checked together with the rest of the input
 (``userline.users``), so that all that is wrong with an input is reported at once, each with its field.

@@ -1,4 +1,4 @@
-"""What the table of fields is in GraphQL: decorators that give a class a field for each row."""
+"""The table of fields in GraphQL: decorators that give a class a field for each row."""
 
 import inspect
 from typing import Any, Final, TypeVar

@@ -1,4 +1,4 @@
-"""The names of the schema's types, and other ones for a graph in which somebody else has types of these names."""
+"""The names of the schema's types, and prefixed ones for a graph where another subgraph has types of these names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMON: Final = frozenset({"App", "Role"})
 
 
 class Prefixed(NameConverter):
-    """Puts a prefix before the names of such types, and before the field ``app`` of the queries."""
+    """Adds a prefix to the names of these types, and to the query ``app``."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__()

@@ -35,8 +35,8 @@ class Query:
 
     @strawberry.field(
         description=(
-            "The user with this id, or null if there is none. Ask for as many as you like, by aliases or in operations "
-            "of their own: all that is asked for at the same time is read from the store at once."
+            "The user with this id, or null if there is none. You may ask for many users, by aliases or in separate "
+            "operations: all users that are asked for at the same time are one read of the store."
         )
     )
     async def user(self, info: OperationInfo, id: UserId) -> User | None:  # noqa: A002 - the contract's name
@@ -45,8 +45,8 @@ class Query:
 
     @strawberry.field(
         description=(
-            "The users with these ids: as many and in the same order, null for the missing. An id that cannot be one "
-            "is null, too, with an error at its place."
+            "The users with these ids, in the same order, and null for each that does not exist. An id that is not "
+            "valid also gives null, and an error with its place."
         )
     )
     async def users(
@@ -69,7 +69,7 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "Creates the user if there is none with this id. A user who exists stays as it is; that is a success."
+            "Creates the user if there is none with this id. An existing user is not changed, which is not an error."
         )
     )
     async def create_user_if_not_exists(
@@ -84,8 +84,8 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "Patches the user, creating it if there is none with this id (then `name` is required). Patches of "
-            "different fields, or of different custom keys, sent at the same time all hold."
+            "Patches the user. If there is none with this id, it is created, and then `name` is required. Patches of "
+            "different fields, or of different custom keys, are all kept if they are sent at the same time."
         )
     )
     async def set_user(
@@ -100,9 +100,9 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "Deletes the user for good; everybody who watches it gets null. Nothing brings it back but a create, or a "
-            "set with a name. It is a success if there is no such user. For server tokens alone, unless the gateway "
-            "lets users delete themselves."
+            "Deletes the user permanently; everybody who watches it gets null. After that, only createUserIfNotExists, "
+            "or setUser with a name, creates it again. It is not an error if there is no such user. For server tokens "
+            "only, unless the gateway allows users to delete themselves."
         )
     )
     async def delete_user(
@@ -120,8 +120,9 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "First the user as it is now (null if there is none), and then again whenever it is created or deleted, or "
-            "something that everybody sees of it changes. A slow reader may miss states in between, never the last one."
+            "The first event is the user as it is now (null if there is none). After that there is an event whenever "
+            "the user is created or deleted, or a public field changes. A slow reader may miss states in between, but "
+            "never the last one."
         )
     )
     async def user_changed(
@@ -136,10 +137,10 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "First all of these users as they are now (`user` is null where there is none), in one event or, where "
-            "that would be large, in several; and then an event with those who have changed since the last one, each "
-            "of them once: who was created, or of whom something that everybody sees has changed. Ids that are given "
-            "twice count once. A slow reader may miss states in between, never the last one of a user."
+            "The first event has all these users as they are now (`user` is null if there is none); if it would be "
+            "large, it comes as several events. After that, an event has the users who were created or deleted, or "
+            "whose public fields have changed, since the last event, each of them once. An id that is given twice "
+            "counts once. A slow reader may miss states in between, but never the last one of a user."
         )
     )
     async def users_changed(
@@ -154,9 +155,10 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "First the user as it is now and whether it is connected, and then again whenever either changes. A user "
-            "is connected while a subscription with its token is under way at any gateway, and some seconds after the "
-            "last one or the last request, so that a short reconnect does not show as an absence."
+            "The first event has the user as it is now and whether it is connected. After that there is an event "
+            "whenever one of them changes. A user is connected while an operation with its token runs over a socket or "
+            "a stream of any gateway, and for some seconds after the last one and after the last request, so that a "
+            "short reconnect is not shown as an absence."
         )
     )
     async def user_online_changed(

@@ -30,7 +30,7 @@ _READERS: Final = {"Custom": parse_any, "PushTokens": parse_any, "RoleSettings":
 
 
 class ServedSchema(NamedTuple):
-    """A schema that validates documents, and what makes its form that can execute them."""
+    """A schema for validation, and a function that makes its executable form."""
 
     core: GraphQLSchema
     make_executable: Callable[[], strawberry.Schema]

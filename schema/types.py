@@ -16,9 +16,8 @@ from userline.users.record import UserSnapshot
 
 @strawberry.type(
     description=(
-        "A user: a person or a bot that sends and receives messages. This is the public half of a user, which "
-        "everybody who may use the gateway sees. E-mail addresses, phone numbers and push tokens are private and never "
-        "part of it."
+        "A user: a person or a bot that sends and receives messages. These are the public fields, which everybody who "
+        "may use the gateway can read. E-mail addresses, phone numbers and push tokens are private and not part of it."
     )
 )
 @with_public_fields
@@ -57,7 +56,7 @@ class Role:
     """A configured role."""
 
     name: str = strawberry.field(description="The name that `User.role` has.")
-    settings: RoleSettings = strawberry.field(description="The role's settings, by which a frontend behaves.")
+    settings: RoleSettings = strawberry.field(description="The settings of the role, for frontends to use.")
 
 
 @strawberry.type(description="What is configured for everybody who uses this gateway.")
@@ -73,8 +72,8 @@ class App:
 class CreateUserIfNotExistsPayload:
     """What createUserIfNotExists did."""
 
-    user: User = strawberry.field(description="The user, new or as it was.")
-    created: bool = strawberry.field(description="Whether the user was created now; false if it was there already.")
+    user: User = strawberry.field(description="The new user, or the one that existed already.")
+    created: bool = strawberry.field(description="Whether the user was created now. False if it existed already.")
 
 
 @strawberry.type(description="What `setUser` did.")
@@ -84,7 +83,7 @@ class SetUserPayload:
     user: User = strawberry.field(description="The user as it is now.")
     created: bool = strawberry.field(description="Whether the user was created now.")
     changed: bool = strawberry.field(
-        description="Whether anything changed, private fields included; false if all was as asked for already."
+        description="Whether any field changed, private fields included. False if the user had all these values before."
     )
 
 
@@ -105,7 +104,7 @@ def as_changes(changes: Changes) -> list[UserChange]:
 class DeleteUserPayload:
     """What deleteUser did."""
 
-    deleted: bool = strawberry.field(description="Whether there was such a user; false if there was none, or no more.")
+    deleted: bool = strawberry.field(description="Whether there was such a user. False if there was none.")
 
 
 @strawberry.type(description="A user, and whether the user is connected.")
@@ -114,5 +113,5 @@ class UserOnline:
 
     user: User | None = strawberry.field(description="The user as it is now, or null if there is none with this id.")
     is_connected: bool = strawberry.field(
-        description="Whether somebody is connected with a token of this user, or was some seconds ago."
+        description="Whether somebody is connected with a token of this user, or was connected some seconds ago."
     )

@@ -1,4 +1,4 @@
-"""Requests that are answered in the protocol class, without an application: at once, or when the answer is there."""
+"""Requests that are answered in the protocol class, without an ASGI application."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Awaited(Protocol):
-    """An answer that is still to come."""
+    """A response that is not there yet."""
 
     def then(self, tell: Callable[[bytes | None], None], /) -> None:
         """Have the whole answer told when it is there, or None if it will never be."""
 
 
 class Left(NamedTuple):
-    """A request that is left to the application, which finds in its scope's state what was read of it already."""
+    """A request that the application has to answer. What was read of it is in its scope's state."""
 
     state: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What caches by bytes are to the server: who serves gives them, with as much room as its settings say."""
+"""The caches that the server uses; the gateway provides them, with sizes from its settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 class BytesCache(Protocol[Item]):
-    """What was made of bytes, by these, as much as there is room for. A weight is in bytes of memory."""
+    """A cache by bytes, bounded by memory. A weight is in bytes of memory."""
 
     def get(self, raw: bytes, /) -> Item | None:
         """Return what was put in, or None."""

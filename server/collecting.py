@@ -1,4 +1,4 @@
-"""When the interpreter looks for garbage that refers to itself, so that nobody has to wait for it.
+"""Decides when the garbage collector runs, so that requests do not have to wait for it.
 
 Python's own plan is to go over everything that has ever survived, whenever a quarter more has come. For a server that
 holds thousands of sockets that is a pause of hundreds of milliseconds, again and again, and it finds nothing: what a
@@ -47,7 +47,7 @@ _LONG_SECONDS: Final = 3600.0
 
 
 class Collecting:
-    """The plan of one process. ``sockets`` says how many there are."""
+    """The garbage collection of one process. ``sockets`` returns the number of sockets."""
 
     def __init__(self, sockets: Callable[[], int]) -> None:
         self._sockets = sockets

@@ -1,4 +1,4 @@
-"""How many clients were cut off, by the reason. For all connections of this process."""
+"""Counts the clients that were disconnected, by reason. For all connections of this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a client was cut off."""
+    """Why a client was disconnected."""
 
     SLOW_REQUEST = "slow_request"
     """A request took too long to arrive."""

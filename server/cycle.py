@@ -1,4 +1,4 @@
-"""One request and its answer, as ASGI: what the application receives, and what it sends as HTTP/1.1."""
+"""One request and its response in ASGI: what the application receives, and what it sends as HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _FAILED: Final = (
 
 
 class HeldHeads:
-    """Heads whose body has not come at once; they are sent when the turn of the event loop is over. For one loop."""
+    """Response heads whose body did not come at once; they are sent at the end of the turn. For one event loop."""
 
     def __init__(self) -> None:
         self._held: list[Cycle] = []
@@ -62,7 +62,7 @@ class HeldHeads:
 
 
 class Connection(NamedTuple):
-    """What the cycles of one connection share."""
+    """What the request cycles of one connection share."""
 
     transport: Transport
     flow: FlowControl
@@ -75,7 +75,7 @@ class Connection(NamedTuple):
 
 
 class Cycle:
-    """What Uvicorn's ``RequestResponseCycle`` does, for applications that keep to ASGI.
+    """The request cycle: like Uvicorn's ``RequestResponseCycle``, for applications that follow ASGI.
 
     An answer is checked as it is sent: its headers (what is no header line is an error), and its length by what
     ``content-length`` says. Its head waits for the first part of its body, to be written with it.

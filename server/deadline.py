@@ -1,4 +1,4 @@
-"""The time that something has to happen on a connection, without a timer for each time that it is set."""
+"""A deadline on a connection, without a new timer each time that it is set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Deadline(OneTimer):
-    """Calls ``expire`` when it has passed. A timer that was started stays, and looks what is set when it is due."""
+    """Calls ``expire`` when it has passed. A running timer is kept, and checks the deadline when it fires."""
 
     __slots__ = ("_expire", "_looks_at", "_what", "at")
 

@@ -1,4 +1,4 @@
-"""Sockets as those see them who write to thousands at a time: one small object each."""
+"""Writing to thousands of sockets: one small object for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LENGTH_IN_8_BYTES: Final = 65_536
 
 
 class DirectSocket:
-    """A WebSocket that is written to without an ASGI message.
+    """A WebSocket that is written to without ASGI messages.
 
     It has those parts of the connection's state that say whether one may: five thousand of these fit into a cache of
     the processor, and five thousand connections with all that they refer to do not.

@@ -1,4 +1,4 @@
-"""Stopping without a stampede: sockets are asked to leave in groups, so that clients do not come back all at once."""
+"""The drain: at the end, sockets are closed in groups, so that clients do not all reconnect at once."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _QUIET_SECONDS: Final = 1.0
 
 
 class Leaving(Protocol):
-    """A socket that can be asked to leave."""
+    """A socket that can be asked to close."""
 
     def leave(self, *, retry_after: float) -> None:
         """Close with 1012, and tell the client after how many seconds to connect again."""
 
 
 class Drain:
-    """The end of a gateway's life. ``begun`` from the first signal on: no new sockets, and no more kept connections.
+    """The drain of a gateway. From the first signal on (``begun``): no new sockets, and no more kept connections.
 
     Sockets are let go over ``seconds``; after that, what is under way may take ``seconds_after``.
     """

@@ -1,4 +1,4 @@
-"""What a connection has sent and nobody has parsed yet."""
+"""Flow control of input: bytes of a connection that are not parsed yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_BYTES: Final = 65_536
 
 
 class Unparsed:
-    """Bytes in the order in which they came. While they are many, the transport is not read from."""
+    """Bytes in the order in which they came. While there are many, reading from the transport is paused."""
 
     __slots__ = ("_transport", "data", "is_paused", "position", "searched")
 

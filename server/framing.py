@@ -1,4 +1,4 @@
-"""Where the body of a request ends, and what of the bytes on the way is its content (RFC 9112, sections 6 and 7).
+"""Finds the end of a request's body, and its content among the bytes (RFC 9112, sections 6 and 7).
 
 Both framings have a method ``decode`` that is given bytes and a place in them. It returns content, and the place up to
 which it has looked; what is left before the end of the bytes is to be given again together with what comes next.
@@ -33,7 +33,7 @@ _END: Final = b"\r\n\r\n"
 
 
 class Sized:
-    """A body that is as long as ``Content-Length`` says."""
+    """A body whose length is in ``Content-Length``."""
 
     __slots__ = ("_left",)
 
@@ -57,7 +57,7 @@ class Sized:
 
 
 class Chunked:
-    """A body in chunks. Their extensions are passed over, and trailers are dropped: they never become headers."""
+    """A body in chunks. Chunk extensions are ignored, and trailers are dropped: they never become headers."""
 
     __slots__ = ("_at_end_of_chunk", "_framing_left", "_in_trailers", "_left", "_most_trailer_bytes", "is_complete")
 

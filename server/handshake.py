@@ -1,4 +1,4 @@
-"""Connections that become a WebSocket: what was read of them goes to the protocol class for those."""
+"""Connections that become a WebSocket: the bytes read so far go to the WebSocket protocol class."""
 
 from __future__ import annotations
 

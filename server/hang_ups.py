@@ -1,4 +1,4 @@
-"""SIGHUP: the sign to read the settings again. It never ends the process.
+"""SIGHUP: the signal to reload the settings. It never ends the process.
 
 A terminal that is closed sends it too; then the settings are read again, and nothing has changed.
 """
@@ -17,7 +17,7 @@ _SIGHUP = getattr(signal, "SIGHUP", None)
 
 
 class HangUps:
-    """The signals that came and that nobody has acted on yet: several are one. For the main thread."""
+    """Signals that came and were not handled yet; several count as one. For the main thread."""
 
     def __init__(self) -> None:
         self._is_due = False

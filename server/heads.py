@@ -1,4 +1,4 @@
-"""Heads of requests: read whole and strictly, and those of one kind known by their bytes from then on.
+"""Heads of requests: parsed strictly, and cached by their bytes.
 
 Source: RFC 9112, sections 2 to 6. What a server in front could take for something else is refused, and not repaired:
 lines that end by LF alone, folded lines, a space before the colon, two lengths, two ways to frame a body.
@@ -60,7 +60,7 @@ OF_ONE_REQUEST: Final = frozenset((b"x-request-id", b"traceparent", b"tracestate
 
 @dataclass(slots=True)
 class Head:
-    """What the head of a request says. It is read once, and handed on."""
+    """The parsed head of a request. It is parsed once, and passed on."""
 
     method: str
     path: str
@@ -80,7 +80,7 @@ class Head:
 
 
 class KnownHeads:
-    """The heads that were seen last. Without a cache each is read anew."""
+    """The cache of heads. Without a cache each head is parsed."""
 
     def __init__(self, most_bytes: int, cache: BytesCache[Head] | None = None) -> None:
         self._most_bytes = min(_MOST_BYTES, most_bytes)

@@ -1,4 +1,4 @@
-"""HTTP connections whose requests are bounded in size and time before anybody looks at them."""
+"""HTTP connections with limits of size and time for every part of a request."""
 
 from __future__ import annotations
 

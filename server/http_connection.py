@@ -1,4 +1,4 @@
-"""One HTTP connection, but for its requests: what belongs to it, how long it may take, and how it ends."""
+"""One HTTP connection without its requests: its parts, its time limits, and its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STOPPING_SECONDS: Final = 1.0
 
 
 class HTTPConnection(asyncio.Protocol):
-    """What lasts as long as the connection. Whoever inherits this finds the requests in what comes in."""
+    """The parts that last as long as the connection. Subclasses parse the requests."""
 
     max_header_bytes: ClassVar[int] = 16_384
     header_seconds: ClassVar[float] = 10.0

@@ -1,4 +1,4 @@
-"""Connections that are kept between requests, for so long and no longer."""
+"""The time limit of idle connections between two requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class IdleTimer(OneTimer):
-    """Closes a connection on which nothing has happened for ``seconds``. The timer that was started stays for the next.
+    """Closes a connection that was idle for ``seconds``. A running timer is kept for the next time.
 
     It starts with the first answer: how long a first request may take is a matter of deadlines.
     """

@@ -1,4 +1,4 @@
-"""Closing without losing the last word."""
+"""Closes a connection so that the client still receives the last response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gateway listens on: addresses of TCP, and sockets in the file system."""
+"""The listeners of a gateway: TCP addresses, and Unix sockets."""
 
 from __future__ import annotations
 

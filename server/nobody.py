@@ -1,4 +1,4 @@
-"""Who is called in place of a connection that has ended."""
+"""A stand-in for a connection that has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timer that is set again and again, for the parts of a connection that wait for something."""
+"""A reusable timer, for the parts of a connection that wait for something."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class OneTimer:
-    """One timer at the most, by the clock of the event loop."""
+    """At most one timer, by the clock of the event loop."""
 
     __slots__ = ("_loop", "_timer")
 

@@ -1,4 +1,4 @@
-"""Requests in the bytes of one connection: where heads and bodies begin and end. No I/O but to pause reading."""
+"""Finds where heads and bodies of requests begin and end in the bytes of a connection. It only pauses reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of the connection itself, to requests that no application hears of."""
+"""Error responses to requests that do not reach the application."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RefusalBody: TypeAlias = "Callable[[str, str], tuple[str, bytes]]"
 
 
 class Malformed(Exception):
-    """What was sent is no request that can be understood; after the answer the connection is closed.
+    """The bytes are not a valid request. The connection is closed after the response.
 
     ``field`` is the part of the request that is wrong.
     """

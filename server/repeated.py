@@ -1,4 +1,4 @@
-"""Whole requests known by their bytes: those that come again and again are taken apart once."""
+"""A cache of whole requests by their bytes: repeated requests are parsed once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_SEEN: Final = 2048
 
 @dataclass(slots=True)
 class Whole:
-    """A request that is there whole."""
+    """A complete request."""
 
     head: Head
     body: bytes
@@ -30,7 +30,7 @@ class Whole:
 
 
 class KnownRequests:
-    """The requests that came more than once. Without a cache each is taken apart anew. For one event loop.
+    """Requests that came more than once. Without a cache each is parsed. For one event loop.
 
     What is remembered of a request is what its bytes say and nothing else: who asks and what that may is looked at
     each time.

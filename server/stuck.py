@@ -1,4 +1,4 @@
-"""Clients that have stopped reading: their connections are cut, not asked."""
+"""Clients that have stopped reading: their connections are aborted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns of the event loop, shared by the connections that have sent more than is looked at in one."""
+"""Turns of the event loop, shared by the connections whose input takes more than one turn to parse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TURN_SECONDS: Final = 0.003
 
 
 class Turns:
-    """Ends turns that have lasted long enough. Who has more to do waits, and goes on in the order of waiting.
+    """Ends turns that have lasted long enough. Connections with more to do continue in the order of waiting.
 
     For one event loop.
     """

@@ -1,4 +1,4 @@
-"""What a socket waits for: as little memory as that takes, because there are many sockets and they stay for long.
+"""Queue and event for sockets with little memory, because there are many sockets for a long time.
 
 Those of asyncio have a deque each for who waits, of 760 bytes, also while nobody does.
 """
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """What ``asyncio.Queue`` is to one reader. For one reader at a time."""
+    """Like ``asyncio.Queue``, for one reader at a time."""
 
     __slots__ = ("_items", "_waiter")
 
@@ -44,7 +44,7 @@ class Mailbox(Generic[T]):
 
 
 class Gate:
-    """What ``asyncio.Event`` is; open at first."""
+    """Like ``asyncio.Event``; open at first."""
 
     __slots__ = ("_is_open", "_waiters")
 

@@ -1,4 +1,4 @@
-"""WebSocket connections whose floods cost the gateway little, and which end when they are to end."""
+"""WebSocket connections with limits against floods."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _too_large(most: int) -> str:
 
 
 class ControlFrames:
-    """How many pings and pongs one client has sent lately."""
+    """Counts the pings and pongs that a client has sent lately."""
 
     __slots__ = ("_at", "_level")
 

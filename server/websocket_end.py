@@ -1,4 +1,4 @@
-"""How a WebSocket connection ends: closed, refused, silent, stuck, or asked to leave."""
+"""The ends of a WebSocket connection: closed, refused, silent, stuck, or drained."""
 
 from __future__ import annotations
 

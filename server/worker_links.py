@@ -1,4 +1,4 @@
-"""What a process that starts workers and each of them tell each other: signs of life, and news.
+"""Messages between the process that starts workers and each worker: signs of life, and new settings.
 
 A sign of life is a number in memory that both see, so that it costs nothing and waits for nobody.
 """
@@ -39,7 +39,7 @@ _TRACE_SIGNAL: Final = getattr(signal, "SIGUSR2", None)
 
 
 class WorkerProcess(SpawnProcess):
-    """A process of a worker. Who waits for it looks at ``is_alive``, until a time of its own."""
+    """A process of a worker. Waiting for it means checking ``is_alive`` until a time limit."""
 
     def join(self, timeout: float | None = None) -> None:
         """Do not wait: multiprocessing calls this when this process ends, for whoever has not ended, without limit."""
@@ -61,7 +61,7 @@ def staying() -> Iterator[None]:
 
 
 class Board:
-    """The numbers of all workers. It can be handed to a process that is being started."""
+    """Numbers of all workers in shared memory. It can be passed to a new process."""
 
     def __init__(self, count: int) -> None:
         self._numbers: Any = spawn.RawArray("Q", count * _NUMBERS)
@@ -81,7 +81,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLink:
-    """The worker's end. It is handed to the worker when that is started."""
+    """The worker's end of the link. It is passed to the worker when it is started."""
 
     number: int
     board: Board
@@ -135,7 +135,7 @@ class WorkerLink:
 
 
 class ParentLink:
-    """The end of who has started a worker; made anew for each process."""
+    """The parent's end of the link; made again for each process."""
 
     def __init__(self, number: int, board: Board, trace_path: Path) -> None:
         self._number = number

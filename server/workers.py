@@ -1,4 +1,4 @@
-"""Several processes that serve the same address: started, replaced when they die or hang, and stopped as one."""
+"""Several processes that serve the same address: started, replaced when they end or hang, and stopped together."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _UNENDING: Final = (
 
 
 class UnendingWorkersError(Exception):
-    """There are workers that SIGKILL does not end."""
+    """Workers that SIGKILL does not end."""
 
     def __init__(self, pids: Sequence[int | None]) -> None:
         super().__init__(
@@ -54,7 +54,7 @@ class UnendingWorkersError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """What is done about workers while they run."""
+    """What is done while workers run."""
 
     patience: float
     """How many seconds they may take to stop."""

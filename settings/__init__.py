@@ -1,1 +1,1 @@
-"""Settings: what they are, where they come from, and what is wrong with them."""
+"""Settings: their definitions, their sources, and their problems."""

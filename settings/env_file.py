@@ -1,4 +1,4 @@
-"""The lines of an ``.env`` file that would have been settings, and cannot be read as such.
+"""Finds lines of an ``.env`` file that look like settings and cannot be read.
 
 The reader of the file passes over what it cannot read, so that a secret whose quote does not end would be no secret,
 and the gateway would run open. The lines of other programs are theirs.

@@ -45,6 +45,6 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 
 class Part(BaseModel):
-    """Some of the settings. What validates them is made once, for all parts together."""
+    """A group of settings. Pydantic's validator is made once, for all groups together."""
 
     model_config = ConfigDict(defer_build=True)

@@ -1,4 +1,4 @@
-"""The settings of what a gateway is: each one's name, meaning and default."""
+"""The settings, but for tokens and limits: each one's name, meaning and default."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from userline.settings.tokens import Tokens
 
 
 class Serving(Part):
-    """Where and for what the gateway serves."""
+    """Where the gateway serves, and for what."""
 
     host: Annotated[str, AfterValidator(check_hosts)] = setting(
         "Serving",
@@ -118,7 +118,7 @@ class Serving(Part):
 
 
 class Storage(Part):
-    """Where users live, and how gateways hear of changes."""
+    """The store and the bus."""
 
     store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
         "Store and bus",
@@ -185,7 +185,7 @@ class Storage(Part):
 
 
 class App(Part):
-    """What is configured for everybody."""
+    """The app's configuration."""
 
     app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
         "The app",
@@ -205,7 +205,7 @@ class App(Part):
 
 
 class Speed(Part):
-    """By which ways operations run."""
+    """How operations are executed."""
 
     plans: bool = setting(
         "Speed", True, "Compile simple operations into plans. If false, graphql-core executes all operations."
@@ -213,12 +213,12 @@ class Speed(Part):
     fast_lane: bool = setting(
         "Speed",
         True,
-        "Answer operations that have a plan directly where requests are parsed. If false, over plain ASGI.",
+        "Answer operations that have a plan in the HTTP server, without ASGI. If false, all requests go through ASGI.",
     )
 
 
 class Logging(Part):
-    """What is logged, and how."""
+    """The log."""
 
     log_format: Literal["text", "json"] = setting(
         "Logging", "text", "The format of the log: text for people, or json for one JSON object per line."

@@ -1,4 +1,4 @@
-"""Values that come from files: secrets, and URLs with passwords, so that no environment has to have them.
+"""Values from files: secrets, and URLs with passwords, so that they need not be in the environment.
 
 A file is read when the gateway starts, and at each reload. Its last line break counts for nothing. One of secrets may
 have several, one a line; one of a URL has one line.
@@ -22,7 +22,7 @@ _MOST_BYTES: Final = 65_536
 
 
 class FromFiles(NamedTuple):
-    """What the files have."""
+    """The values in the files."""
 
     lines: dict[str, list[str]]
     """The lines by the setting that they are for."""

@@ -1,4 +1,4 @@
-"""What tells whether gateways are set alike, without telling how: a fingerprint of each setting that must agree.
+"""Fingerprints of the settings that must be the same at all gateways: they show a difference, and no value.
 
 Whoever can read metrics can read these. That of a secret takes some 50 ms to make and has 32 bits, so that it is of no
 use to find a weak secret by trying; a strong one cannot be found anyway.
@@ -29,7 +29,7 @@ _ALL_BYTES: Final = 6
 
 
 class Fingerprints:
-    """Those of the settings of one gateway, as they are when they are asked for."""
+    """The fingerprints of one gateway's present settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""The settings of what a gateway puts up with: each limit's name, meaning and default."""
+"""The limits: each one's name, meaning and default."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class UserLimits(Part):
 
 
 class OperationBounds(Part):
-    """How much a request may ask for."""
+    """Limits of a request."""
 
     max_body_bytes: int = setting(
         "Limits of operations", 1_048_576, "How large the body of an HTTP request may be.", ge=1, reloads=True
@@ -139,7 +139,7 @@ class OperationBounds(Part):
     rate_limit_burst: int = setting(
         "Limits of operations",
         2000,
-        "How many of them are accepted at the same time after a time without any.",
+        "How many of them are accepted at once after a pause.",
         ge=1,
         reloads=True,
     )
@@ -154,7 +154,7 @@ class OperationBounds(Part):
     bad_tokens_burst: int = setting(
         "Limits of operations",
         200,
-        "How many of them are accepted at the same time after a time without any.",
+        "How many of them are accepted at once after a pause.",
         ge=1,
         reloads=True,
     )
@@ -174,7 +174,7 @@ class OperationBounds(Part):
 
 
 class Sockets(Part):
-    """What sockets are held to."""
+    """Limits of sockets."""
 
     max_message_bytes: int = setting(
         "WebSockets",

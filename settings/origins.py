@@ -1,4 +1,4 @@
-"""Where the value of each setting came from, and how a setting is spoken of."""
+"""Where the value of each setting came from, and how messages name a setting."""
 
 from __future__ import annotations
 

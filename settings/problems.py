@@ -1,4 +1,4 @@
-"""What is said of settings that are not valid."""
+"""Messages about settings that are not valid."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def expected(field: FieldInfo) -> str:
     names: dict[Any, str] = {int: "a whole number", float: "a number", str: "a string"}
     names |= {str | None: "a string", SecretStr | None: "a string, at least 32 bytes in production"}
     bounds: dict[type, Any] = {type(bound): bound for bound in field.metadata}
-    what = names.get(kind, "the path of a file")
+    what = names.get(kind, "a path")
     least, above, most = (bounds.get(one) for one in (annotated_types.Ge, annotated_types.Gt, annotated_types.Le))
     if least and most:
         return f"{what} from {least.ge} to {most.le}"

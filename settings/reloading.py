@@ -1,4 +1,4 @@
-"""New values of settings while a gateway runs: which of them it takes, and which need a restart."""
+"""Reloading: which settings take new values while a gateway runs, and which need a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENV_FILE = Path(".env")
 
 
 class NewValues(NamedTuple):
-    """What a running gateway takes of settings that were read again."""
+    """The new values that a running gateway takes."""
 
     names: tuple[str, ...]
     """The settings that it takes, which may be none."""

@@ -1,4 +1,4 @@
-"""What can be set: each setting's name, meaning and default, and the checks of the whole.
+"""All settings together, and their checks.
 
 A value comes from a flag, else from a ``USERLINE_*`` environment variable, else from an ``.env`` file, else it is the
 default. An empty variable counts as one that is not set.

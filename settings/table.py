@@ -1,4 +1,4 @@
-"""The settings as people and programs read them: a text, a JSON object, and the page ``docs/settings.md``."""
+"""The settings in three formats: text, JSON, and the page ``docs/settings.md``."""
 
 from __future__ import annotations
 
@@ -26,56 +26,62 @@ _INTRODUCTION = """\
 
 <!-- Written by `make settings-docs`; its text is in settings/table.py. -->
 
-A setting has a flag of `userline serve`, an environment variable, a line in an `.env` file, and a default. The first
-of these that is there counts, in this order. An empty variable counts as one that is not set. `--env-file FILE` reads
-another file than `.env` in the working directory.
+The value of a setting is taken from the first of these that is present: the flag of `userline serve`, the environment
+variable, the line in an `.env` file, the default. An empty variable counts as not set. The `.env` file is the one in
+the working directory; `--env-file FILE` names another one.
 
-- `userline settings` prints every setting with its value, where that came from, and its meaning; `--json` for
-  programs. It takes the flags of `userline serve`, to see what they would do.
+- `userline settings` prints every setting with its value, where the value came from, and its meaning. `--json` prints
+  the same for programs. It takes the flags of `userline serve`, to show what they would do.
 - All settings are checked together before anything starts. If they are not valid, the command prints everything that
   is wrong and ends with exit code 2.
-- A line of the `.env` file that names a setting and cannot be read, such as `USERLINE_SECRET: x` or a value whose quote
-  does not end, is refused: passed over, a secret would be no secret. `${NAME}` in a value, between quotes too, stands
-  for a variable of the environment or of a line above, and is refused if there is none; `${NAME:-}` may be missing. The
-  lines of other programs are theirs.
+- A line of the `.env` file that names a setting and cannot be read is an error. Examples are `USERLINE_SECRET: x`, and
+  a value without its closing quote. If such a line were ignored, a gateway might run without its secret. Lines that
+  name no setting are ignored, because other programs may use them.
+- In a value of the `.env` file, `${NAME}` is replaced by a variable of the environment or of a line above, also between
+  quotes. If there is no such variable, that is an error. `${NAME:-}` is replaced by nothing in that case.
 - A `USERLINE_*` variable that is not a setting is a warning, not an error: Kubernetes sets such variables in every
-  pod of a namespace that has a service named `userline`. One of them, `USERLINE_PORT=tcp://…`, collides with a
-  setting and is refused; `enableServiceLinks: false` in the pod's spec keeps them away.
+  pod of a namespace that has a service named `userline`. One of them, `USERLINE_PORT=tcp://…`, has the name of a
+  setting and is refused. `enableServiceLinks: false` in the pod's spec prevents it.
 
 ## Values in files
 
 `USERLINE_SECRET_FILE`, `USERLINE_SECOND_SECRET_FILE`, `USERLINE_STORE_URL_FILE` and `USERLINE_BUS_URL_FILE` name files
-with the value, so that no environment has to have it; a value and its file at once are refused. A file of secrets may
-have several, one a line. Files are read at start-up, and those of secrets again at a reload.
+with the value, so that it is not in the environment. Setting both the value and its file is an error. A file of secrets
+may have several, one per line. Files are read at start-up. Files of secrets are read again at a reload.
 
 ## What is reloaded while the gateway runs
 
-SIGHUP has a running gateway read its settings again, and never ends it. What is marked "reloaded" below takes its new
-value at once, in all workers; what else has changed is named in the log with "it needs a restart", and stays. A value
-that is not valid changes nothing at all: the log says what start-up would say. The environment and the flags of a
-process cannot be changed from outside, and count before the `.env` file as ever: what is to be changed while a gateway
-runs stands in the `.env` file, or in the files of secrets. [operations](operations/README.md#reloading) has the steps.
+On SIGHUP a running gateway reads its settings again. SIGHUP never stops it. Settings that are marked "reloaded" below
+get their new values at once, in all workers. Other settings keep their values; if they have changed, the log names them
+and says "It needs a restart". If one value is not valid, nothing is changed at all, and the log has the same
+message as at start-up.
+
+Flags and environment variables of a running process cannot be changed, and they override the `.env` file. So put what
+you want to change at run time into the `.env` file or into files of secrets.
+[Operations](operations/README.md#reloading) has the steps.
 
 ## What is refused
 
-Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: everybody who reaches it may read and write
+Without `USERLINE_SECRET` and `USERLINE_JWKS_URL` the gateway runs open: everybody who can reach it may read and write
 every user. To prevent that from happening by mistake, an open gateway does not start
 
-- on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` says that this is meant;
+- on an address other than loopback, unless `USERLINE_ALLOW_OPEN=true` allows it;
 - with `USERLINE_ENV=production`.
 
-In production it does not start with a secret (of several, any) of less than 32 bytes or one that can be guessed, with a
-JWKS URL without https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL.
-[SECURITY.md](../SECURITY.md) has what tokens are and what they allow.
+In production a gateway does not start either
 
-It does not start with more than one worker on the `memory://` bus either, because the workers would not hear of each
-other's changes.
+- with a secret that has less than 32 bytes, or repeats a few characters; of several secrets, each is checked;
+- with a JWKS URL that is neither https nor on this machine;
+- with `USERLINE_ALLOW_OPEN=true`.
+
+No gateway starts with both a secret and a JWKS URL, or with more than one worker on the bus `memory://`, because the
+workers would not receive each other's changes. [SECURITY.md](../SECURITY.md) explains tokens and what they allow.
 
 ## Roles
 
-`USERLINE_ROLES` names a JSON file with an object: each role's name, and an object of settings for frontends to go by.
-It must have the role `default`, which is the role of users who have no other. Users can then have these roles only.
-The file is read once, at start-up, and not at a reload.
+`USERLINE_ROLES` names a JSON file with an object. Its keys are the names of roles, and its values are objects of
+settings that frontends read. There must be a role `default`, which is the role of users who have no other one. With
+this setting, users can have only these roles. The file is read once, at start-up, and not at a reload.
 
 ```json
 {

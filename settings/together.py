@@ -1,4 +1,4 @@
-"""The checks of the values together: no gateway runs open, or checks tokens badly, by mistake."""
+"""Checks of several settings together: no gateway runs open, or checks tokens badly, by mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of who may do what: tokens, and web pages."""
+"""The settings of tokens, permissions and web pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from userline.users.viewer import ClientUserSyncing
 
 
 class Tokens(Part):
-    """What tokens are checked with, and what their users and web pages may do."""
+    """How tokens are verified, and what users and web pages may do."""
 
     secret: SecretStr | None = setting(
         "Tokens",

@@ -1,4 +1,4 @@
-"""When things that come one by one are done together."""
+"""Decides when calls that come one by one are combined into a batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE_SECONDS: Final = 0.25
 
 
 class BatchScheduler:
-    """Says when to begin a batch: when the loop has run its ready callbacks. What comes in one turn is together then.
+    """Starts a batch when the event loop has run its ready callbacks, so calls of one turn are in one batch.
 
     Under load those would be many small batches; so while one is under way, things gather until it is answered, but for
     no longer than ``_SECONDS``: what is slow makes nobody wait longer.

@@ -1,4 +1,4 @@
-"""What is kept of users who were deleted: enough that none comes back by mistake, and nothing that says who it was.
+"""What is kept of deleted users: enough that none is restored by mistake, and nothing that identifies a person.
 
 Of each, a hash of the id with a key that each store has of its own, the version of the deletion, and its time. Without
 the key nobody can tell of whom it is; whoever has the whole store can find out about an id that they know or guess.

@@ -1,4 +1,4 @@
-"""From the URL in the settings to the store that it names."""
+"""Makes the store that a URL in the settings names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with users in them: for their owner alone from the first moment on, and in their place whole or not at all."""
+"""Files with users in them: only their owner may use them, and they are put in place only when complete."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LEFT_SECONDS: Final = 3600
 
 
 class NewFile:
-    """A file that comes to its place when it is whole. Until then it has a name of its own in the same directory.
+    """A file that gets its name when it is complete. Until then it has another name in the same directory.
 
     A context: unless ``place`` was called, nothing is left of it at the end.
     """

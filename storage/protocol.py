@@ -1,4 +1,4 @@
-"""What every user store promises."""
+"""The protocol of user stores, with its guarantees."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_WRITES = 100
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What one atomic write did: the user just before it (None: there was none) and just after it.
+    """The result of one atomic write: the user just before it (None: there was none) and just after it.
 
     ``after is before`` if the write changed nothing.
     """
@@ -45,70 +45,70 @@ class WriteResult:
 
     @property
     def snapshot_changed(self) -> bool:
-        """Whether the public half changed, so that watchers want to hear of it."""
+        """Whether the public half changed, so that watchers must be told."""
         return self.before is None or not self.after.snapshot.looks_like(self.before.snapshot)
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What a deletion did."""
+    """The result of a deletion."""
 
     deleted: bool
     """Whether there was such a user."""
     version: int
-    """That of the last deletion of such a user, 0 if none is known."""
+    """The version of the last deletion of this user, 0 if none is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in a store in the place of a user, and is none, because another program wrote it."""
+    """An entry of a store that is not a valid user, because another program wrote it."""
 
     id: str
-    """Its id; of one that is no string, what it looks like."""
+    """Its id; if that is not a string, the text form of it."""
     reason: str
-    """A sentence that names it and has none of its contents."""
+    """A sentence that names the entry and has nothing of its contents."""
 
 
 class UserStore(Protocol):
     """A store of users. Used from one event loop; any number of calls may be under way at once.
 
-    **Atomic**: a write of one user happens whole or not at all, and two writes of one user, from this process or
-    another, happen one after the other: no update is lost. What a write does is what :func:`userline.users.patch.apply`
-    says, and the version in its result grows with every write that changed something.
+    **Atomic**: a write of one user is done completely or not at all. Two writes of one user, from this process or
+    another, are done one after the other, so no update is lost. The result of a write is defined by
+    :func:`userline.users.patch.apply`, and the version grows with every write that changes something.
 
-    **Durable**: when a write returns, it survives the death of this process and of the store's, and a power cut.
+    **Durable**: when a write returns, it survives a crash of this process and of the store's, and a power failure.
 
-    **Coherent**: a read that starts after a write returned sees that write or a later one.
+    **Coherent**: a read that starts after a write has returned sees that write or a later one.
 
-    **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written), and ``StoreUnavailable``
-    when the store cannot be reached or does not answer in time (a write may or may not have happened; repeating it is
-    safe), or is not open. ``StoreRefused`` if the store is set up so that it never takes the write. Anything else is a
-    bug. A failure of one call never harms another.
+    **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written). ``StoreUnavailable`` if the
+    store cannot be reached, does not answer in time (a write may or may not have been done; repeating it is safe), or
+    is not open. ``StoreRefused`` if the store is configured so that it always refuses the write. Any other error is a
+    bug. A failure of one call does not affect other calls.
 
-    **Cancellation**: a cancelled read stops waiting. A cancelled write may still happen.
+    **Cancellation**: a cancelled read stops waiting. A cancelled write may still be done.
 
     Ids and patches are valid: they come from ``parse_id``, ``parse_patch`` and ``parse_new_user``.
     """
 
     async def open(self, *, create: bool = True) -> None:
-        """Make the store ready for use, creating or upgrading what it keeps its data in.
+        """Make the store ready for use; create or upgrade its tables or collections if necessary.
 
-        Raises StoreUnavailable, or StoreFormatError if the data was written by a newer userline or something else.
-        Without ``create``, as for commands that only read, nothing is created: raises StoreMissing if there is no
+        Raises StoreUnavailable, or StoreFormatError if the data was written by a newer userline or another program.
+        With ``create=False``, for commands that only read, nothing is created; raises StoreMissing if there is no
         store.
         """
 
     async def close(self) -> None:
-        """Finish the writes under way and let go of everything. Closing twice is fine."""
+        """Finish the writes under way and release everything. It may be called twice."""
 
     async def ping(self) -> None:
         """Return if the store answers; raises StoreUnavailable if it does not."""
 
     @property
     def most_reads(self) -> int:
-        """How many calls of ``get_many`` are worth having under way at once: more, the farther away the store is.
+        """The useful number of ``get_many`` calls at the same time; it grows with the round-trip time to the store.
 
-        More of them are allowed, and would wait for each other; who gathers ids meanwhile has them read together.
+        More calls are allowed, but they wait for each other. It is better to collect their ids for one call.
         """
 
     async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
@@ -124,56 +124,56 @@ class UserStore(Protocol):
         """Patch the user, creating it if it does not exist. Raises NameRequired and BadUserInput as ``apply`` does."""
 
     async def patch_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
-        """Patch several users, all or none, each as ``patch`` would; return the result of each, in the same order.
+        """Patch several users, all or none, each as ``patch`` does; return the result of each, in the same order.
 
-        Raises BatchRefused, with what ``apply`` raised for each user it refuses, and then nothing was written. At most
-        ``MAX_WRITES`` users, else ValueError. Two batches that have users in common both come to an end.
+        Raises BatchRefused with the error of each user that ``apply`` refuses; then nothing was written. At most
+        ``MAX_WRITES`` users, else ValueError. Two batches with users in common do not block each other.
 
-        SQLite does so in one transaction, and a batch then survives a power cut whole or not at all. MongoDB, without a
-        transaction, applies all patches to what it reads first, writes nothing if one of them is refused, and otherwise
-        writes each user as ``patch`` does. What can go wrong between check and end then leaves some users written and
-        others not: the death of the process or the store (StoreUnavailable), or another write that brings a user so
-        near a limit that its patch no longer fits (BatchRefused). Repeating the batch is safe after either. A read may
-        see some users of a batch before the others.
+        SQLite uses one transaction, so after a power failure either all or none of the users are written. MongoDB works
+        without a transaction: it reads the users and applies all patches, writes nothing if one is refused, and
+        otherwise writes each user as ``patch`` does. So some users may be written and others not, if the process or the
+        store crashes (StoreUnavailable), or if a concurrent write brings a user so near to a limit that its patch no
+        longer fits (BatchRefused). Repeating the batch is safe in both cases. A read may see some users of a batch
+        before the others.
         """
 
     async def delete(self, user_id: str) -> DeleteResult:
-        """Delete the user, if there is one: nothing of it is left in the store but what ``deletions`` needs.
+        """Delete the user, if there is one. Nothing of it stays in the store but what ``deletions`` needs.
 
-        The result's version is above every version that the user had. Whoever creates the user again, at whatever time
-        by whatever clock, gives it a higher one. Of several deletions of one user at the same time, one has deleted it.
+        The version in the result is above every version of the user. If the user is created again, it gets a higher
+        version, whatever the clocks say. Of several concurrent deletions of one user, one returns ``deleted``.
         """
 
     async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the version of the last deletion of each of these ids, without those of which none is known.
+        """Return the version of the last known deletion of each of these ids, by id, without ids that have none.
 
-        There may be such a user again. Of a deletion is kept a hash of the id with a key of the store, its version and
-        its time, for ``userline.storage.deletions.KEPT_DAYS``. What somebody deletes by hand leaves nothing. At most
-        ``MAX_BATCH`` ids, else ValueError.
+        The user may exist again. The store keeps a keyed hash of the id, the version and the time of a deletion, for
+        ``userline.storage.deletions.KEPT_DAYS`` days. A deletion by hand is not known. At most ``MAX_BATCH`` ids, else
+        ValueError.
         """
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
-        """Write whole records as they are, but for versions that must not go back; return what was done, in order.
+        """Write whole records as they are, but never decrease a version; return what was done, in the same order.
 
-        What putting a record does to a user is what :func:`userline.users.replacement.put` says: with ``overwrite`` a
-        user who exists and is another is replaced, without it left as it is; a user who was deleted since it was as in
-        the record comes back with ``restore`` alone. Each user is written atomically, and all
-        are durable when this returns; a failure (StoreUnavailable) may leave some written and others not, and repeating
-        the call is safe. At most ``MAX_PUTS`` records and none of the same user, else ValueError.
+        :func:`userline.users.replacement.put` defines the result: a user who exists with other values is replaced only
+        with ``overwrite``, and a user who was deleted after the state in the record is created again only with
+        ``restore``. Each user is written atomically, and all are durable when this returns. After a failure
+        (StoreUnavailable) some may be written and others not; repeating the call is safe. At most ``MAX_PUTS`` records,
+        with different ids, else ValueError.
 
-        For moving users from store to store: records come from a store, or were checked as if they had. It is nobody's
-        change: gateways that hold one of the users see it when they read it again.
+        It is for imports: records come from a store, or have passed the same checks. Nothing is published, so gateways
+        that hold one of the users see the new values when they read the user again.
         """
 
     async def count_users(self) -> int:
-        """Return how many users there are, about: exactly if nobody writes and no process was killed lately."""
+        """Return the approximate number of users. It is exact if nobody writes and no process was killed lately."""
 
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         """Return the first ``limit`` users whose ids come after ``after`` (None: from the start), in order of id.
 
         Ids are ordered by their code points, which is also the order of their UTF-8 bytes. There need not be a user
-        with the id ``after``. ``limit`` is 1 to ``MAX_BATCH``, else ValueError. A user who is there during a whole walk
-        from page to page is on exactly one of them.
+        with the id ``after``. ``limit`` is 1 to ``MAX_BATCH``, else ValueError. A user who exists while all pages are
+        read one after the other is on exactly one of them.
         """
 
     def walk(
@@ -181,17 +181,17 @@ class UserStore(Protocol):
     ) -> AsyncGenerator[list[UserRecord], None]:
         """Yield all users whose ids come after ``after`` in order of id, in lists of up to ``MAX_BATCH``.
 
-        What is stored and cannot be read as a user is given to ``on_unreadable``. What stands under an id that no user
-        can have is looked for only if there is one.
-        A user who is there during the whole walk is in exactly one of them, and as it was when the list was read. When
-        the store goes away in the middle (StoreUnavailable), another walk goes on after the last user seen.
+        Entries that are not valid users are passed to ``on_unreadable``. Entries whose ids are not valid are looked for
+        only if ``on_unreadable`` is given. A user who exists during the whole walk is in exactly one list, as it was
+        when that list was read. If the store becomes unavailable during the walk (StoreUnavailable), continue with
+        another walk after the last user.
         """
 
 
 def sift(
     found: Iterable[UserRecord | Unreadable], on_unreadable: Callable[[Unreadable], None] | None
 ) -> list[UserRecord]:
-    """Return the users of a step of a walk, and hand on the others."""
+    """Return the users of a step of a walk, and pass the other entries to ``on_unreadable``."""
     users = []
     for item in found:
         if not isinstance(item, Unreadable):
@@ -210,31 +210,31 @@ def check_puts(records: Sequence[UserRecord]) -> None:
 
 
 class StoreFormatError(Exception):
-    """The data is not something that this version of userline can use. The message says what to do."""
+    """This version of userline cannot use the data. The message says what to do."""
 
 
 class StoreMissing(Exception):
-    """There is no store where the URL says, and none was to be created. The message says what to do."""
+    """There is no store at the URL, and none was to be created. The message says what to do."""
 
 
 class StoreRefused(StoreFormatError):
-    """The store never takes a write, because of how somebody set it up: trying again does not help.
+    """The store always refuses a write, because of how it is configured: trying again does not help.
 
-    Nothing was written. The message says what to change there, and has nothing of the user.
+    Nothing was written. The message says what to change in the configuration, and has no data of the user.
     """
 
 
 @runtime_checkable
 class RuledStore(Protocol):
-    """What a store has besides that goes on with other rules while it is open."""
+    """A store whose rules can change while it is open."""
 
     def hold_to(self, rules: Rules) -> None:
-        """Hold users to these rules from the next write on. Raises ValueError if it cannot keep users as large."""
+        """Use these rules from the next write on. Raises ValueError if the store cannot keep users of that size."""
 
 
 @runtime_checkable
 class FollowedStore(Protocol):
-    """What a store has besides that other programs may write to, and that can tell of it."""
+    """A store that other programs may write to, and that can report their changes."""
 
     def follow(
         self,
@@ -242,10 +242,10 @@ class FollowedStore(Protocol):
         on_delete: Callable[[str], None],
         on_gap: Callable[[], None],
     ) -> object:
-        """Tell of what anybody changes or deletes, and of gaps in that, until the store is closed.
+        """Report all changes and deletions in the store, and gaps in these reports, until the store is closed.
 
         Raises StoreUnavailable if the store is not open.
         """
 
     def hear(self, change: Change) -> None:
-        """Take note of a change that somebody tells of, so that no write is guessed from what was before it."""
+        """Note a change of another gateway, so that no write is based on a guess from before it."""

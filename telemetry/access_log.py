@@ -1,4 +1,4 @@
-"""The line of every request: laid by hand and written many at a time, because logging costs more than a small request.
+"""The access log: a line for every request, formatted by hand and written many at a time, which is fast.
 
 Lines wait for a tenth of a second at most. They are written before any other line of the log, so that the log is in
 order, and when the process ends in any way but ``kill -9``.
@@ -28,7 +28,7 @@ _MOST_WAITING: Final = 256
 
 
 class LogHandler(logging.StreamHandler["TextIO"]):
-    """Writes the log, and what waits of the access log before each of its lines."""
+    """Writes the log; before each line it writes the waiting lines of the access log."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -71,7 +71,7 @@ class LogHandler(logging.StreamHandler["TextIO"]):
 
 
 class AccessLog:
-    """What requests are logged with. ``log`` is called with the fields of one request, in the order of the line."""
+    """Logs requests. ``log`` is called with the fields of one request, in the order of the line."""
 
     def __init__(self) -> None:
         self._handler: LogHandler | None = None

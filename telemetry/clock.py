@@ -1,4 +1,4 @@
-"""The time in lines of the log."""
+"""Timestamps of log lines."""
 
 from __future__ import annotations
 

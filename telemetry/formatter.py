@@ -1,4 +1,4 @@
-"""How a line of the log is laid: by structlog's processors, or by hand where a line is as most are.
+"""The format of log lines: by structlog's processors, or by hand for most lines, which is faster.
 
 The processors take longer than a small request. By hand, a line is the same to the character.
 """
@@ -23,7 +23,7 @@ _TO_QUOTE: Final = frozenset(" \t=\r\n\"'")
 
 
 class LogFormatter(logging.Formatter):
-    """Lays lines by hand that are a text and nothing more, if ``by_hand`` says how, and all others by the processors.
+    """Formats simple lines by hand, if ``by_hand`` is given, and all others by the processors.
 
     ``make_processors`` is called when the first line needs them. ``context`` returns what is in each line beside what
     was logged.

@@ -1,4 +1,4 @@
-"""The processors of structlog, which lay the lines that are more than a text: exceptions, and lines in colours.
+"""The structlog processors, for lines with exceptions or colours.
 
 structlog takes a while to load, so that only ``logs.py`` imports this, when there is such a line.
 """

@@ -1,4 +1,4 @@
-"""Is there anything to see in this text?
+"""Checks whether a text has a visible character.
 
 A name of characters that nobody sees is no name: two such users look alike, and like nobody. Unicode says which
 characters show nothing: white space, control and format characters (the general categories Z, Cc and Cf), and the rest

@@ -1,4 +1,4 @@
-"""Users as JSON values, under the contract's names (``photoUrl``, ``pushTokens``, …)."""
+"""Users as JSON values, with the names of the API (``photoUrl``, ``pushTokens``, …)."""
 
 from __future__ import annotations
 

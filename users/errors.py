@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class ErrorCode(StrEnum):
-    """What ``extensions.code`` of an error can be."""
+    """The values of ``extensions.code`` of an error."""
 
     BAD_USER_INPUT = "BAD_USER_INPUT"
     NAME_REQUIRED = "NAME_REQUIRED"
@@ -52,7 +52,7 @@ class ErrorCode(StrEnum):
 
 
 class UserlineError(Exception):
-    """A refusal whose message is meant for the caller."""
+    """The base class of errors whose message is meant for the caller."""
 
     code: ClassVar[ErrorCode]
     retry_after: float | None = None
@@ -75,7 +75,7 @@ class Problem:
 
 
 class BadUserInput(UserlineError):
-    """One or more fields of an input are wrong; nothing was written.
+    """One or more fields of an input are not valid; nothing was written.
 
     ``problems`` has every one of them, in the order of the contract's fields; ``field`` is the first one's.
     """
@@ -104,7 +104,7 @@ class NameRequired(BadUserInput):
 
 
 class BatchRefused(UserlineError):
-    """Some users of a batch that is written whole or not at all were refused; nothing was written.
+    """Some users of a batch were refused, so nothing was written.
 
     ``errors`` says why, by user id, in the order of the batch.
     """
@@ -120,19 +120,19 @@ class BatchRefused(UserlineError):
 
 
 class Unauthenticated(UserlineError):
-    """Who is asking is not known."""
+    """There is no valid token."""
 
     code = ErrorCode.UNAUTHENTICATED
 
 
 class Forbidden(UserlineError):
-    """Who is asking may not do this."""
+    """The viewer is not allowed to do this."""
 
     code = ErrorCode.FORBIDDEN
 
 
 class UserSyncDisabled(UserlineError):
-    """Clients may not write users in this deployment."""
+    """User tokens may not write users in this deployment."""
 
     code = ErrorCode.USER_SYNC_DISABLED
 
@@ -148,7 +148,7 @@ class StoreUnavailable(UserlineError):
 
 
 class RateLimited(UserlineError):
-    """Too much at once, or too many: it may be allowed after ``retry_after`` seconds."""
+    """Too many requests, operations or sockets; it may be allowed after ``retry_after`` seconds."""
 
     code = ErrorCode.RATE_LIMITED
 
@@ -158,13 +158,13 @@ class RateLimited(UserlineError):
 
 
 class OperationTooComplex(UserlineError):
-    """An operation is past one of the gateway's limits, which the message names."""
+    """An operation exceeds one of the gateway's limits, which the message names."""
 
     code = ErrorCode.OPERATION_TOO_COMPLEX
 
 
 class DocumentNotTrusted(UserlineError):
-    """A document other than the ones that this gateway serves."""
+    """The document is not one of the trusted documents of this gateway."""
 
     code = ErrorCode.DOCUMENT_NOT_TRUSTED
 

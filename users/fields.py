@@ -1,4 +1,4 @@
-"""The fields of a user, each declared once. Everything that has something for each field is made from this table.
+"""The table of fields: each field of a user, declared once. All code that handles each field is made from it.
 
 A field more is a row here, an attribute of the snapshot or the record (``record.py``), a column
 (``storage/sqlite/database.py``) and its documentation: docs/contributing.md has the recipe.
@@ -138,7 +138,7 @@ FIELDS: Final = (
         name="id",
         attribute="id",
         kind=Kind.ID,
-        output="Identifies the user: given when it is created, never changes. At most 255 characters.",
+        output="Identifies the user. It is chosen at its creation and never changes. At most 255 characters.",
         is_required=True,
         most_characters=MAX_ID_CHARACTERS,
     ),

@@ -1,4 +1,4 @@
-"""The kinds of fields that a user has: how a value is held, patched, and written as JSON.
+"""The kinds of fields: how a value is stored, patched, and written as JSON.
 
 Values are immutable. What a kind is in a store's own form is said by that store.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What a field holds."""
+    """The kind of a field's value."""
 
     ID = "the user's id: never changes"
     TEXT = "a string, or None"

@@ -1,4 +1,4 @@
-"""The patch: what a caller wants changed of a user, and the one pure function that says what comes of it.
+"""The patch: the changes of a user that a caller wants, and ``apply``, the pure function that applies them.
 
 :func:`apply` is the reference for every store: a store does what it does, atomically.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, init=False)
 class UserPatch:
-    """A valid patch, by the attributes of the fields. What is not in it is unchanged; ``None`` = back to the default.
+    """A valid patch, by the attributes of the fields. What is missing is unchanged; ``None`` = back to the default.
 
     The value of a map or of a set of keys is a patch itself: a key's ``None`` removes it. Made by :func:`parse_patch`.
     """
@@ -100,8 +100,8 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
 
 def _far_too_large(name: str, limit: int) -> str:
     return (
-        f"{name} makes the user larger than {limit} bytes, which is the limit. If the user is larger already, leave "
-        "out what stays as it is, and set to null what is to go."
+        f"{name} makes the user larger than {limit} bytes, which is the limit. If the user is larger already, send "
+        "only the fields that change, and null for those to remove."
     )
 
 

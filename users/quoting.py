@@ -1,4 +1,4 @@
-"""Names that callers have chosen, as messages show them."""
+"""Quotes names that callers have chosen, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a user when a whole record is put in its place, as an import does."""
+"""Replaces a user by a whole record, as an import does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Put(StrEnum):
-    """What putting a record did."""
+    """The result of putting a record."""
 
     CREATED = "created"
     REPLACED = "replaced"

@@ -1,4 +1,4 @@
-"""The limits and roles that users of this deployment are held to."""
+"""The rules for users of this deployment: limits and roles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an input is checked against."""
+    """The rules that inputs are checked against."""
 
     limits: Limits = field(default_factory=Limits)
     roles: frozenset[str] | None = None

@@ -1,4 +1,4 @@
-"""Is this value one that the contract allows in this field?
+"""Checks of the values of fields: what the API allows in each.
 
 Each check takes a value of any type and returns it as it will be stored, or raises ``ValueError`` with the rest of a
 sentence that starts with the field's name. Syntax is left to libraries: email-validator (RFC 5322 and 6531, no DNS),

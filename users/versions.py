@@ -1,4 +1,4 @@
-"""The one rule of versions: they grow with every write that changed something, and never go back for an id.
+"""The one rule of versions: they grow with every write that changes something, and never decrease for an id.
 
 A version counts from the clock's milliseconds, not from 1. A deletion has a version, too, which the store keeps: a user
 who is created again, or restored from an old export, begins above it, whatever the clocks say, and nobody takes its new

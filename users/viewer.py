@@ -1,4 +1,4 @@
-"""Who is asking, and what they may write."""
+"""Viewers: who sends a request, and what they may write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from userline.users.quoting import quoted
 
 
 class ViewerKind(StrEnum):
-    """What kind of token a viewer has shown."""
+    """The kind of a viewer's token."""
 
     OPEN = "open"
     """None: the gateway runs open, for development, and everybody may do everything that the API can do."""
@@ -21,7 +21,7 @@ class ViewerKind(StrEnum):
 
 
 class ClientUserSyncing(StrEnum):
-    """What the holders of user tokens may write."""
+    """What user tokens may write."""
 
     OFF = "off"
     """Nothing."""
@@ -33,7 +33,7 @@ class ClientUserSyncing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking. ``user_id`` is set for user tokens; ``expires_at`` is in Unix seconds, None for never."""
+    """Who sends a request. ``user_id`` is set for user tokens; ``expires_at`` is in Unix seconds, None for never."""
 
     kind: ViewerKind
     user_id: str | None = None

@@ -1,4 +1,4 @@
-"""Functions that have something for each field, made from the table as somebody would write them out by hand.
+"""Generates functions that handle each field of the table, without a loop at run time.
 
 What is done for each user who is read or written has nothing to look up then: a loop over the table takes twice the
 time.

@@ -1,4 +1,4 @@
-"""What PostgreSQL's refusals, and asyncpg's, mean to whoever runs it."""
+"""Explanations of errors of PostgreSQL and asyncpg for operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from userline.changes.protocol import Explanation
 
 
 class StandbyError(Exception):
-    """It is a standby, on which nothing can be listened to."""
+    """The server is a standby, where LISTEN is not possible."""
 
 
 class NotPostgresError(Exception):
@@ -22,7 +22,7 @@ class NotPostgresError(Exception):
 
 
 class ClosedError(Exception):
-    """The server, or something on the way, has closed the connection."""
+    """The server, or something between, has closed the connection."""
 
 
 def explain(error: BaseException) -> Explanation:

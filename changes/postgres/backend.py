@@ -38,7 +38,7 @@ _FULL: Final = 0.1
 
 
 class PostgresBackend:
-    """A database of a PostgreSQL that is no standby."""
+    """A database of a PostgreSQL server that is not a standby."""
 
     is_shared: Final = True
 
@@ -91,7 +91,7 @@ async def _greet(host: str, port: int) -> None:
 
 
 class _PostgresLink:
-    """What is published on a connection is heard on the same one: where one leads, the other does."""
+    """One connection publishes and listens, so both reach the same server."""
 
     def __init__(self, connection: Any, channels: Collection[str]) -> None:
         self._connection = connection

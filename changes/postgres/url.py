@@ -1,4 +1,4 @@
-"""What may stand in the URL of a PostgreSQL."""
+"""Checks of the URL of a PostgreSQL bus."""
 
 from __future__ import annotations
 

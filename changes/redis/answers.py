@@ -1,4 +1,4 @@
-"""What Redis answers when it is asked whether gateways may meet there."""
+"""Questions to Redis: may gateways exchange messages at this server?"""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class ReplicaError(RedisError):
-    """Redis is a replica: it keeps what is published there to itself and to replicas of its own."""
+    """The Redis server is a replica: messages published there reach only itself and its own replicas."""
 
 
 class SentinelError(RedisError):
-    """It is a Sentinel, and no Redis."""
+    """The server is a Sentinel, not Redis."""
 
 
 class StaleSentinelError(RedisError):
@@ -25,15 +25,15 @@ class StaleSentinelError(RedisError):
 
 
 class MovedMasterError(RedisError):
-    """The Sentinels name another master by now."""
+    """The Sentinels now name another master."""
 
 
 class UnknownMasterError(RedisError):
-    """A Sentinel knows no master of that name."""
+    """The Sentinels know no master of that name."""
 
 
 class NoSentinelError(RedisError):
-    """No Sentinel says where the master is. ``why`` is what came of asking the one that says most."""
+    """No Sentinel names the master. ``why`` is the most useful failure of asking them."""
 
     def __init__(self, failures: Sequence[Exception]) -> None:
         self.why = min(failures, key=_is_silence)
@@ -45,15 +45,15 @@ def _is_silence(failure: Exception) -> bool:
 
 
 class NotClusterError(RedisError):
-    """It is no node of a cluster."""
+    """The server is not a node of a cluster."""
 
 
 class CutOffError(RedisError):
-    """It is a node that does not see most of its cluster."""
+    """The server is a node that is not connected to most of its cluster."""
 
 
 class Question(NamedTuple):
-    """A command by which a Redis says whether gateways may meet there."""
+    """A command whose answer says whether gateways may exchange messages at this server."""
 
     words: tuple[str, ...]
     check: Callable[[object], Mapping[str, str]]

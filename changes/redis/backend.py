@@ -61,7 +61,7 @@ _NO_STATE: Final = (
 
 
 class RedisBackend:
-    """A Redis, the master of Sentinels, or a cluster. It is joined unless it tells that gateways cannot meet there."""
+    """A Redis server, the master named by Sentinels, or a cluster. Servers that would lose messages are not joined."""
 
     is_shared: Final = True
 
@@ -138,7 +138,7 @@ class RedisBackend:
 
 
 class _RedisLink:
-    """What listens and what publishes, on the same Redis."""
+    """The connection that listens and the one that publishes, to the same server."""
 
     def __init__(self, way: Way, node: Node, pubsub: PubSub, publisher: Publisher) -> None:
         self._way = way

@@ -1,4 +1,4 @@
-"""One connection that publishes, and knows after each publication whether a master took it."""
+"""One connection that publishes, and checks after each message that a master accepted it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _is_refusal(error: ResponseError) -> bool:
 
 
 class Publisher:
-    """Publishes on a connection of its own, which is never opened again: what failed once is of no use any more.
+    """Publishes on its own connection. After a failure it is not used again.
 
     ``question`` is what Redis answers when it is asked whether gateways may meet there, as ``ask_role`` and
     ``ask_cluster`` have found out; without one, they may.

@@ -1,4 +1,4 @@
-"""What refusals and failures of Redis mean to whoever runs it."""
+"""Explanations of errors of Redis for operators."""
 
 from __future__ import annotations
 

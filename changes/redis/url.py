@@ -1,4 +1,4 @@
-"""What may stand in the URL of a Redis, of Sentinels, or of a cluster."""
+"""Checks of the URL of a Redis server, of Sentinels, or of a cluster."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Node = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a URL says. All options are redis-py's, for a connection to one node."""
+    """The contents of a URL. All options are redis-py's, for a connection to one node."""
 
     kind: Literal["redis", "sentinel", "cluster"]
     nodes: tuple[Node, ...]

@@ -1,4 +1,4 @@
-"""Where the Redis is that gateways meet at: one that is named, the master of Sentinels, or a node of a cluster."""
+"""Finds the Redis server for messages: a named one, the master of Sentinels, or a node of a cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENTINEL_SECONDS: Final = 0.8
 
 
 class Way(Protocol):
-    """Leads to a Redis, anew for each joining."""
+    """Finds a Redis server, again for each connection."""
 
     async def nodes(self) -> Sequence[Node]:
         """Return where to try, in that order. Raises what ``explain`` of ``answers`` knows."""
@@ -44,7 +44,7 @@ def way_of(address: Address) -> Way:
 
 
 class NamedWay:
-    """Nodes that the URL names. Whichever could not be joined is tried last from then on.
+    """Nodes that the URL names. A node that could not be joined is tried last from then on.
 
     All gateways try them in the same order, so that as a rule they meet at one node of a cluster: then nothing depends
     on what nodes hand on to each other, which they do once, and ask for no receipt.

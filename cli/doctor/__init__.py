@@ -1,1 +1,1 @@
-"""What is wrong with a deployment, as far as can be seen from one machine, and what to do about it."""
+"""``userline doctor``: finds problems of a deployment from one machine, and says what to do."""

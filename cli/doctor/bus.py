@@ -1,4 +1,4 @@
-"""Can gateways hear each other?"""
+"""Checks whether gateways can exchange messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the clocks agree? Tokens and times of users go by them."""
+"""Checks the clocks, which tokens and the times of users depend on."""
 
 from __future__ import annotations
 

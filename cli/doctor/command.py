@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def doctor(env_file: Path | None, *, as_json: bool, gateways: tuple[str, ...], **flags: Any) -> None:
     """Look at the settings, the store, the bus, clocks, tokens and this machine; say what is wrong and what to do.
 
-    Takes the flags of "userline serve", to look at what it would do. Safe beside running gateways: of MongoDB it writes
-    one document of its own and deletes it, on the bus it sends one message to itself. Ends with exit code 1 if there is
-    a problem; advice alone is exit code 0.
+    Takes the flags of "userline serve", to check what it would do. It can be used while gateways run: in MongoDB it
+    writes one document and deletes it, and on the bus it sends one message to itself. The exit code is 1 if there is a
+    problem, and 0 if there is only advice.
 
     With --gateway it also reads the metrics of other gateways of the deployment, and says which settings differ.
     """

@@ -1,4 +1,4 @@
-"""How far away is MongoDB, what does that mean, and is the driver the right one for it?"""
+"""Checks the round-trip time to MongoDB, and whether the driver fits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at everything, one part after the other."""
+"""Runs all checks, one after the other."""
 
 from __future__ import annotations
 

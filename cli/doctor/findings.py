@@ -1,4 +1,4 @@
-"""What was found, and how it is told."""
+"""Findings, and how they are printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     ADVICE = "advice"
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``advice`` says what to do about it; it is empty where all is well."""
+    """The result of one check. ``advice`` says what to do; it is empty if there is no problem."""
 
     part: str
     level: Level

@@ -1,4 +1,4 @@
-"""What the machine allows: open files, waiting connections, the port."""
+"""Checks the limits of the machine: open files, waiting connections, the port."""
 
 from __future__ import annotations
 

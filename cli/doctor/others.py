@@ -1,4 +1,4 @@
-"""Are the other gateways of the deployment set as this one is, and do their clocks agree?"""
+"""Compares the settings and clocks of other gateways with those of this machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _METRICS: Final = "/metrics"
 
 
 class _Unreadable(Exception):
-    """What is at an address is not the metrics of a gateway. The text is a sentence; ``advice`` says what to do."""
+    """The address does not serve the metrics of a gateway. The text is a sentence; ``advice`` says what to do."""
 
     def __init__(self, text: str, advice: str) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class _Unreadable(Exception):
 
 
 class _Told(NamedTuple):
-    """What a gateway tells of itself."""
+    """What the metrics of a gateway say about it."""
 
     versions: frozenset[str]
     fingerprints: Mapping[str, frozenset[str]]

@@ -1,4 +1,4 @@
-"""Is the store there, may it be written, and is it one for production?"""
+"""Checks whether the store exists, can be written, and is suitable for production."""
 
 from __future__ import annotations
 

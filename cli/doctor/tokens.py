@@ -1,4 +1,4 @@
-"""Would a good token be let in?"""
+"""Checks whether a valid token would be accepted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Operations compiled into plans: what nearly all traffic asks for, answered without walking a document each time."""
+"""Operations compiled into plans: nearly all traffic is answered without walking a document each time."""

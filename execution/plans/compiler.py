@@ -1,4 +1,4 @@
-"""Compiles what it can prove simple; what it cannot, the general way executes.
+"""Compiles simple operations; the general way executes all others.
 
 Simple is: the root fields of the contract (``app`` included), with arguments from variables and literals, and whatever
 of a user, a payload or the app is selected below them, aliases, fragments, @include and @skip among it.

@@ -1,4 +1,4 @@
-"""Failures of root fields, told as the general way tells them."""
+"""Errors of root fields, with the same text and form as in the general way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a root field stands in its document, without a reference to it, which would keep it in memory."""
+    """The place of a root field in its document, without a reference that would keep the document in memory."""
 
     key: str
     locations: Sequence[FormattedSourceLocation]

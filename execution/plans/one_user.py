@@ -1,4 +1,4 @@
-"""The plan of most queries: one user, whose response is made once for a snapshot."""
+"""The plan of most queries: one user. The response is made once for each snapshot."""
 
 from __future__ import annotations
 

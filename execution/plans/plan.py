@@ -1,4 +1,4 @@
-"""A compiled operation: how its variables are read, and what there is to do under their conditions."""
+"""A compiled operation: how its variables are read, and its steps for each combination of conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a user is selected, as JSON. For a projection and a snapshot the bytes are made once."""
+"""The selected fields of a user, encoded as JSON. For a projection and a snapshot this is done once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of queries: users that are held are answered at once, the others by a read of the store."""
+"""Plans of queries: users in memory are returned at once, others after a read of the store."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ Step: TypeAlias = UserStep | UsersStep
 
 
 class _NoData(Exception):
-    """A field failed that is never null."""
+    """A field that cannot be null failed, so the response has no data."""
 
     def __init__(self, field: Field, error: Exception) -> None:
         super().__init__(field, error)

@@ -1,4 +1,4 @@
-"""What a selection comes to: its fields in order, with fragments spread, equal keys merged and conditions applied.
+"""Selections in their final form: fields in order, fragments spread, equal keys merged, conditions applied.
 
 Source: https://spec.graphql.org/September2025/#CollectFields()
 """
@@ -22,7 +22,7 @@ Conditions: TypeAlias = "Mapping[str, bool]"
 
 
 class NotSimple(Exception):
-    """This cannot be compiled; the general way executes it."""
+    """The operation is not simple enough for a plan; the general way executes it."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Plans of subscriptions: who is watched, and how snapshots are sent."""
+"""Plans of subscriptions: which users are watched, and how snapshots are encoded."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class WatchStep:
 
 
 class ChangeProjection:
-    """Encodes what is selected of a ``UserChange``: what of its user, by a projection that others may share."""
+    """Encodes the selected fields of a ``UserChange``, with a projection of its user that others may share."""
 
     __slots__ = ("_template", "_values")
 

@@ -1,1 +1,1 @@
-"""What happens around every operation, whatever brings it: rate, turn, time limit, counting, log, trace, presence."""
+"""The rules around every operation of every transport: rate, turn, time limit, counting, log, trace, presence."""

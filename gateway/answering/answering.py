@@ -1,4 +1,4 @@
-"""What happens around every operation, once for all that bring them: HTTP, batches, sockets, streams, the fast lane."""
+"""The rules around every operation, once for all transports: HTTP, batches, sockets, streams, the fast lane."""
 
 from __future__ import annotations
 

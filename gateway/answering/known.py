@@ -1,4 +1,4 @@
-"""Bodies of requests, each read once: those that ask for what was prepared before are kept with what they ask for."""
+"""Caches bodies of requests: equal bodies are parsed once, and kept with the operation that they ask for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KNOWN_BYTES: Final = 600
 
 
 class Known:
-    """An operation with its arguments that was asked for, and is asked for again and again."""
+    """An operation with its arguments that is requested repeatedly."""
 
     __slots__ = ("bound", "is_forgotten", "name", "seconds", "text", "work")
 
@@ -54,7 +54,7 @@ class Known:
 
 
 class ReadBody(NamedTuple):
-    """What a body says: a request, a list of several, or why it is none of both."""
+    """The contents of a body: a request, a batch, or the reason why it is neither."""
 
     value: Any = None
     request: GraphQLRequest | None = None
@@ -69,7 +69,7 @@ class ReadBody(NamedTuple):
 
 
 class KnownBodies:
-    """What bodies ask for. For one event loop."""
+    """The cache of bodies. For one event loop."""
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What the head of a request means to who answers it, found out once for each head."""
+"""What the head of a request means for answering it, cached for each head."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_PLAIN: Final = frozenset((b"content-encoding", b"expect", b"transfer-encodi
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What has to be known of the head of a ``POST`` to ``/graphql`` to answer it without the application."""
+    """The facts in the head of a ``POST`` to ``/graphql`` that are needed to answer it without the application."""
 
     is_understood: bool
     """Without that, the application has to look at the request, and the rest says nothing."""
@@ -48,7 +48,7 @@ _NOT_UNDERSTOOD: Final = Meaning(False)
 
 
 class Meanings:
-    """Says what heads mean by the settings of one gateway."""
+    """Derives these facts by the settings of one gateway."""
 
     def __init__(self, settings: Settings, rules: BrowserRules) -> None:
         self._rules = rules

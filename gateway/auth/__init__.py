@@ -1,1 +1,1 @@
-"""Who is asking: tokens, the keys they are checked with, and where requests carry them."""
+"""Authentication: tokens, the keys that they are verified with, and where requests carry them."""

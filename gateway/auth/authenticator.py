@@ -1,4 +1,4 @@
-"""Who is asking: the viewer that a token stands for, and the memory of the tokens that were checked."""
+"""Authentication: the viewer that a token stands for, and a cache of verified tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOBODY: Final = Viewer(ViewerKind.USER, expires_at=0)
 
 
 class Authenticator:
-    """Tells viewers by their tokens. Without keys the gateway is open, and everybody is ``OPEN_VIEWER``.
+    """Returns viewers for tokens. Without keys the gateway runs open, and everybody is ``OPEN_VIEWER``.
 
     For one event loop.
     """

@@ -1,4 +1,4 @@
-"""The public keys at a JWKS URL (RFC 7517), kept as they are there."""
+"""The public keys at a JWKS URL (RFC 7517), fetched again and again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _FIRST_RETRY: Final = 0.01
 
 
 class Contents(NamedTuple):
-    """What a JWKS has."""
+    """The contents of a JWKS."""
 
     by_name: dict[tuple[str, str | None], Key]
     """Keys by algorithm and id; under the id None the only one of its algorithm."""

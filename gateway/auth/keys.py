@@ -1,4 +1,4 @@
-"""The keys that tokens are checked with: secrets that are shared, or the public keys at a JWKS URL."""
+"""The keys that tokens are verified with: shared secrets, or the public keys at a JWKS URL."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PLAIN_KEY_ID = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,127}")
 
 
 class OutgoingError(Exception):
-    """The keys cannot be fetched the way that the environment says.
+    """The proxy or TLS settings in the environment are not valid, so the keys cannot be fetched.
 
     The text says which variable is meant, and what to do.
     """
 
 
 class Key(NamedTuple):
-    """A key. ``id`` is the same for the same key, whatever name it has where it comes from."""
+    """A key. ``id`` is derived from the key itself, so it does not depend on the key's name in the JWKS."""
 
     material: bytes | PublicKey
     id: bytes

@@ -1,4 +1,4 @@
-"""What stays open by a token: sockets and streams, which end when the key of their token is gone."""
+"""The sockets and streams that depend on a token. They end when the key of their token is removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Live(Protocol):
 
 
 class LiveTokens:
-    """The sockets and streams that were let in. For one event loop."""
+    """The accepted sockets and streams. For one event loop."""
 
     def __init__(self) -> None:
         self._live: set[Live] = set()

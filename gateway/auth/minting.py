@@ -1,4 +1,4 @@
-"""Tokens for development, made from the app's secret as a back end would make them."""
+"""Makes tokens for development with the app's secret, as a back end would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the gateway reaches the JWKS: by which proxy, and with which certificates, as the environment says.
+"""How the gateway connects to the JWKS: the proxy and the certificates that the environment names.
 
 ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` are read as curl reads them, in lower case first.
 Certificates come from ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` if one is set. What is there and cannot be used is told

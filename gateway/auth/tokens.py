@@ -1,4 +1,4 @@
-"""What a token says, read strictly. No I/O.
+"""Reads the contents of tokens strictly. No I/O.
 
 A token is a JWT (RFC 7519) in the compact form of a JWS (RFC 7515). What can be read in two ways (repeated names, NaN,
 characters that a decoder skips) is refused, and so is whatever asks to be checked with something other than the
@@ -37,7 +37,7 @@ _LATEST = 2**53
 
 
 class TokenRefused(Exception):
-    """A token that shows nobody. ``told`` is the sentence for the caller, ``str(error)`` the reason for the log."""
+    """A token that is not accepted. ``told`` is the sentence for the caller, ``str(error)`` the reason for the log."""
 
     def __init__(self, reason: str, told: str = "The token is not valid.") -> None:
         super().__init__(reason)
@@ -46,7 +46,7 @@ class TokenRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """The header and the claims of a token whose signature nobody has checked yet."""
+    """The header and the claims of a token whose signature has not been verified yet."""
 
     algorithm: str
     key_id: str | None
@@ -55,7 +55,7 @@ class Unverified:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Whose tokens are taken, and whom they must be for."""
+    """The accepted issuers and audiences."""
 
     issuers: tuple[str, ...]
     """What ``iss`` may be."""

@@ -198,7 +198,7 @@ def _run(command: Sequence[str], directory: Path, node: Node, report: Callable[[
                 output, _ = process.communicate(timeout=_REPORT_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                report(f"still at it, {time.monotonic() - started:.0f} s so far")
+                report(f"still running, {time.monotonic() - started:.0f} s so far")
             except BaseException:
                 process.kill()
                 raise

@@ -1,4 +1,4 @@
-"""What is served to a browser: the page itself, the files that it loads, and the policy that it works under."""
+"""The page for browsers, its files, and its content security policy."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How results follow each other in one HTTP response.
+"""The formats in which several results are sent in one HTTP response.
 
 Sources: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md (distinct connections mode) and
 https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
@@ -24,7 +24,7 @@ _PART: Final = b"\r\ncontent-type: application/json; charset=utf-8\r\n\r\n%b\r\n
 
 
 class Framing(Protocol):
-    """A way to write results one after the other. All but the media type are bytes to send."""
+    """A format. All attributes but the media type are bytes to send."""
 
     content_type: str
     opening: bytes

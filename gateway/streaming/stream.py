@@ -1,4 +1,4 @@
-"""One response that goes on: results as they come, a beat while none comes, and an end that says why."""
+"""A streamed response: results as they come, heartbeats in between, and an end with its reason."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Streams:
 
 
 class Stream:
-    """An ASGI response of the events of a subscription. It is counted as a socket is, under the key of its user."""
+    """An ASGI response with the events of a subscription. It counts as a socket of its user."""
 
     def __init__(
         self, framing: Framing, events: AsyncGenerator[Response, None], streams: Streams, user_key: str | None

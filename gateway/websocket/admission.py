@@ -1,4 +1,4 @@
-"""Which sockets are let in: as many as there is room for, with a subprotocol that is spoken here.
+"""Decides which sockets are accepted: within the limits, and with a known subprotocol.
 
 Who is not let in is let in all the same, for as long as it takes to be told why: a browser does not show its page the
 status of a handshake, and clients take that for an error that lasts.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """Lets sockets in, and serves each until it is closed."""
+    """Accepts sockets, and serves each until it is closed."""
 
     def __init__(self, parts: SocketParts, unidentified: UnidentifiedSockets) -> None:
         self._parts = parts

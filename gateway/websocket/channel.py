@@ -1,4 +1,4 @@
-"""The way out of one socket: messages and the close, and tasks that end with it."""
+"""Sends messages to one socket and closes it; owns the tasks that end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a socket, for how long, and how that is renewed."""
+"""The viewer of a socket: its token, the token's expiry, and renewals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots on their way to sockets: each watched user has a slot for the newest one, written when there is room.
+"""Sends snapshots to sockets: each watched user has a slot for the newest snapshot, sent when the socket can take it.
 
 A change with thousands of watchers marks their slots; a few milliseconds a turn of the event loop, slots are emptied
 onto their sockets, so that nobody else waits long. What is written is shared by all sockets that watch the same
@@ -32,7 +32,7 @@ _LOOKS_AT_CLOCK_EVERY: Final = 32
 
 
 class Watches(Protocol):
-    """What one socket watches, as its slots see it."""
+    """The watches of one socket, as the slots use them."""
 
     socket: DirectSocket
     deliveries: Deliveries
@@ -44,7 +44,7 @@ class Watches(Protocol):
 
 
 class Slot:
-    """One user watched by one operation of a socket, as the hub's watcher. ``prefix`` begins each of its messages."""
+    """One user that one operation of a socket watches. ``prefix`` begins each of its messages."""
 
     __slots__ = ("_latest", "_prefix", "_socket", "_watches", "has_begun", "is_marked", "is_new", "step", "user_id")
 
@@ -106,7 +106,7 @@ class Slot:
 
 
 class GroupSlot(Group):
-    """Many users watched by one operation of a socket, each with its place for the newest snapshot.
+    """Many users that one operation of a socket watches, with a place for the newest snapshot of each.
 
     They are held until there is something of all of them.
     """
@@ -169,7 +169,7 @@ class GroupSlot(Group):
 
 
 class Frames:
-    """The frame that was sent last, for as long as the next socket is to have the same."""
+    """The frame that was sent last, reused if the next socket gets the same bytes."""
 
     __slots__ = ("_frame", "_number", "_prefix", "_shared", "_shown", "_step")
 
@@ -210,7 +210,7 @@ AnySlot: TypeAlias = Slot | GroupSlot
 
 
 class Deliveries:
-    """The slots that are to be emptied. For one event loop."""
+    """The slots whose snapshots are to be sent. For one event loop."""
 
     def __init__(self) -> None:
         self._marked: deque[AnySlot] = deque()

@@ -1,4 +1,4 @@
-"""The operations of one socket, by the ids that its client gave them: begun, answered, watched and stopped."""
+"""The operations of one socket, by the ids that its client gave them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("userline.websocket")
 
 
 class SocketOperations:
-    """What one socket has under way: operations with a task each, and what is watched without one."""
+    """The operations of a socket under way: with a task each, or watched by slots without one."""
 
     def __init__(  # noqa: PLR0913 - each is a part of the socket
         self,

@@ -43,7 +43,7 @@ All messages together are counted in characters.
 
 
 class SocketParts(NamedTuple):
-    """What all sockets of one gateway have in common."""
+    """The parts that all sockets of one gateway share."""
 
     settings: Settings
     answering: Answering
@@ -53,7 +53,7 @@ class SocketParts(NamedTuple):
 
 
 class Session:
-    """Reads what the client says, and has it done."""
+    """Reads the client's messages and acts on them."""
 
     def __init__(
         self, websocket: WebSocket, protocol: TransportWS, parts: SocketParts, is_known: Callable[[], None]

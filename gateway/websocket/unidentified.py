@@ -1,4 +1,4 @@
-"""The sockets that have not said yet who they are: so many of one address, so that nobody takes all the room."""
+"""Limits the sockets of one address that have not sent ``connection_init`` yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RETRY_AFTER: Final = 1.0
 
 
 class UnidentifiedSockets:
-    """Counts new sockets by address; ``most`` of one are let in, or any number if it is 0."""
+    """Counts new sockets by address; at most ``most`` of one address (0 = no limit)."""
 
     def __init__(self, most: int) -> None:
         self._most = most

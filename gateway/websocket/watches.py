@@ -1,4 +1,4 @@
-"""The users that one socket watches by slots: subscriptions that have a plan, without a task for any of them."""
+"""The subscriptions of one socket that have a plan: users watched by slots, without a task."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Failing(Protocol):
-    """What tells the client that an operation cannot begin, or cannot go on."""
+    """Tells the client that an operation cannot begin, or cannot continue."""
 
     def __call__(self, operation_id: str, errors: list[FormattedError], *, has_begun: bool) -> None:
         """Tell it."""
 
 
 class Watch:
-    """What one operation watches."""
+    """The watching of one operation."""
 
     __slots__ = ("_context", "_leave", "slot")
 
@@ -52,7 +52,7 @@ class Watch:
 
 
 class SocketWatches:
-    """What one socket watches, by the ids of its operations."""
+    """The watches of one socket, by the ids of its operations."""
 
     __slots__ = ("_enter", "_fail", "_watches", "deliveries", "socket", "waiting")
 

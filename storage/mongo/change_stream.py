@@ -58,7 +58,7 @@ _NO_STREAMS: Final = {59, 115, 168, 238, 303, 40324, 40573}
 
 
 class ChangeCursor(Protocol):
-    """What opens a stream: a driver's ``watch``."""
+    """Opens a change stream: a driver's ``watch``."""
 
     async def __call__(self, pipeline: list[Document], **options: Any) -> Stream:
         """Open a stream."""

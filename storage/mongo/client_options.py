@@ -1,4 +1,4 @@
-"""What a driver is told beside what the URL says."""
+"""Options of a driver that the URL does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a collection of users must not be, because somebody made it before userline did."""
+"""Checks that a collection made by somebody else can hold users."""
 
 from __future__ import annotations
 

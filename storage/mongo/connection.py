@@ -1,4 +1,4 @@
-"""Commands with a deadline: whatever happens to MongoDB, every caller has an answer in time, and in words of ours."""
+"""Commands with a deadline: every caller gets a result or an error in time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FAILURES: Final = (PyMongoError, OSError, TimeoutError)
 
 
 class Connection:
-    """The way to one deployment of MongoDB, with its outages told from its answers.
+    """The connection to one MongoDB deployment, which notices outages.
 
     An error is an outage, something that was not done although the servers answer, or a refusal (``failures``). The
     first two raise StoreUnavailable, and are logged once for the outage, or once a minute; a refusal raises

@@ -1,4 +1,4 @@
-"""What both drivers' cursors and change streams have in common."""
+"""The common protocol of both drivers' cursors and change streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far away the servers are, and what follows from it for commands and connections."""
+"""The round-trip time to the servers, and what follows from it for commands and connections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_AT_ONCE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How a driver keeps its connections to one server."""
+    """The numbers of connections of a driver to one server."""
 
     pool: int
     """How many it may have."""
@@ -39,7 +39,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far away the servers are, and how many commands the driver has under way at once."""
+    """The round-trip time, and how many commands the driver has under way at once."""
 
     round_trip: float
     """In seconds, there and back: the least of a few pings."""

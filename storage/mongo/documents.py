@@ -40,7 +40,7 @@ _ONLY: Final[dict[type, frozenset[type]]] = {kind: frozenset((kind,)) for kind i
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """A user, and what tells the document that keeps it from every other one there ever was of this id."""
+    """A user, and what distinguishes its document from all earlier ones of this id."""
 
     record: UserRecord
     guard: Document
@@ -52,7 +52,7 @@ class StoredUser:
 
 
 class DocumentError(ValueError):
-    """A document is not a user. The message says which, and what is wrong, and has none of its contents."""
+    """A document is not a valid user. The message names the document and the field, and no value."""
 
 
 def encode_key(key: str) -> str:
@@ -129,7 +129,7 @@ def decode_user(document: Mapping[str, Any]) -> UserRecord:
 
 
 class _Fields:
-    """Reads the fields of one document, and says which is wrong."""
+    """Reads the fields of one document, and reports which one is not valid."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document

@@ -1,4 +1,4 @@
-"""One way to talk to MongoDB over two drivers: Motor, and PyMongo's own async client, which succeeds it.
+"""One interface for two drivers: Motor, and PyMongo's asynchronous client, its successor.
 
 Their collections have the same methods. They differ in how they are made and closed, in how a change stream is
 opened, and in this: Motor runs each command on one of a few threads, which it shares among all clients of the process.
@@ -50,7 +50,7 @@ _IDS_A_BATCH: Final = 100
 
 
 class Driver:
-    """What the store asks of a driver. Every command may raise PyMongoError."""
+    """The commands that the store uses. Every command may raise PyMongoError."""
 
     most_commands: int
 

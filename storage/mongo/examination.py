@@ -1,4 +1,4 @@
-"""What a MongoDB deployment tells of itself."""
+"""Facts about a MongoDB deployment, for ``userline doctor``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROBE: Final = {"_id": "doctor"}
 
 @dataclass(frozen=True, slots=True)
 class DeploymentFacts:
-    """What is known of the servers behind a URL."""
+    """Facts about the servers behind a URL."""
 
     version: str
     replica_set: str | None

@@ -1,4 +1,4 @@
-"""What MongoDB's errors mean: for whoever reads the log, and for whoever asked.
+"""The meaning of MongoDB's errors, for the log and for callers.
 
 Nothing here repeats what a server says. It quotes keys (a duplicate), whole documents (a validator) and commands; so
 each code has a sentence of ours, and one that is not known is told by its number.
@@ -33,7 +33,7 @@ _LONGEST_TEXT: Final = 200
 
 
 class Kind(Enum):
-    """What an error is for."""
+    """How an error is handled."""
 
     AWAY = "away"
     """An outage: nothing, or no write, is done. Whoever asked is told that the store is not available."""
@@ -45,7 +45,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known of an error: ``text`` goes on after a colon, ``advice`` is a sentence of its own, or empty."""
+    """An error: ``text`` continues a sentence after a colon, ``advice`` is a sentence or empty."""
 
     kind: Kind
     text: str

@@ -1,4 +1,4 @@
-"""What marks a database as userline's: one document that says in which format its users are kept."""
+"""The mark of a userline database: one document with the format in which users are stored."""
 
 from __future__ import annotations
 

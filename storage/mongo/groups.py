@@ -1,4 +1,4 @@
-"""Commands for one user each, sent together."""
+"""Groups commands for single users and sends them together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Asked(Generic[Item, Result]):
 
 
 class Groups(Generic[Item, Result]):
-    """Gathers items and serves up to ``most`` at a time, those first that came first.
+    """Collects items and handles up to ``most`` at a time, oldest first.
 
     ``serve`` gets the items and the latest of their deadlines, and returns for each its result or what it fails with;
     if it raises, all of them fail so. ``most_groups`` says how many groups may be under way, and ``apart`` how many

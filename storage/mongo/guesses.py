@@ -1,4 +1,4 @@
-"""What users were when they were last read or written here: guesses that save a write its read.
+"""Guesses what is stored, from the last read or write here, so that a write needs no read before it.
 
 A guess is never an answer. A write is guarded by what it was made from, and one that does not hold is made again from
 what is read. So a guess that is wrong costs a command, and one that is right saves one.
@@ -38,7 +38,7 @@ _MEMORY: Final = 400
 
 
 class Guesses:
-    """The last known users, those used last, up to ``most_bytes``.
+    """The last known users, the most recently used, up to ``most_bytes``.
 
     While more than a fifth of the guesses are stale, as where others write the same users and nobody tells, none is
     given; whether they would have been right is still looked at, so that they are given again when they are.

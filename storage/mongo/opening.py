@@ -1,4 +1,4 @@
-"""The first commands of a connection: is this a database for users, and how far away is it?"""
+"""The first commands of a connection: checks of the database, and the round-trip time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PyMongo's async client leaves to the garbage collector, closed at once."""
+"""Closes at once what PyMongo's async client leaves to the garbage collector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONNECTS: Final = "_async_create_connection"
 
 
 class TidyPool(Pool):
-    """A pool that closes the socket of a connection which is given up while it is being made.
+    """A pool that closes the socket of a connection that is abandoned while it is being opened.
 
     Closing a client cancels its monitors, and a monitor may just be connecting. PyMongo 4.20 then drops the socket: its
     file stays open until a collection finds it.

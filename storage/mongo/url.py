@@ -1,4 +1,4 @@
-"""The URL of a MongoDB user store: what is read from it, and what is refused, in words that hold no password."""
+"""The URL of a MongoDB user store: how it is read, and what is refused, without passwords in messages."""
 
 from __future__ import annotations
 

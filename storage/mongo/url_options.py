@@ -1,4 +1,4 @@
-"""Options of a MongoDB URL that would fail later, or never end: refused at the start, with what to install or write."""
+"""Options of a MongoDB URL that would fail later: refused at the start, with what to install or write."""
 
 from __future__ import annotations
 

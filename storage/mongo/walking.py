@@ -1,4 +1,4 @@
-"""From user to user, with a word about everything that stands between them and is none."""
+"""Walks over all users, and reports documents that are not valid users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which writes a document has seen: what tells a user from one who was deleted and created again, and whose write held.
+"""Write ids in a document: they tell a user from a deleted one of the same id, and whether a write was done.
 
 Versions alone do not tell. Two gateways may write the same version over what they read, and one who is created again
 may have the version of the one who was deleted, where a clock was set back. So each write leaves an id of its own in

@@ -1,4 +1,4 @@
-"""Writes of one user wait in line, and those who wait are served together."""
+"""Queues of writes, one for each user; writes that wait in one queue are done together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_WRITES_A_COMMAND: Final = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
-    """A write that somebody waits for. It is skipped if nobody does any more when its turn comes."""
+    """A write in a queue. It is skipped if its caller does not wait any more."""
 
     patch: UserPatch
     leave_existing: bool
@@ -32,13 +32,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete:
-    """A deletion that somebody waits for, as for a write."""
+    """A deletion in a queue, skipped like a write."""
 
     future: asyncio.Future[DeleteResult]
 
 
 class WriteQueues:
-    """One line for each user who is being written. A turn has writes or deletions, and never both.
+    """The queue of each user who is being written. A turn has writes or deletions, and never both.
 
     ``serve`` gets the user's id, the writes of one turn, and what the turn before left behind if it is known. It gives
     every write its result and returns what it leaves behind; if it raises, the writes of that turn fail so. ``delete``

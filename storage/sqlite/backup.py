@@ -1,4 +1,4 @@
-"""A copy of a database while it is in use: of one moment, checked, and in its place whole or not at all."""
+"""Makes a consistent copy of a database while it is in use, checks it, and puts it in place when it is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INSTRUCTIONS_A_STEP: Final = 100_000
 
 
 class BackupStopped(Exception):
-    """Whoever asked for a backup does not want it any more."""
+    """The backup was cancelled."""
 
 
 def back_up(

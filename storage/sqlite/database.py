@@ -1,4 +1,4 @@
-"""The database file: how it is opened, what marks it as ours, and how it is brought up to date."""
+"""The database file: opening, the mark that it is ours, and migrations."""
 
 from __future__ import annotations
 

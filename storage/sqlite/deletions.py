@@ -1,4 +1,4 @@
-"""What a file keeps of users who were deleted (``userline.storage.deletions``).
+"""The records of deleted users in a file (``userline.storage.deletions``).
 
 Its tables are made by the first deletion. They are no new format: a userline that does not know them leaves them alone.
 """

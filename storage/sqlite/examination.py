@@ -1,4 +1,4 @@
-"""What can be told of a database file from outside."""
+"""Facts about a database file, for ``userline doctor``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRIED_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What is known of the file that users are in, or would be in. Sizes are in bytes."""
+    """Facts about the file of the store, which may not exist yet. Sizes are in bytes."""
 
     exists: bool
     writable: bool

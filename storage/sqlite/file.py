@@ -1,4 +1,4 @@
-"""The files of a database on the disk: the one with its name, and those that SQLite keeps beside it.
+"""The files of a database on the disk: the main file, and those that SQLite keeps beside it.
 
 SQLite makes the files beside it with the mode of the database file, whatever the umask; so that one's mode is what
 counts. None of them may ever be opened here by other ways than SQLite's: closing a descriptor of a file gives up the

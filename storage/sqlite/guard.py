@@ -1,4 +1,4 @@
-"""Stands between a store and its database: nothing is acknowledged that nobody will find, and trouble is told once."""
+"""Guards acknowledged writes: checks that the database files are still in place, and logs each trouble once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL_BYTES: Final = 64 * 1024
 
 
 class Guard:
-    """Of one store. ``reading`` and ``writing`` know whether the last attempt failed."""
+    """The guard of one store. ``reading`` and ``writing`` know whether the last attempt failed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

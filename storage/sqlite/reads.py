@@ -1,4 +1,4 @@
-"""What can be asked of the thread that reads."""
+"""The questions that the reading thread answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some users in order of id."""
+    """A page: users in order of id."""
 
     after: str
     limit: int
@@ -27,14 +27,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next users of a walk, and what cannot be read as one."""
+    """The next users of a walk, with entries that are not valid users."""
 
     after: str
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are."""
+    """The number of users."""
 
 
 @dataclass(frozen=True, slots=True)

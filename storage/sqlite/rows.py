@@ -84,7 +84,7 @@ _ROWS_AT_ONCE: Final = (256, 32, 4, 1)
 
 
 class _Table:
-    """Writes some fields of whole records into one table, many rows by one statement.
+    """Writes some fields of records into one table, many rows with one statement.
 
     What is in columns that it does not know stays there: a newer userline has fields of that name.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with a database while a store has it open: each reason is told in the log once, and when it is over."""
+"""Troubles of an open database: each reason is logged once, and again when it is over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HINTS: Final = {
 
 
 class Trouble:
-    """The outages of one thing that is done with a database: being read, or being written."""
+    """The outages of reading, or of writing."""
 
     def __init__(self, path: Path, what: str, thread: str, beside: Trouble | None = None) -> None:
         self._path = path

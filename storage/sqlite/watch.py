@@ -1,4 +1,4 @@
-"""Whether the files that a store has open are still the ones at its path.
+"""Checks whether the open files are still the ones at their path.
 
 A file that was deleted or replaced can be written on, and every write is gone when the process ends. SQLite does not
 look, so the store does: what it has open is known by device and inode, and what is at the path is looked up.

@@ -1,4 +1,4 @@
-"""A thread that answers an event loop's questions from a connection of its own, in groups."""
+"""A thread with its own connection that answers the event loop's questions in groups."""
 
 from __future__ import annotations
 

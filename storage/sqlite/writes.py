@@ -1,4 +1,4 @@
-"""What one transaction does to users: in memory first, each write after the other, and then all of it at once."""
+"""The writes of one transaction: applied in memory one after the other, and then stored together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The patches of one call, by user id: all of them are written or none."""
+    """The patches of one call, by user id: all of them are written, or none."""
 
     patches: Mapping[str, UserPatch]
     leave_existing: bool = False
@@ -51,7 +51,7 @@ class Puts:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A user who is to be deleted."""
+    """The deletion of a user."""
 
     user_id: str
 
@@ -67,7 +67,7 @@ Outcome: TypeAlias = "Written | list[Put] | DeleteResult | Exception"
 
 
 class Users:
-    """The users whom a transaction is about, as they are stored and as they become. Within a transaction."""
+    """The users of a transaction, as they are stored and after its writes. Within a transaction."""
 
     def __init__(
         self, connection: sqlite3.Connection, writes: Sequence[Asked], rules: Rules, clock: Callable[[], int]

@@ -1,1 +1,1 @@
-"""What Prometheus can read: plain numbers that the parts of a gateway keep, put into its format when it asks."""
+"""Metrics for Prometheus: plain numbers that the parts of a gateway count, written in its format on request."""

@@ -1,4 +1,4 @@
-"""How late the event loop is: what blocks it delays everybody."""
+"""Measures the delay of the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted where it happens, by whoever serves: cheap enough for every request."""
+"""The counters that requests add to."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class MeasuredStore:
-    """Hands every call on to a :class:`~userline.storage.protocol.UserStore`, and takes note of it."""
+    """Passes every call to a :class:`~userline.storage.protocol.UserStore`, and measures it."""
 
     def __init__(self, store: UserStore, metrics: Metrics) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Prometheus's text format, written by hand: a library that puts each sample into objects takes thirty times as long.
+"""Prometheus's text format, written by hand: a library that makes an object of each sample takes thirty times as long.
 
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """

@@ -1,4 +1,4 @@
-"""The metrics of all worker processes at once, whichever of them is asked.
+"""Metrics of all worker processes, available from each of them.
 
 Each worker answers on a Unix socket of its own in a directory that they share. The one that a scraper reaches asks the
 others, and adds to each line the number of the worker that it is of.
@@ -24,7 +24,7 @@ _SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerMetrics:
-    """One worker's place among the others."""
+    """The metrics of one worker, shared with the others."""
 
     directory: Path
     number: int

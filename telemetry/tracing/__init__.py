@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry, for whoever has installed ``userline[tracing]``: request, execution, store."""
+"""Traces by OpenTelemetry, if ``userline[tracing]`` is installed: request, execution, store."""

@@ -1,4 +1,4 @@
-"""The parts of a gateway that are put between the others where it is traced."""
+"""Parts that are inserted into a gateway if it is traced."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FIRST_MESSAGES: Final = ("http.response.start", "websocket.accept", "websocket.
 
 
 class TracedBatcher(Batcher):
-    """Remembers whose lookups a read is for."""
+    """Remembers which requests a batched read is for."""
 
     def __init__(self, store: UserStore, hub: Hub) -> None:
         super().__init__(store, hub)
@@ -81,7 +81,7 @@ class TracedStore(MeasuredStore):
 
 
 class TracingMiddleware:
-    """Traces every request and socket; answers say in ``traceresponse`` where they are in the trace."""
+    """Traces every request and socket; responses name their place in the trace in ``traceresponse``."""
 
     def __init__(self, app: ASGIApp, *, tracer: Tracer) -> None:
         self._app = app

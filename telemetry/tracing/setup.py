@@ -1,4 +1,4 @@
-"""From the settings to a tracer; imports OpenTelemetry only if it is wanted."""
+"""Makes a tracer by the settings; imports OpenTelemetry only if it is needed."""
 
 from __future__ import annotations
 

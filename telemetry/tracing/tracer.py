@@ -1,4 +1,4 @@
-"""Spans, and the W3C trace context that they come in and go out with. The only importer of OpenTelemetry."""
+"""Spans, and the W3C trace context of requests. The only importer of OpenTelemetry."""
 
 from __future__ import annotations
 

@@ -89,8 +89,7 @@ def test_after_too_many_bad_tokens_new_ones_are_not_looked_at(strict: RunningGat
     seconds = error["extensions"]["retryAfterSeconds"]
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert error["message"] == (
-        "Too many bad tokens from this address: the limit is 0.01 a second after 3 at once. "
-        f"Try again in {seconds:g} s."
+        f"Too many bad tokens from this address: the limit is 0.01 per second, 3 at once. Try again in {seconds:g} s."
     )
     assert refused.headers["retry-after"] == str(math.ceil(seconds))
     assert 90 <= int(refused.headers["retry-after"]) <= 100

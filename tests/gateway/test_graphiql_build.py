@@ -20,7 +20,7 @@ def test_a_step_that_takes_long_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     told: list[str] = []
     build._run([sys.executable, "-c", "import time; time.sleep(0.7)"], tmp_path, NODE, told.append)
     assert told
-    assert all(line.startswith("still at it, ") for line in told)
+    assert all(line.startswith("still running, ") for line in told)
 
 
 def test_a_step_that_fails_says_what_it_said(tmp_path: Path) -> None:

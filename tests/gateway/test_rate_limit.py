@@ -117,7 +117,7 @@ def test_requests(narrow: RunningGateway) -> None:
     (error,) = refused.json()["errors"]
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert 1 < error["extensions"]["retryAfterSeconds"] <= 2
-    assert error["message"].startswith("Too many requests: the limit is 0.5 a second after 5 at once.")
+    assert error["message"].startswith("Too many requests: the limit is 0.5 per second, 5 at once.")
     assert post(narrow, token_of("somebody else"), query).status_code == 200
     assert {post(narrow, token_of(None), query).status_code for _ in range(20)} == {200}
 
@@ -180,7 +180,7 @@ def test_operations_far_over_the_rate_are_refused_and_told_when_to_come_back(tmp
         extensions = error["extensions"]
         assert extensions["code"] == "RATE_LIMITED"
         assert 15 < extensions["retryAfterSeconds"] <= 20
-        assert error["message"].startswith("Too many requests: the limit is 0.05 a second")
+        assert error["message"].startswith("Too many requests: the limit is 0.05 per second")
         made.connection.close()
     finally:
         assert gateway.stop() == 0

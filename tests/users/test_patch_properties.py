@@ -95,7 +95,7 @@ def test_whoever_is_past_a_lowered_limit_may_become_smaller(
     assert encoded_size(after) <= encoded_size(before)
     refusal = refusal_of(patch, lowered)
     if refusal is not None:
-        assert "leave out what stays as it is, and set to null what is to go" in refusal
+        assert "send only the fields that change, and null for those to remove" in refusal
         nulls = parse_patch({"custom": dict.fromkeys(large)}, lowered)
         rest = apply(nulls, before, user_id="alice", now=2, rules=lowered)
         assert large.keys().isdisjoint(rest.snapshot.custom)

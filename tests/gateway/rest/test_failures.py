@@ -100,7 +100,7 @@ async def test_too_many_requests(store: MemoryStore) -> None:
         assert [(await http.get("/users")).status_code for _ in range(3)] == [200] * 3
         for method, path, body in REQUESTS:
             answer = await http.request(method, path, json=body)
-            assert refusal(answer, 429, "RATE_LIMITED").startswith("Too many requests: the limit is 0.1 a second")
+            assert refusal(answer, 429, "RATE_LIMITED").startswith("Too many requests: the limit is 0.1 per second")
             assert answer.headers["retry-after"] == "10"
     assert store.users == {}
 

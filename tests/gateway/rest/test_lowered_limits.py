@@ -64,7 +64,7 @@ def test_a_frontend_is_told_what_is_taken(gateway: Reloaded) -> None:
     assert isinstance(large, dict)
     (error,) = set_own(gateway, **{**large, "key 0": "y"})["errors"]
     assert error["message"].startswith("custom makes the user larger than 65536 bytes"), error
-    assert "leave out what stays as it is, and set to null what is to go" in error["message"]
+    assert "send only the fields that change, and null for those to remove" in error["message"]
     assert set_own(gateway, **{"key 0": "y"}) == {"data": {"setUser": {"changed": True}}}
     assert set_own(gateway, **dict.fromkeys(large)) == {"data": {"setUser": {"changed": True}}}
     assert ask(gateway, "/front").json()["custom"] == {}

@@ -1,4 +1,4 @@
-"""The Python client of userline: references to users that read, write and watch.
+"""The Python client of userline: read, write and watch users through a gateway.
 
 >>> async with Session("ws://127.0.0.1:8000/graphql", token=token) as session:
 ...     alice = session.user("alice")

@@ -1,4 +1,4 @@
-"""What is configured for everybody who uses a gateway."""
+"""The app's configuration, which everybody who uses the gateway may read."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The app: its id, the locale of users who have none, and for each role by its name the role's settings."""
+    """The app's configuration at the gateway, as ``Session.app`` returns it."""
 
     id: str
     default_locale: str
+    """The locale of users who have none: an IETF language tag (BCP 47), such as ``en``."""
     roles: Mapping[str, Mapping[str, Any]]
-    """Read-only. There is always ``default``."""
+    """The settings of each role, by the role's name. Read-only. There is always a role ``default``."""
 
 
 class Apps:
-    """Asks for the app once for each socket, because the next one may be configured otherwise."""
+    """Asks for the app once for each socket, because the gateway of the next socket may have another configuration."""
 
     def __init__(self, connection: Connection, requests: Requests) -> None:
         self._connection = connection
@@ -39,7 +40,7 @@ class Apps:
 
     async def get(self) -> App:
         """Return the app."""
-        async with self._asking:  # others wait for the answer to the first question
+        async with self._asking:  # one request at a time; others wait and use its result
             if self._app is None or self._opened != self._connection.opened or not self._connection.is_open:
                 app = _read((await self._requests.ask(APP, {})).get("app"))
                 self._app, self._opened = app, self._connection.opened

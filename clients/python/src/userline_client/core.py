@@ -1,4 +1,4 @@
-"""What the references of a session share."""
+"""What all references of a session use."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The errors of the client, in one place, each with a ``code``.
+"""The errors of the client. Each class has a ``code``.
 
 ::
 
     UserlineError
-    ├── ServerError               the gateway refused; ``code`` is its ``extensions.code``
+    ├── ServerError               an error that the gateway sent; ``code`` is its ``extensions.code``
     │   ├── BadUserInput          BAD_USER_INPUT: fields of an input are wrong, all of them in ``problems``
     │   │   └── NameRequired      NAME_REQUIRED: a user would be created without a name
-    │   ├── Unauthenticated       UNAUTHENTICATED: there is no token, or it is not good
+    │   ├── Unauthenticated       UNAUTHENTICATED: there is no token, or it is not valid
     │   ├── Forbidden             FORBIDDEN
     │   ├── UserSyncDisabled      USER_SYNC_DISABLED: user tokens may not write users in this deployment
     │   ├── StoreUnavailable      STORE_UNAVAILABLE: try again
@@ -15,13 +15,13 @@
     │   ├── DocumentNotTrusted    DOCUMENT_NOT_TRUSTED: the gateway does not serve this client's documents
     │   ├── PersistedQueryNotFound, PersistedQueryNotSupported
     │   ├── GraphQLParseFailed, GraphQLValidationFailed
-    │   └── InternalServerError   INTERNAL_SERVER_ERROR: unexpected; ``request_id`` leads to the gateway's log
-    ├── InvalidInput              INVALID_INPUT: refused here, before anything was sent; also a ValueError
+    │   └── InternalServerError   INTERNAL_SERVER_ERROR: unexpected; ``request_id`` finds it in the gateway's log
+    ├── InvalidInput              INVALID_INPUT: refused by the client, nothing was sent; also a ValueError
     ├── ConnectionTimeout         CONNECTION_TIMEOUT: no answer in time
     │   └── Disconnected          DISCONNECTED: no answer in time, because there is no connection
     │       └── ConnectionRefused CONNECTION_REFUSED: no answer in time, because the gateway closes every socket
-    ├── TooManyWatches            TOO_MANY_WATCHES: more than a session's sockets may carry
-    ├── ProtocolError             PROTOCOL_ERROR: client and gateway do not understand each other
+    ├── TooManyWatches            TOO_MANY_WATCHES: more users are watched than the session's sockets allow
+    ├── ProtocolError             PROTOCOL_ERROR: the gateway sent something that the client does not understand
     ├── SubscriptionEnded         SUBSCRIPTION_ENDED: unsubscribed before the first snapshot
     └── SessionClosed             SESSION_CLOSED: the session is closed
 """
@@ -35,7 +35,7 @@ _MAX_PAUSE: Final = 300.0
 
 
 class UserlineError(Exception):
-    """Everything that this client raises. ``code`` names the kind, ``message`` is a sentence."""
+    """The base class of all errors of this client. ``code`` is the kind of error, ``message`` is a sentence."""
 
     code: str = "UNKNOWN"
 
@@ -45,7 +45,7 @@ class UserlineError(Exception):
 
 
 class ServerError(UserlineError):
-    """The gateway refused. ``extensions`` is what it said beside the message."""
+    """An error that the gateway sent. ``code`` is ``extensions["code"]``."""
 
     known: ClassVar[dict[str, type[ServerError]]] = {}
 
@@ -58,7 +58,7 @@ class ServerError(UserlineError):
 
     @property
     def retry_after(self) -> float | None:
-        """In how many seconds the gateway says to try again, if it does."""
+        """After how many seconds to try again, as the gateway says; at most 300. ``None`` if it does not say it."""
         seconds = self.extensions.get("retryAfterSeconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             return None
@@ -72,26 +72,28 @@ class ServerError(UserlineError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with an input: the contract's name of the field (``photoUrl``), and a sentence."""
+    """One thing that is wrong with an input."""
 
     field: str
+    """The gateway's name of the field, such as ``photoUrl``."""
     message: str
+    """A sentence that says what is wrong."""
 
 
 class BadUserInput(ServerError):
-    """One or more fields are wrong; nothing was written."""
+    """One or more fields are not valid. Nothing was written."""
 
     code = "BAD_USER_INPUT"
 
     @property
     def field(self) -> str | None:
-        """The contract's name of the first bad field, if the error is about one."""
+        """The gateway's name of the first field that is wrong. ``None`` if the error is not about a field."""
         field = self.extensions.get("field")
         return field if isinstance(field, str) else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All that is wrong, in the order of the contract's fields."""
+        """Everything that is wrong, in the order of the fields in the API."""
         problems = self.extensions.get("problems")
         if isinstance(problems, list):
             return tuple(Problem(problem["field"], problem["message"]) for problem in problems)
@@ -99,61 +101,61 @@ class BadUserInput(ServerError):
 
 
 class NameRequired(BadUserInput):
-    """The user does not exist, and there is no name to create it with; nothing was written."""
+    """The user does not exist, and the input has no name to create it with. Nothing was written."""
 
     code = "NAME_REQUIRED"
 
 
 class Unauthenticated(ServerError):
-    """There is no token, or it is not good."""
+    """There is no token, or it is not valid."""
 
     code = "UNAUTHENTICATED"
 
 
 class Forbidden(ServerError):
-    """The token's owner may not do this."""
+    """The token does not allow this."""
 
     code = "FORBIDDEN"
 
 
 class UserSyncDisabled(ServerError):
-    """User tokens may not write users in this deployment."""
+    """User tokens may not write users at this gateway."""
 
     code = "USER_SYNC_DISABLED"
 
 
 class StoreUnavailable(ServerError):
-    """The store did not answer. A write may or may not have been done; all writes are safe to repeat."""
+    """The gateway's store did not answer. A write may or may not have been done. All writes are safe to repeat."""
 
     code = "STORE_UNAVAILABLE"
 
 
 class RateLimited(ServerError):
-    """Too many requests, or too many subscriptions at once; the message names the limit, ``retry_after`` the time."""
+    """Too many requests, or too many subscriptions at once. ``message`` names the limit, ``retry_after`` the pause."""
 
     code = "RATE_LIMITED"
 
 
 class OperationTooComplex(ServerError):
-    """An operation past a limit of the gateway."""
+    """An operation exceeds a limit of the gateway, which ``message`` names."""
 
     code = "OPERATION_TOO_COMPLEX"
 
 
 class DocumentNotTrusted(ServerError):
-    """The gateway serves trusted documents only, and this client's are none of them."""
+    """The gateway serves only trusted documents, and the documents of this client are not among them."""
 
     code = "DOCUMENT_NOT_TRUSTED"
 
 
 class PersistedQueryNotFound(ServerError):
-    """The gateway does not know a document by its hash."""
+    """The gateway does not know the hash of a document. (This client sends no hashes.)"""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
 
 
 class PersistedQueryNotSupported(ServerError):
-    """The gateway keeps no documents by their hash."""
+    """The gateway does not keep documents by their hash. (This client sends no hashes.)"""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
 
@@ -165,43 +167,46 @@ class GraphQLParseFailed(ServerError):
 
 
 class GraphQLValidationFailed(ServerError):
-    """A document of this client does not fit the gateway's schema: their versions are too far apart."""
+    """A document of this client does not fit the gateway's schema: their versions are not compatible."""
 
     code = "GRAPHQL_VALIDATION_FAILED"
 
 
 class InternalServerError(ServerError):
-    """Something unexpected happened in the gateway."""
+    """An unexpected error in the gateway."""
 
     code = "INTERNAL_SERVER_ERROR"
 
     @property
     def request_id(self) -> str | None:
-        """What leads to the details in the gateway's log."""
+        """The request id under which the gateway's log has the details."""
         request_id = self.extensions.get("requestId")
         return request_id if isinstance(request_id, str) else None
 
 
 class InvalidInput(UserlineError, ValueError):
-    """An argument is wrong; nothing was sent."""
+    """An argument is not valid. Nothing was sent."""
 
     code = "INVALID_INPUT"
 
 
 class ConnectionTimeout(UserlineError):
-    """No answer came in time. A write may or may not have been done; all writes are safe to repeat."""
+    """No answer came within ``timeout``. A write may or may not have been done. All writes are safe to repeat."""
 
     code = "CONNECTION_TIMEOUT"
 
 
 class Disconnected(ConnectionTimeout):
-    """No answer came in time, and there is no connection either."""
+    """No answer came within ``timeout``, and there is no connection."""
 
     code = "DISCONNECTED"
 
 
 class ConnectionRefused(Disconnected):
-    """The gateway closes every socket, for a reason that passes; ``close_code`` says which."""
+    """No answer came within ``timeout``, because the gateway closes every socket, for a temporary reason.
+
+    ``close_code`` is the WebSocket close code (PROTOCOL.md has all of them).
+    """
 
     code = "CONNECTION_REFUSED"
 
@@ -211,13 +216,16 @@ class ConnectionRefused(Disconnected):
 
 
 class TooManyWatches(UserlineError):
-    """More users are watched than the sockets of one session may carry."""
+    """More users are watched than the sockets of one session allow."""
 
     code = "TOO_MANY_WATCHES"
 
 
 class ProtocolError(UserlineError):
-    """Client and gateway do not understand each other; ``close_code`` is the socket's, if it was closed for that."""
+    """The gateway sent something that this client does not understand, or there is no gateway at the URL.
+
+    ``close_code`` is the WebSocket close code, or ``None`` if the socket was not closed for it.
+    """
 
     code = "PROTOCOL_ERROR"
 
@@ -227,7 +235,7 @@ class ProtocolError(UserlineError):
 
 
 class SubscriptionEnded(UserlineError):
-    """The subscription was ended before it had a first snapshot."""
+    """The subscription was ended before its first snapshot."""
 
     code = "SUBSCRIPTION_ENDED"
 

@@ -1,6 +1,6 @@
-"""The fields of a user, each declared once: what can be set is here, what is seen in ``snapshot.py``.
+"""The fields that can be set. The fields that can be read are in ``snapshot.py``.
 
-What the gateway calls a field is its name here in camel case: ``photo_url`` is ``photoUrl``.
+The gateway's name of a field is the name here in camel case: ``photo_url`` is ``photoUrl``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias, TypedDict
 
 
 class Unset(Enum):
-    """The type of ``UNSET``."""
+    """The type of ``UNSET``, which is its only value."""
 
     UNSET = "UNSET"
 
@@ -20,7 +20,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""Leave a field as it is (``None`` sets it back to its default)."""
+"""As the value of a field: leave the field unchanged. (``None`` sets it back to its default.)"""
 
 UnsetType: TypeAlias = Literal[Unset.UNSET]
 
@@ -29,35 +29,43 @@ _Texts: TypeAlias = Sequence[str] | str | UnsetType | None
 
 
 class UserFields(TypedDict, total=False):
-    """What can be set of a user beside the ``name``, which a user always has."""
+    """The fields that ``UserRef.set`` and ``UserRef.create_if_not_exists`` take, in addition to ``name``.
+
+    Each is optional. ``UNSET`` means the same as leaving the field out, ``None`` sets it back to its default.
+    """
 
     custom: Mapping[str, str | None] | UnsetType | None
-    """A patch: a key's string sets it, a key's ``None`` removes it."""
+    """A patch: a string sets a key, ``None`` removes a key, other keys stay unchanged. ``None`` instead of the mapping
+    removes all keys."""
     locale: _Text
+    """An IETF language tag (BCP 47), such as ``pt-BR``."""
     photo_url: _Text
+    """An http or https URL of at most 2,083 characters."""
     role: _Text
+    """One of the configured roles, if roles are configured at the gateway."""
     welcome_message: _Text
     email: _Texts
-    """One address or many, which replace those that are there."""
+    """One e-mail address or several. They replace the whole list."""
     phone: _Texts
-    """One number or many, which replace those that are there."""
+    """One phone number or several, in international form, such as ``+14155552671``. They replace the whole list."""
     push_tokens: Mapping[str, bool | None] | UnsetType | None
-    """A patch: ``True`` registers a token, ``None`` unregisters it."""
+    """A patch of ``"fcm:TOKEN"`` or ``"apns:TOKEN"``: ``True`` registers a token, ``None`` unregisters it. ``None``
+    instead of the mapping unregisters all."""
 
 
 _SETTABLE: Final = frozenset(("name", *UserFields.__annotations__))
 
 
 def contract_name(attribute: str) -> str:
-    """Return what the gateway calls a field."""
+    """Return the gateway's name of a field."""
     first, *others = attribute.split("_")
     return first + "".join(map(str.capitalize, others))
 
 
 def to_input(given: Mapping[str, object]) -> dict[str, object]:
-    """Return the input that the gateway takes for these fields, without those left out.
+    """Return the GraphQL input with these fields, without those that are ``UNSET``.
 
-    Raises ``TypeError`` for what is no field, as a call with a wrong argument does.
+    Raises ``TypeError`` for a name that is not a field, as Python does for an unknown argument.
     """
     for attribute in given:
         if attribute not in _SETTABLE:

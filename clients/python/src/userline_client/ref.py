@@ -1,4 +1,4 @@
-"""A reference to a user."""
+"""References: the public objects that read, write and watch users."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def check_id(user_id: object) -> str:
 
 
 class UserRef:
-    """A reference to a user, who may or may not exist. Made by ``Session.user``, which returns the same one each time.
+    """A reference to a user, who may or may not exist. ``Session.user`` returns it, the same object each time.
 
-    All its requests are sent again over the next connection if one is lost, because all are safe to repeat; they raise
-    ``ConnectionTimeout`` when the session's ``timeout`` has run out, and the other classes of ``UserlineError`` as
-    the gateway refuses them. (A write that was done just before its connection was lost and is repeated then answers
-    ``created`` and ``changed`` of the second time.)
+    If the connection is lost, a request is sent again over the next one; all requests are safe to repeat. If a write
+    was done, but its answer was lost, ``created`` and ``changed`` are those of the repetition.
+
+    All requests raise ``ConnectionTimeout`` when the session's ``timeout`` is over, a ``ServerError`` when the gateway
+    refuses them, ``InvalidInput`` for values that cannot be sent, and ``SessionClosed`` if the session is closed.
     """
 
     __slots__ = ("__weakref__", "_core", "_id")
@@ -59,57 +60,61 @@ class UserRef:
         return self._id
 
     async def get(self) -> UserSnapshot | None:
-        """Return the user as it is, ``None`` if there is none.
+        """Return the current snapshot of the user, or ``None`` if there is no such user.
 
-        Gets and subscriptions that begin in the same turn of the event loop travel as one request. A user who is
-        being watched, or was asked for within 30 s, costs none, because it is watched for so long; what others write
-        meanwhile is seen all the same.
+        All ``get()`` and ``subscribe()`` that begin in the same turn of the event loop are sent as one request. After a
+        ``get()`` the session watches the user for 30 s more. While a user is watched, ``get()`` sends no request and
+        still returns the latest writes of everybody.
         """
         return await self._core.users().get(self._id)
 
     async def create_if_not_exists(self, *, name: str, **fields: Unpack[UserFields]) -> CreateResult:
-        """Create the user, unless it exists; then it stays as it is, and that is a success.
+        """Create the user if it does not exist. An existing user stays unchanged, which is not an error.
 
-        What is left out or ``None`` gets its default. ``fields.py`` says what can be given.
+        A field that is left out or ``None`` gets its default. ``UserFields`` lists the fields. Raises ``BadUserInput``
+        if a field is not valid; then nothing is written.
         """
         given = to_input({"name": name, **fields})
         user_input = {field: value for field, value in given.items() if value is not None}
         return await self._core.users().create_if_not_exists(self._id, user_input)
 
     async def set(self, *, name: str | UnsetType = UNSET, **fields: Unpack[UserFields]) -> SetResult:
-        """Patch the user, creating it if there is none (then ``name`` is required).
+        """Patch the user. If it does not exist, it is created, and then ``name`` is required.
 
-        What is left out stays as it is, ``None`` sets a field back to its default, a value sets it. In ``custom`` and
-        ``push_tokens`` the same goes for each key. ``email`` and ``phone`` replace the whole list. ``fields.py`` says
-        what can be given.
+        A field that is left out stays unchanged, ``None`` sets it back to its default, a value sets it. In ``custom``
+        and ``push_tokens`` the same rule applies to each key. ``email`` and ``phone`` replace the whole list.
+        ``UserFields`` lists the fields. Raises ``BadUserInput`` if a field is not valid, and ``NameRequired`` if the
+        user would be created without a name; then nothing is written.
         """
         return await self._core.users().set(self._id, to_input({"name": name, **fields}))
 
     async def delete(self) -> bool:
-        """Delete the user, and return whether there was one.
+        """Delete the user with all its data, and return whether there was one.
 
-        Only servers may, unless the gateway is configured otherwise. Everybody who watches the user is shown ``None``.
-        Nothing brings it back but ``create_if_not_exists``, or a ``set`` with a name.
+        It needs a server token, unless the gateway is configured otherwise; others get ``Forbidden``. Everybody who
+        watches the user gets ``None``. After that, only ``create_if_not_exists``, or ``set`` with a name, creates it
+        again.
         """
         return await self._core.users().delete(self._id)
 
     def subscribe(self, on_snapshot: Callable[[UserSnapshot | None], None] | None = None) -> UserSubscription:
-        """Watch the user. ``on_snapshot`` is called with the user as it is now, and after each change.
+        """Watch the user. ``on_snapshot`` is called with the current snapshot, and again after each change.
 
-        The subscription is ``pending`` when this returns. What ``on_snapshot`` raises is logged. Any number of
-        subscriptions to a user cost as much as one, and those that begin in the same turn of the event loop are one
-        request. What the gateway puts off (its store is away, or a limit is reached) is tried again; a subscription
-        that is still ``pending`` when the session's ``timeout`` is over ends with the gateway's refusal.
+        ``on_snapshot`` must be a plain function (``InvalidInput`` otherwise). An exception that it raises is logged.
+        The subscription is ``pending`` when this method returns. Any number of subscriptions to one user cost as much
+        as one, and those that begin in the same turn of the event loop are one request. After a temporary error of the
+        gateway (its store is unavailable, or a limit is reached) the session tries again. A subscription that is still
+        ``pending`` when the session's ``timeout`` is over ends with that error.
         """
         return self._core.watches().subscribe(self._id, on_snapshot)
 
     def subscribe_online(self, on_snapshot: Callable[[UserOnline], None] | None = None) -> OnlineSubscription:
-        """Watch the user, and whether it is connected; otherwise as ``subscribe``."""
+        """Watch the user, and whether it is connected. Everything else is as in ``subscribe``."""
         return self._core.watches().subscribe_online(self._id, on_snapshot)
 
 
 class UserRefs:
-    """A reference to many users, who may or may not exist. Made by ``Session.users``."""
+    """A reference to many users, who may or may not exist. ``Session.users`` returns it."""
 
     __slots__ = ("_core", "_ids")
 
@@ -122,20 +127,23 @@ class UserRefs:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The users' ids, as they were given."""
+        """The ids as they were given, duplicates included."""
         return self._ids
 
     async def get(self) -> list[UserSnapshot | None]:
-        """Return the users as they are, in the order of the ids."""
+        """Return the current snapshots in the order of the ids, ``None`` for users who do not exist.
+
+        Raises what ``UserRef.get`` raises.
+        """
         users = self._core.users()
         return await asyncio.gather(*(users.get(user_id) for user_id in self._ids))
 
     def subscribe(
         self, on_snapshot: Callable[[Mapping[str, UserSnapshot | None]], None] | None = None
     ) -> UsersSubscription:
-        """Watch the users. ``on_snapshot`` is called with all of them by id, when all are known, and after changes.
+        """Watch the users. ``on_snapshot`` is called with a mapping of all of them by id.
 
-        What changes in one turn of the event loop is shown together. If the gateway refuses one of them, the
-        subscription ends with that error.
+        It is first called when all users are known, and again after changes. Changes of one turn of the event loop are
+        shown together. If the gateway refuses one of the users, the subscription ends with that error.
         """
         return watch_many(self._core.watches(), self._ids, on_snapshot)

@@ -1,4 +1,4 @@
-"""The session: where references to users come from."""
+"""The session: the connection to a gateway, from which references to users are made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SessionOptions(TypedDict, total=False):
-    """What a session can be given beside its URL. ``Session`` says what each of them means."""
+    """The options of a session, which ``Session`` explains."""
 
     token: str | None
     on_need_token: OnNeedToken | None
@@ -33,22 +33,24 @@ class SessionOptions(TypedDict, total=False):
 
 
 class Session:
-    """A connection to a userline gateway, and the users behind it.
+    """A connection to a userline gateway.
 
-    ``url`` is the gateway's, such as ``ws://127.0.0.1:8000/graphql``. The socket is opened when it is first needed,
-    opened again when it is lost, and closed when nothing has been watched or under way for ``idle_seconds``. Close the
-    session with ``async with`` or ``close()``. A session belongs to the event loop in which it is used.
+    ``url`` is the address of the gateway, such as ``ws://127.0.0.1:8000/graphql`` (``InvalidInput`` if it is not a
+    ``ws`` or ``wss`` URL). The socket is opened when it is first needed, and opened again when it is lost. It is closed
+    when nothing was watched or requested for ``idle_seconds`` (seconds). Close the session with ``async with`` or
+    ``close()``. A session belongs to the event loop in which it is used.
 
-    ``token`` is a JWT; a gateway that runs open needs none. ``on_need_token``, a function or a coroutine function,
-    returns a new one: it is called before the token expires, when the gateway has refused it, and at the start if there
-    is none. If it raises, that is logged and it is called again later.
+    ``token`` is a JWT. A gateway that runs open needs none. ``on_need_token`` is a function or a coroutine function
+    that returns a new token. It is called before the token expires, when the gateway has refused the token, and at the
+    start if there is none. An exception that it raises is logged, and it is called again later.
 
-    ``on_error`` is called when there is no use in trying again (a refused token with no other to be had, a URL without
-    a gateway); all subscriptions have then ended with the same error, and so have all requests. Without it, the error
-    is logged. The session can be used again, for instance after ``set_token``.
+    ``on_error`` is called with an error from which the session cannot recover: a token was refused and there is no
+    ``on_need_token``, or there is no gateway at the URL. Before that, all subscriptions and requests have ended with
+    the same error. Without ``on_error``, the error is logged. The session can be used again, for example after
+    ``set_token``.
 
-    A request raises ``ConnectionTimeout`` after ``timeout`` seconds, however often it was sent. ``backoff`` says how
-    long to wait before connecting again.
+    A request raises ``ConnectionTimeout`` after ``timeout`` seconds, including all repetitions. ``backoff`` says how
+    long the session waits before it reconnects.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of its own
@@ -81,11 +83,12 @@ class Session:
 
     @classmethod
     def shared(cls, url: str, *, user_id: str | None = None, **options: Unpack[SessionOptions]) -> Session:
-        """Return the session of this URL and user, the same one each time, for parts of a program that share it.
+        """Return the session for this URL and user, the same one each time, so that parts of a program can share it.
 
-        ``user_id`` is whose tokens these are, and need not be given beside a user's ``token``. The options are those of
-        ``Session``; where there is a session already, only ``token`` counts, which it uses from now on. Each part
-        closes the session once, and the last one really does. It belongs to the running event loop.
+        ``user_id`` is the user whose tokens the session uses. If ``token`` is a user token, ``user_id`` can be left
+        out. ``InvalidInput`` is raised if the token is of another user. The options are those of ``Session``. If there
+        is such a session already, it uses ``token`` from now on and ignores the other options. Each part closes the
+        session once; it is closed when the last part has done so. The session belongs to the running event loop.
         """
         token = options.get("token")
         claims = read_claims(token or "")
@@ -109,10 +112,10 @@ class Session:
         await self.close()
 
     def user(self, user_id: str) -> UserRef:
-        """Return the reference to a user, the same one each time. Nothing is sent.
+        """Return the reference to a user, the same object each time. Nothing is sent.
 
-        Raises ``InvalidInput`` for an id that no user can have: an empty one, and one of more than 255 characters, with
-        NUL, or with lone surrogates.
+        Raises ``InvalidInput`` for an id that is not valid: empty, more than 255 characters, with NUL, or with lone
+        surrogates.
         """
         ref = self._refs.get(check_id(user_id))
         if ref is None:
@@ -122,27 +125,29 @@ class Session:
     def users(self, user_ids: Iterable[str]) -> UserRefs:
         """Return a reference to many users, to get or watch them together. Nothing is sent.
 
-        Raises ``InvalidInput`` as ``user`` does.
+        Raises ``InvalidInput`` if one of the ids is not valid, as ``user`` does.
         """
         return UserRefs([check_id(user_id) for user_id in user_ids], self._core)
 
     async def app(self) -> App:
-        """Return what is configured for everybody: the default locale, and the roles with their settings.
+        """Return the app's configuration: its id, the default locale, and the roles with their settings.
 
-        It is asked for once for each connection.
+        One request is sent for each connection; after that the result is reused. Raises what requests of ``UserRef``
+        raise.
         """
         return await self._core.apps().get()
 
     @property
     def current_user(self) -> UserRef | None:
-        """The user whose token this is; ``None`` with a server's token, and without one."""
+        """The user to whom the token belongs. ``None`` with a server token, and without a token."""
         claims = self._core.tokens.claims
         return self.user(claims.subject) if claims.kind == "user" and claims.subject else None
 
     def set_token(self, token: str) -> None:
-        """Use this token from now on. On a live socket it is renewed, and subscriptions notice nothing.
+        """Use this token from now on. On an open socket the token is renewed, and subscriptions continue.
 
-        The token of another user is shown over a socket of its own. A shared session takes none: ``InvalidInput``.
+        With a token of another user, the session opens a new socket. A shared session does not accept such a token and
+        raises ``InvalidInput``. Raises ``SessionClosed`` if the session is closed.
         """
         self._core.check_open()
         claims = read_claims(token)
@@ -154,9 +159,9 @@ class Session:
         self._core.tokens.set(token)
 
     async def close(self) -> None:
-        """Close the session: subscriptions are unsubscribed, requests under way raise ``SessionClosed``.
+        """Close the session. All subscriptions are unsubscribed, and requests under way raise ``SessionClosed``.
 
-        A shared one is closed by the last part of the program that uses it.
+        A shared session is closed when each part of the program that uses it has called this.
         """
         if self._share is not None and not _SHARES.let_go(self._share):
             return

@@ -1,4 +1,4 @@
-"""A user as everybody sees it, at one moment."""
+"""Snapshots: the public fields of a user at one version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _ReadOnly(dict[str, str]):
-    """A dict that cannot be changed, which copies and encoders of JSON take for any other."""
+    """A dict that cannot be changed. ``copy`` and ``json`` handle it like any other dict."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("A snapshot is read-only; set() changes the user.")
@@ -35,27 +35,29 @@ class _ReadOnly(dict[str, str]):
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class UserSnapshot:
-    """The public half of a user. It never changes; a changed user is another snapshot.
+    """The public fields of a user at one version. It is immutable: after a change there is a new snapshot.
 
-    Of one session, equal snapshots that follow each other are the same object, so that ``old is new`` says whether
-    anything changed.
+    While nothing changes, a session returns the same object again, so ``old is new`` tells whether anything has
+    changed.
     """
 
     id: str
     name: str
     version: str = field(compare=False)
-    """Digits, to be compared as a number and otherwise opaque: of two snapshots of a user, the newer one's is greater.
+    """A string of digits. Compare two versions of a user as whole numbers: the newer one is greater.
 
-    It grows, too, with what only servers see. Snapshots that differ in nothing else are equal.
+    A write of private fields increases it too. Snapshots that differ only in their version are equal.
     """
     custom: Mapping[str, str]
-    """Read-only."""
+    """The custom attributes of the user. Read-only."""
     locale: str | None
-    """``None`` stands for the app's default locale."""
+    """An IETF language tag (BCP 47), such as ``pt-BR``. ``None`` = the app's default locale."""
     effective_locale: str
-    """The user's locale, or the app's default locale."""
+    """The user's locale, or else the app's default locale."""
     photo_url: str | None
+    """An http or https URL."""
     role: str
+    """The name of a role, ``"default"`` unless it was set. ``Session.app`` has the settings of each role."""
     welcome_message: str | None
 
     def __hash__(self) -> int:
@@ -64,14 +66,16 @@ class UserSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class UserOnline:
-    """A user, ``None`` if there is no such user, and whether somebody is connected with a token of it."""
+    """A user, and whether it is connected. ``UserRef.subscribe_online`` shows it."""
 
     user: UserSnapshot | None
+    """``None`` if there is no such user."""
     is_connected: bool
+    """Whether somebody is connected to any gateway with a token of this user, or was some seconds ago."""
 
 
 class Seen(NamedTuple):
-    """A snapshot, and the version at which it was seen just now; its own may be a lower one."""
+    """A snapshot, and the version that the gateway has just sent with it; the version in the snapshot may be lower."""
 
     version: int
     snapshot: UserSnapshot
@@ -93,7 +97,7 @@ def _read_version(version: Any) -> int:
 
 
 class Snapshots:
-    """Makes snapshots of what the gateway sends, and reuses those that are still held by somebody."""
+    """Makes snapshots from what the gateway sends, and returns the same object again while it is in use."""
 
     def __init__(self) -> None:
         self._known: WeakValueDictionary[str, UserSnapshot] = WeakValueDictionary()

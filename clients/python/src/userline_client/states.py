@@ -1,4 +1,4 @@
-"""What a subscription can be: pending, active, unsubscribed or failed."""
+"""The states of a subscription: pending, active, unsubscribed or failed."""
 
 from __future__ import annotations
 
@@ -22,32 +22,30 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Active(Generic[T]):
-    """It is known what is watched. Of a user, ``latest_snapshot`` is ``None`` if there is no such user.
-
-    The state stays so while the network is away.
-    """
+    """There is a snapshot. The state stays ``active`` while the connection is lost."""
 
     latest_snapshot: T
+    """In a subscription to a user, ``None`` means that there is no such user."""
     type: Literal["active"] = field(default="active", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribed:
-    """Ended by ``unsubscribe()``, or by closing the session."""
+    """The subscription was ended by ``unsubscribe()``, or by closing the session."""
 
     type: Literal["unsubscribed"] = field(default="unsubscribed", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Ended by an error that trying again would not help."""
+    """The subscription was ended by an error, after which the session does not try again."""
 
     error: UserlineError
     type: Literal["error"] = field(default="error", init=False)
 
 
 StateOf: TypeAlias = Pending | Active[T] | Unsubscribed | Failed
-"""One of the four; ``match`` on the class or on ``type`` narrows it."""
+"""One of the four states. ``match`` on the class, or a comparison of ``type``, tells them apart."""
 
 SubscriptionState: TypeAlias = StateOf[UserSnapshot | None]
-"""That of a subscription to a user."""
+"""The state of a subscription to one user."""

@@ -1,4 +1,4 @@
-"""A subscription, as whoever asked for it sees it."""
+"""Subscriptions: the public objects that ``subscribe`` returns."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ T = TypeVar("T")
 
 
 class Outcome(Generic[T]):
-    """Something that will be known once: await it as often as you like, or never."""
+    """A result that comes once. It can be awaited any number of times; if nobody awaits an error, nothing is logged."""
 
     def __init__(self) -> None:
         self._future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._future.add_done_callback(lambda future: future.cancelled() or future.exception())
 
     def __await__(self) -> Generator[object, None, T]:
-        """Wait for it. Being cancelled while waiting changes nothing for others."""
+        """Wait for the result. If this wait is cancelled, others go on waiting."""
         return (yield from asyncio.shield(self._future).__await__())
 
     def done(self) -> bool:
-        """Whether it is known."""
+        """Whether the result is there, or an error instead."""
         return self._future.done()
 
     def resolve(self, value: T) -> None:
-        """Make it known, unless it is."""
+        """Set the result, unless it is there (called by the session)."""
         if not self._future.done():
             self._future.set_result(value)
 
     def reject(self, error: UserlineError) -> None:
-        """Make known that it will not come, unless it is known."""
+        """Set an error instead of the result, unless it is there (called by the session)."""
         if not self._future.done():
             self._future.set_exception(error)
 
 
 class Subscription(Generic[T]):
-    """Shows something live: ``pending`` → ``active`` → ``unsubscribed`` or ``error``.
+    """A subscription. Its state is ``pending``, then ``active``, and at the end ``unsubscribed`` or ``error``.
 
-    ``async with`` unsubscribes at its end; ``async for`` gives the current snapshot, and then each that follows. A
-    reader who is slow misses some in between, never the last one.
+    ``async with`` unsubscribes at its end. ``async for`` gives the current snapshot, and then the snapshot after each
+    change. If the loop is slow it may miss snapshots in between, but never the last one. The loop ends when the
+    subscription is unsubscribed, and raises the error if the subscription ends with one.
     """
 
     def __init__(
@@ -74,26 +75,29 @@ class Subscription(Generic[T]):
 
     @property
     def state(self) -> StateOf[T]:
-        """What the subscription is now."""
+        """The current state: ``Pending``, ``Active``, ``Unsubscribed`` or ``Failed``."""
         return self._state
 
     @property
     def latest_snapshot(self) -> T | None:
-        """The latest snapshot; ``None`` as long as the state is ``pending``, and if there is no such user."""
+        """The latest snapshot. ``None`` while the state is ``pending``, and if there is no such user."""
         return self._latest
 
     @property
     def connected(self) -> Outcome[Active[T]]:
-        """Await it for the first ``Active`` state. Raises what ended the subscription, if it ends before that."""
+        """Await it for the first ``Active`` state.
+
+        If the subscription ends before that, it raises the error, or ``SubscriptionEnded`` after ``unsubscribe()``.
+        """
         return self._connected
 
     @property
     def terminated(self) -> Outcome[Unsubscribed | Failed]:
-        """Await it for the last state. It raises nothing."""
+        """Await it for the last state, ``Unsubscribed`` or ``Failed``. It raises no error."""
         return self._terminated
 
     def unsubscribe(self) -> None:
-        """End the subscription; nothing happens if it has ended."""
+        """End the subscription. If it has ended already, nothing happens."""
         if self.is_over:
             return
         self.end(Unsubscribed(), SubscriptionEnded("The subscription was ended before it was connected."))
@@ -101,7 +105,7 @@ class Subscription(Generic[T]):
 
     @property
     def is_over(self) -> bool:
-        """Whether the state is one of the last two."""
+        """Whether the subscription has ended: the state is ``Unsubscribed`` or ``Failed``."""
         return isinstance(self._state, Unsubscribed | Failed)
 
     async def __aenter__(self) -> Self:
@@ -117,11 +121,11 @@ class Subscription(Generic[T]):
 
     @property
     def is_pending(self) -> bool:
-        """Whether there is no first snapshot yet."""
+        """Whether the state is ``Pending``."""
         return isinstance(self._state, Pending)
 
     def show(self, snapshot: T) -> None:
-        """Take a snapshot (called by the session)."""
+        """Show a snapshot (called by the session)."""
         if self.is_over or (isinstance(self._state, Active) and snapshot == self._latest):
             return
         self._latest = snapshot
@@ -136,7 +140,7 @@ class Subscription(Generic[T]):
                 logger.exception("on_snapshot has raised")
 
     def end(self, state: Unsubscribed | Failed, error: UserlineError) -> None:
-        """Go to a last state (called by the session)."""
+        """Set the last state (called by the session)."""
         if self.is_over:
             return
         self._state = state
@@ -145,9 +149,9 @@ class Subscription(Generic[T]):
         self._wake()
 
     async def next_after(self, revision: int) -> tuple[int, T]:
-        """Wait for a snapshot later than that of a revision.
+        """Wait for a newer snapshot than that of a revision. Return the new revision and the snapshot.
 
-        Raises ``StopAsyncIteration`` when there will be none, and the error if that is the reason.
+        Raises ``StopAsyncIteration`` after ``unsubscribe()``, and the error if the subscription has ended with one.
         """
         while self._revision <= revision:
             if isinstance(self._state, Failed):
@@ -163,15 +167,15 @@ class Subscription(Generic[T]):
 
 
 class UserSubscription(Subscription[UserSnapshot | None]):
-    """Shows a user live; a snapshot is ``None`` if there is no such user. Made by ``UserRef.subscribe``."""
+    """A subscription to a user. A snapshot is ``None`` if there is no such user. ``UserRef.subscribe`` returns it."""
 
 
 class UsersSubscription(Subscription[Mapping[str, UserSnapshot | None]]):
-    """Shows many users live, as a read-only mapping by id. Made by ``UserRefs.subscribe``."""
+    """A subscription to many users. A snapshot is a read-only mapping by id. ``UserRefs.subscribe`` returns it."""
 
 
 class OnlineSubscription(Subscription[UserOnline]):
-    """Shows a user live, and whether it is connected. Made by ``UserRef.subscribe_online``."""
+    """A subscription to a user and whether it is connected. ``UserRef.subscribe_online`` returns it."""
 
 
 class SnapshotIterator(Generic[T]):
@@ -189,6 +193,6 @@ class SnapshotIterator(Generic[T]):
         while True:
             before = self._revision
             self._revision, snapshot = await self._subscription.next_after(before)
-            if not before or snapshot != self._last:  # of what was missed, something may have come back to what it was
+            if not before or snapshot != self._last:  # after a change that was missed, it may look as before
                 self._last = snapshot
                 return snapshot

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from userline_client.errors import InvalidInput
 
 OnNeedToken: TypeAlias = Callable[[], str | Awaitable[str]]
-"""Returns a new token, now or when awaited."""
+"""A function that takes no arguments and returns a new token (a JWT), or an awaitable of one."""
 
 _EARLY_SECONDS = 30.0
 _EARLY_SHARE = 0.2

@@ -1,4 +1,4 @@
-"""What can be done with users, by their ids; ``UserRef`` is its face."""
+"""Reads and writes of users by their ids. ``UserRef`` is the public class for it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """What ``create_if_not_exists`` did: the user, new or as it was, and whether it was created now."""
+    """The result of ``UserRef.create_if_not_exists``."""
 
     user: UserSnapshot
+    """The new user, or the one that existed already."""
     created: bool
+    """``False`` if the user existed already; then nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """What ``set`` did: the user as it is now, whether it was created now, and whether anything changed."""
+    """The result of ``UserRef.set``."""
 
     user: UserSnapshot
+    """The user after the write."""
     created: bool
+    """Whether the user did not exist before."""
     changed: bool
+    """Whether any field changed, private fields included."""
 
 
 class Users:
-    """Reads and writes users, and adds what the answers say to what is watched."""
+    """Reads and writes users. Results are merged with what subscriptions show."""
 
     def __init__(self, requests: Requests, watches: Watches, snapshots: Snapshots) -> None:
         self._requests = requests
