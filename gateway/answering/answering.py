@@ -145,14 +145,15 @@ class Answering:
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
+        steps, arguments = bound
         try:
-            begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
+            begun = steps.begin(arguments, self._users)
         except AnswerTooLarge as refusal:
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             self.note(known.name, asked, started, refusal.response)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
-            pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
+            pending = steps.finish(begun, arguments, self.context(request_id, viewer), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
