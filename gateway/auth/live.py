@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+from userline.common import tasks
+
 if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
@@ -49,15 +51,11 @@ class LiveTokens:
         """End those whose token was checked with none of these keys."""
         self._key_ids = key_ids
         if self._live:
-            task = asyncio.create_task(self._end_those_gone(), name="userline-keys-gone")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            tasks.start(self._ending, self._end_those_gone(), "userline-keys-gone")
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._ending:
-            task.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
+        await tasks.end(self._ending)
 
     async def _end_those_gone(self) -> None:
         ended_before = self.ended

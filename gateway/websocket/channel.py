@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from userline.common import tasks
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -60,14 +62,9 @@ class Channel:
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         """Do something beside what the socket reads, until the socket ends."""
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        tasks.start(self._background, work)
 
     async def end(self) -> None:
         """End what was started."""
-        tasks = list(self._background)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(self._background)
         self._background.clear()
