@@ -24,8 +24,7 @@ from userline.settings.problems import SettingsError
 from userline.settings.settings import load_settings
 from userline.storage.protocol import UserStore
 from userline.telemetry.metrics.store import MeasuredStore
-from userline.telemetry.metrics.text import merged
-from userline.telemetry.metrics.workers import merge
+from userline.telemetry.metrics.text import labelled, merged
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ async def test_the_text_is_what_prometheus_reads(tmp_path: Path) -> None:
 
 async def test_merging_keeps_every_sample_and_each_family_once(tmp_path: Path) -> None:
     text = await Exposition(busy_runtime(tmp_path)).write()
-    together = merge({0: text, 1: text, 7: text})
+    together = merged(labelled(text, f'worker="{number}"') for number in (0, 1, 7))
     heads = [line for line in together.splitlines() if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
 
