@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from userline.execution.engine import Engine, Execution
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
-    from userline.execution.plans.plan import Bound
     from userline.execution.request import GraphQLRequest
     from userline.gateway.answering.known import ReadBody
     from userline.gateway.answering.meaning import Meaning
@@ -141,7 +140,8 @@ class Answering:
         pacer.little += known.work
         if pacer.little > MOST_LITTLE and not pacer.has_time(EXECUTING_SECONDS):
             source = source_of(viewer, {"client": client})
-            pending: Pending = Executing(self._begin_late(bound, viewer, request_id, source), self.time_limit)
+            execution = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit)
+            pending: Pending = Executing(self._execute_later(execution, None, source), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
@@ -165,12 +165,6 @@ class Answering:
         if self._request_log.is_on:
             log_operation(known.name, viewer, request_id, seconds, client, meaning.trace_id)
         return request_id, begun
-
-    async def _begin_late(self, bound: Bound, viewer: Viewer, request_id: str, source: Source) -> Response:
-        """Answer when it is its turn."""
-        await self._pacer.turn(EXECUTING_SECONDS, source)
-        begun = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit).begin()
-        return begun if isinstance(begun, bytes) else await begun
 
     def note(self, name: str | None, asked: Asked, started: float, response: Response) -> None:
         """Count and log the response to a known operation that was not answered at once."""
@@ -239,8 +233,11 @@ class Answering:
         self.count(prepared, code_of(response))
         return response
 
-    async def _execute_later(self, execution: Execution, budget: AnswerBudget | None) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
+    async def _execute_later(
+        self, execution: Execution, budget: AnswerBudget | None, source: Source | None = None
+    ) -> Response:
+        """Answer when it is its turn."""
+        await self._pacer.turn(EXECUTING_SECONDS, source)
         begun = execution.begin(budget)
         return begun if isinstance(begun, bytes) else await begun
 
