@@ -16,9 +16,9 @@ from userline.gateway.answering.known import Known, KnownBodies
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.rate_limit import UNLIMITED, key_of, source_of
 from userline.gateway.request_ids import new_request_id
-from userline.gateway.request_log import Asked, log_access, log_operation
+from userline.gateway.request_log import Asked, log_access, log_request
 from userline.resolvers.context import Context
-from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of
+from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of, cut
 from userline.users.errors import ErrorCode
 from userline.users.viewer import OPEN_VIEWER
 
@@ -163,7 +163,8 @@ class Answering:
         else:
             self._metrics.request(known.name, OK, seconds)
         if self._request_log.is_on:
-            log_operation(known.name, viewer, request_id, seconds, client, meaning.trace_id)
+            name = UNNAMED if known.name is None else cut(known.name)
+            log_request(request_id, viewer, name, seconds, client, meaning.trace_id)
         return request_id, begun
 
     def note(self, name: str | None, asked: Asked, started: float, response: Response) -> None:
