@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from userline.common import tasks
 from userline.directory.uncertain_writes import UncertainWrites
 from userline.storage.protocol import StoreRefused
 from userline.users.errors import StoreUnavailable, UserlineError
@@ -64,7 +63,9 @@ class Writes:
         return await self._to_the_end(self._write_many_and_tell(patches))
 
     async def _to_the_end(self, work: Coroutine[None, None, T]) -> T:
-        task = tasks.start(self._under_way, work)
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -51,7 +51,9 @@ class LiveTokens:
         """End those whose token was checked with none of these keys."""
         self._key_ids = key_ids
         if self._live:
-            tasks.start(self._ending, self._end_those_gone(), "userline-keys-gone")
+            task = asyncio.create_task(self._end_those_gone(), name="userline-keys-gone")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """End what is under way."""

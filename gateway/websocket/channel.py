@@ -62,7 +62,9 @@ class Channel:
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         """Do something beside what the socket reads, until the socket ends."""
-        tasks.start(self._background, work)
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def end(self) -> None:
         """End what was started."""
