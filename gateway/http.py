@@ -20,7 +20,7 @@ from userline.execution.request import parse_request
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
-from userline.gateway.graphiql.serving import graphiql_page
+from userline.gateway.graphiql.page import graphiql_page
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
