@@ -28,6 +28,7 @@ from userline.changes.messages import Found, decode_change, message_of
 from userline.changes.outbox import Outbox
 from userline.changes.rejoining import Rejoining
 from userline.changes.sent import Sent
+from userline.common import tasks
 from userline.common.backoff import Backoff
 from userline.users.codec import is_whole_snapshot
 from userline.users.record import Deletion
@@ -184,9 +185,7 @@ class Bus:
                 "gateways read watched users again within USERLINE_REREAD_SECONDS.",
                 self.waiting,
             )
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         self._tasks = []
         self._joined.clear()
         await self._broadcast.disconnect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from userline.changes.protocol import Explanation, NotHeardError, NotJoinedError
+from userline.common.texts import cut
 
 if TYPE_CHECKING:
     from userline.changes.protocol import Backend
@@ -32,7 +33,7 @@ def named(error: BaseException) -> str:
 
 def shortened(text: str) -> str:
     """Return a text that is not long."""
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+    return cut(text, _MOST_CHARACTERS)
 
 
 _KNOWN: Final[tuple[tuple[type[BaseException], str, str], ...]] = (

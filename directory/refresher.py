@@ -7,6 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
+from userline.common import tasks
 from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
 from userline.users.errors import StoreUnavailable
@@ -53,9 +54,7 @@ class Refresher:
 
     async def stop(self) -> None:
         """Stop."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
         self._tasks = []
 
     def unsettle(self) -> None:

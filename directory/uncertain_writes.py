@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from userline.changes.messages import Found
+from userline.common import tasks
 from userline.common.backoff import Backoff
 from userline.storage.protocol import MAX_BATCH
 from userline.users.record import Deletion
@@ -78,9 +79,7 @@ class UncertainWrites:
                 "these writes were done, the other gateways read watched users again within USERLINE_REREAD_SECONDS.",
                 len(self),
             )
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.end([self._task])
 
     async def _run(self) -> None:
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)

@@ -23,7 +23,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from userline.execution.cost import OperationLimits, find_refusals
 from userline.execution.errors import format_refusal, format_request_error
-from userline.execution.plans.plan import Bound
+from userline.execution.plans.plan import UNFIT, Bound
 from userline.execution.weighed import WeighedCache, weight_of
 from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 
@@ -47,7 +47,7 @@ _LONG_CHARACTERS = 1000
 """Validating longer documents leaves much behind that only the garbage collector finds."""
 
 _DOCUMENT_BYTES = 6_000
-_TOKEN_BYTES = 580
+_TOKEN_BYTES = 600
 """What a document weighs, its plans included, and what each of its tokens adds: a little more than was measured over
 documents of all kinds, with any order of what is hashed (tests/execution/test_document_weights.py)."""
 
@@ -170,7 +170,10 @@ class DocumentCache:
         name = request.operation_name or next(iter(document.operations), None)
         if self.refusal(document, name, request.variables) is not None:
             return None  # it says why
-        bound = plan.bind(request.variables)
+        try:
+            bound = plan.bind(request.variables)
+        except UNFIT:
+            return None
         return KnownOperation(bound, name, text) if isinstance(bound, Bound) else None
 
     def refusal(self, document: Document, name: str | None, variables: dict[str, Any] | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,7 +17,7 @@ from userline.execution.general_subscription import GeneralSubscription
 from userline.execution.operation import RequestRefused
 from userline.execution.pending import TimeLimit
 from userline.execution.plans.compiler import Compiler
-from userline.execution.plans.plan import Bound
+from userline.execution.plans.plan import UNFIT, Bound
 from userline.execution.plans.planned import PlannedExecution, PlannedSubscription
 from userline.execution.schema_answers import KnownExecution, SchemaAnswers, asks_for_schema_alone
 from userline.execution.trusted import PersistedDocuments, TrustedDocuments
@@ -135,10 +136,10 @@ class Engine:
             raise RequestRefused([format_refusal(OperationTooComplex(refusal))])
         plan = self._plan(document, operation, request.operation_name)
         if plan is not None:
-            bound = plan.bind(request.variables)
-            if isinstance(bound, Bound):
-                return PlannedExecution(bound, context, self.time_limit)
-            if bound is not None:
+            with suppress(*UNFIT):
+                bound = plan.bind(request.variables)
+                if isinstance(bound, Bound):
+                    return PlannedExecution(bound, context, self.time_limit)
                 return PlannedSubscription(bound, context)
         if asks_for_schema_alone(operation, document.fragments):
             key = (text, request.operation_name)

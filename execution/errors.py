@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphql import GraphQLError
 
+from userline.common.texts import cut
 from userline.users.errors import BadUserInput, ErrorCode, UserlineError
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def format_refusal(error: UserlineError) -> FormattedError:
         extensions["field"] = error.field
         if len(error.problems) > 1:
             extensions["problems"] = [
-                {"field": problem.field, "message": _shortened(problem.message)} for problem in error.problems
+                {"field": problem.field, "message": cut(problem.message, _LONGEST_MESSAGE)}
+                for problem in error.problems
             ]
-    return {"message": _shortened(error.message), "extensions": extensions}
+    return {"message": cut(error.message, _LONGEST_MESSAGE), "extensions": extensions}
 
 
 def format_request_error(error: GraphQLError, code: ErrorCode, field: str | None = None) -> FormattedError:
@@ -130,8 +132,4 @@ def _told(message: str, code: ErrorCode, field: str | None) -> FormattedError:
     extensions = {"code": code} if field is None else {"code": code, "field": field}
     if message.endswith(_PYTHONS_NULL):
         message = message.removesuffix(_PYTHONS_NULL) + " not to be null."
-    return {"message": _shortened(message), "extensions": extensions}
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
+    return {"message": cut(message, _LONGEST_MESSAGE), "extensions": extensions}

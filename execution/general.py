@@ -89,7 +89,7 @@ class GeneralExecution:
             return self._failed(error)
 
     def _respond(self, result: ExecutionResult) -> Response:
-        response = _respond(result, self.context)
+        response = respond(result.data, format_field_errors(result.errors or (), self.context.request_id))
         self.executor.count(len(response) - self.executor.counted)  # what was not counted while it was made
         if self.on_response is not None:
             self.on_response(response)
@@ -99,10 +99,6 @@ class GeneralExecution:
         if isinstance(error, AnswerTooLarge):
             return error.response
         return respond(None, [mask(error, self.context.request_id)])
-
-
-def _respond(result: ExecutionResult, context: Context) -> Response:
-    return respond(result.data, format_field_errors(result.errors or (), context.request_id))
 
 
 class GeneralWay:

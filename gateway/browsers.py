@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
 from userline.gateway.refusals import JSON_TYPE, body_of
 from userline.gateway.request_log import PROBES
@@ -197,7 +198,11 @@ class BrowserMiddleware:
             return
         refusal = self._rules.refusal(scope)
         if refusal is not None:
-            await _refuse(scope, send, refusal)
+            if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1000})
+                return
+            response = Response(body_of(Forbidden(refusal)), 403, {"content-type": JSON_TYPE})
+            await response(scope, receive, send)
             return
         self._rules.tell_if_unreadable(scope)
         if scope["type"] == "http" and self._rules.applies_cors(scope["path"]):
@@ -271,14 +276,3 @@ def _header(scope: Scope, wanted: bytes) -> str | None:
 
 def _host_name(origin: str) -> str:
     return urlsplit(origin).hostname or ""
-
-
-async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    if kind == "websocket.http.response" and kind not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    body = body_of(Forbidden(message))
-    headers = [(b"content-type", JSON_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": f"{kind}.start", "status": 403, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from userline import __version__
 from userline.server.cut_offs import CUT_OFFS, Reason
 from userline.settings.fingerprint import Fingerprints, of_all
-from userline.storage.protocol import UserStore
+from userline.telemetry.metrics.store import STORE_CALLS
 from userline.telemetry.metrics.text import counter, gauge, histogram
 
 if TYPE_CHECKING:
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
     from userline.telemetry.metrics.recorder import Metrics
     from userline.telemetry.metrics.workers import WorkerMetrics
-
-_STORE_CALLS: Final = [
-    name for name, call in vars(UserStore).items() if iscoroutinefunction(call) and name not in {"open", "close"}
-]
-"""The calls of a store that are counted and timed. Each stands there from the start, with a 0."""
 
 
 class Measured(Protocol):
@@ -239,7 +233,7 @@ class Exposition:
         yield counter(
             "userline_store_errors",
             "Calls of the store that it did not answer.",
-            [((("call", call),), metrics.store_errors[call]) for call in _STORE_CALLS],
+            [((("call", call),), metrics.store_errors[call]) for call in STORE_CALLS],
         )
         yield counter(
             "userline_worker_replacements",

@@ -20,7 +20,7 @@ from userline.execution.request import parse_request
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
-from userline.gateway.graphiql.serving import graphiql_page
+from userline.gateway.graphiql.page import graphiql_page
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
@@ -97,11 +97,9 @@ class GraphQLOverHTTP:
             token = token_of_request(request.scope)
             viewer = await self._authenticator.viewer(token, address_of(request.scope))
         except Unauthenticated as error:
-            raise HTTPRefused.of(error, 401, challenge(request.scope)) from None
-        except RateLimited as error:
-            raise HTTPRefused.of(error, 429) from None
-        except StoreUnavailable as error:
-            raise HTTPRefused.of(error, 503) from None
+            raise HTTPRefused.of(error, headers=challenge(request.scope)) from None
+        except (RateLimited, StoreUnavailable) as error:
+            raise HTTPRefused.of(error) from None
         request.scope["state"]["viewer"] = viewer
         SOURCE.set(source_of(viewer, request.scope))
         self._charge(request)
@@ -111,7 +109,7 @@ class GraphQLOverHTTP:
         try:
             self._answering.charge(key_of(request.scope["state"]["viewer"], request.scope), operations)
         except RateLimited as refusal:
-            raise HTTPRefused.of(refusal, 429) from None
+            raise HTTPRefused.of(refusal) from None
 
     async def _not_acceptable(self) -> Response | Stream:
         raise HTTPRefused(
@@ -198,7 +196,7 @@ class GraphQLOverHTTP:
         try:
             return self._streams.open(framing, self._answering.events(subscription), viewer, request.scope)
         except RateLimited as error:
-            raise HTTPRefused.of(error, 503 if self._streams.are_ending else 429) from None
+            raise HTTPRefused.of(error, 503 if self._streams.are_ending else None) from None
 
     async def _prepare(
         self, wanted: GraphQLRequest, request: Request, *, queries_only: bool = False
@@ -236,7 +234,7 @@ def _parse(value: object) -> GraphQLRequest:
     try:
         return parse_request(value)
     except BadUserInput as error:
-        raise HTTPRefused.of(error, 400) from None
+        raise HTTPRefused.of(error) from None
 
 
 def _status(media_type: str, *, executed: bool) -> int:

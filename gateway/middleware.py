@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from starlette.responses import Response
+
 from userline.execution.errors import mask
 from userline.execution.operation import refuse
 from userline.gateway.refusals import JSON_TYPE
@@ -91,10 +93,4 @@ class LastNet:
             body = refuse([mask(error, scope["state"]["request_id"])])
             if is_begun:
                 raise
-            await _send_failure(send, body)
-
-
-async def _send_failure(send: Send, body: bytes) -> None:
-    headers = [(b"content-type", JSON_TYPE.encode())]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+            await Response(body, 500, {"content-type": JSON_TYPE})(scope, receive, send)

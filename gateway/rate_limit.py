@@ -72,27 +72,15 @@ class RateLimiter:
         """Return a limiter that allows so many times as much."""
         return RateLimiter(self._per_second * factor, self._burst * factor, capacity=self._capacity, clock=self._clock)
 
-    def take(self, key: str | None, tokens: int = 1) -> float:
+    def take(self, key: str | None, tokens: int = 1, *, on_credit: bool = False) -> float:
         """Take tokens from the bucket of ``key``: 0 if they were there, else nothing is taken and the seconds to wait.
 
-        No key is somebody who is not limited. More tokens than a bucket holds are taken for a full bucket.
+        ``on_credit`` they are taken all the same, and nobody gets a token from this bucket until what is missing has
+        come in. No key is somebody who is not limited. More tokens than a bucket holds are taken for a full bucket.
         """
         if not self._per_second or key is None:
             return 0.0
-        return self._count(key, tokens, on_credit=False)
-
-    def owe(self, key: str | None, tokens: int = 1) -> float:
-        """Take tokens, whether they are there or not, and return the seconds until what is missing has come in.
-
-        Until then nobody gets a token from this bucket. More tokens than a bucket holds are taken for a full bucket.
-        """
-        if not self._per_second or key is None:
-            return 0.0
-        return self._count(key, tokens, on_credit=True)
-
-    def _count(self, key: str, tokens: int, *, on_credit: bool) -> float:
-        if len(key) > _LONGEST_KEY:
-            key = _shortened(key)
+        key = _shortened(key)
         now = self._clock()
         wanted = min(tokens, self._burst)
         level, since = self._buckets.pop(key, (float(self._burst), now))
@@ -142,7 +130,7 @@ class Pace:
 
     async def wait(self, key: str | None, characters: int, *, is_operation: bool) -> None:
         """Count a message, and return when it is its time. Raises RateLimited for an operation that is far from it."""
-        pause = self._messages.owe(key, 1 + characters // _CHARACTERS_PER_MESSAGE)
+        pause = self._messages.take(key, 1 + characters // _CHARACTERS_PER_MESSAGE, on_credit=True)
         until_paid = self._operations.wait(key) if is_operation else 0.0
         if until_paid <= _LONGEST_PAUSE:
             pause = max(pause, until_paid)
@@ -154,7 +142,7 @@ class Pace:
 
     def owe(self, key: str | None) -> None:
         """Count an operation that asks for work; the next one waits until it is paid for."""
-        self._operations.owe(key)
+        self._operations.take(key, on_credit=True)
 
 
 def _shortened(key: str) -> str:

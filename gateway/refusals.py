@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import refuse
-from userline.users.errors import BadUserInput, Problem
+from userline.users.errors import BadUserInput, ErrorCode, Problem
 
 if TYPE_CHECKING:
     from userline.users.errors import UserlineError
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
+
+STATUS: Final = {
+    ErrorCode.BAD_USER_INPUT: 400,
+    ErrorCode.NAME_REQUIRED: 400,
+    ErrorCode.OPERATION_TOO_COMPLEX: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.USER_SYNC_DISABLED: 403,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.STORE_UNAVAILABLE: 503,
+}
+"""What HTTP says of a refusal, by its code."""
 
 
 def body_of(error: UserlineError) -> bytes:
@@ -40,8 +52,11 @@ class HTTPRefused(Exception):
         self.headers = headers or {}
 
     @classmethod
-    def of(cls, error: UserlineError, status: int, headers: dict[str, str] | None = None) -> HTTPRefused:
-        """Return the answer to a request that an error of ours ends. It says when to come back, if waiting helps."""
-        refused = cls(status, "", error.message, retry_after_of(error) | (headers or {}))
+    def of(cls, error: UserlineError, status: int | None = None, headers: dict[str, str] | None = None) -> HTTPRefused:
+        """Return the answer to a request that an error of ours ends. It says when to come back, if waiting helps.
+
+        ``status`` is another one than that of its code.
+        """
+        refused = cls(status or STATUS[error.code], "", error.message, retry_after_of(error) | (headers or {}))
         refused.answer = body_of(error)
         return refused

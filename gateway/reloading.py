@@ -9,6 +9,7 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from userline.common import tasks
 from userline.common.apart import call_apart
 from userline.settings.origins import SECRETS
 from userline.settings.problems import SettingsError
@@ -159,8 +160,7 @@ async def reloading(
         with hang_ups.telling(lambda: loop.call_soon_threadsafe(due.set)):
             yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await tasks.end([task])
 
 
 def take_over(runtime: Runtime, new: NewValues) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from userline.telemetry.access_log import ACCESS_LOG
-from userline.telemetry.metrics.recorder import UNNAMED, cut
+from userline.telemetry.metrics.recorder import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,28 +48,6 @@ class RequestLog:
         return self.is_on and (self.has_probes or path not in PROBES)
 
 
-def log_operation(  # noqa: PLR0913, PLR0917 - what is to be logged, without a tuple around it
-    name: str | None,
-    viewer: Viewer,
-    request_id: str,
-    seconds: float,
-    client: tuple[str, int] | None,
-    trace_id: str | None,
-) -> None:
-    """Log a request that was answered with one operation, by a line like that of ``log_access``: in less time."""
-    milliseconds = round(seconds * 1000, 1)
-    fields: dict[str, Any] = {"request_id": request_id}
-    if client is not None:
-        fields["client"] = shown_client(client[0])
-    fields["viewer"] = viewer.kind._value_
-    if trace_id is not None:
-        fields["trace_id"] = trace_id
-    fields["operation"] = UNNAMED if name is None else cut(name)
-    fields["status"] = 200
-    fields["milliseconds"] = milliseconds
-    ACCESS_LOG.log(f"POST /graphql 200 {milliseconds} ms", fields)
-
-
 class Asked(NamedTuple):
     """The caller, the operation and the id of a request."""
 
@@ -83,24 +61,38 @@ class Asked(NamedTuple):
 
 def log_access(method: str, path: str, status: int, seconds: float, asked: Asked) -> None:
     """Log a request: its id, who asked, the names of the operations, the outcome and the time."""
-    if path != "/graphql":
-        path = _shown(path)
-    milliseconds = round(seconds * 1000, 1)
     request_id, viewer, operations, client, trace_id = asked
+    told = ",".join(map(cut, operations[:_MOST_NAMES])) or None
+    if len(operations) > _MOST_NAMES:
+        told = f"{told} and {len(operations) - _MOST_NAMES} more"
+    target = f"{method} {path if path == '/graphql' else _shown(path)}"
+    log_request(request_id, viewer, told, seconds, client, trace_id, target, status)
+
+
+def log_request(  # noqa: PLR0913, PLR0917 - what is to be logged, without a tuple around it: it is for every request
+    request_id: str,
+    viewer: Viewer | None,
+    operation: str | None,
+    seconds: float,
+    client: tuple[str, int] | None,
+    trace_id: str | None,
+    target: str = "POST /graphql",
+    status: int = 200,
+) -> None:
+    """Log a request, whose ``operation`` is named as it is to be shown."""
+    milliseconds = round(seconds * 1000, 1)
     fields: dict[str, Any] = {"request_id": request_id}
     if client is not None:
         fields["client"] = shown_client(client[0])
     if viewer is not None:
-        fields["viewer"] = viewer.kind.value
+        fields["viewer"] = viewer.kind._value_
     if trace_id is not None:
         fields["trace_id"] = trace_id
-    if operations:
-        fields["operation"] = ",".join(map(cut, operations[:_MOST_NAMES]))
-        if len(operations) > _MOST_NAMES:
-            fields["operation"] += f" and {len(operations) - _MOST_NAMES} more"
+    if operation is not None:
+        fields["operation"] = operation
     fields["status"] = status
     fields["milliseconds"] = milliseconds
-    ACCESS_LOG.log(f"{method} {path} {status} {milliseconds} ms", fields)
+    ACCESS_LOG.log(f"{target} {status} {milliseconds} ms", fields)
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from userline.changes.bus import Bus
 from userline.changes.hub import Hub
@@ -189,12 +189,12 @@ class Runtime:
         """Whether requests may be answered without the application, where spans are made."""
         return self.settings.plans and self.tracer is None
 
-    def _measured(self) -> MeasuredStore:
+    def _measured(self) -> UserStore:
         if self.tracer is None:
-            return MeasuredStore(self.store, self.metrics)
+            return cast("UserStore", MeasuredStore(self.store, self.metrics))
         from userline.telemetry.tracing.parts import TracedStore  # noqa: PLC0415 - it needs userline[tracing]
 
-        return TracedStore(self.store, self.metrics, self.tracer)
+        return cast("UserStore", TracedStore(self.store, self.metrics, self.tracer))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

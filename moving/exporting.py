@@ -132,9 +132,7 @@ async def pages(
     async def next_page() -> list[UserRecord] | None:
         nonlocal walk
         if walk is None:
-            # Whoever does not ask for it can do with a store that does not know of it.
-            more = {} if on_unreadable is None else {"on_unreadable": on_unreadable}
-            walk = store.walk(after=after, **more)
+            walk = store.walk(after=after, on_unreadable=on_unreadable)
         try:
             return await anext(walk, None)
         except StoreUnavailable:

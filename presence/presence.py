@@ -15,6 +15,7 @@ from collections import Counter, OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from userline.common import tasks
 from userline.presence.reports import MOST_USERS_A_REPORT, PRESENCE, PresenceReport, decode_report
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ class Presence:
 
     async def stop(self) -> None:
         """End what ``start`` began. The others forget who was here by themselves: most are about to go on there."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.end(self._tasks)
 
     def enter(self, user_id: str | None) -> None:
         """Take note that an operation of a user's socket has begun. Without a user it is nobody's."""

@@ -15,7 +15,7 @@ from userline.schema.names import Prefixed
 from userline.schema.roots import Mutation, OperationInfo, Query, Subscription
 from userline.schema.scalars import make_scalars
 from userline.schema.sdl import print_schema
-from userline.schema.types import User, as_optional_users
+from userline.schema.types import User
 
 _LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.4", import: ["@key"])\n\n'
 
@@ -68,7 +68,7 @@ class FederatedQuery(Query):
         ],
     ) -> list[Entity | None]:
         """Return the users that a router refers to."""
-        return as_optional_users(await queries.entities(info.context, representations))
+        return cast("list[Entity | None]", await queries.entities(info.context, representations))
 
 
 @cache

@@ -30,22 +30,23 @@ def with_public_fields(cls: Class) -> Class:
 
 def with_new_user_fields(cls: Class) -> Class:
     """Give an input type the fields of a new user: what is required, and what may be left out."""
-    for field in GIVEN:
-        default = {} if field.is_required else {"default": strawberry.UNSET}
-        setattr(cls, field.attribute, strawberry.field(name=field.name, description=field.input, **default))
-    return _annotated(cls, {field.attribute: _input_type(field, is_new=True) for field in GIVEN})
+    return _with_input_fields(cls, is_new=True)
 
 
 def with_patch_fields(cls: Class) -> Class:
     """Give an input type the fields of a patch, each of which may be left out."""
+    return _with_input_fields(cls, is_new=False)
+
+
+def _with_input_fields(cls: Class, *, is_new: bool) -> Class:
+    annotations = {}
     for field in GIVEN:
-        description = field.patch_input or field.input
-        setattr(
-            cls,
-            field.attribute,
-            strawberry.field(name=field.name, description=description, default=strawberry.UNSET),
-        )
-    return _annotated(cls, {field.attribute: _input_type(field, is_new=False) for field in GIVEN})
+        is_required = is_new and field.is_required
+        description = field.input if is_new else field.patch_input or field.input
+        default = {} if is_required else {"default": strawberry.UNSET}
+        setattr(cls, field.attribute, strawberry.field(name=field.name, description=description, **default))
+        annotations[field.attribute] = _TYPES[field.kind] if is_required else _TYPES[field.kind] | None
+    return _annotated(cls, annotations)
 
 
 def _annotated(cls: Class, annotations: dict[str, Any]) -> Class:
@@ -55,7 +56,3 @@ def _annotated(cls: Class, annotations: dict[str, Any]) -> Class:
 
 def _output_type(field: Field) -> Any:
     return _TYPES[field.kind] | None if field.is_nullable else _TYPES[field.kind]
-
-
-def _input_type(field: Field, *, is_new: bool) -> Any:
-    return _TYPES[field.kind] if is_new and field.is_required else _TYPES[field.kind] | None

@@ -1,4 +1,8 @@
-"""The root types: what can be asked, written and watched."""
+"""The root types: what can be asked, written and watched.
+
+What resolvers return has the attributes that the types resolve, so that it only has to be said to be of the type. An
+error among users is null, and told at its place.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,9 +23,6 @@ from userline.schema.types import (
     UserChange,
     UserOnline,
     as_changes,
-    as_optional_user,
-    as_optional_users,
-    as_user,
 )
 
 OperationInfo = Info[Context, None]
@@ -41,7 +42,7 @@ class Query:
     )
     async def user(self, info: OperationInfo, id: UserId) -> User | None:  # noqa: A002 - the contract's name
         """Return one user."""
-        return as_optional_user(await queries.user(info.context, id))
+        return cast("User | None", await queries.user(info.context, id))
 
     @strawberry.field(
         description=(
@@ -55,12 +56,12 @@ class Query:
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 1,000 ids of users.")],
     ) -> list[User | None]:
         """Return many users."""
-        return as_optional_users(await queries.users(info.context, ids))
+        return cast("list[User | None]", await queries.users(info.context, ids))
 
     @strawberry.field(description="What is configured for everybody who uses this gateway.")
     def app(self, info: OperationInfo) -> App:
         """Return the app's configuration."""
-        return cast("App", queries.app(info.context.app))  # it has the attributes that ``App`` resolves
+        return cast("App", queries.app(info.context.app))
 
 
 @strawberry.type(description="What can be written. Every mutation is safe to repeat.")
@@ -80,7 +81,7 @@ class Mutation:
     ) -> CreateUserIfNotExistsPayload:
         """Create a user unless it exists."""
         written = await mutations.create_user_if_not_exists(info.context, id, given_fields(input))
-        return CreateUserIfNotExistsPayload(user=as_user(written.user), created=written.created)
+        return CreateUserIfNotExistsPayload(user=cast("User", written.user), created=written.created)
 
     @strawberry.mutation(
         description=(
@@ -96,7 +97,7 @@ class Mutation:
     ) -> SetUserPayload:
         """Patch a user."""
         written = await mutations.set_user(info.context, id, given_fields(input))
-        return SetUserPayload(user=as_user(written.user), created=written.created, changed=written.changed)
+        return SetUserPayload(user=cast("User", written.user), created=written.created, changed=written.changed)
 
     @strawberry.mutation(
         description=(
@@ -133,7 +134,7 @@ class Subscription:
         """Watch a user."""
         async with aclosing(watching.user_changed(info.context, id)) as snapshots:
             async for snapshot in snapshots:
-                yield as_optional_user(snapshot)
+                yield cast("User | None", snapshot)
 
     @strawberry.subscription(
         description=(

@@ -10,7 +10,6 @@ from userline.resolvers import queries
 from userline.resolvers.context import Context
 from userline.schema.fields import with_public_fields
 from userline.schema.scalars import RoleSettings
-from userline.users.errors import BadUserInput
 from userline.users.record import UserSnapshot
 
 
@@ -34,21 +33,6 @@ class User:
     def effective_locale(root: strawberry.Parent[UserSnapshot], info: Info[Context, None]) -> str:
         """Return the user's locale or the app's."""
         return queries.effective_locale(root, info.context.app.default_locale)
-
-
-def as_user(snapshot: UserSnapshot) -> User:
-    """Return a snapshot where a ``User`` is asked for: it has the attributes that ``User`` resolves."""
-    return cast("User", snapshot)
-
-
-def as_optional_user(snapshot: UserSnapshot | None) -> User | None:
-    """Return a snapshot or None where an optional ``User`` is asked for."""
-    return cast("User | None", snapshot)
-
-
-def as_optional_users(snapshots: list[UserSnapshot | BadUserInput | None]) -> list[User | None]:
-    """Return snapshots where a list of optional ``User`` is asked for. An error is null, and told at its place."""
-    return cast("list[User | None]", snapshots)
 
 
 @strawberry.type(description="A role that users can have, with what it means for a frontend.")
@@ -97,7 +81,7 @@ class UserChange:
 
 def as_changes(changes: Changes) -> list[UserChange]:
     """Return what has changed where a list of ``UserChange`` is asked for."""
-    return [UserChange(id=strawberry.ID(user_id), user=as_optional_user(user)) for user_id, user in changes.items()]
+    return [UserChange(id=strawberry.ID(user_id), user=cast("User", user)) for user_id, user in changes.items()]
 
 
 @strawberry.type(description="What `deleteUser` did.")

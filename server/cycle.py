@@ -134,8 +134,7 @@ class Cycle:
         self._has_body = scope["method"] != "HEAD"
         self._chunked: bool | None = None
         self._left: int | None = 0
-        """How many bytes of the body are still to come; None: it ends with the connection."""
-        """How many bytes of the answer are still to be sent."""
+        """How many bytes of the answer's body are still to be sent; None: it ends with the connection."""
 
     def start(self, loop: asyncio.AbstractEventLoop, app: ASGIApp) -> None:
         """Have the application answer, in a task that is among the server's until it is done."""

@@ -8,6 +8,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Final, Protocol
 
+from userline.common import tasks
 from userline.common.backoff import spread
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ class Drain:
                 )
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await tasks.end(waits)
 
     @staticmethod
     def newcomer_hint() -> float:

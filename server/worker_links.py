@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.common import tasks
 from userline.common.apart import call_apart
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ class WorkerLink:
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await tasks.end([beating])
 
     async def _beat(self) -> None:
         beats = 0

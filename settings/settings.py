@@ -169,11 +169,6 @@ def log_format_of(flags: Mapping[str, Any]) -> str | None:
     return log_format
 
 
-def sources(settings: Settings) -> dict[str, str]:
-    """Return where each field's value came from: "flag", "environment", ".env file", "file" or "default"."""
-    return dict(settings.origins.of_fields)
-
-
 def settings_warnings(settings: Settings) -> list[str]:
     """Return a sentence for each ``USERLINE_*`` variable that means nothing to this version."""
     return settings.origins.warnings([variable_of(name) for name in Settings.model_fields])

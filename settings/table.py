@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from userline.settings.field import group_of, reloads
 from userline.settings.origins import flag_of, shown, variable_of
 from userline.settings.problems import expected
-from userline.settings.settings import Settings, sources
+from userline.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ this setting, users can have only these roles. The file is read once, at start-u
 
 def to_text(settings: Settings) -> str:
     """Return every setting with its value, source and meaning."""
-    places = sources(settings)
+    places = settings.origins.of_fields
     variables = max(len(variable_of(name)) for name in places)
     values = max(len(shown(getattr(settings, name))) for name in places)
     lines = []
@@ -110,7 +110,7 @@ def to_text(settings: Settings) -> str:
 
 def to_json(settings: Settings) -> str:
     """Return an object with each setting's variable, value, source and meaning by its name."""
-    places = sources(settings)
+    places = settings.origins.of_fields
     described = {
         name: {
             "variable": variable_of(name),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from userline.common.texts import cut
 from userline.users import validation
 from userline.users.codec import encoded_size, record_to_json
 from userline.users.errors import BadUserInput, NameRequired, Problem
@@ -123,7 +124,7 @@ def _unknown_fields(given: Mapping[str, object]) -> list[Problem]:
     unknown = [name for name in given if name not in _NAMES]
     if not unknown:
         return []
-    shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in unknown[:_MOST_UNKNOWN]]
+    shown = [cut(name, _LONGEST_NAME) for name in unknown[:_MOST_UNKNOWN]]
     problems = [Problem(name, f"{name} is not a field of a user.") for name in shown]
     if len(unknown) > len(shown):
         more = len(unknown) - len(shown)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from userline.common.texts import cut
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,8 +19,7 @@ _ESCAPED = {code: f"\\u{code:04x}" for code in _ENDS_OF_LINES_AND_COMMANDS}
 
 def quoted(text: str, most: int = 100) -> str:
     """Return a text in quotes as JSON writes it, on one line, cut after ``most`` characters; it can always be sent."""
-    shown = text if len(text) <= most else f"{text[:most]}…"
-    return json.dumps(shown, ensure_ascii=False).translate(_ESCAPED).encode(errors="replace").decode()
+    return json.dumps(cut(text, most), ensure_ascii=False).translate(_ESCAPED).encode(errors="replace").decode()
 
 
 def quoted_few(texts: Iterable[str]) -> str:

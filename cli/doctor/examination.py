@@ -19,7 +19,7 @@ from userline.gateway.runtime import Runtime
 from userline.settings.checks import is_loopback
 from userline.settings.origins import shown
 from userline.settings.problems import SettingsError
-from userline.settings.settings import load_settings, settings_warnings, sources
+from userline.settings.settings import load_settings, settings_warnings
 from userline.storage.factory import make_store
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def _examine_machine(settings: Settings) -> list[Finding]:
 
 
 def _examine_settings(settings: Settings) -> list[Finding]:
-    places = [place for place in sources(settings).values() if place != "default"]
+    places = [place for place in settings.origins.of_fields.values() if place != "default"]
     findings = [ok("settings", f"They are valid; {len(places)} {'is' if len(places) == 1 else 'are'} set.")]
     findings += [
         advice("settings", warning, "Correct the name, or remove the variable.")

@@ -11,35 +11,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
-from graphql import GraphQLNonNull, OperationType, coerce_input_literal, get_named_type, type_from_ast
+from graphql import OperationType, get_named_type
 
 from userline.execution.plans.failures import Place
 from userline.execution.plans.mutations import MutationSteps, PayloadField, TypenameStep, WriteStep
 from userline.execution.plans.one_user import query_of
-from userline.execution.plans.plan import Plan, Variable
+from userline.execution.plans.plan import Variants
 from userline.execution.plans.projection import Projections
-from userline.execution.plans.queries import Constant, QuerySteps, UsersStep, UserStep
+from userline.execution.plans.queries import Constant, UsersStep, UserStep
 from userline.execution.plans.selections import NotSimple, collect_fields, find_conditions
 from userline.execution.plans.subscriptions import ChangeProjection, WatchManyStep, WatchStep
-from userline.execution.plans.values import UNFIT, reader_of, source_of
+from userline.execution.plans.values import reader_of, source_of
 from userline.resolvers import queries
 from userline.resolvers.mutations import RESOLVERS
 
 if TYPE_CHECKING:
     from graphql import (
-        GraphQLInputType,
         GraphQLNamedOutputType,
         GraphQLObjectType,
         GraphQLSchema,
         OperationDefinitionNode,
-        VariableDefinitionNode,
     )
 
-    from userline.execution.plans.plan import Steps
+    from userline.execution.plans.plan import Plan
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Conditions, Field, Fragments
     from userline.execution.plans.subscriptions import Watching
-    from userline.execution.plans.values import Source
+    from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import AppInfo
 
 _CONDITIONS: Final = 4
@@ -73,34 +71,31 @@ class Compiler:
             conditions = find_conditions(operation.selection_set, fragments)
             if len(conditions) > _CONDITIONS:
                 return None
-            variables = [self._variable(definition) for definition in operation.variable_definitions or ()]
-            return Plan(operation.operation, variables, conditions, partial(self._steps, operation, fragments))
+            definitions = operation.variable_definitions or ()
+            plan = partial(self._plan, operation, fragments, reader_of(definitions, self._schema))
+            if not conditions:
+                return plan({})
+            decisive = [definition for definition in definitions if definition.variable.name.value in conditions]
+            return Variants(conditions, reader_of(decisive, self._schema), plan)
         except NotSimple:
             return None
 
-    def _variable(self, definition: VariableDefinitionNode) -> Variable:
-        if definition.directives:
-            raise NotSimple
-        graphql_type = cast("GraphQLInputType", type_from_ast(self._schema, definition.type))
-        default: Any = UNFIT
-        if definition.default_value is not None:
-            default = coerce_input_literal(definition.default_value, graphql_type)
-            if not isinstance(default, str | bool | list | None):
-                raise NotSimple
-        required = isinstance(graphql_type, GraphQLNonNull)
-        return Variable(definition.variable.name.value, reader_of(graphql_type), required, default)
-
-    def _steps(self, operation: OperationDefinitionNode, fragments: Fragments, conditions: Conditions) -> Steps:
+    def _plan(
+        self, operation: OperationDefinitionNode, fragments: Fragments, variables: Reader, conditions: Conditions
+    ) -> Plan:
         root = collect_fields([operation.selection_set], fragments, conditions)
         match operation.operation:
             case OperationType.QUERY:
-                return self._query(root, fragments, conditions)
+                return query_of(variables, self._query(root, fragments, conditions), self._most_bytes)
             case OperationType.MUTATION:
-                return MutationSteps([self._write(field, fragments, conditions) for field in root], self._most_bytes)
+                steps = [self._write(field, fragments, conditions) for field in root]
+                return MutationSteps(variables, steps, self._most_bytes)
             case OperationType.SUBSCRIPTION:
-                return self._watch(root, fragments, conditions)
+                return self._watch(variables, root, fragments, conditions)
 
-    def _query(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> QuerySteps:
+    def _query(
+        self, root: list[Field], fragments: Fragments, conditions: Conditions
+    ) -> list[Constant | UserStep | UsersStep]:
         steps: list[Constant | UserStep | UsersStep] = []
         for field in root:
             match field.name:
@@ -119,7 +114,7 @@ class Compiler:
                     raise NotSimple
         if sum(len(step.value) for step in steps if isinstance(step, Constant)) > _CONSTANT_BYTES:
             raise NotSimple
-        return query_of(steps, self._most_bytes)
+        return steps
 
     def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
         if field.name == "__typename":
@@ -142,7 +137,7 @@ class Compiler:
             raise NotSimple
         return below.name
 
-    def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> Watching:
+    def _watch(self, variables: Reader, root: list[Field], fragments: Fragments, conditions: Conditions) -> Watching:
         if len(root) != 1:
             raise NotSimple
         field = root[0]
@@ -151,11 +146,11 @@ class Compiler:
             case "userChanged":
                 projection = self._projections.of(field, fragments, conditions)
                 user_id = self._argument("Subscription", field, "id")
-                return WatchStep(field.key_json, place, user_id, projection, self._most_bytes)
+                return WatchStep(field.key_json, place, variables, user_id, projection, self._most_bytes)
             case "usersChanged":
                 changes = self._changes(field, fragments, conditions)
                 user_ids = self._argument("Subscription", field, "ids")
-                return WatchManyStep(field.key_json, place, user_ids, changes, self._most_bytes)
+                return WatchManyStep(field.key_json, place, variables, user_ids, changes, self._most_bytes)
         raise NotSimple
 
     def _changes(self, field: Field, fragments: Fragments, conditions: Conditions) -> ChangeProjection:

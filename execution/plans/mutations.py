@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+from graphql import OperationType
 
 from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
+from userline.execution.pending import Executing
 from userline.execution.plans.failures import format_failure
-from userline.execution.plans.values import UNFIT
+from userline.execution.plans.plan import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from userline.directory.users import Users
     from userline.execution.operation import Response
+    from userline.execution.pending import TimeLimit
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
-    from userline.execution.plans.values import Source, Values
+    from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import Context
 
 
@@ -45,11 +49,6 @@ class WriteStep:
     arguments: Sequence[Source]
     payload: Sequence[PayloadField]
 
-    def read(self, values: Values) -> Any:
-        """Return the arguments, or UNFIT."""
-        arguments = [argument(values) for argument in self.arguments]
-        return UNFIT if UNFIT in arguments else arguments
-
     async def write(self, arguments: Any, context: Context) -> bytes:
         """Write, and return the field as a member of the response. Raises UserlineError."""
         written = await self.resolve(context, *arguments)
@@ -61,10 +60,7 @@ class TypenameStep:
     """``__typename`` among the root fields."""
 
     field: Field
-
-    def read(self, _: Values) -> Any:
-        """It has no arguments."""
-        return None
+    arguments: ClassVar[Sequence[Source]] = ()
 
     async def write(self, _: Any, __: Context) -> bytes:
         """Return the field as a member of the response."""
@@ -80,27 +76,31 @@ MutationStep: TypeAlias = WriteStep | TypenameStep
 class MutationSteps:
     """The root fields of a mutation."""
 
+    type = OperationType.MUTATION
     work = 4
     """As that of a query: to begin it is no more."""
 
-    def __init__(self, steps: Sequence[MutationStep], most: int) -> None:
+    def __init__(self, variables: Reader, steps: Sequence[MutationStep], most: int) -> None:
+        self._variables = variables
         self._steps = steps
         self._most = most
 
-    def read(self, values: Values) -> Any:
-        """Return the arguments of each step, or UNFIT."""
-        arguments = [step.read(values) for step in self._steps]
-        return UNFIT if UNFIT in arguments else arguments
+    def bind(self, variables: dict[str, Any] | None) -> Bound:
+        """Return the mutation with these variables, and the arguments of each step. Raises ``UNFIT``."""
+        values = self._variables(variables or {})
+        return Bound(self, [[argument(values) for argument in step.arguments] for step in self._steps])
 
     def begin(self, _: Any, __: Users, ___: AnswerBudget | None = None) -> Response | None:
         """Do nothing yet: a write has to be waited for, unless @include and @skip have left none."""
         return None if self._steps else b'{"data":{}}'
 
-    def look_up(self, _: Any, __: Users) -> None:
-        """Begin nothing: a mutation is more than a user to be read."""
-
-    async def finish(self, _: Any, arguments: Any, context: Context, budget: AnswerBudget | None = None) -> Response:
+    def finish(
+        self, _: Any, arguments: Any, context: Context, limit: TimeLimit, budget: AnswerBudget | None = None
+    ) -> Executing:
         """Execute the mutation, up to the first step that fails. What goes wrong is in the response."""
+        return Executing(self._execute(arguments, context, budget), limit)
+
+    async def _execute(self, arguments: Any, context: Context, budget: AnswerBudget | None) -> Response:
         members = []
         step = self._steps[0]
         try:

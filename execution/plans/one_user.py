@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from userline.changes.held import Miss
 from userline.execution.operation import AnswerBudget, AnswerTooLarge
+from userline.execution.pending import Lookup
 from userline.execution.plans.failures import format_failure
 from userline.execution.plans.projection import keep
 from userline.execution.plans.queries import NULL, Constant, QuerySteps, UserStep, errors_member
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from userline.directory.users import Users
     from userline.execution.operation import Response
+    from userline.execution.pending import Pending, TimeLimit
     from userline.execution.plans.queries import Step
+    from userline.execution.plans.values import Reader
+    from userline.resolvers.context import Context
 
 
 class UserRead(NamedTuple):
@@ -42,14 +47,14 @@ class OneUserQuery(QuerySteps):
 
     work = 1
 
-    def __init__(self, root: Sequence[Constant | Step], step: UserStep, most: int) -> None:
-        super().__init__(root, most)
+    def __init__(self, variables: Reader, root: Sequence[Constant | Step], step: UserStep, most: int) -> None:
+        super().__init__(variables, root, most)
         self._step = step
         self._kept_for = object()
         """What responses are kept for, in place of this query: a snapshot is to keep no document alive."""
 
     def begin(self, arguments: Any, users: Users, budget: AnswerBudget | None = None) -> Response | list[bytes | None]:
-        """Return the response if the user is held, else what ``look_up`` goes on with. Raises AnswerTooLarge."""
+        """Return the response if the user is held, else what ``finish`` goes on with. Raises AnswerTooLarge."""
         if budget is not None:
             return super().begin(arguments, users, budget)
         snapshot = users.held(arguments[0])
@@ -57,12 +62,20 @@ class OneUserQuery(QuerySteps):
             return snapshot.encodings.get(self._kept_for) or self.response(snapshot)
         return [None] if isinstance(snapshot, Miss) else self.response(None)
 
-    def look_up(self, arguments: Any, users: Users) -> UserRead | None:
-        """Begin to read the user, in place of ``finish``; return None if that is to say what is wrong with the id."""
-        try:
-            return UserRead(self, queries.load_user(users, arguments[0]))
-        except BadUserInput:
-            return None
+    def finish(
+        self,
+        parts: list[bytes | None],
+        arguments: Any,
+        context: Context,
+        limit: TimeLimit,
+        budget: AnswerBudget | None = None,
+    ) -> Pending:
+        """Read the user, without a task where it is a query of its own. What goes wrong is in the response."""
+        if budget is None:
+            with suppress(BadUserInput):  # what is wrong with the id, any query says
+                read = UserRead(self, queries.load_user(context.users, arguments[0]))
+                return Lookup(read, context.request_id, limit)
+        return super().finish(parts, arguments, context, limit, budget)
 
     def response(self, snapshot: UserSnapshot | None) -> Response:
         """Return the response with this snapshot. Raises AnswerTooLarge."""
@@ -81,9 +94,9 @@ class OneUserQuery(QuerySteps):
         return before + NULL + after.removesuffix(b"}") + errors_member(errors) + b"}"
 
 
-def query_of(root: Sequence[Constant | Step], most: int) -> QuerySteps:
+def query_of(variables: Reader, root: Sequence[Constant | Step], most: int) -> QuerySteps:
     """Return what executes these root fields."""
     steps = [step for step in root if not isinstance(step, Constant)]
     if len(steps) == 1 and isinstance(steps[0], UserStep):
-        return OneUserQuery(root, steps[0], most)
-    return QuerySteps(root, most)
+        return OneUserQuery(variables, root, steps[0], most)
+    return QuerySteps(variables, root, most)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending, TimeLimit
-    from userline.execution.plans.plan import Bound, BoundSubscription
+    from userline.execution.plans.plan import Bound
+    from userline.execution.plans.subscriptions import BoundSubscription
     from userline.resolvers.context import Context
 
 
@@ -30,18 +31,21 @@ class PlannedExecution:
     @property
     def type(self) -> OperationType:
         """Whether it is a query or a mutation."""
-        return self.bound.type
+        return self.bound.steps.type
 
     def begin(self, budget: AnswerBudget | None = None) -> Response | Pending:
         """Execute it: at once where nothing has to be waited for. What goes wrong is in the response.
 
         Without ``budget`` it has that of one answer.
         """
+        steps, arguments = self.bound
         try:
-            begun = self.bound.begin(self.context.users, budget)
+            begun = steps.begin(arguments, self.context.users, budget)
         except AnswerTooLarge as refusal:
             return refusal.response
-        return begun if isinstance(begun, bytes) else self.bound.finish(begun, self.context, self.limit, budget)
+        if isinstance(begun, bytes):
+            return begun
+        return steps.finish(begun, arguments, self.context, self.limit, budget)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
+from graphql import OperationType
 
 from userline.changes.held import Miss
 from userline.execution.operation import AnswerBudget, AnswerTooLarge, respond
+from userline.execution.pending import Executing
 from userline.execution.plans.failures import Place, format_failure
-from userline.execution.plans.values import UNFIT
+from userline.execution.plans.plan import Bound
 from userline.resolvers import queries
 from userline.users.errors import BadUserInput
 
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from userline.directory.users import Users
     from userline.execution.errors import FormattedError
     from userline.execution.operation import Response
-    from userline.execution.pending import Read
+    from userline.execution.pending import Pending, TimeLimit
     from userline.execution.plans.projection import Projection
     from userline.execution.plans.selections import Field
-    from userline.execution.plans.values import Source, Values
+    from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
 
@@ -111,10 +113,11 @@ class _NoData(Exception):
 class QuerySteps:
     """The root fields of a query."""
 
+    type = OperationType.QUERY
     work = 4
-    """How much it is for a turn of the event loop, if nobody has to be loaded; one user is 1."""
 
-    def __init__(self, root: Sequence[Constant | Step], most: int) -> None:
+    def __init__(self, variables: Reader, root: Sequence[Constant | Step], most: int) -> None:
+        self._variables = variables
         self._steps = [step for step in root if not isinstance(step, Constant)]
         self._around = _around_values(root)
         self._most = most
@@ -123,10 +126,10 @@ class QuerySteps:
         self._only = self._steps[0] if len(self._steps) == 1 else None
         self._ends = self._around[0], self._around[-1] + b"}"
 
-    def read(self, values: Values) -> Any:
-        """Return the argument of each step, or UNFIT."""
-        arguments = [step.argument(values) for step in self._steps]
-        return UNFIT if UNFIT in arguments else arguments
+    def bind(self, variables: dict[str, Any] | None) -> Bound:
+        """Return the query with these variables, and the argument of each step. Raises ``UNFIT``."""
+        values = self._variables(variables or {})
+        return Bound(self, [step.argument(values) for step in self._steps])
 
     def begin(self, arguments: Any, users: Users, budget: AnswerBudget | None = None) -> Response | list[bytes | None]:
         """Return the response if all is held, else the values that are: ``finish`` loads the others.
@@ -151,18 +154,20 @@ class QuerySteps:
             parts.append(part)
         return parts if None in parts else self._fill(parts) + b"}"
 
-    def look_up(self, arguments: Any, users: Users) -> Read | None:  # noqa: ARG002 - as its sibling
-        """Begin what is left after ``begin``, if it is one user, in place of ``finish``; else return None."""
-        return None
-
-    async def finish(
+    def finish(
         self,
         parts: list[bytes | None],
         arguments: Any,
         context: Context,
-        given_budget: AnswerBudget | None = None,
-    ) -> Response:
+        limit: TimeLimit,
+        budget: AnswerBudget | None = None,
+    ) -> Pending:
         """Load what was not held when it was begun. What goes wrong is in the response."""
+        return Executing(self._load(parts, arguments, context, budget), limit)
+
+    async def _load(
+        self, parts: list[bytes | None], arguments: Any, context: Context, given_budget: AnswerBudget | None
+    ) -> Response:
         errors: list[FormattedError] = []
         budget = given_budget or self._budget_beside(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from userline.changes.watcher import Changes
     from userline.execution.plans.failures import Place
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.values import Source, Values
+    from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
 
@@ -34,14 +34,15 @@ class WatchStep:
     key_json: bytes
     """How the field begins in a JSON object. The field itself would keep its document in memory."""
     place: Place
+    variables: Reader
     argument: Source
     projection: Projection
     most: int
     """How large an event may be."""
 
-    def read(self, values: Values) -> Any:
-        """Return the id, or UNFIT."""
-        return self.argument(values)
+    def bind(self, variables: dict[str, Any] | None) -> BoundSubscription:
+        """Return the subscription with these variables. Raises ``UNFIT``."""
+        return BoundSubscription(self, self.argument(self.variables(variables or {})))
 
     def encode(self, snapshot: UserSnapshot | None) -> bytes:
         """Return the response that is an event. Raises AnswerTooLarge."""
@@ -81,14 +82,15 @@ class WatchManyStep:
 
     key_json: bytes
     place: Place
+    variables: Reader
     argument: Source
     projection: ChangeProjection
     most: int
     """How large an event may be."""
 
-    def read(self, values: Values) -> Any:
-        """Return the ids, or UNFIT."""
-        return self.argument(values)
+    def bind(self, variables: dict[str, Any] | None) -> BoundSubscription:
+        """Return the subscription with these variables. Raises ``UNFIT``."""
+        return BoundSubscription(self, self.argument(self.variables(variables or {})))
 
     def encode(self, changes: Changes) -> tuple[bytes, int]:
         """Return a response with as many of the changes as make an event, and how many. Raises AnswerTooLarge."""
@@ -114,3 +116,10 @@ class WatchManyStep:
 
 
 Watching: TypeAlias = WatchStep | WatchManyStep
+
+
+class BoundSubscription(NamedTuple):
+    """A subscription with its argument: an id, or a list of ids where the step is of many."""
+
+    step: Watching
+    argument: Any

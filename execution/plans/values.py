@@ -1,10 +1,12 @@
 """Values of variables and arguments, read as GraphQL coerces them.
 
-A plan takes what is as it should be. For everything else, ``UNFIT``, the general way finds the words.
+A plan takes what is as it should be. For everything else the general way finds the words.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graphql import (
@@ -17,154 +19,126 @@ from graphql import (
     Undefined,
     VariableNode,
     coerce_input_literal,
+    type_from_ast,
 )
+from pydantic_core import SchemaValidator
+from pydantic_core import core_schema as core
 
 from userline.execution.bounds import MAX_ENTRIES
 from userline.execution.plans.selections import NotSimple
 from userline.schema.coercion import parse_any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from graphql import GraphQLInputType, GraphQLScalarType, ValueNode
+    from graphql import GraphQLInputType, GraphQLScalarType, GraphQLSchema, ValueNode, VariableDefinitionNode
+    from pydantic_core import CoreSchema
 
-
-class _Unfit:
-    pass
-
-
-UNFIT: Final = _Unfit()
-"""In place of a value that the general way has to look at."""
-
-MISSING: Final = _Unfit()
-"""In place of a value that was left out."""
-
-Reader: TypeAlias = "Callable[[Any], Any]"
-"""Returns the coerced form of a JSON value, or UNFIT."""
-
-Values: TypeAlias = "Mapping[str, Any]"
+Values: TypeAlias = dict[str, Any]
 """The coerced values of the variables that were given or have a default."""
 
+Reader: TypeAlias = "Callable[[dict[str, Any]], Values]"
+"""Coerces the variables of a request. Raises ValidationError."""
+
+MISSING: Final = object()
+"""In place of a value that was left out."""
+
 Source: TypeAlias = "Callable[[Values], Any]"
-"""Returns the value of an argument, MISSING or UNFIT."""
+"""Returns the value of an argument, or MISSING."""
+
+_STRING: Final = core.str_schema(strict=True)
+_SCALARS: Final[dict[str, CoreSchema]] = {
+    "ID": core.union_schema(
+        [_STRING, core.no_info_after_validator_function(str, core.int_schema(strict=True))], mode="left_to_right"
+    ),
+    "String": _STRING,
+    "Boolean": core.bool_schema(strict=True),
+}
+_ANY: Final = core.is_instance_schema((str, bool, int, float, list, dict))
 
 
-def reader_of(graphql_type: GraphQLInputType) -> Reader:
-    """Return what reads JSON values of this type. Raises NotSimple."""
+def reader_of(definitions: Iterable[VariableDefinitionNode], schema: GraphQLSchema) -> Reader:
+    """Return what reads the variables of an operation. Raises NotSimple.
+
+    null in place of a default is left to the general way, so that where null is not allowed, there is none.
+    """
+    fields: dict[str, core.TypedDictField] = {}
+    for definition in definitions:
+        if definition.directives:
+            raise NotSimple
+        graphql_type = cast("GraphQLInputType", type_from_ast(schema, definition.type))
+        if definition.default_value is None:
+            field = core.typed_dict_field(_schema_of(graphql_type), required=isinstance(graphql_type, GraphQLNonNull))
+        else:
+            default = coerce_input_literal(definition.default_value, graphql_type)
+            if not isinstance(default, str | bool | list | None):
+                raise NotSimple
+            with_default = core.with_default_schema(_schema_without_null(graphql_type), default=default)
+            field = core.typed_dict_field(with_default, required=False)
+        fields[definition.variable.name.value] = field
+    return SchemaValidator(core.typed_dict_schema(fields)).validate_python
+
+
+def _schema_of(graphql_type: GraphQLInputType) -> CoreSchema:
+    """Return what pydantic-core is to hold JSON values of this type to. Raises NotSimple."""
+    not_null = _schema_without_null(graphql_type)
+    return not_null if isinstance(graphql_type, GraphQLNonNull) else core.nullable_schema(not_null)
+
+
+def _schema_without_null(graphql_type: GraphQLInputType) -> CoreSchema:
     if isinstance(graphql_type, GraphQLNonNull):
-        return _reader_of_nullable(graphql_type.of_type)
-    read = _reader_of_nullable(graphql_type)
-    return lambda value: None if value is None else read(value)
-
-
-def _reader_of_nullable(graphql_type: GraphQLInputType) -> Reader:
-    """Return what reads values that are not null; UNFIT for null."""
+        graphql_type = graphql_type.of_type
     if isinstance(graphql_type, GraphQLList):
-        return _reader_of_list(reader_of(graphql_type.of_type))
+        items = core.list_schema(_schema_of(graphql_type.of_type), max_length=MAX_ENTRIES, fail_fast=True, strict=True)
+        item = _schema_without_null(graphql_type.of_type)
+        only = core.no_info_after_validator_function(lambda value: [value], item)  # it stands for a list of one
+        return core.union_schema([items, only], mode="left_to_right")
     if isinstance(graphql_type, GraphQLInputObjectType):
-        return _reader_of_object(graphql_type)
+        return _schema_of_object(graphql_type)
     scalar = cast("GraphQLScalarType", graphql_type)
     if scalar.parse_value is parse_any:
-        return _read_any
+        return _ANY
     try:
         return _SCALARS[scalar.name]
     except KeyError:
         raise NotSimple from None
 
 
-def _read_id(value: Any) -> Any:
-    if type(value) is str:
-        return value
-    return str(value) if type(value) is int else UNFIT
-
-
-def _read_string(value: Any) -> Any:
-    return value if type(value) is str else UNFIT
-
-
-def _read_boolean(value: Any) -> Any:
-    return value if type(value) is bool else UNFIT
-
-
-def _read_any(value: Any) -> Any:
-    return UNFIT if value is None else value
-
-
-_SCALARS: Final[dict[str, Reader]] = {
-    "ID": _read_id,
-    "String": _read_string,
-    "Boolean": _read_boolean,
-}
-
-
-_LEAVES_STRINGS: Final = (_read_id, _read_string)
-_STRINGS: Final = {str}
-
-
-def _reader_of_list(read: Reader) -> Reader:
-    def read_list(value: Any) -> Any:
-        if type(value) is not list:  # one item stands for a list of one
-            item = UNFIT if value is None else read(value)
-            return UNFIT if item is UNFIT else [item]
-        if len(value) > MAX_ENTRIES:
-            return UNFIT
-        if read in _LEAVES_STRINGS and set(map(type, value)) <= _STRINGS:
-            return value
-        items = [read(item) for item in value]
-        return UNFIT if UNFIT in items else items
-
-    return read_list
-
-
-def _reader_of_object(graphql_type: GraphQLInputObjectType) -> Reader:
-    fields: list[tuple[str, Reader, bool]] = []
+@lru_cache(maxsize=8)
+def _schema_of_object(graphql_type: GraphQLInputObjectType) -> CoreSchema:
+    fields: dict[str, core.TypedDictField] = {}
     for name, field in graphql_type.fields.items():
         if field.default_value is not Undefined:
             raise NotSimple
-        fields.append((name, reader_of(field.type), isinstance(field.type, GraphQLNonNull)))
-
-    def read_object(value: Any) -> Any:
-        if type(value) is not dict:
-            return UNFIT
-        given: dict[str, Any] = {}
-        for name, read, required in fields:
-            if name in value:
-                item = given[name] = read(value[name])
-                if item is UNFIT:
-                    return UNFIT
-            elif required:
-                return UNFIT
-        return given if len(given) == len(value) else UNFIT  # else there are fields that nobody knows
-
-    return read_object
+        required = isinstance(field.type, GraphQLNonNull)
+        fields[name] = core.typed_dict_field(_schema_of(field.type), required=required)
+    return core.typed_dict_schema(fields, extra_behavior="forbid")
 
 
 def source_of(node: ValueNode, graphql_type: GraphQLInputType) -> Source:
     """Return where the value of an argument comes from. Raises NotSimple."""
     if isinstance(node, VariableNode):
-        return _source_of_variable(node.name.value, required=isinstance(graphql_type, GraphQLNonNull))
+        name = node.name.value
+        if isinstance(graphql_type, GraphQLNonNull):
+            return itemgetter(name)  # which is required or has a default: validation has seen to that
+        return lambda values: values.get(name, MISSING)
     inner = graphql_type.of_type if isinstance(graphql_type, GraphQLNonNull) else graphql_type
     if isinstance(inner, GraphQLInputObjectType) and isinstance(node, ObjectValueNode):
         return _source_of_object(node, inner)
-    if isinstance(inner, GraphQLList) and isinstance(node, ListValueNode) and _has_variables(node):
-        return _source_of_list([source_of(item, inner.of_type) for item in node.values])
+    if (
+        isinstance(inner, GraphQLList)
+        and isinstance(inner.of_type, GraphQLNonNull)
+        and isinstance(node, ListValueNode)
+        and _has_variables(node)
+    ):
+        items = [source_of(item, inner.of_type) for item in node.values]
+        return lambda values: [item(values) for item in items]
     if _has_variables(node):
         raise NotSimple
     value = None if isinstance(node, NullValueNode) else coerce_input_literal(node, inner)
     if value is Undefined:
         raise NotSimple
     return lambda _: value
-
-
-def _source_of_variable(name: str, *, required: bool) -> Source:
-    if not required:
-        return lambda values: values.get(name, MISSING)
-
-    def given(values: Values) -> Any:
-        value = values.get(name)
-        return UNFIT if value is None else value
-
-    return given
 
 
 def _source_of_object(node: ObjectValueNode, graphql_type: GraphQLInputObjectType) -> Source:
@@ -174,22 +148,8 @@ def _source_of_object(node: ObjectValueNode, graphql_type: GraphQLInputObjectTyp
     ]
 
     def read(values: Values) -> Any:
-        result: dict[str, Any] = {}
-        for name, source in sources:
-            value = source(values)
-            if value is UNFIT:
-                return UNFIT
-            if value is not MISSING:
-                result[name] = value
-        return result
-
-    return read
-
-
-def _source_of_list(sources: list[Source]) -> Source:
-    def read(values: Values) -> Any:
-        items = [source(values) for source in sources]
-        return UNFIT if UNFIT in items or MISSING in items else items
+        found = [(name, source(values)) for name, source in sources]
+        return {name: value for name, value in found if value is not MISSING}
 
     return read
 

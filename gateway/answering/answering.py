@@ -16,9 +16,9 @@ from userline.gateway.answering.known import Known, KnownBodies
 from userline.gateway.answering.prepared import Prepared
 from userline.gateway.rate_limit import UNLIMITED, key_of, source_of
 from userline.gateway.request_ids import new_request_id
-from userline.gateway.request_log import Asked, log_access, log_operation
+from userline.gateway.request_log import Asked, log_access, log_request
 from userline.resolvers.context import Context
-from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of
+from userline.telemetry.metrics.recorder import OK, REFUSED, UNNAMED, code_of, cut
 from userline.users.errors import ErrorCode
 from userline.users.viewer import OPEN_VIEWER
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from userline.execution.engine import Engine, Execution
     from userline.execution.operation import AnswerBudget, Response
     from userline.execution.pending import Pending
-    from userline.execution.plans.plan import Bound
     from userline.execution.request import GraphQLRequest
     from userline.gateway.answering.known import ReadBody
     from userline.gateway.answering.meaning import Meaning
@@ -141,18 +140,20 @@ class Answering:
         pacer.little += known.work
         if pacer.little > MOST_LITTLE and not pacer.has_time(EXECUTING_SECONDS):
             source = source_of(viewer, {"client": client})
-            pending: Pending = Executing(self._begin_late(bound, viewer, request_id, source), self.time_limit)
+            execution = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit)
+            pending: Pending = Executing(self._execute_later(execution, None, source), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
+        steps, arguments = bound
         try:
-            begun = bound.steps.begin(bound.arguments, self._users)  # not by ``bound.begin``: a call less
+            begun = steps.begin(arguments, self._users)
         except AnswerTooLarge as refusal:
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             self.note(known.name, asked, started, refusal.response)
             return request_id, refusal.response
         if not isinstance(begun, bytes):
-            pending = bound.finish(begun, self.context(request_id, viewer), self.time_limit)
+            pending = steps.finish(begun, arguments, self.context(request_id, viewer), self.time_limit)
             asked = Asked(request_id, viewer, (known.name or UNNAMED,), client, meaning.trace_id)
             pending.on_response = partial(self.note, known.name, asked, started)
             return request_id, pending
@@ -162,14 +163,9 @@ class Answering:
         else:
             self._metrics.request(known.name, OK, seconds)
         if self._request_log.is_on:
-            log_operation(known.name, viewer, request_id, seconds, client, meaning.trace_id)
+            name = UNNAMED if known.name is None else cut(known.name)
+            log_request(request_id, viewer, name, seconds, client, meaning.trace_id)
         return request_id, begun
-
-    async def _begin_late(self, bound: Bound, viewer: Viewer, request_id: str, source: Source) -> Response:
-        """Answer when it is its turn."""
-        await self._pacer.turn(EXECUTING_SECONDS, source)
-        begun = PlannedExecution(bound, self.context(request_id, viewer), self.time_limit).begin()
-        return begun if isinstance(begun, bytes) else await begun
 
     def note(self, name: str | None, asked: Asked, started: float, response: Response) -> None:
         """Count and log the response to a known operation that was not answered at once."""
@@ -238,8 +234,11 @@ class Answering:
         self.count(prepared, code_of(response))
         return response
 
-    async def _execute_later(self, execution: Execution, budget: AnswerBudget | None) -> Response:
-        await self._pacer.turn(EXECUTING_SECONDS)
+    async def _execute_later(
+        self, execution: Execution, budget: AnswerBudget | None, source: Source | None = None
+    ) -> Response:
+        """Answer when it is its turn."""
+        await self._pacer.turn(EXECUTING_SECONDS, source)
         begun = execution.begin(budget)
         return begun if isinstance(begun, bytes) else await begun
 

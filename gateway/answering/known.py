@@ -97,7 +97,7 @@ class KnownBodies:
         if operation is None:
             return ReadBody(value, request)
         bound, name, text = operation
-        if bound.type is not OperationType.QUERY:
+        if bound.steps.type is not OperationType.QUERY:
             return Known(bound, name, None, text)
         known = Known(bound, name, self._metrics.time_of(name), text)
         if len(body) <= _QUERY_BYTES:

@@ -17,6 +17,7 @@ from jwt.algorithms import OKPAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
+from userline.common import tasks
 from userline.common.backoff import Backoff, spread
 from userline.common.outage import Outage
 from userline.gateway.auth.keys import Key
@@ -139,10 +140,7 @@ class KeySet:
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = [task for task in (self._following, self._fetch) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end([self._following, self._fetch])
 
     async def _follow(self) -> None:
         first = max(self._age_limit * _FIRST_RETRY, 0.1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+from userline.common import tasks
+
 if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
@@ -55,9 +57,7 @@ class LiveTokens:
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._ending:
-            task.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
+        await tasks.end(self._ending)
 
     async def _end_those_gone(self) -> None:
         ended_before = self.ended

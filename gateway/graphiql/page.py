@@ -4,6 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from starlette.responses import Response
+
 _STATIC = Path(__file__).parent / "static"
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -42,6 +44,23 @@ MISSING_PAGE: Final = b"""<!doctype html>
 </html>
 """
 """The page to send where :func:`index_page` is None: it says how to build the assets, and loads nothing."""
+
+
+def graphiql_page() -> Response:
+    """Return the page as a response, or what is said in its place if it is not built."""
+    page = index_page()
+    return Response(
+        page or MISSING_PAGE,
+        200 if page else 503,
+        {
+            "cache-control": "no-cache",
+            "content-security-policy": CONTENT_SECURITY_POLICY,
+            "content-type": "text/html; charset=utf-8",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+        },
+    )
 
 
 def static_directory() -> Path:

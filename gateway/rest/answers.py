@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from starlette.responses import Response
 
+from userline.common.texts import cut
 from userline.execution.errors import mask
-from userline.gateway.refusals import retry_after_of
+from userline.gateway.refusals import STATUS, retry_after_of
 from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, UserlineError
 from userline.users.rules import MAX_ID_CHARACTERS
 
@@ -21,17 +22,6 @@ NOT_FOUND: Final = "NOT_FOUND"
 
 MOST_REASONS: Final = 100
 """How many reasons one error has at most, for each user."""
-
-_STATUS: Final = {
-    ErrorCode.BAD_USER_INPUT: 400,
-    ErrorCode.NAME_REQUIRED: 400,
-    ErrorCode.OPERATION_TOO_COMPLEX: 400,
-    ErrorCode.UNAUTHENTICATED: 401,
-    ErrorCode.FORBIDDEN: 403,
-    ErrorCode.USER_SYNC_DISABLED: 403,
-    ErrorCode.RATE_LIMITED: 429,
-    ErrorCode.STORE_UNAVAILABLE: 503,
-}
 
 _LONGEST_REASON: Final = 1000
 
@@ -70,8 +60,8 @@ def refuse_error(error: UserlineError, headers: dict[str, str] | None = None) ->
     if error.retry_after is not None:
         value["retryAfterSeconds"] = error.retry_after
     if isinstance(error, BatchRefused):
-        value["users"] = {_shown(user_id): _told(one) for user_id, one in error.errors.items()}
-    return answer(value, _STATUS[error.code], retry_after_of(error) | (headers or {}))
+        value["users"] = {cut(user_id, MAX_ID_CHARACTERS): _told(one) for user_id, one in error.errors.items()}
+    return answer(value, STATUS[error.code], retry_after_of(error) | (headers or {}))
 
 
 def fail(error: Exception, request_id: str) -> Response:
@@ -79,14 +69,9 @@ def fail(error: Exception, request_id: str) -> Response:
     return refuse(500, ErrorCode.INTERNAL_SERVER_ERROR, mask(error, request_id)["message"])
 
 
-def _shown(user_id: str) -> str:
-    """Return an id as it was sent, unless it is longer than ids are."""
-    return user_id if len(user_id) <= MAX_ID_CHARACTERS else f"{user_id[:MAX_ID_CHARACTERS]}…"
-
-
 def _told(error: UserlineError) -> dict[str, Any]:
     reasons = [problem.message for problem in error.problems] if isinstance(error, BadUserInput) else [error.message]
-    shown = [reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…" for reason in reasons]
+    shown = [cut(reason, _LONGEST_REASON) for reason in reasons]
     if len(shown) > MOST_REASONS:
         shown[MOST_REASONS - 1 :] = [f"There are {len(reasons) - MOST_REASONS + 1} more reasons."]
     return {"errorCode": error.code, "reasons": shown}

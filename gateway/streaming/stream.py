@@ -7,6 +7,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.common import tasks
 from userline.execution.operation import SubscriptionFailed
 from userline.gateway.auth.tokens import LONGEST_SLEEP_SECONDS, ends_at
 from userline.gateway.negotiation import API_HEADERS
@@ -154,17 +155,15 @@ class Stream:
                     elif not happened:
                         await write(self._framing.beat)
             finally:
-                for task in (following, overdue, *helpers):
-                    task.cancel()
-                await asyncio.gather(following, overdue, *helpers, return_exceptions=True)
+                await tasks.end([following, overdue, *helpers])
         await send({"type": "http.response.body", "body": b""})
 
-    async def _wait(self, tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    async def _wait(self, waited: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
         """Wait until something happens, the token is over, or it is time for a beat (then nothing is returned)."""
         beat_at = time.monotonic() + (self._streams.ping_seconds or float("inf"))
         while True:
             seconds = min(beat_at - time.monotonic(), self._seconds_left(), LONGEST_SLEEP_SECONDS)
-            done, _ = await asyncio.wait(tasks, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waited, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
             if done or self._seconds_left() <= 0 or time.monotonic() >= beat_at:
                 return done
 

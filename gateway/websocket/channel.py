@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from userline.common import tasks
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -66,8 +68,5 @@ class Channel:
 
     async def end(self) -> None:
         """End what was started."""
-        tasks = list(self._background)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(self._background)
         self._background.clear()

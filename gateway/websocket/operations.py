@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect
 
+from userline.common import tasks
 from userline.directory.allowance import Allowance
 from userline.execution.errors import format_refusal
 from userline.execution.operation import RequestRefused, SubscriptionFailed, VariablesRefused
@@ -68,10 +69,7 @@ class SocketOperations:
         if self._watches is not None:
             self._watches.close()
             self._watches = None
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(self._tasks.values())
         self._tasks.clear()
 
     async def begin(self, message: Message, viewer: Viewer) -> None:
@@ -116,9 +114,7 @@ class SocketOperations:
             return
         task = self._tasks.pop(operation_id, None)
         self._subscriptions.discard(operation_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await tasks.end([task])
 
     def _prepare_now(self, request: GraphQLRequest, viewer: Viewer) -> Prepared | None:
         """Return the operation if it is its turn: perhaps it needs no task. Raises RequestRefused."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from userline.execution.errors import FormattedError
-    from userline.execution.plans.plan import BoundSubscription
     from userline.execution.plans.planned import PlannedSubscription
+    from userline.execution.plans.subscriptions import BoundSubscription
     from userline.gateway.websocket.deliveries import AnySlot, Deliveries
     from userline.resolvers.context import Context
     from userline.server.direct import DirectSocket

@@ -7,6 +7,8 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from userline.common import tasks
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -29,5 +31,4 @@ async def watching_the_loop(lag: Histogram, period: float = _PERIOD_SECONDS) -> 
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await tasks.end([task])

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from userline.common import texts
 from userline.telemetry.metrics.histogram import IDS, Histogram
 
 OK: Final = "OK"
@@ -91,8 +92,8 @@ _METHODS: Final = {"GET", "POST", "PUT", "HEAD", "OPTIONS"}
 
 
 def cut(name: str) -> str:
-    """Return a name as it is shown: what is longer than ``LONGEST_NAME`` ends there, in an ellipsis."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    """Return a name as it is shown."""
+    return texts.cut(name, LONGEST_NAME)
 
 
 def code_of(response: bytes) -> str:

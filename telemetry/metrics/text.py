@@ -17,17 +17,12 @@ if TYPE_CHECKING:
 
 def counter(name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> str:
     """Return a family of counters; ``_total`` is added to its name."""
-    name = f"{name}_total"
-    return _head(name, text, "counter") + "".join(
-        f"{name}{_braced(labels)} {float(value)}\n" for labels, value in samples
-    )
+    return _family(f"{name}_total", text, "counter", samples)
 
 
 def gauge(name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> str:
     """Return a family of gauges."""
-    return _head(name, text, "gauge") + "".join(
-        f"{name}{_braced(labels)} {float(value)}\n" for labels, value in samples
-    )
+    return _family(name, text, "gauge", samples)
 
 
 def histogram(name: str, text: str, label: str, histograms: Mapping[str, Histogram]) -> Iterator[str]:
@@ -70,6 +65,11 @@ def merged(texts: Iterable[str]) -> str:
                 families[name] = [f"# HELP {about}\n{kind}\n"]
             families[name] += (f"{part}\n" for part in samples)
     return "".join(part for family in families.values() for part in family)
+
+
+def _family(name: str, text: str, kind: str, samples: Iterable[tuple[Labels, float]]) -> str:
+    lines = [f"{name}{_braced(labels)} {float(value)}\n" for labels, value in samples]
+    return _head(name, text, kind) + "".join(lines)
 
 
 def _head(name: str, text: str, kind: str) -> str:

@@ -57,7 +57,7 @@ class WorkerMetrics:
         texts = {worker: answer for worker, answer in zip(others, answers, strict=True) if answer is not None}
         told = []
         for worker, text in sorted({self.number: own.decode(), **texts}.items()):
-            told.append(labelled(text, _label_of(worker)))
+            told.append(labelled(text, f'worker="{worker}"'))
             await asyncio.sleep(0)  # each is some thousand lines
         return merged(told).encode()
 
@@ -76,12 +76,3 @@ async def _ask(path: Path) -> str | None:
                 writer.close()
     except (OSError, TimeoutError):
         return None
-
-
-def merge(texts: Mapping[int, str]) -> str:
-    """Return one text of Prometheus's format from those of some workers, each sample with the label ``worker``."""
-    return merged(labelled(text, _label_of(worker)) for worker, text in sorted(texts.items()))
-
-
-def _label_of(worker: int) -> str:
-    return f'worker="{worker}"'

@@ -11,7 +11,6 @@ from userline.telemetry.tracing.tracer import current_span, mark
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Sequence
 
     from opentelemetry.trace import SpanContext
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,16 +67,13 @@ class TracedStore(MeasuredStore):
         super().__init__(store, metrics)
         self._tracer = tracer
 
-    async def get_many(self, ids: Sequence[str]) -> list[UserRecord | None]:
-        """Read users."""
-        with self._tracer.store("get_many", {"userline.ids": len(ids)}, _ASKERS.get()):
-            return await super().get_many(ids)
-
-    async def _measured(self, call: str, work: Awaitable[Any]) -> Any:
+    async def _measured(self, call: str, *args: Any, **kwargs: Any) -> Any:
         if call == "get_many":
-            return await super()._measured(call, work)
-        with self._tracer.store(call, {}):
-            return await super()._measured(call, work)
+            span = self._tracer.store(call, {"userline.ids": len(args[0])}, _ASKERS.get())
+        else:
+            span = self._tracer.store(call, {})
+        with span:
+            return await super()._measured(call, *args, **kwargs)
 
 
 class TracingMiddleware:

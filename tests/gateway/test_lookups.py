@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from userline.execution.pending import Lookup
+from userline.execution.plans.one_user import OneUserQuery
 from userline.execution.request import GraphQLRequest
 from userline.gateway.answering.known import ReadBody
 from userline.gateway.answering.meaning import Meaning
@@ -60,8 +61,12 @@ class Asker:
         context = self.runtime.answering.context("the request", OPEN_VIEWER)
 
         async def respond() -> bytes:
-            begun = bound.begin(context.users)
-            return begun if isinstance(begun, bytes) else await bound.steps.finish(begun, bound.arguments, context)
+            steps, arguments = bound
+            begun = steps.begin(arguments, context.users)
+            if isinstance(begun, bytes):
+                return begun
+            assert isinstance(steps, OneUserQuery)
+            return await super(OneUserQuery, steps).finish(begun, arguments, context, self.runtime.answering.time_limit)
 
         return asyncio.ensure_future(respond())
 

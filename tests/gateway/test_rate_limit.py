@@ -52,14 +52,14 @@ def test_a_bucket_fills_again() -> None:
 def test_what_is_owed_has_to_come_in_first() -> None:
     clock = Clock()
     limiter = RateLimiter(2, 3, clock=clock)
-    assert [limiter.owe("a") for _ in range(5)] == [0, 0, 0, 0.5, 1]
+    assert [limiter.take("a", on_credit=True) for _ in range(5)] == [0, 0, 0, 0.5, 1]
     assert (limiter.wait("a"), limiter.take("a")) == (1.5, 1.5)
     clock.now += 1.5
     assert (limiter.wait("a"), limiter.take("a"), limiter.take("a")) == (0, 0, 0.5)
-    assert limiter.owe("b", 1000) == 0, "a full bucket at most"
+    assert limiter.take("b", 1000, on_credit=True) == 0, "a full bucket at most"
     assert limiter.wait("b") == 0.5
-    assert [RateLimiter(0, 1).owe("a") for _ in range(3)] == [0] * 3
-    assert [limiter.owe(None) for _ in range(9)] == [0] * 9
+    assert [RateLimiter(0, 1).take("a", on_credit=True) for _ in range(3)] == [0] * 3
+    assert [limiter.take(None, on_credit=True) for _ in range(9)] == [0] * 9
 
 
 def test_nobody_is_limited_without_a_rate_or_a_key() -> None:

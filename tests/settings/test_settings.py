@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from userline.settings.problems import SettingsError
-from userline.settings.settings import Settings, load_settings, settings_warnings, sources
+from userline.settings.settings import Settings, load_settings, settings_warnings
 from userline.users.rules import Limits, Rules
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_the_defaults() -> None:
         "log_probes": True,
         "tracing": False,
     }
-    assert set(sources(settings).values()) == {"default"}
+    assert set(settings.origins.of_fields.values()) == {"default"}
     assert settings_warnings(settings) == []
     assert settings.rules == Rules()
     assert settings.app_roles == {"default": {}}
@@ -134,7 +134,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(monkeypatch: pytest.M
     monkeypatch.setenv("USERLINE_APP_ID", "environment")
     settings = load_settings({"port": "3"})
     assert (settings.port, settings.app_id, settings.max_emails, settings.max_phones) == (3, "environment", 3, 20)
-    places = sources(settings)
+    places = settings.origins.of_fields
     assert [places[name] for name in ("port", "app_id", "max_emails", "max_phones")] == [
         "flag",
         "environment",
@@ -169,7 +169,7 @@ def test_an_empty_variable_does_not_hide_the_file(monkeypatch: pytest.MonkeyPatc
     (tmp_path / ".env").write_text("USERLINE_PORT=1\n")
     monkeypatch.setenv("USERLINE_PORT", "")
     settings = load_settings()
-    assert (settings.port, sources(settings)["port"]) == (1, ".env file")
+    assert (settings.port, settings.origins.of_fields["port"]) == (1, ".env file")
 
 
 def test_settings_are_frozen() -> None:

@@ -60,13 +60,14 @@ def test_a_line_has_everything() -> None:
 def test_the_quick_way_lays_the_same_line(log_format: str) -> None:
     code = """
 from itertools import product
-from userline.gateway.request_log import log_operation
+from userline.gateway.request_log import log_request
+from userline.telemetry.metrics.recorder import cut
 from userline.users.viewer import Viewer, ViewerKind
 
 NAMES, CLIENTS = (None, "Profile", "x" * 65), (None, ("127.0.0.1", 1), ("a b", 0))
 VIEWERS = (OPEN_VIEWER, Viewer(ViewerKind.APP), Viewer(ViewerKind.USER, "u"))
 for name, client, trace, viewer in product(NAMES, CLIENTS, (None, "t" * 32), VIEWERS):
-    log_operation(name, viewer, "r1", 0.00123, client, trace)
+    log_request("r1", viewer, cut(name or "unnamed"), 0.00123, client, trace)
     log_access("POST", "/graphql", 200, 0.00123, Asked("r1", viewer, (name or "unnamed",), client, trace))
 """
     lines = [line.split(",", 1)[1] if log_format == "json" else line[27:] for line in run(code, log_format)]

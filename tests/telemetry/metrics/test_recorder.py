@@ -11,7 +11,8 @@ import pytest
 from userline.telemetry.metrics.histogram import Histogram
 from userline.telemetry.metrics.loop import watching_the_loop
 from userline.telemetry.metrics.recorder import Metrics, code_of
-from userline.telemetry.metrics.workers import WorkerMetrics, merge
+from userline.telemetry.metrics.text import labelled, merged
+from userline.telemetry.metrics.workers import WorkerMetrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ c{x="1"} 4.0
 
 
 def test_the_texts_of_workers_become_one() -> None:
-    assert merge({1: SECOND, 0: FIRST}).splitlines() == [
+    assert merged([labelled(FIRST, 'worker="0"'), labelled(SECOND, 'worker="1"')]).splitlines() == [
         "# HELP a_total Some.",
         "# TYPE a_total counter",
         'a_total{worker="0"} 1.0',
@@ -130,9 +131,9 @@ async def test_a_worker_that_does_not_answer_is_left_out(tmp_path: Path, monkeyp
         return SECOND
 
     async with WorkerMetrics(tmp_path, 1).answering_others(write):
-        merged = await WorkerMetrics(tmp_path, 0).of_all(FIRST.encode())
+        told = await WorkerMetrics(tmp_path, 0).of_all(FIRST.encode())
     assert asked.is_set()
     stuck.close()
     await asyncio.sleep(0.3)
-    assert merged.decode() == merge({0: FIRST, 1: SECOND})
+    assert told.decode() == merged([labelled(FIRST, 'worker="0"'), labelled(SECOND, 'worker="1"')])
     assert not (tmp_path / "1.sock").exists()

@@ -24,8 +24,7 @@ from userline.settings.problems import SettingsError
 from userline.settings.settings import load_settings
 from userline.storage.protocol import UserStore
 from userline.telemetry.metrics.store import MeasuredStore
-from userline.telemetry.metrics.text import merged
-from userline.telemetry.metrics.workers import merge
+from userline.telemetry.metrics.text import labelled, merged
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -82,9 +81,10 @@ async def test_each_call_of_a_store_is_told_of_when_it_fails(tmp_path: Path) -> 
     calls = {name for name, call in vars(UserStore).items() if inspect.iscoroutinefunction(call)} - {"open", "close"}
     store = MeasuredStore(cast("UserStore", Away()), runtime.metrics)
     for name in calls:
-        call = getattr(store, name)
+        _, *parameters = inspect.signature(getattr(UserStore, name)).parameters.values()
+        named = {each.name: () for each in parameters if each.kind is each.KEYWORD_ONLY}
         with pytest.raises(StoreUnavailable):
-            await call(**dict.fromkeys(inspect.signature(call).parameters, ()))
+            await getattr(store, name)(*[()] * (len(parameters) - len(named)), **named)
     families = {family.name: family for family in text_string_to_metric_families(await Exposition(runtime).write())}
     told = {sample.labels["call"]: sample.value for sample in families["userline_store_errors"].samples}
     assert told == dict.fromkeys(calls, 1.0)
@@ -121,7 +121,7 @@ async def test_the_text_is_what_prometheus_reads(tmp_path: Path) -> None:
 
 async def test_merging_keeps_every_sample_and_each_family_once(tmp_path: Path) -> None:
     text = await Exposition(busy_runtime(tmp_path)).write()
-    together = merge({0: text, 1: text, 7: text})
+    together = merged(labelled(text, f'worker="{number}"') for number in (0, 1, 7))
     heads = [line for line in together.splitlines() if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
 
