@@ -1,4 +1,4 @@
-import { fail, pause, type Connection } from './connection.js';
+import { detach, fail, pause, type Connection } from './connection.js';
 import { UserlineError } from './errors.js';
 import { expect, failAll } from './watches.js';
 
@@ -11,10 +11,11 @@ export interface SocketEvent {
   error?: { code?: unknown };
 }
 
-/** Decides what to do after an attempt, or a socket: comes back, with another token if need be, or gives up. */
+/** Decides what to do after an attempt, or a socket, which it forgets: comes back, with another token if need be, or gives up. */
 export const ended = (connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void => {
   const core = connection._core;
   const { _tokens } = core;
+  detach(connection);
   const isRefused = code === 4403;
   if (isRefused || code === 4410) {
     const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
