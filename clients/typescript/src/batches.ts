@@ -1,4 +1,4 @@
-import { makeConnection, need, start, stop, type Connection, type Operation } from './connection.js';
+import { makeConnection, need, start, stop, type Connection, type Limits, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -29,7 +29,7 @@ const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.
 export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue } = connection._core;
-  return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
+  return connection === _connections.find((other) => !other._limits) && [..._queue].some(isHeld);
 };
 
 /** Finds a place for those who wait for one. */
@@ -37,7 +37,7 @@ export const place = (core: Core): void => {
   const { _connections, _queue, _toReview } = core;
   for (const batch of _toReview) if (unwantedIn(batch) * 2 > batch._size) regroup(batch);
   _toReview.clear();
-  for (const connection of _connections) if (connection._isOpen && _queue.size) fill(core, connection);
+  for (const connection of _connections) if (connection._limits && _queue.size) fill(connection, connection._limits);
   if (!_queue.size) return;
   // There is no room: that of those whom nobody wants is taken first.
   const wasteful = _connections.flatMap(batchesOf).filter(unwantedIn);
@@ -45,7 +45,7 @@ export const place = (core: Core): void => {
     wasteful.forEach(regroup);
     return place(core);
   }
-  let next = _connections.find((connection) => !connection._isOpen);
+  let next = _connections.find((connection) => !connection._limits);
   if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
   if (next) need(next);
   else {
@@ -55,27 +55,26 @@ export const place = (core: Core): void => {
 };
 
 /** Begins as much as there is room for on a socket. */
-const fill = (core: Core, connection: Connection): void => {
-  const { _limits, _operations } = connection;
-  const { _queue } = core;
+const fill = (connection: Connection, limits: Limits): void => {
+  const { _core, _operations } = connection;
   const users = batchesOf(connection).filter(({ _home }) => !_home);
-  if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
+  if (_operations.size >= Math.min(MAX_BATCHES, limits.subscriptions / 2)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
-  let room = _limits.watchedUsers;
+  let room = limits.watchedUsers;
   for (const batch of users) if (_operations.has(batch._key!)) room -= batch._size;
   let part: Watch[] = [];
   let bytes = 0;
   const begin = (watches: Watch[]): void => {
-    if (watches.length && _operations.size < _limits.subscriptions) start(connection, makeBatch(watches, connection));
+    if (watches.length && _operations.size < limits.subscriptions) start(connection, makeBatch(watches, connection));
   };
-  for (const watch of [..._queue]) {
+  for (const watch of [..._core._queue]) {
     if (watch._home) begin([watch]);
     else if (room-- > 0) {
       const size = bytesOf(JSON.stringify(watch.id)) + 1;
       bytes += size;
       // Well below the limit of a message.
-      if (part.length === MAX_IDS || bytes > _limits.messageBytes * 0.75) {
+      if (part.length === MAX_IDS || bytes > limits.messageBytes * 0.75) {
         begin(part);
         part = [];
         bytes = size;

@@ -34,7 +34,7 @@ export const ended = (connection: Connection, code: number, reason: string, { me
   // What the client must not send, and would send again.
   if (/^(100[89]|44(0[0169]|29))$/.test(`${code}`)) return fail(connection, problem, code);
   // Only some platforms tell of a certificate, or of a status at the handshake that does not pass, in the error before.
-  const isUntrusted = !connection._sockets && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
+  const isUntrusted = !connection._wasOpen && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
   if (isUntrusted || /response: (?!408|425|429|50[0234])\d/.test(message!)) return fail(connection, message!);
   // A gateway that takes no connection for now.
   if (/^(1013|443[01]|4503)$/.test(`${code}`)) {

@@ -41,16 +41,15 @@ export interface Connection {
   /** Those under way by their keys, in the order in which they were begun. */
   readonly _operations: Map<string, Operation>;
   _lastKey: number;
-  /** Those of the socket, once it is open. */
-  _limits: Limits;
-  /** How many sockets there have been. */
-  _sockets: number;
+  /** Those of the socket, as long as it is open. */
+  _limits?: Limits | undefined;
+  /** Whether a socket was ever open. */
+  _wasOpen?: boolean;
   /** Why there is no connection, if there is none. */
   _problem?: string;
   _status: SessionStatus;
   /** Those who hear of the status. */
   readonly _listeners: Set<(status: SessionStatus) => void>;
-  _isOpen?: boolean;
   _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
   _timer?: Timer;
@@ -77,7 +76,6 @@ export const makeConnection = (core: Core): Connection =>
     _core: core,
     _operations: new Map(),
     _lastKey: 0,
-    _sockets: 0,
     _status: 'idle',
     _listeners: new Set(),
     _failures: 0,
@@ -116,7 +114,7 @@ export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
   void connect(connection);
-  if (!connection._isOpen || _current === connection._shown) return;
+  if (!connection._limits || _current === connection._shown) return;
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
   else reopen(connection);
@@ -171,7 +169,7 @@ export const connect = async (connection: Connection): Promise<void> => {
     }
     const failures = connection._failures++;
     // Some networks let no sockets through: where none was ever open, every second attempt is one without.
-    if (!connection._sockets) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
+    if (!connection._wasOpen) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
     const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : _WebSocket!;
     if (isWaiting(connection)) open(connection, Socket);
   } catch {
@@ -208,7 +206,7 @@ export const detach = (connection: Connection): void => {
   const { _socket } = connection;
   clearTimeout(connection._timer);
   connection._socket = undefined;
-  connection._isOpen = false;
+  connection._limits = undefined;
   _socket?.close(1000);
   lost(connection);
 };

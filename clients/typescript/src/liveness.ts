@@ -29,7 +29,7 @@ export const tick = (connection: Connection): void => {
     connection._failures = 0;
     if (connection._socket) giveUp(connection);
     else void connect(connection);
-  } else if (connection._isOpen) {
+  } else if (connection._limits) {
     connection._quiet++;
     connection._core._tokens._renew();
     if (isNeeded(connection)) connection._neededAt = at;
@@ -47,6 +47,6 @@ export const turn = (connection: Connection, type: string): void => {
     if (!connection._ticker) return;
     detach(connection);
     pause(connection, TICK); // by then it has stopped
-  } else if (connection._isOpen) ask(connection, 3);
+  } else if (connection._limits) ask(connection, 3);
   else if (!connection._socket || type === 'online') reopen(connection);
 };
