@@ -94,8 +94,8 @@ const makeBatch = (watches: Watch[], connection: Connection): Batch => {
     _size: watches.length,
     _members: members,
     _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
-    _take(data, errors = []) {
-      const entries = (_home ? [{ id, user: data.userOnlineChanged }] : data.usersChanged) as { id: string; user: unknown }[];
+    _take(told, errors = []) {
+      const entries = (_home ? [{ id, user: told }] : told) as { id: string; user: unknown }[];
       for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
       entries.forEach(({ id, user }, place) => {
         const watch = members.get(id);
@@ -103,10 +103,10 @@ const makeBatch = (watches: Watch[], connection: Connection): Batch => {
         if (!watch) return;
         if (!refusal) return take(watch, user);
         letGo(watch);
-        takeError(_core, [watch], errorFrom([refusal]));
+        takeError([watch], errorFrom([refusal]));
       });
     },
-    _fail: (error) => takeError(_core, endBatch(batch), error),
+    _fail: (error) => takeError(endBatch(batch), error),
   };
   for (const watch of watches) {
     watch._batch = batch;

@@ -12,8 +12,6 @@ import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types
 import type { Watch } from './watch.js';
 import { failAll } from './watches.js';
 
-export type Data = Readonly<Record<string, unknown>>;
-
 /** What travels over a socket. */
 export interface Operation {
   /** The id that it has on the wire, never used again. */
@@ -22,8 +20,8 @@ export interface Operation {
   readonly _payload: string;
   /** The watches that it keeps up to date, by their ids; what has none is a request, with one result. */
   readonly _members?: Map<string, Watch>;
-  /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
-  _take(data: Data, errors?: { path?: unknown[] }[]): void;
+  /** Takes a result, its only field, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
+  _take(told: unknown, errors?: { path?: unknown[] }[]): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
   _fail(error: UserlineError | undefined): void;
 }
@@ -118,12 +116,6 @@ export const useToken = (connection: Connection): void => {
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
   else reopen(connection);
-};
-
-/** Fails all operations under way, and gives up the socket. */
-export const abandon = (connection: Connection, error: UserlineError, status: SessionStatus): void => {
-  rest(connection, status);
-  for (const operation of connection._operations.values()) drop(connection, operation, error);
 };
 
 /** Ends an operation of which the gateway knows nothing. */

@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { now } from './clock.js';
-import { drop, fail, setStatus, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
+import { drop, fail, setStatus, useToken, type Connection, type Limits, type Operation } from './connection.js';
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
@@ -28,9 +28,9 @@ export const receive = (connection: Connection, text: unknown): void => {
   try {
     if (type === 'error') throw errorFrom(payload);
     if (type === 'next') {
-      const { data, errors } = payload as { data: Data | null; errors?: { path?: unknown[] }[] };
+      const { data, errors } = payload as { data: object | null; errors?: { path?: unknown[] }[] };
       if (!data || (isLast && errors?.length)) throw errorFrom(errors);
-      return operation._take(data, errors);
+      return operation._take(Object.values(data)[0], errors);
     }
   } catch (error) {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);

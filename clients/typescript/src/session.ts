@@ -104,7 +104,7 @@ export const makeSession = (
       // Until it has come, it may come over the next socket.
       if (!app || (appOf && appOf !== main._limits)) {
         appOf = undefined;
-        app = request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
+        app = request(core, APP, {}, ({ id, defaultLocale, roles }: Told) => {
           const byName = Object.fromEntries(roles.map((role) => [role.name, role.settings]));
           appOf = main._limits;
           return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
