@@ -6,7 +6,7 @@ import { errorFrom } from './failures.js';
 import { MAX_BATCHES, MAX_IDS, MAX_SOCKETS, SMALL } from './numbers.js';
 import type { User } from './user.js';
 import type { Watch } from './watch.js';
-import { end, expect, isHeld, isWanted, keep, letGo, settle, take, takeError } from './watches.js';
+import { end, expect, isHeld, isWanted, keep, letGo, take, takeError } from './watches.js';
 
 // Which operations there are, and over which sockets they travel.
 
@@ -139,8 +139,12 @@ const endBatch = (batch: Batch): Watch[] => {
 /** Keeps what somebody uses for another socket; lets go what only lingers. */
 export const lost = (connection: Connection): void => {
   for (const watch of batchesOf(connection).flatMap(endBatch)) {
-    // The gateway is not to blame: it is waited as long as it takes.
-    if (!watch._problem) settle(watch);
+    for (const subscription of watch._subscriptions) {
+      // The gateway is not to blame: it is waited as long as it takes. A get has its time in any case.
+      if (watch._problem || subscription._isGet) continue;
+      clearTimeout(subscription._timer);
+      subscription._timer = undefined;
+    }
     keep(watch, isHeld(watch));
   }
 };

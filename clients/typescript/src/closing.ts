@@ -31,13 +31,14 @@ export const ended = (connection: Connection, code: number, reason: string, { me
     return pause(connection);
   }
   const problem = (connection._problem = `The connection was lost: ${reason || code}`);
+  const codes = String(code);
   // What the client must not send, and would send again.
-  if (/^(100[89]|44(0[0169]|29))$/.test(`${code}`)) return fail(connection, problem, code);
+  if (/100[89]|44(0[0169]|29)/.test(codes)) return fail(connection, problem, code);
   // Only some platforms tell of a certificate, or of a status at the handshake that does not pass, in the error before.
   const isUntrusted = !connection._wasOpen && /CERT|VERIFY|ALTNAME/.test(error?.code as string);
   if (isUntrusted || /response: (?!408|425|429|50[0234])\d/.test(message!)) return fail(connection, message!);
   // A gateway that takes no connection for now.
-  if (/^(1013|443[01]|4503)$/.test(`${code}`)) {
+  if (/1013|443[01]|4503/.test(codes)) {
     for (const watch of core._queue) {
       watch._problem = new UserlineError('CONNECTION_REFUSED', problem, { closeCode: code });
       expect(watch);
@@ -45,7 +46,6 @@ export const ended = (connection: Connection, code: number, reason: string, { me
   }
   // After a pause, also the first time: many may have lost their connections at the same moment.
   connection._failures ||= 1;
-  const hint = /retry after (\d{1,3}(\.\d{1,3})?) s/.exec(reason);
-  if (hint) pause(connection, Number(hint[1]) * 1000);
-  else pause(connection);
+  const hint = /retry after (\d{1,3}\.?\d*) s/.exec(reason);
+  pause(connection, hint && Number(hint[1]) * 1000);
 };

@@ -139,7 +139,8 @@ export const rest = (connection: Connection, status: SessionStatus): void => {
 };
 
 /** Makes a socket after so many milliseconds, unless `connect` is called before. */
-export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
+export const pause = (connection: Connection, given?: number | null): void => {
+  const milliseconds = given ?? pauseAfter(connection._failures);
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   // Who hears of it may do anything: connect at once, say, or close the session.
   if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');

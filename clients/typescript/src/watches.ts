@@ -229,12 +229,3 @@ const limit = <T>(subscription: LiveSubscription<T>): void => {
     subscription._end(subscription._watch!._problem ?? outOfTime(_core));
   }, _core._timeout);
 };
-
-/** Lets subscriptions wait as long as it takes. A get has its time in any case. */
-export const settle = (watch: Watch): void => {
-  for (const subscription of watch._subscriptions) {
-    if (subscription._isGet) continue;
-    clearTimeout(subscription._timer);
-    subscription._timer = undefined;
-  }
-};
