@@ -47,5 +47,6 @@ export const ended = (connection: Connection, code: number, reason: string, { me
   // After a pause, also the first time: many may have lost their connections at the same moment.
   connection._failures ||= 1;
   const hint = /retry after (\d{1,3}\.?\d*) s/.exec(reason);
-  pause(connection, hint && Number(hint[1]) * 1000);
+  if (hint) pause(connection, Number(hint[1]) * 1000);
+  else pause(connection);
 };

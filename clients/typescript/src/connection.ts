@@ -111,7 +111,7 @@ export const reopen = (connection: Connection): void => {
 export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
-  void connect(connection);
+  void connect(connection, true);
   if (!connection._limits || _current === connection._shown) return;
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
@@ -139,8 +139,7 @@ export const rest = (connection: Connection, status: SessionStatus): void => {
 };
 
 /** Makes a socket after so many milliseconds, unless `connect` is called before. */
-export const pause = (connection: Connection, given?: number | null): void => {
-  const milliseconds = given ?? pauseAfter(connection._failures);
+export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   // Who hears of it may do anything: connect at once, say, or close the session.
   if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
@@ -150,13 +149,13 @@ export const pause = (connection: Connection, given?: number | null): void => {
 /** Whether there is something to do, and no socket for it. */
 const isWaiting = ({ _ticker, _socket }: Connection): boolean => !!_ticker && !_socket;
 
-/** Makes a socket now, if one is waited for. */
-export const connect = async (connection: Connection): Promise<void> => {
+/** Makes a socket now, if one is waited for: with a token that was just set, even if it is over by this clock. */
+export const connect = async (connection: Connection, isTokenNew?: boolean): Promise<void> => {
   const { _tokens, _WebSocket, _mayStream } = connection._core;
   if (!isWaiting(connection)) return;
   if (!isNeeded(connection)) return rest(connection, 'idle');
   try {
-    if (_tokens._isNeeded()) {
+    if (!isTokenNew && _tokens._isNeeded()) {
       connection._problem ||= NO_TOKEN;
       return await _tokens._ask(); // who sets a token calls this again
     }
