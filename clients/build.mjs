@@ -1,10 +1,11 @@
 // Makes the dist/ of a package: each entry as both kinds of module, and the types of both. Names that begin with `_` are
-// nobody's business and are made short, the same way everywhere, so that bundlers of applications find little left to do.
+// nobody's business and are made short, the same way everywhere: see names.mjs.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lettersOf } from './names.mjs';
 
 /**
  * Builds the package in whose folder a script is (`url` is its `import.meta.url`), with the tools of that package.
@@ -19,10 +20,10 @@ export async function make(url, { entries, later = [], types, external = [], ban
   const require = createRequire(url);
   const { build } = require('esbuild');
   rmSync(dist, { recursive: true, force: true });
-  let mangleCache = {};
+  const mangleCache = lettersOf(join(here, 'src'));
   for (const name of [...entries, ...later]) {
     for (const [format, extension] of later.includes(name) ? [['esm', 'js']] : [['esm', 'js'], ['cjs', 'cjs']]) {
-      const made = await build({
+      await build({
         entryPoints: [join(here, `src/${name}.ts`)],
         outfile: join(dist, `${name}.${extension}`),
         bundle: true,
@@ -37,7 +38,6 @@ export async function make(url, { entries, later = [], types, external = [], ban
         legalComments: 'none',
         logLevel: 'warning',
       });
-      ({ mangleCache } = made);
     }
   }
   const made = join(dist, 'types');

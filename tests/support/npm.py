@@ -98,6 +98,7 @@ def built(package: Path, found: build.Node, *, beside: Mapping[str, Path] | None
             *package.glob("src/*"),
             package / "build.mjs",
             package / "../build.mjs",
+            package / "../names.mjs",
             package / "package-lock.json",
         ]
         if not made.is_file() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):

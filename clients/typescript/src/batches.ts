@@ -1,4 +1,4 @@
-import { makeConnection, need, start, stop, type Connection, type Operation } from './connection.js';
+import { makeConnection, need, start, stop, type Connection, type Limits, type Operation } from './connection.js';
 import type { Core } from './core.js';
 import { CHANGED, ONLINE, bytesOf, encode } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -6,7 +6,7 @@ import { errorFrom } from './failures.js';
 import { MAX_BATCHES, MAX_IDS, MAX_SOCKETS, SMALL } from './numbers.js';
 import type { User } from './user.js';
 import type { Watch } from './watch.js';
-import { end, expect, isHeld, isWanted, keep, letGo, settle, take, takeError } from './watches.js';
+import { end, expect, isHeld, isWanted, keep, letGo, take, takeError } from './watches.js';
 
 // Which operations there are, and over which sockets they travel.
 
@@ -29,7 +29,7 @@ const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.
 export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue } = connection._core;
-  return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
+  return connection === _connections.find((other) => !other._limits) && [..._queue].some(isHeld);
 };
 
 /** Finds a place for those who wait for one. */
@@ -37,7 +37,7 @@ export const place = (core: Core): void => {
   const { _connections, _queue, _toReview } = core;
   for (const batch of _toReview) if (unwantedIn(batch) * 2 > batch._size) regroup(batch);
   _toReview.clear();
-  for (const connection of _connections) if (connection._isOpen && _queue.size) fill(core, connection);
+  for (const connection of _connections) if (connection._limits && _queue.size) fill(connection, connection._limits);
   if (!_queue.size) return;
   // There is no room: that of those whom nobody wants is taken first.
   const wasteful = _connections.flatMap(batchesOf).filter(unwantedIn);
@@ -45,7 +45,7 @@ export const place = (core: Core): void => {
     wasteful.forEach(regroup);
     return place(core);
   }
-  let next = _connections.find((connection) => !connection._isOpen);
+  let next = _connections.find((connection) => !connection._limits);
   if (!next && _connections.length < MAX_SOCKETS) _connections.push((next = makeConnection(core)));
   if (next) need(next);
   else {
@@ -55,27 +55,26 @@ export const place = (core: Core): void => {
 };
 
 /** Begins as much as there is room for on a socket. */
-const fill = (core: Core, connection: Connection): void => {
-  const { _limits, _operations } = connection;
-  const { _queue } = core;
+const fill = (connection: Connection, limits: Limits): void => {
+  const { _core, _operations } = connection;
   const users = batchesOf(connection).filter(({ _home }) => !_home);
-  if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
+  if (_operations.size >= Math.min(MAX_BATCHES, limits.subscriptions / 2)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
-  let room = _limits.watchedUsers;
+  let room = limits.watchedUsers;
   for (const batch of users) if (_operations.has(batch._key!)) room -= batch._size;
   let part: Watch[] = [];
   let bytes = 0;
   const begin = (watches: Watch[]): void => {
-    if (watches.length && _operations.size < _limits.subscriptions) start(connection, makeBatch(watches, connection));
+    if (watches.length && _operations.size < limits.subscriptions) start(connection, makeBatch(watches, connection));
   };
-  for (const watch of [..._queue]) {
+  for (const watch of [..._core._queue]) {
     if (watch._home) begin([watch]);
     else if (room-- > 0) {
       const size = bytesOf(JSON.stringify(watch.id)) + 1;
       bytes += size;
       // Well below the limit of a message.
-      if (part.length === MAX_IDS || bytes > _limits.messageBytes * 0.75) {
+      if (part.length === MAX_IDS || bytes > limits.messageBytes * 0.75) {
         begin(part);
         part = [];
         bytes = size;
@@ -95,8 +94,8 @@ const makeBatch = (watches: Watch[], connection: Connection): Batch => {
     _size: watches.length,
     _members: members,
     _payload: _home ? encode(ONLINE, { id }) : encode(CHANGED, { ids: [...members.keys()] }),
-    _take(data, errors = []) {
-      const entries = (_home ? [{ id, user: data.userOnlineChanged }] : data.usersChanged) as { id: string; user: unknown }[];
+    _take(told, errors = []) {
+      const entries = (_home ? [{ id, user: told }] : told) as { id: string; user: unknown }[];
       for (const { path } of errors) if (!entries[path?.[1] as number]) throw errorFrom(errors);
       entries.forEach(({ id, user }, place) => {
         const watch = members.get(id);
@@ -104,10 +103,10 @@ const makeBatch = (watches: Watch[], connection: Connection): Batch => {
         if (!watch) return;
         if (!refusal) return take(watch, user);
         letGo(watch);
-        takeError(_core, [watch], errorFrom([refusal]));
+        takeError([watch], errorFrom([refusal]));
       });
     },
-    _fail: (error) => takeError(_core, endBatch(batch), error),
+    _fail: (error) => takeError(endBatch(batch), error),
   };
   for (const watch of watches) {
     watch._batch = batch;
@@ -140,8 +139,12 @@ const endBatch = (batch: Batch): Watch[] => {
 /** Keeps what somebody uses for another socket; lets go what only lingers. */
 export const lost = (connection: Connection): void => {
   for (const watch of batchesOf(connection).flatMap(endBatch)) {
-    // The gateway is not to blame: it is waited as long as it takes.
-    if (!watch._problem) settle(watch);
+    for (const subscription of watch._subscriptions) {
+      // The gateway is not to blame: it is waited as long as it takes. A get has its time in any case.
+      if (watch._problem || subscription._isGet) continue;
+      clearTimeout(subscription._timer);
+      subscription._timer = undefined;
+    }
     keep(watch, isHeld(watch));
   }
 };

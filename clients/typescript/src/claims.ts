@@ -8,7 +8,7 @@ export interface Claims {
 export const readClaims = (token = ''): Claims => {
   try {
     const bytes = atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)))) ?? {};
+    return JSON.parse(decodeURIComponent(escape(bytes))) ?? {}; // UTF-8
   } catch {
     return {};
   }

@@ -12,8 +12,6 @@ import type { SessionStatus, WebSocketConstructor, WebSocketLike } from './types
 import type { Watch } from './watch.js';
 import { failAll } from './watches.js';
 
-export type Data = Readonly<Record<string, unknown>>;
-
 /** What travels over a socket. */
 export interface Operation {
   /** The id that it has on the wire, never used again. */
@@ -22,8 +20,8 @@ export interface Operation {
   readonly _payload: string;
   /** The watches that it keeps up to date, by their ids; what has none is a request, with one result. */
   readonly _members?: Map<string, Watch>;
-  /** Takes a result, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
-  _take(data: Data, errors?: { path?: unknown[] }[]): void;
+  /** Takes a result, its only field, and its errors if it has holes. What it throws ends the operation as `_fail` does. */
+  _take(told: unknown, errors?: { path?: unknown[] }[]): void;
   /** Takes that the gateway has ended it, perhaps with the reason. */
   _fail(error: UserlineError | undefined): void;
 }
@@ -41,24 +39,20 @@ export interface Connection {
   /** Those under way by their keys, in the order in which they were begun. */
   readonly _operations: Map<string, Operation>;
   _lastKey: number;
-  /** Those of the socket, once it is open. */
-  _limits: Limits;
-  /** How many sockets there have been. */
-  _sockets: number;
+  /** Those of the socket, as long as it is open. */
+  _limits?: Limits | undefined;
+  /** Whether a socket was ever open. */
+  _wasOpen?: boolean;
   /** Why there is no connection, if there is none. */
   _problem?: string;
   _status: SessionStatus;
   /** Those who hear of the status. */
   readonly _listeners: Set<(status: SessionStatus) => void>;
-  _isOpen?: boolean;
   _socket?: WebSocketLike | undefined;
   /** Of a pause, or of a handshake. */
   _timer?: Timer;
   _ticker?: Timer | undefined;
-  _isPausing?: boolean;
   _isStreaming?: boolean;
-  /** Counts attempts, so that what comes late of one is not taken for the next one's. */
-  _attempt: number;
   _failures: number;
   _refusals: number;
   /** The token that the gateway was shown last, and whose the socket is. */
@@ -80,10 +74,8 @@ export const makeConnection = (core: Core): Connection =>
     _core: core,
     _operations: new Map(),
     _lastKey: 0,
-    _sockets: 0,
     _status: 'idle',
     _listeners: new Set(),
-    _attempt: 0,
     _failures: 0,
     _refusals: 0,
   }) as Partial<Connection> as Connection;
@@ -111,27 +103,19 @@ export const need = (connection: Connection): void => {
 /** Closes the socket, and opens another one if that is needed. */
 export const reopen = (connection: Connection): void => {
   connection._failures = 0;
-  if (connection._socket) {
-    detach(connection);
-    pause(connection);
-  } else hurry(connection);
+  detach(connection);
+  void connect(connection);
 };
 
 /** Shows the gateway the token that was just set. */
 export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
-  hurry(connection);
-  if (!connection._isOpen || _current === connection._shown) return;
+  void connect(connection, true);
+  if (!connection._limits || _current === connection._shown) return;
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
   else reopen(connection);
-};
-
-/** Fails all operations under way, and gives up the socket. */
-export const abandon = (connection: Connection, error: UserlineError, status: SessionStatus): void => {
-  rest(connection, status);
-  for (const operation of connection._operations.values()) drop(connection, operation, error);
 };
 
 /** Ends an operation of which the gateway knows nothing. */
@@ -151,41 +135,38 @@ export const rest = (connection: Connection, status: SessionStatus): void => {
   detach(connection);
   clearTimeout(connection._ticker);
   connection._ticker = undefined;
-  connection._isPausing = false;
-  connection._attempt++;
   setStatus(connection, status);
 };
 
+/** Makes a socket after so many milliseconds, unless `connect` is called before. */
 export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
-  connection._isPausing = true;
-  connection._attempt++;
-  if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
-  else void connect(connection);
+  // Who hears of it may do anything: connect at once, say, or close the session.
+  if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
+  if (!milliseconds) void connect(connection);
 };
 
-export const hurry = (connection: Connection): void => {
-  if (connection._isPausing) void connect(connection);
-};
+/** Whether there is something to do, and no socket for it. */
+const isWaiting = ({ _ticker, _socket }: Connection): boolean => !!_ticker && !_socket;
 
-const connect = async (connection: Connection): Promise<void> => {
+/** Makes a socket now, if one is waited for: with a token that was just set, even if it is over by this clock. */
+export const connect = async (connection: Connection, isTokenNew?: boolean): Promise<void> => {
   const { _tokens, _WebSocket, _mayStream } = connection._core;
-  clearTimeout(connection._timer);
+  if (!isWaiting(connection)) return;
   if (!isNeeded(connection)) return rest(connection, 'idle');
-  const attempt = ++connection._attempt;
-  const failures = connection._failures++;
-  connection._isPausing = false;
-  // Some networks let no sockets through: where none was ever open, every second attempt is one without.
-  if (!connection._sockets) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
   try {
-    if (_tokens._isNeeded()) {
+    if (!isTokenNew && _tokens._isNeeded()) {
       connection._problem ||= NO_TOKEN;
-      await _tokens._ask();
+      return await _tokens._ask(); // who sets a token calls this again
     }
+    const failures = connection._failures++;
+    // Some networks let no sockets through: where none was ever open, every second attempt is one without.
+    if (!connection._wasOpen) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
     const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : _WebSocket!;
-    if (connection._attempt === attempt) open(connection, Socket);
+    if (isWaiting(connection)) open(connection, Socket);
   } catch {
-    if (connection._attempt === attempt) ended(connection, 0, NO_TOKEN);
+    connection._failures++;
+    if (isWaiting(connection)) ended(connection, 0, NO_TOKEN);
   }
 };
 
@@ -207,29 +188,24 @@ const open = (connection: Connection, Socket: WebSocketConstructor): void => {
   });
   socket.onmessage = ifCurrent(({ data }) => receive(connection, data));
   socket.onerror = ifCurrent((event) => (trouble = event));
-  socket.onclose = ifCurrent(({ code = 1006, reason = '' }) => {
-    detach(connection);
-    ended(connection, code, reason, trouble);
-  });
+  socket.onclose = ifCurrent(({ code = 1006, reason = '' }) => ended(connection, code, reason, trouble));
+  clearTimeout(connection._timer);
   connection._timer = setTimeout(() => giveUp(connection), HANDSHAKE);
 };
 
 /** Forgets the socket, and closes it. */
 export const detach = (connection: Connection): void => {
-  const { _socket, _isOpen } = connection;
+  const { _socket } = connection;
   clearTimeout(connection._timer);
   connection._socket = undefined;
-  connection._isOpen = false;
+  connection._limits = undefined;
   _socket?.close(1000);
-  if (!_isOpen) return;
   lost(connection);
 };
 
 /** Takes it that nobody is at the other end. */
 export const giveUp = (connection: Connection): void => {
-  const socket = connection._socket as { terminate?: () => void } | undefined;
-  detach(connection);
-  socket?.terminate?.(); // where there is such a thing; otherwise it would wait for an answer
+  (connection._socket as { terminate?: () => void }).terminate?.(); // `close` would wait for an answer
   ended(connection, 0, 'nothing has come');
 };
 

@@ -13,7 +13,7 @@ export const NONSENSE = 'The gateway sent nonsense';
 
 /** The error of what was not answered, perhaps because there is no connection. */
 export const outOfTime = ({ _connections: [main] }: Core): UserlineError => {
-  return main!._isOpen
+  return main!._limits
     ? new UserlineError('CONNECTION_TIMEOUT', 'No answer in time.')
     : new UserlineError('DISCONNECTED', main!._problem || 'No connection in time.');
 };

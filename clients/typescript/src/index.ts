@@ -7,8 +7,13 @@ import type { Session, SessionOptions } from './types.js';
 export * from './errors.js';
 export type * from './types.js';
 
-/** The sessions that several parts of a program use without knowing of each other, and by how many of them. */
-const SHARED = /* @__PURE__ */ new Map<string, { readonly _session: Session; _holders: number }>();
+/** A session that several parts of a program use without knowing of each other, and how many do. */
+interface Shared {
+  readonly _session: Session;
+  _holders: number;
+}
+
+const SHARED = /* @__PURE__ */ new Map<string, Shared>();
 
 const readUrl = (given: string): string => {
   let url = '';

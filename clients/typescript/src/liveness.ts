@@ -1,6 +1,6 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { detach, giveUp, hurry, pause, reopen, rest, type Connection } from './connection.js';
+import { connect, detach, giveUp, pause, reopen, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
 import { LEAP, TICK } from './numbers.js';
 
@@ -28,8 +28,8 @@ export const tick = (connection: Connection): void => {
   if (leap > LEAP) {
     connection._failures = 0;
     if (connection._socket) giveUp(connection);
-    else hurry(connection);
-  } else if (connection._isOpen) {
+    else void connect(connection);
+  } else if (connection._limits) {
     connection._quiet++;
     connection._core._tokens._renew();
     if (isNeeded(connection)) connection._neededAt = at;
@@ -47,6 +47,6 @@ export const turn = (connection: Connection, type: string): void => {
     if (!connection._ticker) return;
     detach(connection);
     pause(connection, TICK); // by then it has stopped
-  } else if (connection._isOpen) ask(connection, 3);
-  else if (connection._isPausing || type === 'online') reopen(connection);
+  } else if (connection._limits) ask(connection, 3);
+  else if (!connection._socket || type === 'online') reopen(connection);
 };

@@ -5,10 +5,6 @@ import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
 import type { User } from './user.js';
 import { subscribe } from './watches.js';
 
-const refuse = (): never => {
-  throw new TypeError('This is read-only.');
-};
-
 /** Subscribes to many users at once: puts together what the subscriptions to each of them say. */
 export const subscribeToMany = (
   users: readonly User[],
@@ -22,7 +18,7 @@ export const subscribeToMany = (
   const show = onceATurn(() => {
     if (known.size < wanted.size || isSame(known, whole._latest)) return;
     const map = new Map(known);
-    map.set = map.delete = map.clear = refuse;
+    map.set = map.delete = map.clear = undefined as never; // it is read-only
     whole._show(Object.freeze(map));
   });
   whole._leave = () => {

@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { now } from './clock.js';
-import { drop, fail, setStatus, useToken, type Connection, type Data, type Limits, type Operation } from './connection.js';
+import { drop, fail, setStatus, useToken, type Connection, type Limits, type Operation } from './connection.js';
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
@@ -19,7 +19,7 @@ export const receive = (connection: Connection, text: unknown): void => {
   const { type, id, payload } = message;
   const operation = connection._operations.get(id);
   if (type === 'ping') send(connection, { type: 'pong' });
-  if (type === 'connection_ack' && !connection._isOpen) acknowledged(connection, payload as { limits?: Partial<Limits> });
+  if (type === 'connection_ack' && !connection._limits) acknowledged(connection, payload as { limits?: Partial<Limits> });
   if (!operation || !/^(next|error|complete)$/.test(type)) return;
   const isLast = type !== 'next' || !operation._members;
   connection._failures = 0;
@@ -28,9 +28,9 @@ export const receive = (connection: Connection, text: unknown): void => {
   try {
     if (type === 'error') throw errorFrom(payload);
     if (type === 'next') {
-      const { data, errors } = payload as { data: Data | null; errors?: { path?: unknown[] }[] };
+      const { data, errors } = payload as { data: object | null; errors?: { path?: unknown[] }[] };
       if (!data || (isLast && errors?.length)) throw errorFrom(errors);
-      return operation._take(data, errors);
+      return operation._take(Object.values(data)[0], errors);
     }
   } catch (error) {
     problem = error instanceof UserlineError ? error : misunderstood(`${NONSENSE}: ${error as string}`);
@@ -42,8 +42,7 @@ const acknowledged = (connection: Connection, payload: { limits?: Partial<Limits
   clearTimeout(connection._timer);
   // There are gateways that do not tell.
   connection._limits = { messageBytes: 65_536, subscriptions: 1000, watchedUsers: 5000, ...payload?.limits };
-  connection._isOpen = true;
-  connection._sockets++;
+  connection._wasOpen = true;
   connection._refusals = 0;
   connection._problem = '';
   connection._neededAt = now();
@@ -55,12 +54,12 @@ const acknowledged = (connection: Connection, payload: { limits?: Partial<Limits
 
 /** Sends an operation; nothing happens before there is a socket. */
 export const sendOperation = (connection: Connection, operation: Operation): void => {
-  if (!connection._isOpen) return;
+  const { _limits, _socket } = connection;
+  if (!_limits) return;
   const text = `{"id":"${operation._key}","type":"subscribe","payload":${operation._payload}}`;
-  const most = connection._limits.messageBytes;
-  if (bytesOf(text) > most) {
-    drop(connection, operation, invalid(`A message has at most ${most} bytes.`));
-  } else connection._socket!.send(text);
+  const { messageBytes } = _limits;
+  if (bytesOf(text) > messageBytes) drop(connection, operation, invalid(`A message has at most ${messageBytes} bytes.`));
+  else _socket!.send(text);
 };
 
 /** Returns a message with the current token, which the gateway has seen then. */
@@ -71,5 +70,5 @@ export const withToken = (connection: Connection, type: string): object => {
 
 /** Sends a message; who has not been let in says nothing. */
 export const send = (connection: Connection, message: object): void => {
-  if (connection._isOpen) connection._socket!.send(JSON.stringify(message));
+  if (connection._limits) connection._socket!.send(JSON.stringify(message));
 };

@@ -10,17 +10,17 @@ export const checkOpen = ({ _closed }: Core): void => {
 };
 
 /**
- * Returns what `read` makes of a field of the answer to a query or a mutation, which is asked again on the next socket if
+ * Returns what `read` makes of the answer to a query or a mutation, which is asked again on the next socket if
  * one is lost, in time. What `read` throws says that the answer is none.
  */
-export const request = async <T, R>(core: Core, document: string, field: string, variables: object, read: (told: T) => R): Promise<R> => {
+export const request = async <T, R>(core: Core, document: string, variables: object, read: (told: T) => R): Promise<R> => {
   checkOpen(core);
   const connection = core._connections[0]!;
   let timer: Timer | undefined;
   const answer = new Promise<R>((resolve, reject) => {
     const operation: Operation = {
       _payload: encode(document, variables),
-      _take: ({ [field]: result }) => resolve(read(result as T)),
+      _take: (told) => resolve(read(told as T)),
       _fail: (error = misunderstood(NONSENSE)) => reject(error),
     };
     timer = setTimeout(() => {

@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { makeConnection, reopen, useToken, type Connection } from './connection.js';
+import { makeConnection, reopen, useToken, type Connection, type Limits } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -33,8 +33,8 @@ export const makeSession = (
 ): Session => {
   const connections: Connection[] = [];
   let app: Promise<App> | undefined;
-  /** Over which socket it was answered. */
-  let appOf = 0;
+  /** What it was answered with: the limits of that socket. */
+  let appOf: Limits | undefined;
 
   const core: Core = {
     _url: url,
@@ -102,11 +102,11 @@ export const makeSession = (
 
     async app() {
       // Until it has come, it may come over the next socket.
-      if (!app || (appOf && !(main._isOpen && appOf === main._sockets))) {
-        appOf = 0;
-        app = request(core, APP, 'app', {}, ({ id, defaultLocale, roles }: Told) => {
+      if (!app || (appOf && appOf !== main._limits)) {
+        appOf = undefined;
+        app = request(core, APP, {}, ({ id, defaultLocale, roles }: Told) => {
           const byName = Object.fromEntries(roles.map((role) => [role.name, role.settings]));
-          appOf = main._sockets;
+          appOf = main._limits;
           return Object.freeze({ id, defaultLocale, roles: Object.freeze(byName) });
         });
         app.catch(() => (app = undefined));

@@ -91,6 +91,7 @@ export class LiveSubscription<T> {
     this._latest = value;
     this._become({ type: 'active', latestSnapshot: value });
     this._first ??= this.state as ActiveState<T>;
+    clearTimeout(this._timer);
     void callBack(this._listener, value);
   }
 

@@ -31,17 +31,17 @@ export class User extends Watch implements UserRef {
   }
 
   set(params: SetUserParams): Promise<SetUserResult> {
-    return this._write(SET, 'setUser', params);
+    return this._write(SET, params);
   }
 
   createIfNotExists(params: CreateUserParams): Promise<CreateUserResult> {
-    return this._write(CREATE, 'createUserIfNotExists', params);
+    return this._write(CREATE, params);
   }
 
   delete(): Promise<boolean> {
     const { id, _greatest } = this;
     this._deletes++;
-    return request(this._core, DELETE, 'deleteUser', { id }, ({ deleted }: { deleted: boolean }) => {
+    return request(this._core, DELETE, { id }, ({ deleted }: { deleted: boolean }) => {
       if (typeof deleted !== 'boolean') throw deleted;
       written(this, this._deleted(_greatest));
       return deleted;
@@ -56,10 +56,10 @@ export class User extends Watch implements UserRef {
     return subscribe((this._presence ??= new Watch(this._core, this.id, this)), onSnapshot)._begun(options);
   }
 
-  _write(document: string, field: string, input: object): Promise<SetUserResult> {
+  _write(document: string, input: object): Promise<SetUserResult> {
     const { id } = this;
     this._writes++;
-    return request(this._core, document, field, { id, input }, (told: SetUserResult) => {
+    return request(this._core, document, { id, input }, (told: SetUserResult) => {
       const user = readSnapshot(told.user)!;
       written(this, this._answer(user));
       return Object.freeze({ ...told, user });

@@ -5,7 +5,6 @@ import { isSame, readSnapshot } from './snapshot.js';
 import type { LiveSubscription } from './subscription.js';
 import type { UserOnline, UserSnapshot } from './types.js';
 import type { User } from './user.js';
-import { settle } from './watches.js';
 
 export type AnySubscription = LiveSubscription<unknown>;
 
@@ -63,7 +62,6 @@ export class Watch {
     const value = this._value;
     if (value === undefined) return;
     // A callback may subscribe and unsubscribe.
-    settle(this);
     for (const subscription of [...this._subscriptions]) {
       if (this._isFresh || !subscription._isGet) subscription._show(value as never);
     }

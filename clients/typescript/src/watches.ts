@@ -1,6 +1,6 @@
 import { release } from './batches.js';
 import { callBack, now, pauseAfter } from './clock.js';
-import { abandon } from './connection.js';
+import { drop, rest } from './connection.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
 import { invalid, outOfTime, type errorFrom } from './failures.js';
@@ -66,14 +66,17 @@ export const seed = (watch: Watch, told: unknown): void => {
 
 /** Shows what a write has changed; who reads waits if that is doubtful. */
 export const written = (watch: Watch, isDoubtful?: boolean): void => {
-  rest(watch);
+  remember(watch);
   watch._show();
   if (isDoubtful && watch._batch) askAgain(watch);
 };
 
 /** Ends everything: with an error if it has failed, or else as `unsubscribe()` does, and then `error` goes to who waits. */
 export const endAll = (core: Core, error: UserlineError, status: 'failed' | 'closed'): void => {
-  for (const connection of core._connections) abandon(connection, error, status);
+  for (const connection of core._connections) {
+    rest(connection, status);
+    for (const operation of connection._operations.values()) drop(connection, operation, error);
+  }
   for (const ref of core._users.values()) {
     const user = ref.deref();
     for (const watch of [user, user?._presence]) if (watch) end(watch, error, status === 'failed');
@@ -97,13 +100,14 @@ export const take = (watch: Watch, told: unknown): void => {
 };
 
 /** Tries watches again that the gateway does not watch now, or ends them. */
-export const takeError = (core: Core, watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void => {
+export const takeError = (watches: Watch[], error: ReturnType<typeof errorFrom> | undefined): void => {
   if (error && !/^(STORE_UNAVAILABLE|RATE_LIMITED)$/.test(error.code)) {
     for (const watch of watches) end(watch, error);
     return;
   }
   const resting = watches.filter((watch) => isHeld(watch) || void forget(watch));
   if (!resting.length) return;
+  const { _timers } = resting[0]!._core;
   let failures = 0;
   for (const watch of resting) {
     failures = Math.max(failures, ++watch._failures);
@@ -114,14 +118,14 @@ export const takeError = (core: Core, watches: Watch[], error: ReturnType<typeof
   const seconds = error?.retryAfterSeconds;
   const pause = seconds! > 0 ? seconds! * 1000 * (1 + Math.random() / 10) : pauseAfter(failures);
   const timer = setTimeout(() => {
-    core._timers.delete(timer);
+    _timers.delete(timer);
     for (const watch of resting) {
       if (watch._resting !== resting) continue; // it was forgotten meanwhile
       watch._resting = undefined;
       keep(watch, isHeld(watch));
     }
   }, Math.min(pause, MAX_DELAY));
-  core._timers.add(timer);
+  _timers.add(timer);
 };
 
 // Who uses a watch
@@ -191,16 +195,15 @@ export const forget = (watch: Watch): void => {
   const core = watch._core;
   letGo(watch);
   core._lingering.delete(watch);
-  settle(watch);
   core._queue.delete(watch);
   // What the gateway said of it is of the past when somebody asks again.
   watch._problem = watch._resting = undefined;
   watch._failures = 0;
-  rest(watch);
+  remember(watch);
 };
 
 /** Remembers what was seen of a user for a while. */
-const rest = (watch: Watch): void => {
+const remember = (watch: Watch): void => {
   const { _idle } = watch._core;
   const oldest = putLast(_idle, watch);
   if (oldest) _idle.delete(oldest);
@@ -225,13 +228,4 @@ const limit = <T>(subscription: LiveSubscription<T>): void => {
   subscription._timer ??= setTimeout(() => {
     subscription._end(subscription._watch!._problem ?? outOfTime(_core));
   }, _core._timeout);
-};
-
-/** Lets subscriptions wait no more, or as long as it takes. A get has its time in any case. */
-export const settle = (watch: Watch): void => {
-  for (const subscription of watch._subscriptions) {
-    if (subscription._isGet) continue;
-    clearTimeout(subscription._timer);
-    subscription._timer = undefined;
-  }
 };
