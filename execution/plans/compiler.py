@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from userline.execution.plans.plan import Steps
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.execution.plans.selections import Conditions, Fragments, SelectedField
     from userline.execution.plans.subscriptions import Watching
     from userline.execution.plans.values import Source
     from userline.resolvers.context import AppInfo
@@ -100,7 +100,7 @@ class Compiler:
             case OperationType.SUBSCRIPTION:
                 return self._watch(root, fragments, conditions)
 
-    def _query(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> QuerySteps:
+    def _query(self, root: list[SelectedField], fragments: Fragments, conditions: Conditions) -> QuerySteps:
         steps: list[Constant | UserStep | UsersStep] = []
         for field in root:
             match field.name:
@@ -121,7 +121,7 @@ class Compiler:
             raise NotSimple
         return query_of(steps, self._most_bytes)
 
-    def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
+    def _write(self, field: SelectedField, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
         if field.name == "__typename":
             return TypenameStep(field)
         if field.name not in _FLAGS:
@@ -133,7 +133,9 @@ class Compiler:
         arguments = [self._argument("Mutation", field, name) for name in _ARGUMENTS[field.name]]
         return WriteStep(field, RESOLVERS[field.name], arguments, payload)
 
-    def _payload_value(self, below: Field, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
+    def _payload_value(
+        self, below: SelectedField, field: SelectedField, fragments: Fragments, conditions: Conditions
+    ) -> Any:
         if below.name == "user" and field.name != "deleteUser":
             return self._projections.of(below, fragments, conditions)
         if below.name == "__typename":
@@ -142,7 +144,7 @@ class Compiler:
             raise NotSimple
         return below.name
 
-    def _watch(self, root: list[Field], fragments: Fragments, conditions: Conditions) -> Watching:
+    def _watch(self, root: list[SelectedField], fragments: Fragments, conditions: Conditions) -> Watching:
         if len(root) != 1:
             raise NotSimple
         field = root[0]
@@ -158,7 +160,7 @@ class Compiler:
                 return WatchManyStep(field.key_json, place, user_ids, changes, self._most_bytes)
         raise NotSimple
 
-    def _changes(self, field: Field, fragments: Fragments, conditions: Conditions) -> ChangeProjection:
+    def _changes(self, field: SelectedField, fragments: Fragments, conditions: Conditions) -> ChangeProjection:
         """Return the projection of a field that is a list of UserChange."""
         fields: list[tuple[bytes, Projection | bytes | None]] = []
         for below in collect_fields(field.selection_sets, fragments, conditions):
@@ -173,12 +175,12 @@ class Compiler:
                     raise NotSimple
         return ChangeProjection(fields)
 
-    def _type_of(self, type_name: str, field: Field) -> GraphQLNamedOutputType:
+    def _type_of(self, type_name: str, field: SelectedField) -> GraphQLNamedOutputType:
         """Return the type of a field, without what says that it is a list or not null."""
         parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
         return cast("GraphQLNamedOutputType", get_named_type(parent.fields[field.name].type))
 
-    def _argument(self, type_name: str, field: Field, name: str) -> Source:
+    def _argument(self, type_name: str, field: SelectedField, name: str) -> Source:
         """Return where a required argument comes from."""
         parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
         given = {argument.name.value: argument.value for argument in field.nodes[0].arguments or ()}
@@ -186,7 +188,7 @@ class Compiler:
 
 
 def _pick(
-    value: Any, field: Field, graphql_type: GraphQLNamedOutputType, fragments: Fragments, conditions: Conditions
+    value: Any, field: SelectedField, graphql_type: GraphQLNamedOutputType, fragments: Fragments, conditions: Conditions
 ) -> Any:
     """Return what is selected of a value that is known beforehand: a dataclass with the names of its type's fields."""
     if not field.selection_sets:

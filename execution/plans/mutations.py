@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from userline.directory.users import Users
     from userline.execution.operation import Response
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Field
+    from userline.execution.plans.selections import SelectedField
     from userline.execution.plans.values import Source, Values
     from userline.resolvers.context import Context
 
@@ -39,7 +39,7 @@ class PayloadField:
 class WriteStep:
     """A root field that writes a user. It is never null, so that there is no response if it fails."""
 
-    field: Field
+    field: SelectedField
     resolve: Callable[..., Awaitable[Any]]
     """The resolver. Its result has an attribute for each field of the payload."""
     arguments: Sequence[Source]
@@ -60,7 +60,7 @@ class WriteStep:
 class TypenameStep:
     """``__typename`` among the root fields."""
 
-    field: Field
+    field: SelectedField
 
     def read(self, _: Values) -> Any:
         """It has no arguments."""
