@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class BusKind:
     """A kind of bus."""
 
     name: str
@@ -51,17 +51,17 @@ def _postgres(url: str) -> Backend:
     return PostgresBackend(url)
 
 
-_MEMORY: Final = Kind("memory", "memory://", False, check_memory_url, lambda _: MemoryBackend())
-_REDIS: Final = Kind("Redis", "redis://HOST:PORT", True, _check_redis, _redis)
+_MEMORY: Final = BusKind("memory", "memory://", False, check_memory_url, lambda _: MemoryBackend())
+_REDIS: Final = BusKind("Redis", "redis://HOST:PORT", True, _check_redis, _redis)
 
-_POSTGRES: Final = Kind("PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, _postgres)
+_POSTGRES: Final = BusKind("PostgreSQL", "postgres://USER:PASSWORD@HOST/DATABASE", True, check_postgres_url, _postgres)
 
 _REDIS_SCHEMES: Final = tuple(
     f"{name}{tls}{kind}" for name in ("redis", "valkey") for tls in ("", "s") for kind in ("", "+sentinel", "+cluster")
 )
 """Source: what redis-py, valkey-py, limits and redisvl call them."""
 
-_SCHEMES: Final[dict[str, Kind]] = {
+_SCHEMES: Final[dict[str, BusKind]] = {
     "memory": _MEMORY,
     **dict.fromkeys(_REDIS_SCHEMES, _REDIS),
     "postgres": _POSTGRES,
@@ -72,7 +72,7 @@ SHARED_EXAMPLES: Final = " or ".join(dict.fromkeys(kind.example for kind in _SCH
 """What URLs of buses look like that several gateways can share, for messages."""
 
 
-def kind_of(url: str) -> Kind:
+def kind_of(url: str) -> BusKind:
     """Return the kind of bus that ``url`` names. Raises ValueError if there is none, as ``check_bus_url`` does."""
     scheme, colon, _ = url.partition(":")
     kind = _SCHEMES.get(scheme.lower()) if colon else None

@@ -74,9 +74,9 @@ class Users(Watching):
         """Hold who writes to these rules from now on."""
         self._rules, self._syncing, self._self_deletion = rules, syncing, self_deletion
 
-    async def told(self) -> None:
+    async def wait_until_published(self) -> None:
         """Return when all gateways have been told of every write so far."""
-        await self._writes.told()
+        await self._writes.wait_until_published()
 
     async def close(self) -> None:
         """Wait for the reads and writes under way."""

@@ -38,7 +38,7 @@ class Writes:
         self._uncertain_writes = UncertainWrites(store, hub, bus)
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    async def told(self) -> None:
+    async def wait_until_published(self) -> None:
         """Return when all gateways have been told of every write so far, those without an answer included."""
         while self._under_way:
             await asyncio.wait(self._under_way)

@@ -3,7 +3,7 @@
 One walk over the document: each fragment is counted once, however often it is spread, so that the walk is linear in the
 size of the document, whatever the document expands to. The numbers are those of the expanded operation: a fragment that
 is spread twice counts twice. How many ids a list of them has is counted, too, where the document says it; where a
-variable does, ``Counted.refusal`` tells for each request. What is asked of the schema itself (``__schema`` and
+variable does, ``CostWithIds.refusal`` tells for each request. What is asked of the schema itself (``__schema`` and
 ``__type``) is deep and wide by its nature; it is counted apart and has limits of its own.
 """
 
@@ -86,7 +86,7 @@ class Size(NamedTuple):
     """How many lists of ids each variable gives, whose length is known only with a request."""
 
 
-class Counted(NamedTuple):
+class CostWithIds(NamedTuple):
     """The cost of an operation whose lists of ids are in variables, so that it depends on the request."""
 
     cost: int
@@ -112,14 +112,16 @@ Refusals: TypeAlias = "dict[str | None, str]"
 _NOTHING = Size()
 
 
-def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refusals, dict[str | None, Counted], int]:
+def find_refusals(
+    document: DocumentNode, limits: OperationLimits
+) -> tuple[Refusals, dict[str | None, CostWithIds], int]:
     """Return the operations that are past a limit, those that may be with many ids, and how many there are in all."""
     definitions = document.definitions
     fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
     operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
     walk = _Walk(fragments)
     refusals: Refusals = {}
-    counted: dict[str | None, Counted] = {}
+    counted: dict[str | None, CostWithIds] = {}
     for operation in operations:
         size = walk.measure(operation)
         name = operation.name.value if operation.name else None
@@ -127,7 +129,7 @@ def find_refusals(document: DocumentNode, limits: OperationLimits) -> tuple[Refu
         if refusal is not None:
             refusals[name] = refusal
         elif size.cost + sum(size.lists.values()) * _cost_of_ids(MAX_IDS) > limits.cost:
-            counted[name] = Counted(size.cost, size.lists, _ids_in_defaults(operation))
+            counted[name] = CostWithIds(size.cost, size.lists, _ids_in_defaults(operation))
     return refusals, counted, len(operations)
 
 

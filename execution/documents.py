@@ -30,7 +30,7 @@ from userline.users.errors import ErrorCode, OperationTooComplex, UserlineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from userline.execution.cost import Counted, Refusals
+    from userline.execution.cost import CostWithIds, Refusals
     from userline.execution.errors import FormattedError
     from userline.execution.plans.plan import Plan
     from userline.execution.request import GraphQLRequest
@@ -61,7 +61,7 @@ class Document:
     errors: list[FormattedError] = field(default_factory=list)
     refusals: Refusals = field(default_factory=dict)
     """The operations that are past a limit, by name, with the sentence that says so."""
-    counted: dict[str | None, Counted] = field(default_factory=dict)
+    counted: dict[str | None, CostWithIds] = field(default_factory=dict)
     """Those that may cost too much with many ids in their variables."""
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     plans: dict[str | None, Plan | None] = field(default_factory=dict)

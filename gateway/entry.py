@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from userline.users.viewer import Viewer
 
 
-class Entry:
+class AsgiEntry:
     """The ASGI application of a gateway. ``count`` is called for each request that is answered here."""
 
     def __init__(self, app: ASGIApp, answering: Answering, meanings: Meanings, count: Callable[[], None]) -> None:

@@ -123,14 +123,14 @@ class ReloadingForWorkers:
 
     def look(self) -> NewValues | None:
         """Begin to read after a hang-up, unless that is under way, and return what is new when it has been read."""
-        if self._under_way is None and self._hang_ups.take():
+        if self._under_way is None and self._hang_ups.consume():
             self._under_way = _reading(self._settings, self._read)
         if self._under_way is None or not self._under_way.done():
             return None
         new, self._under_way = self._under_way.result(), None
         if new is not None:
             _tell(new)
-            self._settings.take(new.names, new.settings)
+            self._settings.update_from(new.names, new.settings)
         return new
 
 
@@ -146,7 +146,7 @@ async def reloading(
         while True:
             await due.wait()
             due.clear()
-            while hang_ups.take():
+            while hang_ups.consume():
                 new = await asyncio.wrap_future(_reading(settings, read))
                 if new is not None:
                     _tell(new)
@@ -166,7 +166,7 @@ async def reloading(
 def take_over(runtime: Runtime, new: NewValues) -> None:
     """Have the parts of a gateway go by new values from now on."""
     settings = runtime.settings
-    settings.take(new.names, new.settings)
+    settings.update_from(new.names, new.settings)
     set_level(settings.log_level)
     if not {*SECRETS}.isdisjoint(new.names):
         runtime.authenticator.use_secrets(settings.secrets)

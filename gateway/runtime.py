@@ -18,7 +18,7 @@ from userline.gateway.answering.meaning import Meanings
 from userline.gateway.app import Doors, make_app
 from userline.gateway.auth.authenticator import Authenticator
 from userline.gateway.browsers import BrowserRules
-from userline.gateway.entry import Entry
+from userline.gateway.entry import AsgiEntry
 from userline.gateway.exposition import Exposition
 from userline.gateway.health import Health
 from userline.gateway.http import GraphQLOverHTTP
@@ -178,7 +178,7 @@ class Runtime:
             request_log=self.request_log,
             browser_rules=self.browser_rules,
         )
-        return Entry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
+        return AsgiEntry(app, answering, self.meanings, self._count_at_once) if self.answers_at_once else app
 
     def _count_at_once(self) -> None:
         """Count a request that was answered in front of the application."""
@@ -222,7 +222,7 @@ class Runtime:
             finally:
                 await self.presence.stop()
                 await self.authenticator.close()
-                await self.drain.finish(self.users.told())
+                await self.drain.finish(self.users.wait_until_published())
                 await self.users.close()
                 await self.bus.stop()
                 await self.refresher.stop()

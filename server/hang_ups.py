@@ -37,7 +37,7 @@ class HangUps:
         if self._tell is not None:
             self._tell()
 
-    def take(self) -> bool:
+    def consume(self) -> bool:
         """Whether any came since this was asked last."""
         is_due, self._is_due = self._is_due, False
         return is_due

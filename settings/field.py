@@ -44,7 +44,7 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
     return extra
 
 
-class Part(BaseModel):
+class SettingsPart(BaseModel):
     """A group of settings. Pydantic's validator is made once, for all groups together."""
 
     model_config = ConfigDict(defer_build=True)

@@ -20,12 +20,12 @@ from userline.settings.checks import (
     check_store_url,
     check_type_prefix,
 )
-from userline.settings.field import Part, setting
+from userline.settings.field import SettingsPart, setting
 from userline.settings.limits import OperationBounds, Sockets, UserLimits
 from userline.settings.tokens import Tokens
 
 
-class Serving(Part):
+class Serving(SettingsPart):
     """Where the gateway serves, and for what."""
 
     host: Annotated[str, AfterValidator(check_hosts)] = setting(
@@ -117,7 +117,7 @@ class Serving(Part):
         return tuple(self.host.split(","))
 
 
-class Storage(Part):
+class Storage(SettingsPart):
     """The store and the bus."""
 
     store_url: Annotated[str, AfterValidator(check_store_url)] = setting(
@@ -184,7 +184,7 @@ class Storage(Part):
         return int(self.sqlite_mode, 8)
 
 
-class App(Part):
+class App(SettingsPart):
     """The app's configuration."""
 
     app_id: Annotated[str, AfterValidator(check_app_id)] = setting(
@@ -204,7 +204,7 @@ class App(Part):
     )
 
 
-class Speed(Part):
+class Speed(SettingsPart):
     """How operations are executed."""
 
     plans: bool = setting(
@@ -217,7 +217,7 @@ class Speed(Part):
     )
 
 
-class Logging(Part):
+class Logging(SettingsPart):
     """The log."""
 
     log_format: Literal["text", "json"] = setting(

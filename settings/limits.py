@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - Pydantic reads it at run time
 
 from userline.execution.cost import OperationLimits
-from userline.settings.field import Part, setting
+from userline.settings.field import SettingsPart, setting
 from userline.users.rules import Limits
 
 
-class UserLimits(Part):
+class UserLimits(SettingsPart):
     """How large a user may be."""
 
     max_record_bytes: int = setting(
@@ -40,7 +40,7 @@ class UserLimits(Part):
         )
 
 
-class OperationBounds(Part):
+class OperationBounds(SettingsPart):
     """Limits of a request."""
 
     max_body_bytes: int = setting(
@@ -173,7 +173,7 @@ class OperationBounds(Part):
         )
 
 
-class Sockets(Part):
+class Sockets(SettingsPart):
     """Limits of sockets."""
 
     max_message_bytes: int = setting(

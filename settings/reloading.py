@@ -58,7 +58,7 @@ def compare(now: Settings, newer: Settings) -> tuple[NewValues, list[str]]:
         left |= {name for name in changed if name == "rate_limit_per_second" and _is_default(newer, name)}
     names = tuple(name for name in changed if name not in left)
     merged = now.model_copy(deep=True)
-    merged.take(names, newer)
+    merged.update_from(names, newer)
     problems = check_together(merged, {name: merged.secrets_of(name) for name in SECRETS}, merged.origins, frozenset())
     if problems:
         raise SettingsError(problems)

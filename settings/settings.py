@@ -69,7 +69,7 @@ class Settings(Fields, BaseSettings):
         given = [] if secret is None else self._lines.get(name) or [secret.get_secret_value()]
         return [one.encode() for one in given]
 
-    def take(self, names: Iterable[str], newer: Settings) -> None:
+    def update_from(self, names: Iterable[str], newer: Settings) -> None:
         """Take the values that ``newer`` has of these settings, for whoever reads them here from now on."""
         for name in names:
             self.__dict__[name] = getattr(newer, name)  # nobody else may: the model is frozen

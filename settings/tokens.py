@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, SecretStr
 
 from userline.settings.checks import check_header_names, check_jwks_url, check_names, check_origins
-from userline.settings.field import Part, setting
+from userline.settings.field import SettingsPart, setting
 from userline.users.viewer import ClientUserSyncing
 
 
-class Tokens(Part):
+class Tokens(SettingsPart):
     """How tokens are verified, and what users and web pages may do."""
 
     secret: SecretStr | None = setting(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from userline.execution.plans.plan import Plan
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Conditions, Field, Fragments
+    from userline.execution.plans.selections import Conditions, Fragments, SelectedField
     from userline.execution.plans.subscriptions import Watching
     from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import AppInfo
@@ -94,7 +94,7 @@ class Compiler:
                 return self._watch(variables, root, fragments, conditions)
 
     def _query(
-        self, root: list[Field], fragments: Fragments, conditions: Conditions
+        self, root: list[SelectedField], fragments: Fragments, conditions: Conditions
     ) -> list[Constant | UserStep | UsersStep]:
         steps: list[Constant | UserStep | UsersStep] = []
         for field in root:
@@ -116,7 +116,7 @@ class Compiler:
             raise NotSimple
         return steps
 
-    def _write(self, field: Field, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
+    def _write(self, field: SelectedField, fragments: Fragments, conditions: Conditions) -> WriteStep | TypenameStep:
         if field.name == "__typename":
             return TypenameStep(field)
         if field.name not in _FLAGS:
@@ -128,7 +128,9 @@ class Compiler:
         arguments = [self._argument("Mutation", field, name) for name in _ARGUMENTS[field.name]]
         return WriteStep(field, RESOLVERS[field.name], arguments, payload)
 
-    def _payload_value(self, below: Field, field: Field, fragments: Fragments, conditions: Conditions) -> Any:
+    def _payload_value(
+        self, below: SelectedField, field: SelectedField, fragments: Fragments, conditions: Conditions
+    ) -> Any:
         if below.name == "user" and field.name != "deleteUser":
             return self._projections.of(below, fragments, conditions)
         if below.name == "__typename":
@@ -137,7 +139,9 @@ class Compiler:
             raise NotSimple
         return below.name
 
-    def _watch(self, variables: Reader, root: list[Field], fragments: Fragments, conditions: Conditions) -> Watching:
+    def _watch(
+        self, variables: Reader, root: list[SelectedField], fragments: Fragments, conditions: Conditions
+    ) -> Watching:
         if len(root) != 1:
             raise NotSimple
         field = root[0]
@@ -153,7 +157,7 @@ class Compiler:
                 return WatchManyStep(field.key_json, place, variables, user_ids, changes, self._most_bytes)
         raise NotSimple
 
-    def _changes(self, field: Field, fragments: Fragments, conditions: Conditions) -> ChangeProjection:
+    def _changes(self, field: SelectedField, fragments: Fragments, conditions: Conditions) -> ChangeProjection:
         """Return the projection of a field that is a list of UserChange."""
         fields: list[tuple[bytes, Projection | bytes | None]] = []
         for below in collect_fields(field.selection_sets, fragments, conditions):
@@ -168,12 +172,12 @@ class Compiler:
                     raise NotSimple
         return ChangeProjection(fields)
 
-    def _type_of(self, type_name: str, field: Field) -> GraphQLNamedOutputType:
+    def _type_of(self, type_name: str, field: SelectedField) -> GraphQLNamedOutputType:
         """Return the type of a field, without what says that it is a list or not null."""
         parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
         return cast("GraphQLNamedOutputType", get_named_type(parent.fields[field.name].type))
 
-    def _argument(self, type_name: str, field: Field, name: str) -> Source:
+    def _argument(self, type_name: str, field: SelectedField, name: str) -> Source:
         """Return where a required argument comes from."""
         parent = cast("GraphQLObjectType", self._schema.type_map[type_name])
         given = {argument.name.value: argument.value for argument in field.nodes[0].arguments or ()}
@@ -181,7 +185,7 @@ class Compiler:
 
 
 def _pick(
-    value: Any, field: Field, graphql_type: GraphQLNamedOutputType, fragments: Fragments, conditions: Conditions
+    value: Any, field: SelectedField, graphql_type: GraphQLNamedOutputType, fragments: Fragments, conditions: Conditions
 ) -> Any:
     """Return what is selected of a value that is known beforehand: a dataclass with the names of its type's fields."""
     if not field.selection_sets:

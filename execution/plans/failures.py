@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphql.language.location import FormattedSourceLocation
 
     from userline.execution.errors import FormattedError
-    from userline.execution.plans.selections import Field
+    from userline.execution.plans.selections import SelectedField
 
 
 class Place(NamedTuple):
@@ -34,6 +34,6 @@ class Place(NamedTuple):
         return format_error_at(error, request_id, self.locations, [self.key, *below])
 
 
-def format_failure(field: Field, error: BaseException, request_id: str) -> FormattedError:
+def format_failure(field: SelectedField, error: BaseException, request_id: str) -> FormattedError:
     """Return the error of a root field, with its places in the document."""
     return Place.of(field.key, field.nodes).failure(error, request_id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from userline.execution.operation import Response
     from userline.execution.pending import TimeLimit
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Field
+    from userline.execution.plans.selections import SelectedField
     from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import Context
 
@@ -43,7 +43,7 @@ class PayloadField:
 class WriteStep:
     """A root field that writes a user. It is never null, so that there is no response if it fails."""
 
-    field: Field
+    field: SelectedField
     resolve: Callable[..., Awaitable[Any]]
     """The resolver. Its result has an attribute for each field of the payload."""
     arguments: Sequence[Source]
@@ -59,7 +59,7 @@ class WriteStep:
 class TypenameStep:
     """``__typename`` among the root fields."""
 
-    field: Field
+    field: SelectedField
     arguments: ClassVar[Sequence[Source]] = ()
 
     async def write(self, _: Any, __: Context) -> bytes:

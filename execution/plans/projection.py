@@ -18,8 +18,8 @@ from userline.users.kinds import TO_JSON, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from userline.execution.plans.selections import Conditions, Field, Fragments
-    from userline.users.fields import Field as UserField
+    from userline.execution.plans.selections import Conditions, Fragments, SelectedField
+    from userline.users.fields import Field
     from userline.users.record import UserSnapshot
 
 Shape: TypeAlias = tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ _PROJECTIONS: Final = 1000
 _PROJECTIONS_BYTES: Final = 4_194_304
 
 
-def _reader_of(field: UserField) -> Callable[[UserSnapshot], Any]:
+def _reader_of(field: Field) -> Callable[[UserSnapshot], Any]:
     """Return what reads a field of a snapshot as JSON."""
     read = attrgetter(field.attribute)
     convert = str if field.kind is Kind.VERSION else TO_JSON.get(field.kind)
@@ -119,7 +119,7 @@ class Projections:
         self._most = most
         self._by_shape: WeighedCache[Shape, Projection] = WeighedCache(_PROJECTIONS_BYTES, most=_PROJECTIONS)
 
-    def of(self, field: Field, fragments: Fragments, conditions: Conditions) -> Projection:
+    def of(self, field: SelectedField, fragments: Fragments, conditions: Conditions) -> Projection:
         """Return the projection of a field of type User. Raises NotSimple."""
         selected = collect_fields(field.selection_sets, fragments, conditions)
         shape = tuple((below.key, below.name) for below in selected)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from userline.execution.operation import Response
     from userline.execution.pending import Pending, TimeLimit
     from userline.execution.plans.projection import Projection
-    from userline.execution.plans.selections import Field
+    from userline.execution.plans.selections import SelectedField
     from userline.execution.plans.values import Reader, Source
     from userline.resolvers.context import Context
     from userline.users.record import UserSnapshot
@@ -37,7 +37,7 @@ NULL: Final = b"null"
 class Constant:
     """A root field whose value is known beforehand."""
 
-    field: Field
+    field: SelectedField
     value: bytes
 
 
@@ -45,7 +45,7 @@ class Constant:
 class UserStep:
     """``user(id:)``, which is null if it fails."""
 
-    field: Field
+    field: SelectedField
     argument: Source
     projection: Projection
 
@@ -67,7 +67,7 @@ class UserStep:
 class UsersStep:
     """``users(ids:)``, without which there is no response."""
 
-    field: Field
+    field: SelectedField
     argument: Source
     projection: Projection
 
@@ -104,7 +104,7 @@ Step: TypeAlias = UserStep | UsersStep
 class _NoData(Exception):
     """A field that cannot be null failed, so the response has no data."""
 
-    def __init__(self, field: Field, error: Exception) -> None:
+    def __init__(self, field: SelectedField, error: Exception) -> None:
         super().__init__(field, error)
         self.field = field
         self.error = error

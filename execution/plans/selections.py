@@ -26,7 +26,7 @@ class NotSimple(Exception):
 
 
 @dataclass(slots=True)
-class Field:
+class SelectedField:
     """A field of a selection: its key in the response, its name, and every place where it is selected."""
 
     key: str
@@ -46,9 +46,9 @@ class Field:
 
 def collect_fields(
     selection_sets: Iterable[SelectionSetNode], fragments: Fragments, conditions: Conditions
-) -> list[Field]:
+) -> list[SelectedField]:
     """Return the fields that are selected. Every type is an object type, so that fragments always apply."""
-    fields: dict[str, Field] = {}
+    fields: dict[str, SelectedField] = {}
     spread: set[str] = set()
 
     def walk(selection_set: SelectionSetNode) -> None:
@@ -58,7 +58,7 @@ def collect_fields(
             match node:
                 case FieldNode():
                     key = (node.alias or node.name).value
-                    fields.setdefault(key, Field(key, node.name.value)).nodes.append(node)
+                    fields.setdefault(key, SelectedField(key, node.name.value)).nodes.append(node)
                 case InlineFragmentNode():
                     walk(node.selection_set)
                 case FragmentSpreadNode():

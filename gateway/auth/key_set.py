@@ -21,7 +21,7 @@ from userline.common import tasks
 from userline.common.backoff import Backoff, spread
 from userline.common.outage import Outage
 from userline.gateway.auth.keys import Key
-from userline.gateway.auth.outgoing import way_to, without_password
+from userline.gateway.auth.outgoing import route_to, without_password
 from userline.gateway.auth.tokens import TokenRefused
 from userline.users.errors import StoreUnavailable
 
@@ -73,7 +73,7 @@ class KeySet:
 
     def __init__(self, url: str, *, pause: float = 10.0, seconds: float = 600.0) -> None:
         self._url = url
-        self._way = way_to(url)
+        self._way = route_to(url)
         self._pause = pause
         self._age_limit = seconds
         self._jws = PyJWS()

@@ -30,7 +30,7 @@ _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*):(?P<port>[0-9]+)")
 _PASSWORD = re.compile(r"(?:[^/@:]*:)?[^/@]*@")
 
 
-class Variable(NamedTuple):
+class EnvironmentVariable(NamedTuple):
     """A variable of the environment that has a value."""
 
     name: str
@@ -40,7 +40,7 @@ class Variable(NamedTuple):
         return f"{self.name} is {without_password(self.value)!r}."
 
 
-class Way(NamedTuple):
+class Route(NamedTuple):
     """How a URL is reached."""
 
     certificates: SSLContext | bool
@@ -57,24 +57,24 @@ class Way(NamedTuple):
         )
 
 
-def way_to(url: str) -> Way:
+def route_to(url: str) -> Route:
     """Return how to reach a URL. Raises OutgoingError. Reads files, so it is for when a gateway starts."""
     found = proxy_for(url, os.environ)
     through_tls = found is not None and found.value.lower().startswith("https:")
     context = _certificates() if through_tls or url.lower().startswith("https:") else None
     certificates = context or False
     if found is None:
-        return Way(certificates, None)
+        return Route(certificates, None)
     try:
         proxy = httpx.Proxy(_with_scheme(found.value), ssl_context=context if through_tls else None)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise OutgoingError(
             f"{found} That is not the URL of a proxy: {without_password(str(error))}. {_ADVICE}"
         ) from None
-    return Way(certificates, proxy)
+    return Route(certificates, proxy)
 
 
-def proxy_for(url: str, environ: Mapping[str, str]) -> Variable | None:
+def proxy_for(url: str, environ: Mapping[str, str]) -> EnvironmentVariable | None:
     """Return the variable with the proxy that a URL is fetched through, or None. Raises OutgoingError."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
@@ -130,18 +130,18 @@ def _certificates() -> SSLContext:
     try:
         return httpx.create_ssl_context()
     except (OSError, ValueError) as error:
-        given = " ".join(str(Variable(name, os.environ[name])) for name in _OF_TLS if os.environ.get(name))
+        given = " ".join(str(EnvironmentVariable(name, os.environ[name])) for name in _OF_TLS if os.environ.get(name))
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OutgoingError(f"TLS cannot be set up: {reason}. {given} Correct or unset what is wrong.") from None
 
 
-def _variable(name: str, environ: Mapping[str, str]) -> Variable | None:
+def _variable(name: str, environ: Mapping[str, str]) -> EnvironmentVariable | None:
     """Return a variable under its name in lower case if it is there, even empty, else in upper case."""
     spelt = name if name in environ else name.upper()
     if spelt == "HTTP_PROXY" and "REQUEST_METHOD" in environ:
         return None  # in a CGI program that is a header of the request
     value = environ.get(spelt, "").strip()
-    return Variable(spelt, value) if value else None
+    return EnvironmentVariable(spelt, value) if value else None
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:

@@ -35,12 +35,12 @@ class UnidentifiedSockets:
                 _RETRY_AFTER,
             )
 
-    def count(self, address: str) -> Counted:
+    def count(self, address: str) -> CountedSocket:
         """Count a socket until it has said who it is, which is to be told by ``leave``, or is gone."""
-        return Counted(self._of_addresses, address)
+        return CountedSocket(self._of_addresses, address)
 
 
-class Counted:
+class CountedSocket:
     """A socket that is counted, until the first ``leave``."""
 
     __slots__ = ("_address", "_of_addresses")

@@ -38,13 +38,13 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Deletions:
+class DeletionsOf:
     """The versions of the last deletions of some ids."""
 
     ids: Sequence[str]
 
 
-Read: TypeAlias = "Sequence[str] | Page | Step | Count | Deletions"
+Read: TypeAlias = "Sequence[str] | Page | Step | Count | DeletionsOf"
 """A question; ids are one for the users who have them."""
 
 Found: TypeAlias = "dict[str, UserRecord]"
@@ -59,6 +59,6 @@ def read(connection: sqlite3.Connection, question: Read) -> Answer:
         return walk_page(connection, question.after, MAX_BATCH)
     if isinstance(question, Count):
         return count_users(connection)
-    if isinstance(question, Deletions):
+    if isinstance(question, DeletionsOf):
         return select_deletions(connection, question.ids)
     return select_users(connection, question)

@@ -16,9 +16,9 @@ from userline.storage.sqlite.database import FORMAT, open_existing, open_reader,
 from userline.storage.sqlite.deletions import empty_log
 from userline.storage.sqlite.file import set_mode
 from userline.storage.sqlite.guard import Guard
-from userline.storage.sqlite.reads import Count, Deletions, Page, Step, read
+from userline.storage.sqlite.reads import Count, DeletionsOf, Page, Step, read
 from userline.storage.sqlite.worker import Worker
-from userline.storage.sqlite.writes import Delete, Puts, Users, Write
+from userline.storage.sqlite.writes import Delete, Puts, TransactionUsers, Write
 from userline.users.errors import BatchRefused, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class SQLiteUserStore:
         """Return the version of the last deletion of each of these ids, without those of which none is known."""
         if len(ids) > MAX_BATCH:
             raise ValueError(f"deletions takes at most {MAX_BATCH} ids, not {len(ids)}.")
-        found: dict[str, int] = await self._ask_reader(Deletions(ids))
+        found: dict[str, int] = await self._ask_reader(DeletionsOf(ids))
         return found
 
     async def put_many(self, records: Sequence[UserRecord], *, overwrite: bool, restore: bool = False) -> list[Put]:
@@ -216,7 +216,7 @@ class SQLiteUserStore:
         """Do all of ``writes`` in one transaction; one that ``apply`` refuses fails alone and whole."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            users = Users(connection, writes, self._rules, self._clock)
+            users = TransactionUsers(connection, writes, self._rules, self._clock)
             outcomes = [users.do(write) for write in writes]
             has_deleted = users.save()
             if self._guard.writing:

@@ -66,7 +66,7 @@ Asked: TypeAlias = Write | Puts | Delete
 Outcome: TypeAlias = "Written | list[Put] | DeleteResult | Exception"
 
 
-class Users:
+class TransactionUsers:
     """The users of a transaction, as they are stored and after its writes. Within a transaction."""
 
     def __init__(

@@ -26,7 +26,7 @@ from userline.execution.operation import RequestRefused, SubscriptionFailed
 from userline.execution.plans.planned import PlannedSubscription
 from userline.execution.request import parse_request
 from userline.gateway import runtime as runtime_module
-from userline.gateway.entry import Entry
+from userline.gateway.entry import AsgiEntry
 from userline.gateway.runtime import Runtime
 from userline.schema.served import served_schema, served_subgraph
 from userline.server.at_once import Left
@@ -65,7 +65,7 @@ class Way:
         self.app: ASGIApp = app
         """The whole application, with all its doors."""
         self._app: ASGIApp = app
-        if name != "shortcut" and isinstance(app, Entry):
+        if name != "shortcut" and isinstance(app, AsgiEntry):
             self._app = app.app
         self._lane = self.runtime.lane if name == "lane" else None
 

@@ -20,7 +20,7 @@ from userline.gateway.websocket.watches import SocketWatches
 from userline.presence.presence import Presence
 from userline.server.drain import Drain
 from userline.storage.mongo.writing import Writing
-from userline.storage.sqlite.writes import Users
+from userline.storage.sqlite.writes import TransactionUsers
 from userline_client.connection import Connection
 from userline_client.operations import Operations
 
@@ -148,10 +148,10 @@ def _dispatch_all_but_one(self: Batcher) -> bool:
     return _dispatch(self)
 
 
-_write = Users._write
+_write = TransactionUsers._write
 
 
-def _write_unseen(self: Users, write: Any) -> Any:
+def _write_unseen(self: TransactionUsers, write: Any) -> Any:
     before = self._current
     self._current = dict(before)
     outcome = _write(self, write)
@@ -204,7 +204,7 @@ MUTATIONS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "who leaves is not forgotten": _in_place_of(Presence, "leave", _leave_for_good),
     "what others said of presence has no end": _in_place_of(Presence, "_forget", _hear_no_end),
     "a lookup is dropped": _in_place_of(Batcher, "_dispatch", _dispatch_all_but_one),
-    "writes of one group do not see each other": _in_place_of(Users, "_write", _write_unseen),
+    "writes of one group do not see each other": _in_place_of(TransactionUsers, "_write", _write_unseen),
     "MongoDB's documents are put without a guard": _in_place_of(Writing, "_put_group", _put_over_whatever_is_there),
     "a slot keeps the first snapshot": _in_place_of(Slot, "offer", _offer_the_first),
     "slots that wait for their client are forgotten": _in_place_of(SocketWatches, "_go_on", _nothing),

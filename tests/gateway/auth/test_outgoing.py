@@ -24,7 +24,7 @@ from userline.cli.doctor import command as cli_doctor
 from userline.cli.main import userline
 from userline.gateway.auth.key_set import KeySet
 from userline.gateway.auth.keys import OutgoingError
-from userline.gateway.auth.outgoing import Way, is_exempt, proxy_for, way_to
+from userline.gateway.auth.outgoing import Route, is_exempt, proxy_for, route_to
 from userline.users.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -237,9 +237,9 @@ def test_any_environment_gives_a_way_or_a_sentence(environ: dict[str, str], url:
         for name, value in environ.items():
             patch.setenv(name, value)
         sentence = ""
-        way: Way | None = None
+        way: Route | None = None
         try:
-            way = way_to(url)
+            way = route_to(url)
         except OutgoingError as error:
             sentence = str(error)
         if sentence:
