@@ -44,7 +44,7 @@ async def frozen(redis: RedisServer, gateways: list[RunningGateway]) -> None:
     redis.thaw()
 
 
-async def frozen_again_and_again(redis: RedisServer, _: list[RunningGateway]) -> None:
+async def frozen_again_and_again(redis: RedisServer, gateways: list[RunningGateway]) -> None:  # noqa: ARG001 - as the others
     """It is frozen for less long than gateways need to notice: what was published comes late, and all at once."""
     for _ in range(6):
         redis.freeze()
