@@ -27,10 +27,12 @@ class Entry:
     """The newest known snapshot of a user, until when it may be used, and its watchers."""
 
     __slots__ = (
+        "absent_at",
         "confirmed_at",
         "doubted",
+        "found_by",
+        "gone",
         "is_quiet",
-        "last_call",
         "pins",
         "snapshot",
         "told",
@@ -42,8 +44,11 @@ class Entry:
     def __init__(self) -> None:
         self.snapshot: UserSnapshot | None = None
         self.version = _UNREAD
-        # The last store call whose outcome was taken, by the order in which they began.
-        self.last_call = 0
+        # The newest version after which there was no such user: what is told of it, or of an older one, comes late.
+        self.gone = 0
+        # The last store call that has found a user, by the order in which they began, and how many had begun when the
+        # last outcome was taken that there is none.
+        self.found_by = self.absent_at = 0
         # The newest snapshot that somebody told of while there was none held, and the last store call begun by then.
         self.told: tuple[UserSnapshot, int] | None = None
         self.confirmed_at = NEVER
@@ -61,6 +66,12 @@ class Entry:
         """Take note of what somebody told, if it is a user, when so many store calls had begun."""
         if snapshot is not None and (self.told is None or snapshot.version > self.told[0].version):
             self.told = snapshot, calls
+
+    def offer_to_the_new(self) -> None:
+        """Offer the snapshot to the watchers that were never offered one."""
+        for watcher in self.watchers:
+            if watcher.is_new:
+                watcher.offer(self.snapshot)
 
 
 def looks_as_before(entry: Entry, snapshot: UserSnapshot) -> bool:
@@ -88,18 +99,19 @@ def was_edited(entry: Entry, snapshot: UserSnapshot | None, known: int) -> bool:
 
 def is_old(entry: Entry, snapshot: UserSnapshot | None, call: int) -> bool:
     """Return whether this store call has found nobody, and one that began after it a user."""
-    return snapshot is None and entry.snapshot is not None and call < entry.last_call
+    return snapshot is None and entry.snapshot is not None and call < entry.found_by
 
 
 def is_unclear(entry: Entry, snapshot: UserSnapshot | None, known: int, call: int) -> bool:
     """Return whether what a store call has found may be of before or after what is known: the next one will tell.
 
     It has found nobody, and somebody told of a version: the user was created since, or deleted before, and what was
-    told is of before. Or it has found or written a user, where a call that began after it has found nobody: that one
-    may have looked before this one wrote, or the user was deleted in between. Where a deletion is known, versions tell.
+    told is of before. Or it has found or written a user, and another call, which has ended since it began, has found
+    nobody: that one may have looked before, or the user was deleted in between. Where a deletion is known, versions
+    tell.
     """
     if snapshot is not None:
-        return entry.snapshot is None and entry.version == 0 and call < entry.last_call
+        return entry.snapshot is None and entry.version == 0 and call <= entry.absent_at
     if entry.snapshot is not None:
         return entry.version != known
     return entry.told is not None and call <= entry.told[1]

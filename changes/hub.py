@@ -4,8 +4,7 @@ One entry per user held, with the newest snapshot known and the watchers. The hu
 bring it snapshots, and it keeps the newest by version, so that nobody is ever shown an older one than before.
 
 An entry may be answered from for ``ttl`` seconds after the store confirmed it, or for as long as somebody watches it.
-At most ``capacity`` entries without watchers are kept. Those that nobody has asked for since they were last passed over
-go first (the second-chance algorithm): a hit then costs no more than a mark.
+At most ``capacity`` entries without watchers are kept.
 
 While the bus is away the hub hears of no changes and so answers nothing (``lose_touch``); when the bus is back, what is
 held is in doubt until the store has confirmed it anew (``regain_touch``).
@@ -20,6 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from userline.changes.held import MISS, NEVER, Entry, Miss, is_old, is_unclear, looks_as_before, was_edited
+from userline.changes.idle import Idle
 from userline.changes.reading import Reading
 from userline.changes.watcher import HubWatcher, Watcher
 from userline.users.record import Deletion
@@ -37,11 +37,10 @@ class Hub:
         self, *, ttl: float = 30.0, capacity: int = 10_000, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._ttl = ttl
-        self._capacity = capacity
         self._clock = clock
         self._entries: dict[str, Entry] = {}
-        # Users without watchers, the next to go first; users with watchers, the longest unconfirmed first.
-        self._idle: OrderedDict[str, None] = OrderedDict()
+        self._idle = Idle(self._entries, capacity)
+        # Users with watchers, the longest unconfirmed first.
         self._watched: OrderedDict[str, None] = OrderedDict()
         self._in_touch = True
         self._epoch = self._calls = 0
@@ -115,15 +114,15 @@ class Hub:
         A user who is not held is left alone.
         """
         entry = self._entries.get(change.id)
-        if entry is None:
+        if entry is None or change.version <= entry.gone:
             return
         if isinstance(change, Deletion):
             self._take_deletion(entry, change.version)
         elif entry.snapshot is None and entry.version <= 0:
             # Created now, or deleted meanwhile and told of late: the store knows.
             entry.note(change, self._calls)
-            if entry.version == 0 and self.doubt(change.id):
-                self.on_doubt()
+            if entry.version == 0:
+                self._ask_for(change.id)
         else:
             self._take(entry, change, is_seen=is_seen)
 
@@ -192,6 +191,10 @@ class Hub:
         self._release(user_id, entry)
         return False
 
+    def _ask_for(self, user_id: str) -> None:
+        if self.doubt(user_id):
+            self.on_doubt()
+
     def differs(self, snapshot: UserSnapshot) -> bool:
         """Return whether the user is held, and looks different at this version or an older one, or is deleted."""
         entry = self._entries.get(snapshot.id)
@@ -211,9 +214,7 @@ class Hub:
     def doubt_all(self) -> None:
         """Forget whom nobody watches, and answer for the others once the store has confirmed them."""
         self._epoch += 1
-        for user_id in self._idle:
-            del self._entries[user_id]
-        self._idle.clear()
+        self._idle.forget()
         for entry in self._entries.values():
             entry.confirmed_at = NEVER
 
@@ -231,25 +232,31 @@ class Hub:
         if is_old(entry, snapshot, call):
             return entry.snapshot
         if is_unclear(entry, snapshot, known, call):
+            reading.unclear += (user_id,)
             entry.note(snapshot, self._calls)
-            if self.doubt(user_id):
-                self.on_doubt()
+            self._ask_for(user_id)
             return entry.snapshot
         if reading.epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
-        entry.last_call = max(entry.last_call, call)
         if was_edited(entry, snapshot, known):
             self._show(entry, snapshot)
         self._take(entry, snapshot, is_seen=is_seen)
-        if entry.told is not None and snapshot is not None:
-            self._take(entry, entry.told[0])
-        entry.told = None
-        for watcher in entry.watchers:
-            if watcher.is_new:
-                watcher.offer(entry.snapshot)
+        if snapshot is None:
+            entry.absent_at = self._calls
+        else:
+            entry.found_by = max(entry.found_by, call)
+        if entry.told is not None:
+            self._take_what_was_told(entry, is_there=snapshot is not None)
+        if entry.watchers:
+            entry.offer_to_the_new()
         return entry.snapshot
+
+    def _take_what_was_told(self, entry: Entry, *, is_there: bool) -> None:
+        told, entry.told = entry.told, None
+        if told is not None and is_there:
+            self._take(entry, told[0])
 
     def _take(self, entry: Entry, snapshot: UserSnapshot | None, *, is_seen: bool = False) -> None:
         version = snapshot.version if snapshot else 0
@@ -268,6 +275,10 @@ class Hub:
         entry.version = version
 
     def _show(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
+        if snapshot is None:
+            entry.gone = max(entry.gone, entry.version)
+        elif snapshot.version <= entry.gone:  # created again by hand
+            entry.gone = 0
         entry.snapshot = snapshot
         entry.version = snapshot.version if snapshot else 0
         entry.is_quiet = False
@@ -281,20 +292,4 @@ class Hub:
         if entry.confirmed_at == NEVER:
             self._entries.pop(user_id, None)
             return
-        if not self._capacity:
-            del self._entries[user_id]
-            return
-        if user_id not in self._idle:
-            self._make_room()
-            self._idle[user_id] = None
-
-    def _make_room(self) -> None:
-        idle, entries = self._idle, self._entries
-        while len(idle) >= self._capacity:
-            next_to_go = next(iter(idle))
-            entry = entries[next_to_go]
-            if entry.used:
-                entry.used = False
-                idle.move_to_end(next_to_go)
-            else:
-                del idle[next_to_go], entries[next_to_go]
+        self._idle.keep(user_id)

@@ -34,6 +34,9 @@ class Reading:
     number: int
     """So many had begun with it."""
     epoch: int
+    unclear: tuple[str, ...] = ()
+    """Of whom nobody can tell whether what the store said is of before or after what is known: a call that begins now
+    can. They are in doubt."""
 
     def confirm(self, user_id: str, snapshot: UserSnapshot | None, *, is_seen: bool = False) -> UserSnapshot | None:
         """Take what the store has just said of one of the users (None: there is none); return the newest known.

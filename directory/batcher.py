@@ -29,15 +29,19 @@ Answer = TypeVar("Answer")
 _TOLD_AT_ONCE: Final = 200
 """How many lookups are answered in one turn of the event loop; the rest of a read are in the next ones."""
 
+MOST_TRIES: Final = 5
+"""How often a user is read, at most, who is created and deleted each time while the read is under way."""
+
 
 class _Waiters:
     """Those who wait for one user: who wants what everybody may see, and who wants the whole record."""
 
-    __slots__ = ("records", "snapshots")
+    __slots__ = ("records", "snapshots", "tries")
 
     def __init__(self) -> None:
         self.snapshots: list[asyncio.Future[UserSnapshot | None]] = []
         self.records: list[asyncio.Future[UserRecord | None]] = []
+        self.tries = 1
 
     def have_gone(self) -> bool:
         """Whether nobody waits any more."""
@@ -73,7 +77,8 @@ class Batcher:
     def load(self, user_id: str) -> asyncio.Future[UserSnapshot | None]:
         """Return a future of the user's newest snapshot, or None if there is no such user.
 
-        The store is read even if the hub holds the user. The future raises what the store raises.
+        The store is read even if the hub holds the user, and once more where the hub cannot tell whether what the store
+        said is of before or after what it knows. The future raises what the store raises.
         """
         future: asyncio.Future[UserSnapshot | None] = asyncio.get_running_loop().create_future()
         self._waiters(user_id).snapshots.append(future)
@@ -133,6 +138,8 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001 - raised where the users are awaited
             failure = error
         else:
+            for user_id in reading.unclear:
+                self._read_again(user_id, batch[user_id])
             await _tell(batch, snapshots, records)
             return
         if len(ids) > 1 and isinstance(failure, Exception) and not isinstance(failure, StoreUnavailable):
@@ -146,6 +153,17 @@ class Batcher:
             waiter.set_exception(mine)
         if not isinstance(failure, Exception):
             raise failure
+
+    def _read_again(self, user_id: str, asked: _Waiters) -> None:
+        """Have the next read answer who wants the snapshot of a user; who wants the record is told what was read."""
+        left, asked.snapshots = [waiter for waiter in asked.snapshots if not waiter.done()], []
+        if asked.tries >= MOST_TRIES:
+            for waiter, mine in zip(left, own_errors(StoreUnavailable(), len(left)), strict=True):
+                waiter.set_exception(mine)
+        elif left:
+            waiters = self._waiters(user_id)
+            waiters.snapshots += left
+            waiters.tries = max(waiters.tries, asked.tries + 1)
 
 
 async def _tell(batch: Batch, snapshots: Sequence[UserSnapshot | None], records: Sequence[UserRecord | None]) -> None:

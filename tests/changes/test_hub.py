@@ -449,6 +449,8 @@ class TestDeletions:
         assert hub.differs(snapshot(version)), "of a change stream"
         assert confirm(hub, snapshot(version)) == snapshot(version)
         assert hub.peek("alice") == snapshot(version)
+        hub.hear(snapshot(version + 1))
+        assert hub.peek("alice") == snapshot(version + 1)
 
     @pytest.mark.parametrize("known", [None, 4])
     def test_a_gateway_that_did_not_hear_of_it_is_not_fooled_by_what_comes_late(self, known: int | None) -> None:
@@ -482,6 +484,54 @@ class TestDeletions:
             assert hub.peek("alice") is MISS, "created since, or deleted before: it is not known"
             confirm(hub, None)
         assert len(hub) == 0 or hub.peek("alice") in (None, MISS)
+
+    def test_who_is_told_of_while_nobody_is_found_is_unclear(self) -> None:
+        """A call that began before cannot tell whether the user was created since, or deleted before."""
+        hub = Hub()
+        with hub.reading(["alice"]) as write, hub.reading(["alice"]) as before:
+            write.confirm("alice", snapshot(6))
+            before.confirm("alice", None)
+            assert before.unclear == ("alice",)
+            with hub.reading(["alice"]) as after:
+                assert after.confirm("alice", None) is None
+                assert after.unclear == ()
+
+    def test_who_was_deleted_unheard_is_not_brought_back_by_what_comes_late(self) -> None:
+        """Of several gateways, with a deletion among it that is older than what was held here."""
+        hub = Hub()
+        confirm(hub, snapshot(8))
+        with hub.watching("alice") as watcher:
+            confirm(hub, None)
+            for late in (snapshot(2), Deletion("alice", 4), snapshot(6), snapshot(8)):
+                hub.hear(late)
+                assert hub.peek("alice") is None
+            hub.hear(Deletion("alice", 9))
+            hub.hear(snapshot(10))
+            assert watcher._latest == snapshot(10)
+
+    def test_who_was_found_gone_is_not_brought_back_by_a_call_that_looked_before(self) -> None:
+        hub = Hub()
+        confirm(hub, snapshot(5))
+        with hub.watching("alice") as watcher, hub.reading(["alice"]) as reading, hub.reading(["alice"]) as later:
+            reading.confirm("alice", None)
+            assert later.confirm("alice", snapshot(5)) is None
+            assert later.unclear == ("alice",)
+            assert watcher._latest is None
+            assert hub.peek("alice") is MISS
+
+    def test_a_call_that_found_nobody_is_old_only_if_a_later_one_found_somebody(self) -> None:
+        """Else what is held may have come late, and be gone: it was told, and no store call has found it since."""
+        hub = Hub()
+        with hub.reading(["alice"]) as first, hub.reading(["alice"]) as second:
+            hub.hear(Deletion("alice", 7))
+            second.confirm("alice", None)
+            hub.hear(snapshot(9))
+            first.confirm("alice", None)
+            assert first.unclear == ("alice",)
+        with hub.reading(["alice"]) as first:
+            confirm(hub, snapshot(9))
+            assert first.confirm("alice", None) == snapshot(9)
+            assert first.unclear == ()
 
     @pytest.mark.parametrize("seed", range(300))
     def test_whatever_the_order_the_end_is_what_the_store_says(self, seed: int) -> None:

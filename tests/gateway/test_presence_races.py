@@ -17,6 +17,7 @@ from tests.support.user_operations import DELETE
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.alone
@@ -25,11 +26,38 @@ CREATE = 'mutation($id: ID!) { createUserIfNotExists(id: $id, input: {name: "Her
 USERS = [f"user {number}" for number in range(6)]
 
 
-@pytest.mark.parametrize("is_lost", [False, True], ids=["", "the bus is lost meanwhile"])
+async def nothing(*_: object) -> None:
+    """The bus works."""
+
+
+async def lost(redis: RedisServer, _: list[RunningGateway]) -> None:
+    """The bus is lost, with all that was published."""
+    redis.kill()
+    await asyncio.sleep(0.5)
+    redis.start()
+
+
+async def frozen(redis: RedisServer, gateways: list[RunningGateway]) -> None:
+    """The bus answers nothing, with every connection open, until the gateways have noticed; then it goes on."""
+    redis.freeze()
+    await until(lambda: not any(gateway.metric("userline_bus_connected") for gateway in gateways), 30)
+    redis.thaw()
+
+
+async def frozen_again_and_again(redis: RedisServer, gateways: list[RunningGateway]) -> None:  # noqa: ARG001 - as the others
+    """It is frozen for less long than gateways need to notice: what was published comes late, and all at once."""
+    for _ in range(6):
+        redis.freeze()
+        await asyncio.sleep(0.3)
+        redis.thaw()
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("trouble", [nothing, lost, frozen, frozen_again_and_again])
 async def test_who_is_connected_while_users_are_deleted_and_created(  # noqa: C901 - it is one story
-    tmp_path: Path, is_lost: bool
+    tmp_path: Path, trouble: Callable[[RedisServer, list[RunningGateway]], Awaitable[None]]
 ) -> None:
-    chance = Random(is_lost)
+    chance = Random(trouble.__name__)
     redis = RedisServer(tmp_path)
     flags = ("--bus-url", redis.url, "--presence-seconds", "2", "--reread-seconds", "1", "--rate-limit-per-second", "0")
     gateways = [RunningGateway(tmp_path, *flags, env={"USERLINE_SECRET": SECRET}) for _ in range(2)]
@@ -49,15 +77,12 @@ async def test_who_is_connected_while_users_are_deleted_and_created(  # noqa: C9
                     async with online(chance.choice(gateways), user_id):
                         await asyncio.gather(*(ask(chance.choice((CREATE, DELETE)), user_id) for _ in range(3)))
 
-            async def lose() -> None:
-                if is_lost:
-                    await asyncio.sleep(0.2)
-                    redis.kill()
-                    await asyncio.sleep(0.5)
-                    redis.start()
+            async def suffer() -> None:
+                await asyncio.sleep(0.2)
+                await trouble(redis, gateways)
 
             async with AsyncExitStack() as sessions:
-                await asyncio.gather(lose(), *map(live, USERS))
+                await asyncio.gather(suffer(), *map(live, USERS))
                 for number, user_id in enumerate(USERS):
                     await ask((CREATE, DELETE)[number % 2], user_id)
                 for user_id in USERS[:4]:

@@ -49,6 +49,10 @@ class SimulatedServer:
         self.random = source
         self.links: list[SimulatedLink] = []
         self.published = 0
+        self._thawed: asyncio.Event | None = None
+        """Set when it goes on, while it is frozen."""
+        self._held: list[tuple[SimulatedLink, Heard]] = []
+        """What was sent to it while it is frozen."""
 
     def cut(self, line: Line, cut: Cut) -> None:
         """Cut a line, or mend it. What was silent or deaf stays so until it is reset: a new link is another one."""
@@ -61,6 +65,37 @@ class SimulatedServer:
     def is_sound(self) -> bool:
         """Whether no link is silent or deaf: who has one has still to find out."""
         return all(link.is_sound for link in self.links)
+
+    def freeze(self) -> None:
+        """Answer nothing, with every connection open, until it is thawed."""
+        self._thawed = self._thawed or asyncio.Event()
+
+    def thaw(self) -> None:
+        """Go on, with what was sent meanwhile, also by those who have given up waiting."""
+        if self._thawed is not None:
+            self._thawed.set()
+            self._thawed = None
+            held, self._held = self._held, []
+            for sender, heard in held:
+                self.publish(sender, heard)
+
+    async def ready(self) -> None:
+        """Return when it is not frozen."""
+        while self._thawed is not None:
+            await self._thawed.wait()
+
+    async def receive(self, sender: SimulatedLink, heard: Heard) -> None:
+        """Publish a message, now or when it is thawed; return when that is done, or the sender is gone."""
+        if self._thawed is None:
+            self.publish(sender, heard)
+            return
+        self._held.append((sender, heard))
+        waiting = [asyncio.create_task(self._thawed.wait()), asyncio.create_task(sender.ended())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     def publish(self, sender: SimulatedLink, heard: Heard) -> None:
         """Hand a message to everybody who listens."""
@@ -90,6 +125,7 @@ class SimulatedBackend:
             raise ConnectionRefusedError("the bus is cut off")
         if self._line.cut is Cut.SILENT:
             await asyncio.Event().wait()
+        await self._server.ready()
         link = SimulatedLink(self._server, self._line, channels)
         if self._line.cut is Cut.DEAF:
             link.suffer(Cut.DEAF)
@@ -137,7 +173,8 @@ class SimulatedLink:
             self._check()
         await asyncio.sleep(self._delay())
         self._check()
-        self._server.publish(self, heard)
+        await self._server.receive(self, heard)
+        self._check()
         if self.line.doubles and self._random.random() < self.line.doubles:
             self._server.publish(self, heard)
         if self.line.lost_answers and self._random.random() < self.line.lost_answers:
@@ -164,6 +201,10 @@ class SimulatedLink:
 
     async def close(self) -> None:
         self.fail(ConnectionResetError("closed"))
+
+    async def ended(self) -> None:
+        """Return when it has ended."""
+        await self._ended.wait()
 
     def come(self, sender: SimulatedLink, heard: Heard) -> None:
         """Have a message arrive in a while, after those before it of the same publisher."""

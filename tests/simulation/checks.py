@@ -46,6 +46,7 @@ class Checks:
         self._world.is_ending = True
         await asyncio.gather(*self._world.dying)
         self._world.note("everything works again")
+        self._world.server.thaw()
         for name, gateway in list(self._world.gateways.items()):
             for kind in FAULTS:
                 heal(gateway, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.bus import Cut
@@ -75,6 +76,9 @@ ENDS: Final = ("kill", "stop", DIES_MUTE, STOPS_MUTE)
 
 BUS_IS_DOWN: Final = "bus is down"
 
+BUS_FREEZES: Final = "bus freezes"
+"""It answers nobody for a while, with every connection open, and then goes on with what was sent to it."""
+
 SOCKETS: Final = ("socket is cut", "socket is silent", "client is slow")
 """What happens to one client of a gateway."""
 
@@ -82,6 +86,16 @@ SESSIONS: Final = ("session is cut", "session is silent")
 """What happens to the sockets of a session."""
 
 KINDS: Final = (*FAULTS, *CUTS, *ENDS, BUS_IS_DOWN, *SOCKETS, *SESSIONS)
+
+_LATER_KINDS: Final = (BUS_FREEZES,)
+"""What was thought of later. Random numbers of its own choose it, so that seeds without it make the runs they made."""
+
+
+def some_kinds(chance: random.Random, seed: int) -> list[str]:
+    """Return what may go wrong in a run."""
+    later = random.Random(f"{seed} later")
+    kinds = [kind for kind in KINDS if chance.random() < 0.5] or [chance.choice(KINDS)]
+    return kinds + [kind for kind in _LATER_KINDS if later.random() < 0.25]
 
 
 def heal(gateway: Gateway, kind: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.bus import Cut
 from tests.simulation.faults import (
     BLINKS,
+    BUS_FREEZES,
     BUS_IS_DOWN,
     CUTS,
     DIES_MUTE,
@@ -49,6 +50,9 @@ class Trouble:
         elif kind in SESSIONS:
             for session in self._world.sessions[:1]:
                 session.cut(is_silent=kind == "session is silent")
+        elif kind == BUS_FREEZES:
+            self._world.server.freeze()
+            self._world.loop.call_later(seconds, self._world.server.thaw)
         elif kind == BUS_IS_DOWN:
             for each in self._world.gateways.values():
                 self._world.server.cut(each.bus_line, Cut.RESET)

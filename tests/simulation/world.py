@@ -12,7 +12,7 @@ from tests.simulation.acts import ACTS, Acts
 from tests.simulation.bus import SimulatedServer
 from tests.simulation.checks import PROMPT_SECONDS, Checks
 from tests.simulation.clients import Client, Shown, simulated_clients
-from tests.simulation.faults import KINDS
+from tests.simulation.faults import some_kinds
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History
 from tests.simulation.loop import START_SECONDS, simulated_loop
@@ -53,7 +53,7 @@ class World:
         self.settings = settings()
         self.names = [f"g{number}" for number in range(1, chance.choice((1, 2, 2, 2, 3, 3)) + 1)]
         self.user_ids = [f"u{number}" for number in range(1, chance.randint(1, 4) + 1)]
-        self.kinds = kinds or [kind for kind in KINDS if chance.random() < 0.5] or [chance.choice(KINDS)]
+        self.kinds = kinds or some_kinds(chance, seed)
         """What may go wrong."""
         self.gateways: dict[str, Gateway] = {}
         self.wires: dict[str, list[WireClient]] = {name: [] for name in self.names}
