@@ -6,9 +6,12 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from userline.execution.json_values import JSONRefused, decode
+from userline.gateway.header_fields import joined, lines_of, with_parameters
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
@@ -29,8 +32,8 @@ async def read_json(request: Request, most: int) -> Any:
 
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
-    check_content_type(request.headers.get("content-type"))
-    is_compressed = _is_compressed(request.headers.get("content-encoding"))
+    check_content_type(request.headers.raw)
+    is_compressed = _is_compressed(joined(request.headers.raw, b"content-encoding"))
     body = await _read(request, most)
     try:
         return decode(_decompressed(body, most) if is_compressed else body)
@@ -86,12 +89,11 @@ def _decompressed(body: bytes, most: int) -> bytes:
     return found
 
 
-def check_content_type(header: str | None) -> None:
-    """Return if a Content-Type header says JSON in UTF-8. Raises BodyRefused (415)."""
-    name, _, parameters = (header or "").partition(";")
-    if name.strip().lower() != JSON:
+def check_content_type(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Return if the Content-Type of these headers says JSON in UTF-8. Raises BodyRefused (415)."""
+    said = set(lines_of(headers, b"content-type"))
+    name, parameters = with_parameters(said.pop()) if len(said) == 1 else ("", [])
+    if name != JSON:
         raise BodyRefused(415, "content-type", f"The Content-Type of the body must be {JSON}.")
-    for parameter in parameters.split(";"):
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
-            raise BodyRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")
+    if any(key == "charset" and value.lower() not in ("utf-8", "utf8") for key, value in parameters):
+        raise BodyRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")

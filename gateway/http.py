@@ -21,6 +21,7 @@ from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.serving import graphiql_page
+from userline.gateway.header_fields import joined
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
@@ -71,7 +72,7 @@ class GraphQLOverHTTP:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | Stream:
-        accept = request.headers.get("accept")
+        accept = joined(request.headers.raw, b"accept")
         if (
             request.method == "GET"
             and self._settings.graphiql
@@ -190,7 +191,7 @@ class GraphQLOverHTTP:
     def _stream(self, subscription: Prepared, request: Request, media_type: str) -> Stream:
         if media_type == EVENT_STREAM:
             framing: EventStream | Multipart = EventStream()
-        elif wants_multipart(request.headers.get("accept")):
+        elif wants_multipart(joined(request.headers.raw, b"accept")):
             framing = Multipart()
         else:
             raise HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE)
