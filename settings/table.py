@@ -65,7 +65,8 @@ every user. To prevent that from happening by mistake, an open gateway does not 
 - with `USERLINE_ENV=production`.
 
 In production it does not start with a secret (of several, any) of less than 32 bytes or one that can be guessed, with a
-JWKS URL without https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL.
+JWKS URL without https, or with `USERLINE_ALLOW_OPEN=true` either; and nowhere with both a secret and a JWKS URL. In
+development it starts with such a secret, and warns of it in the log.
 [SECURITY.md](../SECURITY.md) has what tokens are and what they allow.
 
 It does not start with more than one worker on the `memory://` bus either, because the workers would not hear of each
