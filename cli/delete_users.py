@@ -50,9 +50,9 @@ def delete_users(
     """Delete the users with these IDs from the store, for good, and tell the gateways by the bus.
 
     Nothing personal stays in the store. docs/operations/moving.md says what stays, and what to do about exports and
-    backups. A file has one id a line, as it is or as JSON, or the lines of an export; it may have none. A user who is
-    not there is no error, so the same command can be run again. Gateways that the bus does not reach notice the deletion when they read
-    the user again, within USERLINE_REREAD_SECONDS.
+    backups. A file has one id a line, as it is or as JSON, or the lines of an export; it may be empty. A user who is
+    not there is no error, so the same command can be run again. Gateways that the bus does not reach notice the
+    deletion when they read the user again, within USERLINE_REREAD_SECONDS.
 
     Exit codes: 0 none of these users is there any more; 1 it went wrong, and some may be there; 2 the command line, the
     file or the settings are wrong, and nothing was done; 130 interrupted.

@@ -92,4 +92,4 @@ def _have_standard_error() -> None:
         if descriptor != _STANDARD_ERROR:
             os.dup2(descriptor, _STANDARD_ERROR)
             os.close(descriptor)
-        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123 - for good
+        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good

@@ -1,6 +1,7 @@
 """The values of headers: lists, and what has parameters, where any part may be a quoted string.
 
-Source: RFC 9110, sections 5.3 (several lines of one header), 5.6.1 (lists) and 5.6.4 to 5.6.6 (quoted strings, parameters).
+Source: RFC 9110, sections 5.3 (several lines of one header), 5.6.1 (lists), and 5.6.4 to 5.6.6 (quoted strings,
+parameters).
 """
 
 from __future__ import annotations

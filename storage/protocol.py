@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
@@ -80,10 +81,10 @@ class UserStore(Protocol):
 
     **Coherent**: a read that starts after a write returned sees that write or a later one.
 
-    **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written), and ``StoreUnavailable``
-    when the store cannot be reached or does not answer in time (a write may or may not have happened; repeating it is
-    safe), or is not open. ``StoreRefused`` if the store is set up so that it never takes the write. Anything else is a
-    bug. A failure of one call never harms another.
+    **Errors**: ``BadUserInput``, ``NameRequired`` and ``ConditionFailed`` from ``apply`` (nothing was written), and
+    ``StoreUnavailable`` when the store cannot be reached or does not answer in time (a write may or may not have
+    happened; repeating it is safe), or is not open. ``StoreRefused`` if the store is set up so that it never takes the
+    write. Anything else is a bug. A failure of one call never harms another.
 
     **Cancellation**: a cancelled read stops waiting. A cancelled write may still happen.
 
@@ -137,8 +138,10 @@ class UserStore(Protocol):
         see some users of a batch before the others.
         """
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete the user, if there is one: nothing of it is left in the store but what ``deletions`` needs.
+
+        Raises ConditionFailed, and deletes nobody, if the user is not as ``condition`` says at that moment.
 
         The result's version is above every version that the user had. Whoever creates the user again, at whatever time
         by whatever clock, gives it a higher one. Of several deletions of one user at the same time, one has deleted it.

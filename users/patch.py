@@ -24,6 +24,7 @@ from userline.users.versions import next_version
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from userline.users.condition import Condition
     from userline.users.fields import Field
     from userline.users.rules import Rules
 
@@ -38,10 +39,19 @@ class UserPatch:
     given: Mapping[str, Any]
     as_stored: Mapping[str, Any]
     """What is read-only and came with the patch, by the contract's names: the patch is refused if it is not so."""
+    condition: Condition | None
+    """What has to be so of the user, or the patch is refused."""
 
-    def __init__(self, as_stored: Mapping[str, Any] | None = None, /, **given: Any) -> None:
+    def __init__(
+        self, as_stored: Mapping[str, Any] | None = None, condition: Condition | None = None, /, **given: Any
+    ) -> None:
         object.__setattr__(self, "given", given)
         object.__setattr__(self, "as_stored", as_stored or {})
+        object.__setattr__(self, "condition", condition)
+
+    def under(self, condition: Condition | None) -> UserPatch:
+        """Return this patch under a condition."""
+        return self if condition is None else UserPatch(self.as_stored, condition, **self.given)
 
 
 # What is needed for each write is looked up in the table of fields once, here.
@@ -172,9 +182,12 @@ def apply(  # noqa: PLR0913 - each is something else
     """Return what ``before`` (None: no such user) becomes under ``patch``: ``before`` itself if nothing changes.
 
     ``now`` is in Unix milliseconds. ``deleted`` is the version of the last deletion of such a user (0: none is known).
-    Raises NameRequired if the user would be created without a name, and BadUserInput if what is read-only is not as
-    stored, or the outcome is past a limit; a record that is past one already may still shrink.
+    Raises ConditionFailed if the patch has a condition that does not hold, NameRequired if the user would be created
+    without a name, and BadUserInput if what is read-only is not as stored, or the outcome is past a limit; a record
+    that is past one already may still shrink.
     """
+    if patch.condition is not None:
+        patch.condition.check(user_id, None if before is None else before.snapshot.version)
     if patch.as_stored:
         _check_as_stored(patch, before, user_id)
     public: dict[str, Any] = {}

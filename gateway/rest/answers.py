@@ -10,25 +10,23 @@ from starlette.responses import Response
 
 from userline.execution.errors import mask
 from userline.gateway.refusals import retry_after_of
-from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, UserlineError
+from userline.users.errors import BadUserInput, BatchRefused, ErrorCode, RestErrorCode, UserlineError
 from userline.users.rules import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from userline.gateway.body import BodyRefused
 
-NOT_FOUND: Final = "NOT_FOUND"
-"""The one code that only the REST API has: there is no such user, or no such address."""
-
 MOST_REASONS: Final = 100
 """How many reasons one error has at most, for each user."""
 
-_STATUS: Final = {
+_STATUS: Final[dict[str, int]] = {
     ErrorCode.BAD_USER_INPUT: 400,
     ErrorCode.NAME_REQUIRED: 400,
     ErrorCode.OPERATION_TOO_COMPLEX: 400,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.USER_SYNC_DISABLED: 403,
+    RestErrorCode.PRECONDITION_FAILED: 412,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.STORE_UNAVAILABLE: 503,
 }
@@ -52,6 +50,11 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
             **(headers or {}),
         },
     )
+
+
+def not_modified(tag: str) -> Response:
+    """Return that the client has the newest state of a user."""
+    return Response(None, 304, {"cache-control": "no-store", "etag": tag})
 
 
 def refuse(status: int, code: str, reason: str, headers: dict[str, str] | None = None) -> Response:

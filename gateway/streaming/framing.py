@@ -115,6 +115,8 @@ class Multipart:
 def wants_multipart(accept: str | None) -> bool:
     """Whether an ``Accept`` header takes subscriptions as multipart responses."""
     return any(
-        each.name == "multipart/mixed" and each.parameters.get("subscriptionspec") == _SUBSCRIPTION_SPEC and each.weight > 0
+        each.name == "multipart/mixed"
+        and each.parameters.get("subscriptionspec") == _SUBSCRIPTION_SPEC
+        and each.weight > 0
         for each in parse_accept(accept or "")
     )

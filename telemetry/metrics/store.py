@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from userline.storage.protocol import DeleteResult, Unreadable, UserStore, WriteResult
     from userline.telemetry.metrics.recorder import Metrics
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.replacement import Put
@@ -60,9 +61,9 @@ class MeasuredStore:
         """Patch users."""
         return await self._measured("patch_many", self._store.patch_many(patches))
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete a user."""
-        return await self._measured("delete", self._store.delete(user_id))
+        return await self._measured("delete", self._store.delete(user_id, condition))
 
     async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
         """Look for deletions."""

@@ -133,5 +133,5 @@ def test_what_is_chosen(lines: list[str], chosen: str | None) -> None:
         (None, False),
     ],
 )
-def test_who_takes_multipart(header: str | None, wanted: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_who_takes_multipart(header: str | None, wanted: bool) -> None:
     assert wants_multipart(header) is wanted

@@ -157,7 +157,7 @@ def test_a_list_past_its_limit_gets_no_entry_that_is_not_stored(stored: list[str
 
 @pytest.mark.parametrize("sent", [["no address"], ["a@example.com", 1, 2, 3, 4, 5], [{}] * 9])
 def test_what_is_no_list_of_texts_past_its_limit_is_checked_as_ever(sent: list[object]) -> None:
-    with pytest.raises(BadUserInput, match="^email entry "):
+    with pytest.raises(BadUserInput, match=r"^email entry "):
         parse_patch({"email": sent}, Rules(Limits(emails=5)), any_size=True)
 
 
