@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.common.repeated_names import find_repeated_name
 from userline.execution.json_values import JSONRefused, decode
 from userline.gateway.header_fields import joined, lines_of, with_parameters
 from userline.gateway.negotiation import JSON
@@ -27,18 +28,23 @@ class BodyRefused(Exception):
         self.headers = headers or {}
 
 
-async def read_json(request: Request, most: int) -> Any:
+async def read_json(request: Request, most: int, *, allows_repeated_names: bool = True) -> Any:
     """Return the value in a JSON body of at most ``most`` bytes, before and after it is decompressed.
 
+    Where an object has a name twice, the last value counts, unless that is refused.
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
     check_content_type(request.headers.raw)
     is_compressed = _is_compressed(joined(request.headers.raw, b"content-encoding"))
     body = await _read(request, most)
+    text = _decompressed(body, most) if is_compressed else body
     try:
-        return decode(_decompressed(body, most) if is_compressed else body)
+        value = decode(text)
     except JSONRefused as refused:
         raise unread(refused) from None
+    if not allows_repeated_names and (complaint := find_repeated_name(text, value)):
+        raise unread(f"{complaint}.")
+    return value
 
 
 def unread(why: JSONRefused | str) -> BodyRefused:

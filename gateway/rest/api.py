@@ -116,6 +116,7 @@ class RestApi:
                 }
             case None:
                 return refuse(404, RestErrorCode.NOT_FOUND, "There is no resource at this address.")
+        handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
         if request.method not in handlers:
             allowed = ", ".join(handlers)
             reason = f"This address takes {' and '.join(allowed.rsplit(', ', 1))} requests."
@@ -192,7 +193,7 @@ class RestApi:
         return answer({user_id: _written(result) for user_id, result in results.items()})
 
     async def _object(self, request: Request, otherwise: str) -> dict[str, Any]:
-        value = await read_json(request, self._settings.max_body_bytes)
+        value = await read_json(request, self._settings.max_body_bytes, allows_repeated_names=False)
         if not isinstance(value, dict):
             raise BadUserInput([Problem("body", otherwise)])
         return value

@@ -84,6 +84,7 @@ def test_as_many_as_a_file_has(tmp_path: Path) -> None:
         ([""], None, "id must"),
         (["--from", "-", "--port", "x"], b"", "USERLINE_PORT"),
         (["--from", "-"], b"alice\n{}\n", "line 2 has no id of a user"),
+        (["--from", "-"], b'{"id": "alice", "id": "bob"}\n', 'line 1 has no id of a user: it has the name "id" more'),
         (["--from", "-"], b"alice\n{\n", "line 2 has no id of a user"),
         (["--from", "-"], b"\xff\n", "line 1 has no id of a user"),
         (["alice", "--store-url", "nonsense:"], None, "store"),
