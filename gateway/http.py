@@ -6,7 +6,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +23,7 @@ from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.serving import graphiql_page
 from userline.gateway.header_fields import joined
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.gateway.query_string import parameters_in
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
@@ -46,6 +47,9 @@ _HOW_TO_SUBSCRIBE = (
     "Subscriptions are served over WebSocket at this address (graphql-transport-ws), and as server-sent events "
     "(Accept: text/event-stream)."
 )
+
+
+_PARAMETERS: Final = frozenset({"query", "operationName", "variables", "extensions", "documentId"})
 
 
 class GraphQLOverHTTP:
@@ -126,7 +130,7 @@ class GraphQLOverHTTP:
         )
 
     async def _get(self, request: Request, media_type: str) -> Response | Stream:
-        value: dict[str, Any] = dict(request.query_params)
+        value = _parameters(request)
         for name in ("variables", "extensions"):
             if value.get(name):
                 try:
@@ -230,6 +234,19 @@ class GraphQLOverHTTP:
         """Return until when the operations of a request may take: one time for all of them."""
         until: float = state.setdefault("until", self._answering.time_limit.until())
         return until
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    try:
+        pairs = parameters_in(request.scope["query_string"])
+    except ValueError as error:
+        raise HTTPRefused(400, "query", str(error)) from None
+    value: dict[str, Any] = {}
+    for name, given in pairs:
+        if name in value and name in _PARAMETERS:
+            raise HTTPRefused(400, name, f"{name} must occur once, not several times.")
+        value[name] = given
+    return value
 
 
 def _refuse_accept() -> NoReturn:
