@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from userline.changes.bus import Bus
-from userline.cli.moving import INTERRUPTED, existing, run, stopping, store_of
+from userline.cli.moving import INTERRUPTED, check_standard, existing, run, stopping, store_of
 from userline.cli.options import SettingsCommand, load, takes_settings
 from userline.moving.deleting import delete_all, read_ids
 from userline.moving.progress import Progress
@@ -25,12 +25,21 @@ if TYPE_CHECKING:
     from userline.settings.settings import Settings
 
 
+class _Source(click.File):
+    """A file to read; standard input has to be open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open the file."""
+        check_standard(value, 0)
+        return super().convert(value, param, ctx)
+
+
 @click.command("delete", cls=SettingsCommand)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
     "--from",
     "source",
-    type=click.File("rb"),
+    type=_Source("rb"),
     help='Also delete the users whose ids are in this file; "-" = standard input.',
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
@@ -41,9 +50,9 @@ def delete_users(
     """Delete the users with these IDs from the store permanently, and publish the deletions on the bus.
 
     No personal data stays in the store. docs/operations/moving.md says what stays, and what to do about exports and
-    backups. A file has one id per line, as plain text or as JSON, or it is an export. It is not an error if a user does
-    not exist, so the same command can be run again. Gateways that the bus does not reach notice the deletion when they
-    read the user again, within USERLINE_REREAD_SECONDS.
+    backups. A file has one id per line, as plain text or as JSON, or it is an export; it may be empty. It is not an
+    error if a user does not exist, so the same command can be run again. Gateways that the bus does not reach notice
+    the deletion when they read the user again, within USERLINE_REREAD_SECONDS.
 
     Exit codes: 0 none of these users exists any more; 1 there was an error, and some users may still exist; 2 the
     command line, the file or the settings are not valid, and nothing was deleted; 130 interrupted.
@@ -57,7 +66,10 @@ def delete_users(
     wanted = _wanted(ids, source)
     settings = load(env_file, flags)
     configure_logging("text", "error")
-    if not yes and sys.stdin.isatty() and source is not sys.stdin.buffer:
+    if not wanted:
+        click.echo("There are no ids in the file: nothing to delete.", err=True)
+        return
+    if not yes and sys.stdin is not None and sys.stdin.isatty() and source is not sys.stdin.buffer:
         click.confirm(f"Delete {_users(len(wanted))} permanently?", abort=True, err=True)
     run(_delete(settings, wanted))
 
@@ -73,7 +85,9 @@ def _wanted(ids: Sequence[str], source: BinaryIO | None) -> list[str]:
             wanted += read_ids(source)
         except UserlineError as error:
             raise click.BadParameter(error.message, param_hint="--from") from None
-    if not wanted:
+        except OSError as error:
+            raise click.FileError(source.name, error.strerror) from None
+    elif not wanted:
         raise click.UsageError("No users are given. Give their ids, or a file with ids by --from.")
     return list(dict.fromkeys(wanted))
 

@@ -5,6 +5,8 @@ A command brings what it needs, some of them the whole gateway: ``userline --hel
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Final
 
@@ -12,6 +14,8 @@ import click
 
 from userline import __version__
 from userline.server.hang_ups import HangUps
+
+_STANDARD_ERROR: Final = 2
 
 # Each command: the module and the name in it, and what the list of commands says of it.
 _COMMANDS: Final = {
@@ -71,4 +75,21 @@ def userline() -> None:
 
 def main() -> None:
     """Run the command. The entry point of the program."""
-    userline(prog_name="userline")
+    _have_standard_error()
+    try:
+        userline(prog_name="userline")
+    except OSError as error:
+        # The commands tell of what goes wrong with files and connections; what is left is what they print.
+        click.echo(f"Error: The output cannot be written: {error.strerror or error}.", err=True)
+        sys.stdout = None  # or the interpreter complains of it as it ends
+        sys.exit(1)
+
+
+def _have_standard_error() -> None:
+    """Write to nowhere what would go to standard error, if it is closed: the next file would get its number."""
+    if sys.stderr is None:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        if descriptor != _STANDARD_ERROR:
+            os.dup2(descriptor, _STANDARD_ERROR)
+            os.close(descriptor)
+        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good

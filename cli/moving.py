@@ -86,7 +86,7 @@ async def existing(store: UserStore) -> AsyncIterator[UserStore]:
         await store.close()
 
 
-def check_standard(file: Path, descriptor: int) -> None:
+def check_standard(file: Path | str, descriptor: int) -> None:
     """If ``file`` is "-", see to it that the standard stream is there, before something else gets its number."""
     if str(file) == "-":
         try:

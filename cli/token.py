@@ -8,6 +8,7 @@ import click
 
 from userline.cli.options import load
 from userline.gateway.auth.minting import mint_for, parse_duration
+from userline.settings.settings import weak_secrets
 from userline.users.errors import UserlineError
 from userline.users.patch import parse_id
 
@@ -43,4 +44,6 @@ def token(user_id: str | None, *, for_app: bool, expires: str, env_file: Path | 
     settings = load(env_file, {})
     if not settings.secrets:
         raise click.ClickException("There is no secret to sign the token with: set USERLINE_SECRET.")
+    for warning in weak_secrets(settings):
+        click.echo(f"Warning: {warning}", err=True)
     click.echo(mint_for(settings, user_id=user_id, seconds=seconds))

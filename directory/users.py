@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.storage.protocol import UserStore, WriteResult
+    from userline.users.condition import Condition
     from userline.users.record import UserRecord, UserSnapshot
     from userline.users.rules import Rules
     from userline.users.viewer import Viewer
@@ -166,28 +167,29 @@ class Users(Watching):
         return newest, result.created
 
     async def set(
-        self, user_id: str, given: Mapping[str, object], *, viewer: Viewer
+        self, user_id: str, given: Mapping[str, object], *, viewer: Viewer, condition: Condition | None = None
     ) -> tuple[UserSnapshot, WriteResult]:
         """Patch the user with ``given`` (contract names to values), creating it if it does not exist.
 
         Returns the user's newest snapshot and what the write did. Whether the viewer may write it is asked before the
-        input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, StoreUnavailable.
+        input is looked at. Raises Forbidden, UserSyncDisabled, BadUserInput, NameRequired, ConditionFailed,
+        StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
         # A back end may send back whole users, also one who is past a limit that was lowered. Anybody else is refused
         # at once: what they send would be held until the store has looked.
         parse = _parse_whole if viewer.kind is ViewerKind.APP else parse_patch
         user_id, patch = await self._parse(user_id, parse, given)
-        return await self._writes.write(user_id, self._store.patch(user_id, patch))
+        return await self._writes.write(user_id, self._store.patch(user_id, patch.under(condition)))
 
-    async def delete(self, user_id: str, *, viewer: Viewer) -> bool:
+    async def delete(self, user_id: str, *, viewer: Viewer, condition: Condition | None = None) -> bool:
         """Delete the user, and return whether there was one.
 
         Whether the viewer may delete it is asked before the id is looked at. Raises Forbidden, BadUserInput,
-        StoreUnavailable.
+        ConditionFailed, StoreUnavailable.
         """
         check_may_delete(viewer, user_id, self_deletion=self._self_deletion)
-        return (await self._writes.delete(parse_id(user_id))).deleted
+        return (await self._writes.delete(parse_id(user_id), condition)).deleted
 
     async def set_many(self, given: Mapping[str, object]) -> dict[str, WriteResult]:
         """Patch several users (ids to contract names to values), all or none, creating those who do not exist.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from userline.changes.bus import Bus
     from userline.changes.hub import Hub
     from userline.storage.protocol import DeleteResult, UserStore, WriteResult
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import UserSnapshot
 
@@ -54,9 +55,9 @@ class Writes:
         """Do one write of the store. Returns the newest snapshot and what the write did. Raises what the store does."""
         return await self._to_the_end(self._write_and_tell(user_id, write))
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete a user. Raises what the store does."""
-        return await self._to_the_end(self._delete_and_tell(user_id))
+        return await self._to_the_end(self._delete_and_tell(user_id, condition))
 
     async def write_many(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
         """Patch several users, all or none. Raises what the store does."""
@@ -87,10 +88,10 @@ class Writes:
             self._bus.publish(result.after.snapshot)
         return newest, result
 
-    async def _delete_and_tell(self, user_id: str) -> DeleteResult:
+    async def _delete_and_tell(self, user_id: str, condition: Condition | None) -> DeleteResult:
         with self._hub.reading([user_id]) as reading:
             try:
-                done = await self._store.delete(user_id)
+                done = await self._store.delete(user_id, condition)
             except StoreUnavailable:
                 self._uncertain_writes.look_at([user_id])
                 raise

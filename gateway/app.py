@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from userline.gateway.browsers import BrowserMiddleware
 from userline.gateway.graphiql.page import static_directory
 from userline.gateway.metrics_listener import metrics_route
-from userline.gateway.middleware import LastNet, RequestMiddleware
+from userline.gateway.middleware import LastNet, Options, RequestMiddleware
 from userline.gateway.rest.api import RestRoute
 from userline.gateway.site import site_of, site_routes
 
@@ -85,7 +85,7 @@ def make_app(  # noqa: PLR0913 - each is needed by one part of it
         Middleware(RequestMiddleware, metrics=metrics, request_log=request_log),
         Middleware(BrowserMiddleware, rules=browser_rules),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[*around, Middleware(LastNet)])
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[*around, Middleware(Options), Middleware(LastNet)])
     app.router.redirect_slashes = False  # it would redirect to an address that proxies know nothing of
     return _SocketsApart(app, doors.sockets.serve, around)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from userline.common.repeated_names import find_repeated_name
 from userline.execution.json_values import JSONRefused, decode
+from userline.gateway.header_fields import joined, lines_of, with_parameters
 from userline.gateway.negotiation import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
@@ -24,18 +28,23 @@ class BodyRefused(Exception):
         self.headers = headers or {}
 
 
-async def read_json(request: Request, most: int) -> Any:
+async def read_json(request: Request, most: int, *, allows_repeated_names: bool = True) -> Any:
     """Return the value in a JSON body of at most ``most`` bytes, before and after it is decompressed.
 
+    Where an object has a name twice, the last value counts, unless that is refused.
     Raises BodyRefused (415, 413 or 400), and Starlette's ClientDisconnect.
     """
-    check_content_type(request.headers.get("content-type"))
-    is_compressed = _is_compressed(request.headers.get("content-encoding"))
+    check_content_type(request.headers.raw)
+    is_compressed = _is_compressed(joined(request.headers.raw, b"content-encoding"))
     body = await _read(request, most)
+    text = _decompressed(body, most) if is_compressed else body
     try:
-        return decode(_decompressed(body, most) if is_compressed else body)
+        value = decode(text)
     except JSONRefused as refused:
         raise unread(refused) from None
+    if not allows_repeated_names and (complaint := find_repeated_name(text, value)):
+        raise unread(f"{complaint}.")
+    return value
 
 
 def unread(why: JSONRefused | str) -> BodyRefused:
@@ -86,12 +95,11 @@ def _decompressed(body: bytes, most: int) -> bytes:
     return found
 
 
-def check_content_type(header: str | None) -> None:
-    """Return if a Content-Type header says JSON in UTF-8. Raises BodyRefused (415)."""
-    name, _, parameters = (header or "").partition(";")
-    if name.strip().lower() != JSON:
+def check_content_type(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Return if the Content-Type of these headers says JSON in UTF-8. Raises BodyRefused (415)."""
+    said = set(lines_of(headers, b"content-type"))
+    name, parameters = with_parameters(said.pop()) if len(said) == 1 else ("", [])
+    if name != JSON:
         raise BodyRefused(415, "content-type", f"The Content-Type of the body must be {JSON}.")
-    for parameter in parameters.split(";"):
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
-            raise BodyRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")
+    if any(key == "charset" and value.lower() not in ("utf-8", "utf8") for key, value in parameters):
+        raise BodyRefused(415, "content-type", "The charset of a JSON body must be UTF-8.")

@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from userline.gateway.header_fields import joined
 from userline.gateway.refusals import JSON_TYPE, body_of
 from userline.gateway.request_log import PROBES
 from userline.settings.checks import is_loopback, normal_origin
@@ -86,10 +87,10 @@ class BrowserRules:
 
     def refusal(self, scope: Scope) -> str | None:
         """Return why a request or socket is refused, or None."""
-        host = _header(scope, b"host")
+        host = joined(scope["headers"], b"host")
         if self._own_hosts is not None and host and not _is_local(host, self._own_hosts):
             return "The gateway is not served under this host name. Open it as localhost."
-        origin = _header(scope, b"origin")
+        origin = joined(scope["headers"], b"origin")
         if scope["type"] == "websocket" and origin is not None and not self._may_connect(origin, host):
             self._tell(origin)
             return "Web pages of this origin may not open sockets. USERLINE_CORS_ORIGINS lists the origins that may."
@@ -108,7 +109,7 @@ class BrowserRules:
         path = scope["path"]
         if not self.applies_cors(path):
             return {}
-        origin = _header(scope, b"origin")
+        origin = joined(scope["headers"], b"origin")
         if origin is None:
             return {"vary": "Origin"}
         if not self.may_read(origin, path):
@@ -121,10 +122,10 @@ class BrowserRules:
 
     def tell_if_unreadable(self, scope: Scope) -> None:
         """Log, once for an origin, that its pages cannot read an answer: browsers tell nobody why but the page."""
-        origin = _header(scope, b"origin")
+        origin = joined(scope["headers"], b"origin")
         if origin is None or len(self._told) >= _MOST_TOLD or self.may_read(origin, scope["path"]):
             return
-        if not _is_same(_normal(origin), _header(scope, b"host")):
+        if not _is_same(_normal(origin), joined(scope["headers"], b"host")):
             self._tell(origin)
 
     def _tell(self, origin: str) -> None:
@@ -266,12 +267,6 @@ def _is_local(host: str, own_names: frozenset[str]) -> bool:
     except ValueError:
         return False
     return is_loopback(name) or name in own_names
-
-
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    """Return a header's value, or None; several of them are one that nobody knows."""
-    values = [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
-    return ", ".join(values) if values else None
 
 
 def _host_name(origin: str) -> str:

@@ -6,7 +6,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +21,9 @@ from userline.gateway.answering.prepared import Prepared
 from userline.gateway.auth.bearer import challenge, token_of_request
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.graphiql.page import graphiql_page
+from userline.gateway.header_fields import joined
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, HTML, JSON, choose
+from userline.gateway.query_string import parameters_in
 from userline.gateway.rate_limit import address_of, key_of, source_of
 from userline.gateway.refusals import HTTPRefused
 from userline.gateway.streaming.framing import EventStream, Multipart, wants_multipart
@@ -47,6 +49,9 @@ _HOW_TO_SUBSCRIBE = (
 )
 
 
+_PARAMETERS: Final = frozenset({"query", "operationName", "variables", "extensions", "documentId"})
+
+
 class GraphQLOverHTTP:
     """The ASGI endpoint for HTTP requests to ``/graphql``."""
 
@@ -57,9 +62,9 @@ class GraphQLOverHTTP:
         self._answering = answering
         self._authenticator = authenticator
         self._streams = streams
-        self._handlers = {"GET": self._get, "POST": self._post}
+        self._handlers = {"GET": self._get, "HEAD": self._get, "POST": self._post}
         if not self._settings.get_queries:
-            del self._handlers["GET"]
+            del self._handlers["GET"], self._handlers["HEAD"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,9 +76,9 @@ class GraphQLOverHTTP:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response | Stream:
-        accept = request.headers.get("accept")
+        accept = joined(request.headers.raw, b"accept")
         if (
-            request.method == "GET"
+            request.method in ("GET", "HEAD")
             and self._settings.graphiql
             and choose(accept, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         ):
@@ -86,7 +91,9 @@ class GraphQLOverHTTP:
         try:
             if request.method in self._handlers:
                 await self._authenticate(request)
-            return await (handler(request, media_type) if media_type else self._not_acceptable())
+                if not media_type:
+                    _refuse_accept()
+            return await handler(request, media_type or JSON)
         except HTTPRefused as refused:
             told_as = GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON
             return _respond(refused.answer, told_as, refused.status, refused.headers)
@@ -111,19 +118,17 @@ class GraphQLOverHTTP:
         except RateLimited as refusal:
             raise HTTPRefused.of(refusal) from None
 
-    async def _not_acceptable(self) -> Response | Stream:
-        raise HTTPRefused(
-            406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON} nor {EVENT_STREAM}."
-        )
-
     async def _other_method(self, request: Request, media_type: str) -> Response | Stream:  # noqa: ARG002 - as its siblings
         methods = list(self._handlers)
         raise HTTPRefused(
-            405, "method", f"GraphQL is served to {' and '.join(methods)} requests.", {"allow": ", ".join(methods)}
+            405,
+            "method",
+            f"GraphQL is served to {' and '.join(', '.join(methods).rsplit(', ', 1))} requests.",
+            {"allow": ", ".join(methods)},
         )
 
     async def _get(self, request: Request, media_type: str) -> Response | Stream:
-        value: dict[str, Any] = dict(request.query_params)
+        value = _parameters(request)
         for name in ("variables", "extensions"):
             if value.get(name):
                 try:
@@ -186,9 +191,13 @@ class GraphQLOverHTTP:
         return _respond(answer, media_type, _status(media_type, executed=not isinstance(prepared, bytes)))
 
     def _stream(self, subscription: Prepared, request: Request, media_type: str) -> Stream:
+        if request.method == "HEAD":
+            raise HTTPRefused(
+                405, "query", "HEAD is for queries only. Subscribe by GET or POST.", {"allow": "GET, POST"}
+            )
         if media_type == EVENT_STREAM:
             framing: EventStream | Multipart = EventStream()
-        elif wants_multipart(request.headers.get("accept")):
+        elif wants_multipart(joined(request.headers.raw, b"accept")):
             framing = Multipart()
         else:
             raise HTTPRefused(400, "query", _HOW_TO_SUBSCRIBE)
@@ -223,6 +232,25 @@ class GraphQLOverHTTP:
         """Return until when the operations of a request may take: one time for all of them."""
         until: float = state.setdefault("until", self._answering.time_limit.until())
         return until
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    try:
+        pairs = parameters_in(request.scope["query_string"])
+    except ValueError as error:
+        raise HTTPRefused(400, "query", str(error)) from None
+    value: dict[str, Any] = {}
+    for name, given in pairs:
+        if name in value and name in _PARAMETERS:
+            raise HTTPRefused(400, name, f"{name} must occur once, not several times.")
+        value[name] = given
+    return value
+
+
+def _refuse_accept() -> NoReturn:
+    raise HTTPRefused(
+        406, "accept", f"The Accept header allows neither {GRAPHQL_RESPONSE} nor {JSON} nor {EVENT_STREAM}."
+    )
 
 
 def _context(request: Request, answering: Answering) -> Context:

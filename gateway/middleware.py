@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from userline.gateway.request_log import RequestLog
     from userline.telemetry.metrics.recorder import Metrics
 
+_NO_CONTENT: Final = 204
+_METHOD_NOT_ALLOWED: Final = 405
 _FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
@@ -64,6 +66,34 @@ class RequestMiddleware:
             if self._log.has(scope["path"]):
                 asked = Asked(request_id, state.get("viewer"), state.get("operations", ()), client, trace_id)
                 log_access(method, scope["path"], status, time.perf_counter() - started, asked)
+
+
+class Options:
+    """Answers ``OPTIONS`` with the methods that there are at a path: health checks of some balancers are such."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        if scope["type"] != "http" or scope["method"] != "OPTIONS":
+            await self._app(scope, receive, send)
+            return
+        is_told = False
+
+        async def send_methods(message: Message) -> None:
+            """Make of the refusal of the method, which says what is allowed, an answer without a body."""
+            nonlocal is_told
+            if message["type"] == "http.response.start" and message["status"] == _METHOD_NOT_ALLOWED:
+                is_told = True
+                headers = [header for header in message["headers"] if not header[0].startswith(b"content-")]
+                allowed = [(name, value + b", OPTIONS" if name == b"allow" else value) for name, value in headers]
+                message = {**message, "status": _NO_CONTENT, "headers": allowed}
+            elif is_told:
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        await self._app(scope, receive, send_methods)
 
 
 class LastNet:

@@ -5,7 +5,10 @@ Sources: RFC 9110, section 12.5.1, and https://graphql.github.io/graphql-over-ht
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from userline.gateway.header_fields import members, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,21 +22,26 @@ API_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 """What every answer of the API says, whatever its media type."""
 
 
-def parse_accept(header: str) -> list[tuple[str, float]]:
-    """Return the media ranges of an Accept header with their weights, parameters other than ``q`` dropped."""
+_WEIGHT: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
+
+
+class Range(NamedTuple):
+    """A media range of an Accept header."""
+
+    name: str
+    weight: float
+    parameters: dict[str, str]
+    """The ones beside ``q``, in small letters."""
+
+
+def parse_accept(header: str) -> list[Range]:
+    """Return the media ranges of an Accept header."""
     ranges = []
-    for part in header.split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "q":
-                try:
-                    weight = min(max(float(value), 0.0), 1.0)
-                except ValueError:
-                    weight = 0.0
-        if name:
-            ranges.append((name, weight))
+    for member in members(header):
+        name, parameters = with_parameters(member)
+        given = {key: value.lower() for key, value in parameters}
+        weight = given.pop("q", "1")
+        ranges.append(Range(name, min(float(weight), 1.0) if _WEIGHT.fullmatch(weight) else 0.0, given))
     return ranges
 
 
@@ -55,11 +63,11 @@ def choose(header: str | None, offered: Sequence[str]) -> str | None:
     return chosen
 
 
-def _score(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+def _score(media_type: str, ranges: list[Range]) -> tuple[float, int]:
     """Return the weight that the most specific matching range gives, and how specific that range is."""
     main = media_type.partition("/")[0]
     for specificity, pattern in ((2, media_type), (1, f"{main}/*"), (0, "*/*")):
-        weights = [weight for name, weight in ranges if name == pattern]
+        weights = [each.weight for each in ranges if each.name == pattern]
         if weights:
             return max(weights), specificity
     return 0.0, 0

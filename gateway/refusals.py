@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import refuse
-from userline.users.errors import BadUserInput, ErrorCode, Problem
+from userline.users.errors import BadUserInput, ErrorCode, Problem, RestErrorCode
 
 if TYPE_CHECKING:
     from userline.users.errors import UserlineError
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
-STATUS: Final = {
+STATUS: Final[dict[str, int]] = {
     ErrorCode.BAD_USER_INPUT: 400,
     ErrorCode.NAME_REQUIRED: 400,
     ErrorCode.OPERATION_TOO_COMPLEX: 400,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.USER_SYNC_DISABLED: 403,
+    RestErrorCode.PRECONDITION_FAILED: 412,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.STORE_UNAVAILABLE: 503,
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import orjson
 
+from userline.common.repeated_names import find_repeated_name
 from userline.moving.batches import BYTE_ORDER_MARK
 from userline.moving.patience import patiently
 from userline.users.errors import BadUserInput, Problem
@@ -63,4 +64,6 @@ def _id_of(line: bytes) -> str:
     if line[:1] not in (b"{", b'"'):
         return parse_id(line.decode())
     value = orjson.loads(line)
+    if complaint := find_repeated_name(line, value):
+        raise ValueError(f"it {complaint}.")
     return parse_id(value.get("id") if isinstance(value, dict) else value)

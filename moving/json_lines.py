@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from userline.common.repeated_names import find_repeated_name
 from userline.users.codec import record_to_json
 from userline.users.errors import BadUserInput, Problem
 from userline.users.patch import apply, parse_id, parse_new_user
@@ -47,6 +48,8 @@ def parse_line(line: bytes, rules: Rules, *, now: int) -> UserRecord:
         raise LineRefused(None, (Problem("line", f"line is not JSON: {error.msg}."),)) from None
     if not isinstance(fields, dict):
         raise LineRefused(None, (Problem("line", "line must be a JSON object, one user."),))
+    if complaint := find_repeated_name(line, fields):
+        raise LineRefused(None, (Problem("line", f"line {complaint}."),))
     given_id = fields.pop("id", None)
     problems: list[Problem] = []
     user_id = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from userline.common.repeated_names import find_repeated_name
 from userline.users.rules import DEFAULT_ROLE, MAX_ROLE_CHARACTERS
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ OPEN_ROLES: Final[dict[str, dict[str, Any]]] = {DEFAULT_ROLE: {}}
 def read_roles(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return the roles in the file with their settings, and a sentence for each thing that is wrong with it."""
     try:
-        roles = orjson.loads(path.read_bytes())
+        text = path.read_bytes()
+        roles = orjson.loads(text)
     except OSError as error:
         return {}, [f"The file cannot be read: {error.strerror}."]
     except orjson.JSONDecodeError as error:
@@ -26,6 +28,8 @@ def read_roles(path: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     if not isinstance(roles, dict):
         return {}, ['The file must have an object of roles, such as {"default": {}, "agent": {"canExport": true}}.']
     problems = []
+    if complaint := find_repeated_name(text, roles):
+        problems.append(f"The file {complaint}.")
     if DEFAULT_ROLE not in roles:
         problems.append(
             f'The file must have a role named "{DEFAULT_ROLE}", which is the role of users who have no other.'

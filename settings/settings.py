@@ -25,7 +25,7 @@ from userline.settings.files import read_files
 from userline.settings.origins import PREFIX, SECRETS, Origins, describe, variable_of
 from userline.settings.problems import SettingsError, expected, explain_port
 from userline.settings.roles import OPEN_ROLES, read_roles
-from userline.settings.together import check_together
+from userline.settings.together import check_together, find_weak_secrets
 from userline.users.rules import Rules
 
 if TYPE_CHECKING:
@@ -170,8 +170,19 @@ def log_format_of(flags: Mapping[str, Any]) -> str | None:
 
 
 def settings_warnings(settings: Settings) -> list[str]:
+    """Return what is allowed and yet probably a mistake: a sentence for each."""
+    return unknown_variables(settings) + weak_secrets(settings)
+
+
+def unknown_variables(settings: Settings) -> list[str]:
     """Return a sentence for each ``USERLINE_*`` variable that means nothing to this version."""
     return settings.origins.warnings([variable_of(name) for name in Settings.model_fields])
+
+
+def weak_secrets(settings: Settings) -> list[str]:
+    """Return a sentence for each secret that is taken in development alone."""
+    secrets = {name: settings.secrets_of(name) for name in SECRETS}
+    return [] if settings.env == "production" else find_weak_secrets(secrets, settings.origins)
 
 
 def _variables(source: PydanticBaseSettingsSource) -> Mapping[str, str | None]:

@@ -74,6 +74,8 @@ In production a gateway does not start either
 - with a JWKS URL that is neither https nor on this machine;
 - with `USERLINE_ALLOW_OPEN=true`.
 
+In development it starts with such a secret, and warns of it in the log.
+
 No gateway starts with both a secret and a JWKS URL, or with more than one worker on the bus `memory://`, because the
 workers would not receive each other's changes. [SECURITY.md](../SECURITY.md) explains tokens and what they allow.
 

@@ -108,6 +108,12 @@ def _check_tokens(
     return problems
 
 
+def find_weak_secrets(secrets: Mapping[str, Sequence[bytes]], origins: Origins) -> list[str]:
+    """Return a sentence for each secret that production would not take."""
+    weak = _check_secrets(secrets, origins, production=True)
+    return [f"Whoever guesses the secret can read and write every user. {problem}" for problem in weak]
+
+
 def _check_secrets(secrets: Mapping[str, Sequence[bytes]], origins: Origins, *, production: bool) -> list[str]:
     """Return what is wrong with each of the secrets."""
     problems = []
@@ -125,7 +131,8 @@ def _weaknesses(secret: bytes, *, production: bool) -> list[str]:
     if is_another_key(secret):
         return ["it is a key of another kind (PEM, SSH or JWK). HS256 needs a secret of random characters."]
     if production and len(secret) < MIN_SECRET_BYTES:
-        return [f"it has {len(secret)} bytes, but in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
+        size = f"{len(secret)} byte{'' if len(secret) == 1 else 's'}"
+        return [f"it has {size}, but in production it needs {MIN_SECRET_BYTES}. {_ADVICE}"]
     if production and len(set(secret)) < _MIN_DIFFERENT_BYTES:
         return [f"it can be guessed: it repeats a few characters. {_ADVICE}"]
     return []

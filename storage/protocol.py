@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
@@ -80,10 +81,10 @@ class UserStore(Protocol):
 
     **Coherent**: a read that starts after a write has returned sees that write or a later one.
 
-    **Errors**: ``BadUserInput`` and ``NameRequired`` from ``apply`` (nothing was written). ``StoreUnavailable`` if the
-    store cannot be reached, does not answer in time (a write may or may not have been done; repeating it is safe), or
-    is not open. ``StoreRefused`` if the store is configured so that it always refuses the write. Any other error is a
-    bug. A failure of one call does not affect other calls.
+    **Errors**: ``BadUserInput``, ``NameRequired`` and ``ConditionFailed`` from ``apply`` (nothing was written).
+    ``StoreUnavailable`` if the store cannot be reached, does not answer in time (a write may or may not have been done;
+    repeating it is safe), or is not open. ``StoreRefused`` if the store is configured so that it always refuses the
+    write. Any other error is a bug. A failure of one call does not affect other calls.
 
     **Cancellation**: a cancelled read stops waiting. A cancelled write may still be done.
 
@@ -137,8 +138,10 @@ class UserStore(Protocol):
         before the others.
         """
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete the user, if there is one. Nothing of it stays in the store but what ``deletions`` needs.
+
+        Raises ConditionFailed, and deletes nobody, if the user is not as ``condition`` says at that moment.
 
         The version in the result is above every version of the user. If the user is created again, it gets a higher
         version, whatever the clocks say. Of several concurrent deletions of one user, one returns ``deleted``.

@@ -6,6 +6,7 @@
     ├── BadUserInput             BAD_USER_INPUT: one or more fields of an input are wrong
     │   └── NameRequired         NAME_REQUIRED: a user would be created without a name
     ├── BatchRefused             BAD_USER_INPUT: some users of a batch are wrong
+    ├── ConditionFailed          PRECONDITION_FAILED: the user is not as the request says that it must be
     ├── Unauthenticated          UNAUTHENTICATED: who is asking is not known
     ├── Forbidden                FORBIDDEN: who is asking may not do this
     ├── UserSyncDisabled         USER_SYNC_DISABLED: clients may not write users in this deployment
@@ -51,10 +52,17 @@ class ErrorCode(StrEnum):
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 
 
+class RestErrorCode(StrEnum):
+    """The codes that only the REST API has."""
+
+    NOT_FOUND = "NOT_FOUND"
+    PRECONDITION_FAILED = "PRECONDITION_FAILED"
+
+
 class UserlineError(Exception):
     """The base class of errors whose message is meant for the caller."""
 
-    code: ClassVar[ErrorCode]
+    code: ClassVar[ErrorCode | RestErrorCode]
     retry_after: float | None = None
     """After how many seconds the same may be allowed, more than 0; None if waiting does not help."""
 
@@ -117,6 +125,12 @@ class BatchRefused(UserlineError):
             raise ValueError("BatchRefused needs at least one error.")
         are = "is" if len(self.errors) == 1 else "are"
         super().__init__(f"{quoted_few(self.errors)} {are} refused, so no user of the batch was written.")
+
+
+class ConditionFailed(UserlineError):
+    """The user is not at a version that the request allows; nothing was written."""
+
+    code = RestErrorCode.PRECONDITION_FAILED
 
 
 class Unauthenticated(UserlineError):

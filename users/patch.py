@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -21,8 +23,9 @@ from userline.users.record import UserRecord, UserSnapshot
 from userline.users.versions import next_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+    from userline.users.condition import Condition
     from userline.users.fields import Field
     from userline.users.rules import Rules
 
@@ -37,10 +40,19 @@ class UserPatch:
     given: Mapping[str, Any]
     as_stored: Mapping[str, Any]
     """What is read-only and came with the patch, by the contract's names: the patch is refused if it is not so."""
+    condition: Condition | None
+    """What has to be so of the user, or the patch is refused."""
 
-    def __init__(self, as_stored: Mapping[str, Any] | None = None, /, **given: Any) -> None:
+    def __init__(
+        self, as_stored: Mapping[str, Any] | None = None, condition: Condition | None = None, /, **given: Any
+    ) -> None:
         object.__setattr__(self, "given", given)
         object.__setattr__(self, "as_stored", as_stored or {})
+        object.__setattr__(self, "condition", condition)
+
+    def under(self, condition: Condition | None) -> UserPatch:
+        """Return this patch under a condition."""
+        return self if condition is None else UserPatch(self.as_stored, condition, **self.given)
 
 
 # What is needed for each write is looked up in the table of fields once, here.
@@ -50,7 +62,8 @@ _READ_ONLY: Final = tuple(field.name for field in READ_ONLY)
 _PATCHED: Final = {field.attribute: (PATCHED[field.kind], field.default, field.is_of_snapshot) for field in GIVEN}
 _BLANK_SNAPSHOT: Final = {field.attribute: field.default for field in GIVEN if field.is_of_snapshot}
 _BLANK_RECORD: Final = {field.attribute: field.default for field in GIVEN if not field.is_of_snapshot}
-_COUNTED: Final = tuple(field for field in GIVEN if field.kind in (Kind.MAP, Kind.KEYS) and field.limit is not None)
+_COUNTED: Final = tuple(field for field in GIVEN if field.limit is not None)
+_LISTED: Final = {field.name: field for field in _COUNTED if field.kind is Kind.LIST}
 
 
 _MOST_UNKNOWN = 50
@@ -71,9 +84,10 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
     """Return the patch that ``given`` (contract names to values) asks for.
 
     What nobody sets may be there too, as whoever has read a whole user sends it back: ``apply`` compares it. A patch
-    that makes any user far too large is refused, unless it may have ``any_size``: then ``apply`` sees whether the user
-    is that large already. Raises BadUserInput with every problem of every field.
+    that makes any user far too large, or gives it too many entries, is refused, unless it may have ``any_size``: then
+    ``apply`` sees whether the user has them already. Raises BadUserInput with every problem of every field.
     """
+    held_to = _any_number(rules) if any_size else rules
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
     for name, attribute, check, is_required in _CHECKS:
@@ -86,7 +100,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
             values[attribute] = None
             continue
         try:
-            values[attribute] = check(value, rules)
+            values[attribute] = (any_size and _too_long(name, value, rules)) or check(value, held_to)
         except ValueError as error:
             problems.append(Problem(name, f"{name} {error}"))
     if not (problems or any_size) and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:
@@ -97,6 +111,28 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
     if problems:
         raise BadUserInput(problems)
     return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, **values)
+
+
+@lru_cache(maxsize=16)
+def _any_number(rules: Rules) -> Rules:
+    """Return the rules for a patch of maps that may have any number of keys."""
+    maps = {field.limit: sys.maxsize for field in _COUNTED if field.limit and field.kind is not Kind.LIST}
+    return replace(rules, limits=replace(rules.limits, **maps))
+
+
+def _too_long(name: str, value: object, rules: Rules) -> tuple[str, ...] | None:
+    """Return a list that is past its limit, each entry once, or None: then ``value`` is to be checked as any other.
+
+    Its entries are texts, and nothing else is looked at, because ``apply`` takes only what is stored already.
+    """
+    field = _LISTED.get(name)
+    if field is None or not isinstance(value, list | tuple):
+        return None
+    most = field.most_entries(rules) or 0
+    if len(value) <= most:
+        return None
+    entries = validation.check_list(value, validation.check_text, len(value))
+    return entries if len(entries) > most else None
 
 
 def _far_too_large(name: str, limit: int) -> str:
@@ -147,9 +183,12 @@ def apply(  # noqa: PLR0913 - each is something else
     """Return what ``before`` (None: no such user) becomes under ``patch``: ``before`` itself if nothing changes.
 
     ``now`` is in Unix milliseconds. ``deleted`` is the version of the last deletion of such a user (0: none is known).
-    Raises NameRequired if the user would be created without a name, and BadUserInput if what is read-only is not as
-    stored, or the outcome is past a limit; a record that is past one already may still shrink.
+    Raises ConditionFailed if the patch has a condition that does not hold, NameRequired if the user would be created
+    without a name, and BadUserInput if what is read-only is not as stored, or the outcome is past a limit; a record
+    that is past one already may still shrink.
     """
+    if patch.condition is not None:
+        patch.condition.check(user_id, None if before is None else before.snapshot.version)
     if patch.as_stored:
         _check_as_stored(patch, before, user_id)
     public: dict[str, Any] = {}
@@ -203,9 +242,14 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
     for field in _COUNTED:
         if field.attribute not in patch.given:
             continue
-        count, most = _count(field, after), field.most_entries(rules)
-        if most is not None and count > max(most, _count(field, before) if before else 0):
-            problems.append(_too_many(field.name, field.entries, count, most))
+        most = field.most_entries(rules)
+        entries, had = _entries(field, after), _entries(field, before) if before else ()
+        if most is None or len(entries) <= most:
+            continue
+        if field.kind is Kind.LIST and not set(entries) <= set(had):
+            problems.append(Problem(field.name, f"{field.name} {validation.too_many_entries(most, len(entries))}"))
+        elif len(entries) > len(had):
+            problems.append(_too_many(field.name, field.entries, len(entries), most))
     size = encoded_size(after)
     if size > limits.record_bytes and not (before and size <= encoded_size(before)):
         name = _largest_field(patch.given)
@@ -216,8 +260,9 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
         raise BadUserInput(problems)
 
 
-def _count(field: Field, record: UserRecord) -> int:
-    return len(getattr(record.snapshot if field.is_of_snapshot else record, field.attribute))
+def _entries(field: Field, record: UserRecord) -> Collection[str]:
+    entries: Collection[str] = getattr(record.snapshot if field.is_of_snapshot else record, field.attribute)
+    return entries
 
 
 def _too_many(name: str, what: str, count: int, most: int) -> Problem:

@@ -178,7 +178,7 @@ def check_list(value: object, check: Callable[[object], str], most: int) -> tupl
     """Return a list of at most ``most`` values that pass ``check``, each once. A single value means a list of one."""
     items = value if isinstance(value, list | tuple) else [value]
     if len(items) > most:
-        raise ValueError(f"must have at most {most} entries, not {len(items)}.")
+        raise ValueError(too_many_entries(most, len(items)))
     checked = []
     for index, item in enumerate(items):
         try:
@@ -186,6 +186,11 @@ def check_list(value: object, check: Callable[[object], str], most: int) -> tupl
         except ValueError as error:
             raise ValueError(f"entry {index} {error}") from None
     return tuple(dict.fromkeys(checked))
+
+
+def too_many_entries(most: int, count: int) -> str:
+    """Return what is said of a list of too many entries."""
+    return f"must have at most {most} entries, not {count}."
 
 
 def check_custom(value: object, most: int = MAX_PATCH_KEYS) -> dict[str, str | None]:

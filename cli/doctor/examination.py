@@ -19,7 +19,7 @@ from userline.gateway.runtime import Runtime
 from userline.settings.checks import is_loopback
 from userline.settings.origins import shown
 from userline.settings.problems import SettingsError
-from userline.settings.settings import load_settings, settings_warnings
+from userline.settings.settings import load_settings, unknown_variables
 from userline.storage.factory import make_store
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _examine_settings(settings: Settings) -> list[Finding]:
     findings = [ok("settings", f"They are valid; {len(places)} {'is' if len(places) == 1 else 'are'} set.")]
     findings += [
         advice("settings", warning, "Correct the name, or remove the variable.")
-        for warning in settings_warnings(settings)
+        for warning in unknown_variables(settings)
     ]
     if settings.env == "development" and not all(map(is_loopback, settings.hosts)):
         findings.append(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Final
-
-from jwt.warnings import InsecureKeyLengthWarning
 
 from userline.cli.doctor.findings import advice, ok, problem
 from userline.gateway.auth.authenticator import Authenticator
@@ -13,7 +10,7 @@ from userline.gateway.auth.key_set import KeySet
 from userline.gateway.auth.keys import OutgoingError
 from userline.gateway.auth.minting import mint_for
 from userline.gateway.auth.tokens import Terms
-from userline.settings.together import MIN_SECRET_BYTES
+from userline.settings.settings import weak_secrets
 from userline.users.errors import StoreUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
@@ -40,8 +37,7 @@ async def examine_tokens(settings: Settings) -> list[Finding]:
 
 async def _examine_secrets(settings: Settings) -> list[Finding]:
     try:
-        with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):  # told of below
-            await Authenticator.of(settings).viewer(mint_for(settings, user_id="doctor", seconds=60))
+        await Authenticator.of(settings).viewer(mint_for(settings, user_id="doctor", seconds=60))
     except Unauthenticated as error:
         return [problem(_PART, f"A token signed with USERLINE_SECRET is refused: {error}", "Set another secret.")]
     issuer = Terms.set_by(settings).issuers[0]
@@ -54,14 +50,7 @@ async def _examine_secrets(settings: Settings) -> list[Finding]:
                 "When the last token that was signed with an old secret has expired, remove the old secret.",
             )
         )
-    if any(len(secret) < MIN_SECRET_BYTES for secret in settings.secrets):
-        findings.append(
-            advice(
-                _PART,
-                f"The secret has less than {MIN_SECRET_BYTES} bytes. In production it is refused.",
-                "Create one with: openssl rand -base64 48",
-            )
-        )
+    findings += [advice(_PART, warning, "Set another secret.") for warning in weak_secrets(settings)]
     return findings
 
 

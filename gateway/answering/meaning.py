@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from userline.gateway.auth.authenticator import digest_of
 from userline.gateway.auth.bearer import token_of_request
 from userline.gateway.body import BodyRefused, check_content_type
+from userline.gateway.header_fields import joined
 from userline.gateway.negotiation import API_HEADERS, EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose
 from userline.gateway.request_ids import request_id_in
 from userline.gateway.request_log import trace_id_in
@@ -71,7 +72,7 @@ class Meanings:
             return _NOT_UNDERSTOOD
         scope = {"type": "http", "headers": headers, "path": "/graphql"}
         cors_headers = self._rules.cors_headers(scope)
-        media_type = choose(_first(headers, b"accept"), (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
+        media_type = choose(joined(headers, b"accept"), (JSON, GRAPHQL_RESPONSE, EVENT_STREAM))
         if (
             not self._has_small_body(headers)
             or cors_headers is None
@@ -80,7 +81,7 @@ class Meanings:
         ):
             return _NOT_UNDERSTOOD
         try:
-            check_content_type(_first(headers, b"content-type"))
+            check_content_type(headers)
             token = token_of_request(scope)
         except (BodyRefused, Unauthenticated):
             return _NOT_UNDERSTOOD
@@ -94,7 +95,7 @@ class Meanings:
             raw,
             lines,
             trace_id_in(headers),
-            _all(headers, b"x-forwarded-for"),
+            joined(headers, b"x-forwarded-for"),
         )
 
     def _has_small_body(self, headers: Headers) -> bool:
@@ -102,14 +103,3 @@ class Meanings:
         most = min(_MOST_BODY_BYTES, self._settings.max_body_bytes)
         lengths = [value for name, value in headers if name == b"content-length"]
         return len(lengths) == 1 and lengths[0].isdigit() and 0 < int(lengths[0]) <= most
-
-
-def _first(headers: Headers, wanted: bytes) -> str | None:
-    """Return the value that an application sees of a header, or None without one."""
-    return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
-
-
-def _all(headers: Headers, wanted: bytes) -> str | None:
-    """Return all values of a header as one list, or None without one."""
-    values = [value for name, value in headers if name == wanted]
-    return b", ".join(values).decode("latin-1") if values else None

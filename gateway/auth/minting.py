@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import jwt
+from jwt.warnings import InsecureKeyLengthWarning
 
 from userline.gateway.auth.tokens import Terms
 
@@ -24,7 +26,8 @@ def mint(secret: str | bytes, issuer: str, *, user_id: str | None, seconds: int,
     if audience is not None:
         claims["aud"] = audience
     claims |= {"tokenType": "app"} if user_id is None else {"tokenType": "user", "sub": user_id}
-    return jwt.encode(claims, secret, algorithm="HS256")
+    with warnings.catch_warnings(action="ignore", category=InsecureKeyLengthWarning):  # the settings tell of it
+        return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def mint_for(settings: Settings, *, user_id: str | None, seconds: int) -> str:

@@ -17,9 +17,6 @@ from userline.users.rules import MAX_ID_CHARACTERS
 if TYPE_CHECKING:
     from userline.gateway.body import BodyRefused
 
-NOT_FOUND: Final = "NOT_FOUND"
-"""The one code that only the REST API has: there is no such user, or no such address."""
-
 MOST_REASONS: Final = 100
 """How many reasons one error has at most, for each user."""
 
@@ -42,6 +39,11 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
             **(headers or {}),
         },
     )
+
+
+def not_modified(tag: str) -> Response:
+    """Return that the client has the newest state of a user."""
+    return Response(None, 304, {"cache-control": "no-store", "etag": tag})
 
 
 def refuse(status: int, code: str, reason: str, headers: dict[str, str] | None = None) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,22 @@ from userline.gateway.auth.bearer import challenge
 from userline.gateway.body import BodyRefused, read_json
 from userline.gateway.rate_limit import key_of
 from userline.gateway.rest.access import authenticate
-from userline.gateway.rest.answers import NOT_FOUND, answer, fail, refuse, refuse_body, refuse_error
+from userline.gateway.rest.answers import answer, fail, not_modified, refuse, refuse_body, refuse_error
+from userline.gateway.rest.conditions import condition_of, no_condition, tag_of
 from userline.gateway.rest.openapi import describe
 from userline.gateway.rest.path import PREFIX, Collection, Description, Item, parse_path
 from userline.gateway.rest.query import no_parameters, page_of
 from userline.resolvers.audit import audit
 from userline.users.codec import record_to_json
-from userline.users.errors import BadUserInput, ErrorCode, Problem, StoreUnavailable, Unauthenticated, UserlineError
+from userline.users.errors import (
+    BadUserInput,
+    ErrorCode,
+    Problem,
+    RestErrorCode,
+    StoreUnavailable,
+    Unauthenticated,
+    UserlineError,
+)
 from userline.users.quoting import quoted
 
 if TYPE_CHECKING:
@@ -105,7 +115,8 @@ class RestApi:
                     "DELETE": partial(self._delete, item=item),
                 }
             case None:
-                return refuse(404, NOT_FOUND, "There is no resource at this address.")
+                return refuse(404, RestErrorCode.NOT_FOUND, "There is no resource at this address.")
+        handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
         if request.method not in handlers:
             allowed = ", ".join(handlers)
             reason = f"This address takes {' and '.join(allowed.rsplit(', ', 1))} requests."
@@ -119,12 +130,17 @@ class RestApi:
     async def _get(self, request: Request, item: Item) -> Response:
         viewer = await self._authenticate(request)
         no_parameters(request)
-        user_id = item.user_id()
+        user_id, condition = item.user_id(), condition_of(request)
         _audit(request, viewer, "read", [user_id])
         (record,) = await self._in_time(self._users.records([user_id]))
         if record is None:
-            return refuse(404, NOT_FOUND, f"There is no user {quoted(user_id)}.")
-        return answer(record_to_json(record))
+            return refuse(404, RestErrorCode.NOT_FOUND, f"There is no user {quoted(user_id)}.")
+        version = record.snapshot.version
+        if condition is not None:
+            replace(condition, unwanted=frozenset()).check(user_id, version)
+            if condition.is_unwanted(version):
+                return not_modified(tag_of(version))
+        return answer(record_to_json(record), headers={"etag": tag_of(version)})
 
     async def _list(self, request: Request) -> Response:
         viewer = await self._authenticate(request)
@@ -149,23 +165,24 @@ class RestApi:
     async def _put(self, request: Request, item: Item) -> Response:
         viewer = await self._authenticate(request)
         no_parameters(request)
-        user_id = item.user_id()
+        user_id, condition = item.user_id(), condition_of(request)
         patch = await self._object(request, "The body must be an object with the fields to set.")
         _audit(request, viewer, "write", [user_id])
-        _, result = await self._in_time(self._users.set(user_id, patch, viewer=viewer))
-        return answer(_written(result))
+        _, result = await self._in_time(self._users.set(user_id, patch, viewer=viewer, condition=condition))
+        return answer(_written(result), headers={"etag": tag_of(result.after.snapshot.version)})
 
     async def _delete(self, request: Request, item: Item) -> Response:
         viewer = await self._authenticate(request)
         no_parameters(request)
-        user_id = item.user_id()
+        user_id, condition = item.user_id(), condition_of(request)
         _audit(request, viewer, "deletion", [user_id])
-        deleted = await self._in_time(self._users.delete(user_id, viewer=viewer))
+        deleted = await self._in_time(self._users.delete(user_id, viewer=viewer, condition=condition))
         return answer({"deleted": deleted})
 
     async def _put_many(self, request: Request) -> Response:
         viewer = await self._authenticate(request)
         no_parameters(request)
+        no_condition(request)
         patches = await self._object(
             request, "The body must be an object with user ids as names and the fields to set as values."
         )
@@ -176,7 +193,7 @@ class RestApi:
         return answer({user_id: _written(result) for user_id, result in results.items()})
 
     async def _object(self, request: Request, otherwise: str) -> dict[str, Any]:
-        value = await read_json(request, self._settings.max_body_bytes)
+        value = await read_json(request, self._settings.max_body_bytes, allows_repeated_names=False)
         if not isinstance(value, dict):
             raise BadUserInput([Problem("body", otherwise)])
         return value

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline import __version__
 from userline.directory.users import MAX_PAGE
-from userline.gateway.rest.answers import MOST_REASONS, NOT_FOUND
+from userline.gateway.rest.answer_schemas import BATCH_ERROR, CODES, DELETED, ERROR, PAGE, WRITTEN
 from userline.gateway.rest.query import DEFAULT_LIMIT
 from userline.gateway.rest.schemas import USER, patch_schema
 from userline.storage.protocol import MAX_WRITES
-from userline.users.errors import ErrorCode
 from userline.users.rules import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
@@ -26,83 +25,37 @@ _ID: Final[Json] = {
     "description": "A user's id: any characters but NUL.",
 }
 
-_WRITTEN: Final[Json] = {
-    "type": "object",
-    "description": "What a write did.",
-    "properties": {
-        "created": {"type": "boolean", "description": "Whether the user did not exist before."},
-        "changed": {"type": "boolean", "description": "Whether anything of the user changed."},
-    },
-    "required": ["created", "changed"],
-    "additionalProperties": False,
-}
-
-_DELETED: Final[Json] = {
-    "type": "object",
-    "description": "What a deletion did.",
-    "properties": {"deleted": {"type": "boolean", "description": "Whether there was such a user."}},
-    "required": ["deleted"],
-    "additionalProperties": False,
-}
-
-_PAGE: Final[Json] = {
-    "type": "object",
-    "properties": {
-        "data": {"type": "array", "maxItems": MAX_PAGE, "items": {"$ref": "#/components/schemas/User"}},
-        "hasMore": {
-            "type": "boolean",
-            "description": "Whether there are users after the last one here; its id is the next startingAfter.",
-        },
-    },
-    "required": ["data", "hasMore"],
-    "additionalProperties": False,
-}
-
-_CODES: Final = [
-    *(code for code in ErrorCode if not code.startswith("GRAPHQL_")),
-    NOT_FOUND,
-]
-
-_ERROR: Final[Json] = {
-    "type": "object",
-    "properties": {
-        "errorCode": {"$ref": "#/components/schemas/ErrorCode"},
-        "reasons": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MOST_REASONS,
-            "items": {"type": "string"},
-            "description": "Sentences for people, one for each problem.",
-        },
-        "retryAfterSeconds": {
-            "type": "number",
-            "format": "double",
-            "exclusiveMinimum": 0,
-            "description": "When to try again, more exactly than Retry-After. Left out where waiting does not help.",
-        },
-    },
-    "required": ["errorCode", "reasons"],
-    "additionalProperties": False,
-}
-
-_BATCH_ERROR: Final[Json] = {
-    **_ERROR,
-    "properties": {
-        **_ERROR["properties"],
-        "users": {
-            "type": "object",
-            "description": "The error of each user that is refused, by id. Left out if the batch itself is wrong.",
-            "additionalProperties": {"$ref": "#/components/schemas/Error"},
-        },
-    },
-}
-
 _RETRY_AFTER: Final[Json] = {
     "Retry-After": {"required": True, "description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
+}
+_ETAG: Final[Json] = {
+    "ETag": {
+        "required": True,
+        "description": "The user's version in quotation marks, for If-Match and If-None-Match.",
+        "schema": {"type": "string"},
+    }
 }
 _CHALLENGE: Final[Json] = {
     "WWW-Authenticate": {"required": True, "schema": {"type": "string"}, "description": "Bearer."}
 }
+
+
+_TAG: Final = '(W/)?"[!#-~]*"'
+_TAGS: Final[Json] = {"type": "string", "pattern": rf"^(\*|{_TAG}(, {_TAG})*)$"}
+_CONDITIONS: Final = [
+    {
+        "name": "If-Match",
+        "in": "header",
+        "description": 'The versions that the user may have, as entity tags ("123"), or * for any; otherwise 412.',
+        "schema": _TAGS,
+    },
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The versions that the user may not have, likewise; otherwise 412, or 304 for a read.",
+        "schema": _TAGS,
+    },
+]
 
 
 def describe(settings: Settings, *, with_tokens: bool) -> Json:
@@ -134,12 +87,12 @@ def describe(settings: Settings, *, with_tokens: bool) -> Json:
             "schemas": {
                 "User": USER,
                 "UserPatch": patch_schema(settings),
-                "Written": _WRITTEN,
-                "Deleted": _DELETED,
-                "Page": _PAGE,
-                "Error": _ERROR,
-                "ErrorCode": {"type": "string", "enum": _CODES, "description": "What is wrong, for programs."},
-                "BatchError": _BATCH_ERROR,
+                "Written": WRITTEN,
+                "Deleted": DELETED,
+                "Page": PAGE,
+                "Error": ERROR,
+                "ErrorCode": {"type": "string", "enum": CODES, "description": "What is wrong, for programs."},
+                "BatchError": BATCH_ERROR,
             },
         },
     }
@@ -183,13 +136,18 @@ def _get_user(*, with_tokens: bool) -> Json:
     return {
         "operationId": "getUser",
         "summary": "Read one user",
-        "responses": {"200": _content("The whole user.", "User"), **_refusals(with_tokens=with_tokens)},
+        "parameters": _CONDITIONS,
+        "responses": {
+            "200": _content("The whole user.", "User", _ETAG),
+            "304": {"description": "The user is at a version that If-None-Match names.", "headers": _ETAG},
+            **_refusals(with_tokens=with_tokens, conditions=True),
+        },
     }
 
 
 def _set_user(*, with_tokens: bool) -> Json:
     parameters = {"appId": "$request.path.appId", "id": "$request.path.id"}
-    written = _content("The user has the values of the request.", "Written")
+    written = _content("The user has the values of the request.", "Written", _ETAG)
     written["links"] = {
         "read": {"operationId": "getUser", "parameters": parameters},
         "patch": {"operationId": "setUser", "parameters": parameters},
@@ -197,8 +155,9 @@ def _set_user(*, with_tokens: bool) -> Json:
     return {
         "operationId": "setUser",
         "summary": "Patch one user, creating it if it does not exist",
+        "parameters": _CONDITIONS,
         "requestBody": _body({"$ref": "#/components/schemas/UserPatch"}),
-        "responses": {"200": written, **_refusals(with_tokens=with_tokens, body=True)},
+        "responses": {"200": written, **_refusals(with_tokens=with_tokens, body=True, conditions=True)},
     }
 
 
@@ -207,9 +166,10 @@ def _delete_user(*, with_tokens: bool) -> Json:
         "operationId": "deleteUser",
         "summary": "Delete one user permanently",
         "description": "Deleting a user who does not exist is a success. Nothing of a deleted user comes back.",
+        "parameters": _CONDITIONS,
         "responses": {
             "200": _content("There is no such user any more.", "Deleted"),
-            **_refusals(with_tokens=with_tokens),
+            **_refusals(with_tokens=with_tokens, conditions=True),
         },
     }
 
@@ -261,12 +221,14 @@ def _user_id() -> Json:
     }
 
 
-def _refusals(*, with_tokens: bool, body: bool = False) -> Json:
+def _refusals(*, with_tokens: bool, body: bool = False, conditions: bool = False) -> Json:
     found: Json = {"400": _content("Something is wrong with the request, which changed nothing.", "Error")}
     if with_tokens:
         found["401"] = _content("There is no valid token.", "Error", _CHALLENGE)
         found["403"] = _content("The token is a user token, not a server token.", "Error")
     found["404"] = _content("There is no such app or no such user.", "Error")
+    if conditions:
+        found["412"] = _content("The user is not as If-Match or If-None-Match says; nothing was written.", "Error")
     if body:
         found["413"] = _content("The body is too large.", "Error")
         found["415"] = _content("The body is not application/json in UTF-8.", "Error")

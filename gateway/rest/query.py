@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
 
 from userline.directory.users import MAX_PAGE
+from userline.gateway.query_string import parameters_in
 from userline.users.errors import BadUserInput, Problem
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ def _parameters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=20)
-    except ValueError:
-        raise BadUserInput([Problem("query", "The parameters are too many, or not percent-encoded UTF-8.")]) from None
+        return parameters_in(query)
+    except ValueError as error:
+        raise BadUserInput([Problem("query", str(error))]) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from userline.users.fields import FIELDS, GIVEN, READ_ONLY, Audience, Field
 from userline.users.kinds import Kind
-from userline.users.rules import MAX_LIST_ENTRIES, most_patch_keys
+from userline.users.rules import MAX_LIST_ENTRIES
 
 if TYPE_CHECKING:
     from userline.settings.settings import Settings
@@ -89,8 +89,7 @@ def _input(field: Field, rules: Rules) -> Json:
         items = {"items": {"type": _STRING, **_form(field)}, "maxItems": MAX_LIST_ENTRIES if most is None else most}
         return {"type": ["array", "null"], **items, "description": description}
     if most is not None:
-        at_a_time = f"at most {most_patch_keys(most)} keys at a time"
-        description += f" A user has at most {most} {field.entries}; a patch has {at_a_time}."
+        description += f" A user has at most {most} {field.entries}."
     values = {"type": _NULLABLE} if field.kind is Kind.MAP else {"type": [_BOOLEAN, "null"], **_NOT_FALSE}
     return {"type": ["object", "null"], **_keys(field), "additionalProperties": values, "description": description}
 

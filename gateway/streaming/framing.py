@@ -12,7 +12,7 @@ import orjson
 
 from userline.execution.errors import format_refusal
 from userline.execution.operation import refuse
-from userline.gateway.negotiation import EVENT_STREAM
+from userline.gateway.negotiation import EVENT_STREAM, parse_accept
 
 if TYPE_CHECKING:
     from userline.execution.errors import FormattedError
@@ -114,9 +114,9 @@ class Multipart:
 
 def wants_multipart(accept: str | None) -> bool:
     """Whether an ``Accept`` header takes subscriptions as multipart responses."""
-    for media_range in (accept or "").lower().split(","):
-        name, *parameters = (part.strip() for part in media_range.split(";"))
-        given = dict(parameter.replace('"', "").partition("=")[::2] for parameter in parameters)
-        if name == "multipart/mixed" and given.get("subscriptionspec") == _SUBSCRIPTION_SPEC:
-            return True
-    return False
+    return any(
+        each.name == "multipart/mixed"
+        and each.parameters.get("subscriptionspec") == _SUBSCRIPTION_SPEC
+        and each.weight > 0
+        for each in parse_accept(accept or "")
+    )

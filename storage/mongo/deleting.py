@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from userline.storage.mongo.connection import Connection
     from userline.storage.mongo.deletions import Deletions
     from userline.storage.mongo.documents import Document
+    from userline.users.condition import Condition
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.1
 
 
 async def delete_user(
-    connection: Connection, deletions: Deletions, user_id: str, *, clock: Callable[[], int]
+    connection: Connection,
+    deletions: Deletions,
+    user_id: str,
+    condition: Condition | None = None,
+    *,
+    clock: Callable[[], int],
 ) -> DeleteResult:
-    """Delete a user, or whatever stands in its place. Raises StoreUnavailable.
+    """Delete a user, or whatever stands in its place. Raises StoreUnavailable, and ConditionFailed.
 
     A gateway that dies in the middle leaves the user as it was, and a version that its next deletion is above.
     """
@@ -40,10 +46,14 @@ async def delete_user(
             known = (await deletions.versions([user_id], deadline)).get(user_id, 0)
             if unsure is not None and not (is_alone and known == version):
                 raise StoreUnavailable  # it was that attempt or another gateway's, and nobody can tell
+            if unsure is None and condition is not None:
+                condition.check(user_id, None)
             return DeleteResult(deleted=unsure is not None, version=known)
         (document,) = found
         if unsure is not None and not _is_left_of(unsure, document):
             raise StoreUnavailable  # who is there may have been created since
+        if condition is not None:
+            condition.check(user_id, version_of(document))
         guard = guard_of(document)
         version, is_alone = await deletions.note(user_id, version_of(document), clock(), deadline)
         done = await connection.run(lambda driver, guard=guard: driver.delete(USERS, guard), deadline)  # type: ignore[misc]

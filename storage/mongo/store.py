@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.examination import DeploymentFacts
     from userline.storage.protocol import DeleteResult, Unreadable
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import Change, UserRecord, UserSnapshot
     from userline.users.replacement import Put
@@ -198,12 +199,12 @@ class MongoUserStore:
             raise BatchRefused(refused)
         return results
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete the user, or a document in its place that cannot be read as one."""
         connection = self._opened()
         with connection.outages():
             async with asyncio.timeout_at(connection.deadline + GRACE_SECONDS):
-                return await self._writing.delete(user_id)
+                return await self._writing.delete(user_id, condition)
 
     async def deletions(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the version of the last deletion of each of these ids, without those of which none is known."""

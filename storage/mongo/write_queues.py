@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from userline.storage.mongo.documents import StoredUser
     from userline.storage.protocol import DeleteResult, WriteResult
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
 
 MOST_WRITES_A_COMMAND: Final = 256
@@ -34,11 +35,14 @@ class Write:
 class Delete:
     """A deletion in a queue, skipped like a write."""
 
+    condition: Condition | None
     future: asyncio.Future[DeleteResult]
 
 
 class WriteQueues:
     """The queue of each user who is being written. A turn has writes or deletions, and never both.
+
+    A deletion with a condition has a turn of its own.
 
     ``serve`` gets the user's id, the writes of one turn, and what the turn before left behind if it is known. It gives
     every write its result and returns what it leaves behind; if it raises, the writes of that turn fail so. ``delete``
@@ -61,9 +65,9 @@ class WriteQueues:
         self._join(user_id, write)
         return write.future
 
-    def join_to_delete(self, user_id: str) -> asyncio.Future[DeleteResult]:
+    def join_to_delete(self, user_id: str, condition: Condition | None = None) -> asyncio.Future[DeleteResult]:
         """Let a deletion wait its turn."""
-        deletion = Delete(asyncio.get_running_loop().create_future())
+        deletion = Delete(condition, asyncio.get_running_loop().create_future())
         self._join(user_id, deletion)
         return deletion.future
 
@@ -109,4 +113,6 @@ class WriteQueues:
 
 
 def _is_like(one: Write | Delete, other: Write | Delete) -> bool:
+    if isinstance(one, Delete) and isinstance(other, Delete):
+        return one is other or (one.condition is None and other.condition is None)
     return type(one) is type(other)

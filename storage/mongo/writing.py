@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from userline.storage.mongo.documents import Document
     from userline.storage.mongo.write_queues import Delete, Write
     from userline.storage.protocol import DeleteResult
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.rules import Rules
@@ -72,9 +73,9 @@ class Writing:
         """Return a future of what the patch did to the user."""
         return self._queues.join(user_id, patch, leave_existing=leave_existing)
 
-    def delete(self, user_id: str) -> asyncio.Future[DeleteResult]:
+    def delete(self, user_id: str, condition: Condition | None) -> asyncio.Future[DeleteResult]:
         """Return a future of what the deletion did."""
-        return self._queues.join_to_delete(user_id)
+        return self._queues.join_to_delete(user_id, condition)
 
     async def read_many(self, ids: Sequence[str], deadline: float) -> list[UserRecord | None]:
         """Return users who are about to be written, and remember them for that."""
@@ -175,9 +176,10 @@ class Writing:
         return outcomes, stored
 
     async def _delete_together(self, user_id: str, deletions: Sequence[Delete]) -> None:
-        """Delete the user: the first deletion does it, and the others find nobody."""
+        """Delete the user: the first deletion does it, and the others find nobody. One with a condition is alone."""
         self.guesses.forget(user_id)
-        done = await delete_user(self._connection(), self.deletions, user_id, clock=self._clock)
+        condition = deletions[0].condition
+        done = await delete_user(self._connection(), self.deletions, user_id, condition, clock=self._clock)
         for deletion in deletions:
             settle(deletion.future, done)
             done = replace(done, deleted=False)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from userline.storage.sqlite.reads import Answer, Found, Read
     from userline.storage.sqlite.trouble import Trouble
     from userline.storage.sqlite.writes import Asked, Outcome, Written
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.replacement import Put
@@ -136,9 +137,9 @@ class SQLiteUserStore:
         written: Written = await self._ask_writer(Write(dict(patches)))
         return written
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         """Delete the user, and overwrite where it stood in the files."""
-        done: DeleteResult = await self._ask_writer(Delete(user_id))
+        done: DeleteResult = await self._ask_writer(Delete(user_id, condition))
         return done
 
     async def deletions(self, ids: Sequence[str]) -> dict[str, int]:

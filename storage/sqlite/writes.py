@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from userline.storage.protocol import DeleteResult, WriteResult
 from userline.storage.sqlite.deletions import delete_users, note_deletions, select_deletions
 from userline.storage.sqlite.rows import select_users, upsert_users
-from userline.users.errors import BadUserInput, BatchRefused
+from userline.users.errors import BadUserInput, BatchRefused, ConditionFailed
 from userline.users.patch import apply
 from userline.users.replacement import Put, put
 from userline.users.versions import next_version
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from userline.users.condition import Condition
     from userline.users.patch import UserPatch
     from userline.users.record import UserRecord
     from userline.users.rules import Rules
@@ -54,6 +55,7 @@ class Delete:
     """The deletion of a user."""
 
     user_id: str
+    condition: Condition | None
 
     @property
     def ids(self) -> Collection[str]:
@@ -88,7 +90,7 @@ class TransactionUsers:
             return self._write(write)
         if isinstance(write, Puts):
             return [self._put(write, record) for record in write.records.values()]
-        return self._delete(write.user_id)
+        return self._delete(write)
 
     def save(self) -> bool:
         """Write what has changed, and return whether anybody was deleted."""
@@ -136,11 +138,17 @@ class TransactionUsers:
             self._current[user_id] = after
         return what
 
-    def _delete(self, user_id: str) -> DeleteResult:
-        known = self._deletions.get(user_id, 0)
-        before = self._current.pop(user_id, None)
+    def _delete(self, delete: Delete) -> DeleteResult | ConditionFailed:
+        user_id = delete.user_id
+        known, before = self._deletions.get(user_id, 0), self._current.get(user_id)
+        if delete.condition is not None:
+            try:
+                delete.condition.check(user_id, None if before is None else before.snapshot.version)
+            except ConditionFailed as failed:
+                return failed
         if before is None:
             return DeleteResult(deleted=False, version=known)
+        del self._current[user_id]
         version = next_version(max(before.snapshot.version, known), self._clock())
         self._deletions[user_id] = self._deleted[user_id] = version
         return DeleteResult(deleted=True, version=version)

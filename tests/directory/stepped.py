@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from userline.storage.protocol import DeleteResult, WriteResult
+    from userline.users.condition import Condition
     from userline.users.record import Change, UserRecord, UserSnapshot
 
 T = TypeVar("T")
@@ -45,8 +46,8 @@ class SteppedStore(MemoryStore):
     async def patch(self, user_id: str, patch: UserPatch) -> WriteResult:
         return await self._in_steps(super().patch(user_id, patch))
 
-    async def delete(self, user_id: str) -> DeleteResult:
-        return await self._in_steps(super().delete(user_id))
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
+        return await self._in_steps(super().delete(user_id, condition))
 
     async def list_users(self, *, limit: int, after: str | None) -> list[UserRecord]:
         return await self._in_steps(super().list_users(limit=limit, after=after))

@@ -160,11 +160,28 @@ def test_get_is_for_queries_only(gateway: RunningGateway) -> None:
     assert error_of(bad)["extensions"]["field"] == "variables"
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ("query={app{id}}&query={app{id}}", "query"),
+        ("query={app{id}}&variables={}&variables=", "variables"),
+        ("query={user(id:%22%FF%22){id}}", "query"),
+        ("query={app{id}}&variables={%22id%22:%22%ED%A0%BD%22}", "query"),
+        ("query={app{id}}&" + "&".join(f"a{number}" for number in range(50)), "query"),
+    ],
+)
+def test_get_parameters_that_mean_nothing_certain(gateway: RunningGateway, parameters: str, field: str) -> None:
+    refused = gateway.http.get(f"/graphql?{parameters}")
+    assert refused.status_code == 400
+    assert error_of(refused)["extensions"]["field"] == field
+    assert gateway.http.get("/graphql?query={app{id}}&cache=1&cache=2&&é=%C3%A9").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 def test_other_methods(gateway: RunningGateway, method: str) -> None:
     answer = gateway.http.request(method, "/graphql")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

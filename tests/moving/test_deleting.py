@@ -78,12 +78,13 @@ def test_as_many_as_a_file_has(tmp_path: Path) -> None:
     ("arguments", "given", "sentence"),
     [
         ([], None, "No users are given"),
-        ([""], None, "id must"),
         (["x" * 256], None, "id must"),
         (["alice", "a\0b"], None, "id must"),
         (["--from", "nowhere.txt"], None, "No such file"),
-        (["--from", "-"], b"", "No users are given"),
+        ([""], None, "id must"),
+        (["--from", "-", "--port", "x"], b"", "USERLINE_PORT"),
         (["--from", "-"], b"alice\n{}\n", "line 2 has no id of a user"),
+        (["--from", "-"], b'{"id": "alice", "id": "bob"}\n', 'line 1 has no id of a user: it has the name "id" more'),
         (["--from", "-"], b"alice\n{\n", "line 2 has no id of a user"),
         (["--from", "-"], b"\xff\n", "line 1 has no id of a user"),
         (["alice", "--store-url", "nonsense:"], None, "store"),
@@ -95,6 +96,17 @@ def test_what_is_wrong_is_said_and_nothing_is_done(
     run("import", write(tmp_path / "in.jsonl", {"id": "alice", "name": "A"}))
     assert sentence in run("delete", *arguments, given=given, code=2)
     assert stored(tmp_path) == ["alice"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xef\xbb\xbf", b"\r\n \n\t\n"])
+@pytest.mark.parametrize("source", ["-", "gone.txt"])
+def test_a_list_of_nobody_is_no_mistake(tmp_path: Path, content: bytes, source: str) -> None:
+    """What a job has made of those who left today may be empty."""
+    run("import", write(tmp_path / "in.jsonl", {"id": "alice", "name": "A"}))
+    (tmp_path / "gone.txt").write_bytes(content)
+    assert "nothing to delete" in run("delete", "--from", source, given=content)
+    assert stored(tmp_path) == ["alice"]
+    assert "1 user deleted" in run("delete", "alice", "--from", source, given=content)
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_what_is_left_out_has_its_default() -> None:
 @pytest.mark.parametrize(
     ("line", "field", "says"),
     [
+        (b'{"id": "a", "name": "A", "name": "B"}', "line", 'line has the name "name" more than once'),
         (b"{", "line", "line is not JSON"),
         (b'{"id": "a", "name": "\xff"}', "line", "line is not JSON"),
         (b'{"id": "a", "name": NaN}', "line", "line is not JSON"),

@@ -140,6 +140,10 @@ class TestRoles:
         (problem,) = self.refused(tmp_path, text)
         assert problem.startswith("The file must have an object of roles, such as ")
 
+    def test_a_role_twice(self, tmp_path: Path) -> None:
+        text = '{"default": {}, "agent": {"a": 1}, "agent": {"a": 2}}'
+        assert self.refused(tmp_path, text) == ['The file has the name "agent" more than once.']
+
     def test_everything_wrong_with_it(self, tmp_path: Path) -> None:
         text = '{"agent": true, " ": {}, "%s": {}}' % ("r" * 256)
         assert self.refused(tmp_path, text) == [

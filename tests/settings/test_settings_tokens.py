@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from userline.settings.problems import SettingsError
-from userline.settings.settings import load_settings
+from userline.settings.settings import load_settings, settings_warnings
 from userline.settings.table import to_json, to_text
 from userline.users.viewer import ClientUserSyncing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -68,10 +71,21 @@ def test_a_weak_secret_is_refused_in_production() -> None:
         assert problem == (
             f"USERLINE_SECRET is set (flag), but it has {size} bytes, but in production it needs 32. {HINT}"
         )
-        assert load_settings({"secret": secret}).secret is not None
+        warning = f"Whoever guesses the secret can read and write every user. {problem}"
+        assert settings_warnings(load_settings({"secret": secret})) == [warning]
     assert problems(env="production", secret="abc" * 20) == [
         f"USERLINE_SECRET is set (flag), but it can be guessed: it repeats a few characters. {HINT}"
     ]
+
+
+def test_every_weak_secret_is_told_of_in_development(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(f"{SECRET}\nx\n")
+    settings = load_settings({"secret_file": str(file), "second_secret": "abc" * 20})
+    first, second = settings_warnings(settings)
+    assert "USERLINE_SECRET is set (file), but of its secret in line 2: it has 1 byte, but in production" in first
+    assert "USERLINE_SECOND_SECRET is set (flag), but it can be guessed" in second
+    assert settings_warnings(load_settings({"secret": SECRET})) == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from userline.storage.protocol import Unreadable
+    from userline.users.condition import Condition
     from userline.users.record import UserRecord
 
 
@@ -90,8 +91,11 @@ class MemoryStore:
         self._lose_answer()
         return results
 
-    async def delete(self, user_id: str) -> DeleteResult:
+    async def delete(self, user_id: str, condition: Condition | None = None) -> DeleteResult:
         self._fail()
+        if condition is not None:
+            there = self.users.get(user_id)
+            condition.check(user_id, None if there is None else there.snapshot.version)
         before, known = self.users.pop(user_id, None), self.deleted.get(user_id, 0)
         if before is not None:
             known = self.deleted[user_id] = next_version(max(before.snapshot.version, known), self.clock())

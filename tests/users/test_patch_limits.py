@@ -127,3 +127,47 @@ def test_whoever_may_send_any_size_may_still_make_nobody_too_large(before: dict[
     record = None if before is None else create(before)
     with pytest.raises(BadUserInput, match=r"^welcomeMessage makes the user \d+ bytes large; the limit is 65536 bytes"):
         apply(patch, record, user_id="alice", now=2000, rules=Rules())
+
+
+ADDRESSES = [f"a{number}@example.com" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    "kept", [ADDRESSES, ADDRESSES[3:], ADDRESSES[::-1], [*ADDRESSES[:6], ADDRESSES[0]], tuple(ADDRESSES)]
+)
+def test_a_list_past_a_lowered_limit_may_stay_or_become_shorter(kept: list[str]) -> None:
+    before = create({"name": "Alice", "email": ADDRESSES})
+    rules = Rules(Limits(emails=5))
+    after = apply(parse_patch({"email": kept}, rules, any_size=True), before, user_id="alice", now=2, rules=rules)
+    assert after.email == tuple(dict.fromkeys(kept))
+
+
+@pytest.mark.parametrize("stored", [None, ADDRESSES[:4], ADDRESSES[1:]])
+@pytest.mark.parametrize("sent", [ADDRESSES, [*ADDRESSES[:5], "nobody has looked at this"]])
+def test_a_list_past_its_limit_gets_no_entry_that_is_not_stored(stored: list[str] | None, sent: list[str]) -> None:
+    before = None if stored is None else create({"name": "Alice", "email": stored})
+    rules = Rules(Limits(emails=5))
+    patch = parse_patch({"name": "Alice", "email": sent}, rules, any_size=True)
+    with pytest.raises(BadUserInput) as caught:
+        apply(patch, before, user_id="alice", now=2, rules=rules)
+    assert caught.value.problems == (Problem("email", f"email must have at most 5 entries, not {len(sent)}."),)
+
+
+@pytest.mark.parametrize("sent", [["no address"], ["a@example.com", 1, 2, 3, 4, 5], [{}] * 9])
+def test_what_is_no_list_of_texts_past_its_limit_is_checked_as_ever(sent: list[object]) -> None:
+    with pytest.raises(BadUserInput, match=r"^email entry "):
+        parse_patch({"email": sent}, Rules(Limits(emails=5)), any_size=True)
+
+
+@pytest.mark.parametrize(("name", "key", "value"), [("custom", "key", "x"), ("pushTokens", "fcm:", True)])
+def test_any_number_of_keys_is_taken_from_whoever_may_send_any_size(name: str, key: str, value: object) -> None:
+    roomy, rules = Rules(Limits(1 << 20, 5000, 5000)), Rules()
+    keys = {f"{key}{number}": value for number in range(5000)}
+    before = create({"name": "Alice", name: keys}, roomy)
+    whole = parse_patch({name: keys}, rules, any_size=True)
+    assert apply(whole, before, user_id="alice", now=2, rules=rules) is before
+    more = parse_patch({name: keys | {f"{key}more": value}}, rules, any_size=True)
+    with pytest.raises(BadUserInput, match=f"^{name} would have 5001"):
+        apply(more, before, user_id="alice", now=2, rules=rules)
+    with pytest.raises(BadUserInput, match=f"^{name} must have at most 1000 keys at a time, not 5000"):
+        parse_patch({name: keys}, rules)

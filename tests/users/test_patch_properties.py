@@ -74,6 +74,16 @@ def assert_they_commute(new: UserPatch, one: UserPatch, two: UserPatch) -> None:
 _characters = st.integers(0, 100_000)
 
 
+@given(new_user_inputs, *(st.integers(0, 3) for _ in range(4)))
+def test_a_whole_user_past_every_lowered_limit_is_taken_back(
+    new: dict[str, object], custom_keys: int, push_tokens: int, emails: int, phones: int
+) -> None:
+    before = create(new)
+    lowered = Rules(Limits(1, custom_keys, push_tokens, emails, phones))
+    patch = parse_patch(record_to_json(before), lowered, any_size=True)
+    assert apply(patch, before, user_id="alice", now=2, rules=lowered) is before
+
+
 @given(new_user_inputs, st.lists(st.tuples(_characters, st.none() | _characters), max_size=8), st.integers(1, 65_536))
 def test_whoever_is_past_a_lowered_limit_may_become_smaller(
     new: dict[str, object], lengths: list[tuple[int, int | None]], limit: int

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     import httpx
 
 LARGE = {"name": "Large", "custom": {f"key {number}": "x" * 30_000 for number in range(20)}}
+MANY = {
+    "name": "Many",
+    "custom": {f"key {number}": "" for number in range(3000)},
+    "pushTokens": {f"fcm:{number}": True for number in range(2000)},
+    "email": [f"a{number}@example.com" for number in range(40)],
+    "phone": [f"+1415555{number:04}" for number in range(2000, 2040)],
+}
 UNCHANGED = {"created": False, "changed": False}
 CHANGED = {"created": False, "changed": True}
 
@@ -23,10 +30,12 @@ CHANGED = {"created": False, "changed": True}
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reloaded]:
     """A gateway that has users far past its limit."""
     directory: Path = tmp_path_factory.mktemp("lowered")
-    reloaded = Reloaded(directory, {"SECRET": SECRET, "MAX_RECORD_BYTES": 1_000_000})
+    roomy = {f"MAX_{what}": 5000 for what in ("CUSTOM_KEYS", "PUSH_TOKENS", "EMAILS", "PHONES")}
+    reloaded = Reloaded(directory, {"SECRET": SECRET, "MAX_RECORD_BYTES": 1_000_000, **roomy})
     for user_id in ("back", "front"):
         assert ask(reloaded, f"/{user_id}", LARGE).status_code == 200
-    assert "were reloaded" in reloaded.reload(MAX_RECORD_BYTES=65_536)
+    assert ask(reloaded, "/many", MANY).status_code == 200
+    assert "were reloaded" in reloaded.reload(MAX_RECORD_BYTES=65_536, **dict.fromkeys(roomy, 20))
     yield reloaded
     reloaded.stop()
 
@@ -68,3 +77,13 @@ def test_a_frontend_is_told_what_is_taken(gateway: Reloaded) -> None:
     assert set_own(gateway, **{"key 0": "y"}) == {"data": {"setUser": {"changed": True}}}
     assert set_own(gateway, **dict.fromkeys(large)) == {"data": {"setUser": {"changed": True}}}
     assert ask(gateway, "/front").json()["custom"] == {}
+
+
+def test_a_back_end_puts_back_who_has_more_than_the_limits_of_entries(gateway: Reloaded) -> None:
+    read = ask(gateway, "/many").json()
+    assert {name: read[name] for name in MANY} == MANY
+    assert ask(gateway, "/many", read).json() == UNCHANGED
+    assert ask(gateway, "", {"many": read}).json() == {"many": UNCHANGED}
+    refused = ask(gateway, "/many", {"email": [*read["email"], "new@example.com"]}).json()
+    assert refused["reasons"][0] == "email must have at most 20 entries, not 41."
+    assert ask(gateway, "/many", {"email": read["email"][1:]}).json() == CHANGED

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.gateway import RunningGateway
 
 EMPTY = DEFAULTS
+JSON_TYPE = {"content-type": "application/json"}
 IDS = [text for text in ODD_TEXTS if text and "\0" not in text]
 IDS += [
     ".",
@@ -131,8 +132,8 @@ def test_addresses_that_are_none(guarded: RunningGateway, target: str) -> None:
 
 
 def test_other_methods(server: httpx.Client) -> None:
-    for path, allowed in (("/users", "GET, PUT"), ("/users/a", "GET, PUT, DELETE")):
-        for method in {"POST", "DELETE", "PATCH", "OPTIONS", "TRACE"} - set(allowed.split(", ")):
+    for path, allowed in (("/users", "GET, HEAD, PUT"), ("/users/a", "GET, HEAD, PUT, DELETE")):
+        for method in {"POST", "DELETE", "PATCH", "TRACE"} - set(allowed.split(", ")):
             answer = server.request(method, path)
             assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
@@ -330,3 +331,23 @@ def test_reads_and_writes_with_a_server_token_are_audited(guarded: RunningGatewa
     }
     assert "hidden@example.com" not in guarded.log
     assert "NAME" not in guarded.log.replace("NAME_REQUIRED", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/users", '{"twin": {"name": "A"}, "other": {"name": "B"}, "twin": {"name": "C"}}', '"twin" more than once.'),
+        ("/users", '{"twin": {"name": "A", "locale": "en", "name": "B"}}', '"name" more than once in "twin".'),
+        ("/users/twin", '{"name": "A", "custom": {"k": "1", "\\u006b": "2"}}', '"k" more than once in "custom".'),
+        (
+            "/users/twin",
+            '{"name": "A", "pushTokens": {"fcm:a": true, "fcm:a": null}}',
+            'more than once in "pushTokens".',
+        ),
+    ],
+)
+def test_a_name_that_is_there_twice_writes_nothing(server: httpx.Client, path: str, body: str, told: str) -> None:
+    (reason,) = refused(server.put(path, content=body, headers=JSON_TYPE), 400, "BAD_USER_INPUT")
+    assert reason.startswith("The body has the name")
+    assert reason.endswith(told)
+    assert server.get("/users/twin").status_code == server.get("/users/other").status_code == 404

@@ -1,0 +1,71 @@
+"""The commands where a standard stream is closed, or where what they print finds no room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.tokens import SECRET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRINTING = ["settings", "schema", "doctor --port 0", "--help"]
+READING = ["delete --from -", "import -"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where a store with one user is."""
+    (tmp_path / "in.jsonl").write_text('{"id": "alice", "name": "Alice"}\n')
+    assert run(tmp_path, "import in.jsonl").returncode == 0
+    return tmp_path
+
+
+def run(directory: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with what a shell makes of its streams."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")}
+    return subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m userline {command}"],
+        cwd=directory,
+        env=env | {"USERLINE_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [*PRINTING, "export -"])
+def test_what_finds_no_room_is_a_sentence(directory: Path, command: str) -> None:
+    done = run(directory, f"{command} > /dev/full")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["settings", "doctor --port 0", "export out.jsonl", "delete alice"])
+def test_nobody_has_to_hear_of_errors(directory: Path, command: str) -> None:
+    usual = run(directory, f"{command} 2> /dev/null")
+    (directory / "out.jsonl").unlink(missing_ok=True)
+    done = run(directory, f"{command} 2>&-")
+    if not command.startswith("doctor"):  # which measures
+        assert done.stdout == usual.stdout
+    assert (done.returncode, done.stderr) == (usual.returncode, "")
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_closed_standard_input_is_no_empty_one(directory: Path, command: str) -> None:
+    closed = run(directory, f"{command} <&-")
+    assert (closed.returncode, closed.stderr) == (1, "Error: Standard input is closed. Name a file, or open it.\n")
+    assert run(directory, f"{command} < /dev/null").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["delete alice", "export -"])
+def test_what_reads_no_input_needs_none(directory: Path, command: str) -> None:
+    done = run(directory, f"{command} <&-")
+    assert done.returncode == 0, done.stderr
