@@ -75,7 +75,7 @@ def userline() -> None:
 
 def main() -> None:
     """Run the command. The entry point of the program."""
-    _have_standard_error()
+    _take_standard_numbers()
     try:
         userline(prog_name="userline")
     except OSError as error:
@@ -85,11 +85,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def _have_standard_error() -> None:
-    """Write to nowhere what would go to standard error, if it is closed: the next file would get its number."""
+def _take_standard_numbers() -> None:
+    """Open to nowhere the standard streams that are closed: a file or socket with such a number ends libuv.
+
+    That they were closed is still to be seen: ``sys.stdin`` and ``sys.stdout`` are None.
+    """
+    for number in range(_STANDARD_ERROR + 1):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(number, True)
     if sys.stderr is None:
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        if descriptor != _STANDARD_ERROR:
-            os.dup2(descriptor, _STANDARD_ERROR)
-            os.close(descriptor)
         sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good

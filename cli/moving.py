@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -87,13 +86,10 @@ async def existing(store: UserStore) -> AsyncIterator[UserStore]:
 
 
 def check_standard(file: Path | str, descriptor: int) -> None:
-    """If ``file`` is "-", see to it that the standard stream is there, before something else gets its number."""
-    if str(file) == "-":
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            name = "input" if descriptor == 0 else "output"
-            raise click.ClickException(f"Standard {name} is closed. Name a file, or open it.") from None
+    """If ``file`` is "-", see to it that the standard stream is there."""
+    name, stream = ("input", sys.stdin) if descriptor == 0 else ("output", sys.stdout)
+    if str(file) == "-" and stream is None:
+        raise click.ClickException(f"Standard {name} is closed. Name a file, or open it.")
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

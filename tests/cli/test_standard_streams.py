@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.support.tokens import SECRET
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,3 +72,21 @@ def test_a_closed_standard_input_is_no_empty_one(directory: Path, command: str) 
 def test_what_reads_no_input_needs_none(directory: Path, command: str) -> None:
     done = run(directory, f"{command} <&-")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_gateway_needs_none_of_them(tmp_path: Path, closed: str) -> None:
+    """Its sockets would get their numbers, at the end of which libuv ends the process."""
+    path = tmp_path / "socket"
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {sys.executable} -m userline serve --host unix:{path} --drain-seconds 0 {closed}"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")},
+        stderr=subprocess.DEVNULL,
+    )
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
+        asyncio.run(until(path.exists, 60))
+        for _ in range(3):
+            assert client.get("/graphql?query={app{id}}", headers={"connection": "close"}).status_code == 200
+    process.terminate()
+    assert process.wait(60) == 0

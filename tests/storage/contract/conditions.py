@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.storage.contract.base import Clock, Connect, StoreTests, get, new_user, patch
+from tests.storage.contract.base import Clock, Connect, StoreTests, existing, get, new_user, patch
 from userline.storage.protocol import DeleteResult
 from userline.users.condition import ANY, Condition
 from userline.users.errors import ConditionFailed, NameRequired
@@ -25,9 +25,8 @@ class Conditions(StoreTests):
             ("D", Condition(unwanted=frozenset({1}))),
         ):
             clock.now += 10
-            done = await other.patch("alice", patch(name=name).under(condition))
-            assert done.changed
-            version = done.after.snapshot.version
+            assert (await other.patch("alice", patch(name=name).under(condition))).changed
+        version = (await existing(store, "alice")).snapshot.version
         assert not (await store.patch("alice", patch(name="D").under(at(version)))).changed
         assert (await store.delete("alice", at(version))).deleted
         assert (await store.patch("alice", patch(name="E").under(absent))).created
