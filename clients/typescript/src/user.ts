@@ -40,12 +40,12 @@ export class User extends Watch implements UserRef {
 
   delete(): Promise<boolean> {
     const { id, _greatest } = this;
-    this._deletes++;
+    this._unconfirmed = undefined; // null is no surprise any more
     return request(this._core, DELETE, { id }, ({ deleted }: { deleted: boolean }) => {
       if (typeof deleted !== 'boolean') throw deleted;
       written(this, this._deleted(_greatest));
       return deleted;
-    }).finally(() => this._deletes--);
+    });
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {
@@ -57,14 +57,11 @@ export class User extends Watch implements UserRef {
   }
 
   _write(document: string, input: object): Promise<SetUserResult> {
-    const { id } = this;
-    this._writes++;
+    const { id, _nulls } = this;
     return request(this._core, document, { id, input }, (told: SetUserResult) => {
       const user = readSnapshot(told.user)!;
-      written(this, this._answer(user));
+      written(this, this._answer(user, _nulls));
       return Object.freeze({ ...told, user });
-    }).finally(() => {
-      if (!--this._writes) this._nullInWrite = false;
     });
   }
 }

@@ -12,7 +12,7 @@ import type { UserSnapshot } from './types.js';
 import type { AnySubscription, Watch } from './watch.js';
 
 /** Whether somebody uses a watch now. */
-export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
+export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.size;
 
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
@@ -22,7 +22,7 @@ export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?
   checkOpen(watch._core);
   watch._core._lingering.delete(watch);
   if (!watch._batch && !watch._resting) keep(watch, true);
-  watch._subscriptions.push(subscription as AnySubscription);
+  watch._subscriptions.add(subscription as AnySubscription);
   subscription._isGet = isGet;
   subscription._watch = watch;
   subscription._leave = leave;
@@ -33,10 +33,7 @@ export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?
 
 const leave = <T>(subscription: LiveSubscription<T>): void => {
   const watch = subscription._watch!;
-  const index = watch._subscriptions.indexOf(subscription as AnySubscription);
-  if (index < 0) return;
-  watch._subscriptions.splice(index, 1);
-  if (!isHeld(watch)) linger(watch);
+  if (watch._subscriptions.delete(subscription as AnySubscription) && !isHeld(watch)) linger(watch);
 };
 
 /** Returns a user as it is, when that is known. */
@@ -211,7 +208,7 @@ const remember = (watch: Watch): void => {
 
 export const end = (watch: Watch, reason: UserlineError, isError?: boolean): void => {
   const subscriptions = watch._subscriptions;
-  watch._subscriptions = [];
+  watch._subscriptions = new Set();
   forget(watch);
   for (const subscription of subscriptions) subscription._end(reason, isError);
 };
