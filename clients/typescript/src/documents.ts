@@ -12,7 +12,7 @@ export const ONLINE = `subscription($id:ID!){userOnlineChanged(id:$id){isConnect
 export const checkId = (id: unknown): string => {
   // With the flag `u`, characters are code points, and surrogates are lone ones.
   if (typeof id === 'string' && /^[^\0\ud800-\udfff]{1,255}$/u.test(id)) return id;
-  throw invalid('An id has 1 to 255 characters, no NUL and no lone surrogate.');
+  throw invalid('An id is 1 to 255 valid characters.');
 };
 
 /** Refuses what JSON would silently leave out or make null of: throws its key. */

@@ -23,7 +23,7 @@ const readUrl = (given: string): string => {
     // It is none.
   }
   if (/^wss?:/.test(url)) return url;
-  throw invalid('A url is like wss://example.com/graphql.');
+  throw invalid('The url is not valid.');
 };
 
 /**

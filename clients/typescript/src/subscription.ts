@@ -70,7 +70,7 @@ export class LiveSubscription<T> {
   }
 
   unsubscribe(): void {
-    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'Ended before the first snapshot.'), false);
+    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'It was unsubscribed.'), false);
   }
 
   /** The signal was aborted. */
