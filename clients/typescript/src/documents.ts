@@ -21,8 +21,7 @@ const check = (key: string, value: unknown): unknown => {
   if (
     /[\ud800-\udfff]/u.test(type === 'string' ? key + ' ' + (value as string) : key) ||
     (type === 'number' && !isFinite(value as number)) ||
-    type === 'function' ||
-    type === 'symbol'
+    /function|symbol/.test(type)
   ) {
     throw key;
   }

@@ -16,13 +16,12 @@ interface Shared {
 const SHARED = /* @__PURE__ */ new Map<string, Shared>();
 
 const readUrl = (given: string): string => {
-  let url = '';
   try {
-    url = new URL(given, globalThis.location?.href).href.replace(/^http/, 'ws').replace(/#.*/, '');
+    const url = new URL(given, globalThis.location?.href).href.replace(/^http/, 'ws').replace(/#.*/, '');
+    if (/^wss?:/.test(url)) return url;
   } catch {
     // It is none.
   }
-  if (/^wss?:/.test(url)) return url;
   throw invalid('The url is not valid.');
 };
 

@@ -36,15 +36,15 @@ export class LiveSubscription<T> {
   }
 
   get connected(): Promise<ActiveState<T>> {
-    if (!this._connected) {
-      this._connected = (async () => {
-        for await (const _ of this) break;
-        if (!this._first) throw this._reason;
-        return this._first;
-      })();
-      this._connected.catch(() => {}); // nobody has to hear of it
-    }
-    return this._connected;
+    const connected = (this._connected ??= (async () => {
+      while (!this._first) {
+        if (this._reason) throw this._reason;
+        await this._next();
+      }
+      return this._first;
+    })());
+    connected.catch(() => {}); // nobody has to hear of it
+    return connected;
   }
 
   get terminated(): Promise<LastState> {

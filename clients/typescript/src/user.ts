@@ -15,15 +15,22 @@ import type {
   UserSubscription,
 } from './types.js';
 import { Watch } from './watch.js';
-import { get, subscribe, written } from './watches.js';
+import { isHeld, linger, subscribe, written } from './watches.js';
 
 /** A reference to a user, which is its watch: see `UserRef` in types.ts. */
 export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
   declare _presence?: Watch;
 
-  get(): Promise<UserSnapshot | null> {
-    return get(this);
+  async get(): Promise<UserSnapshot | null> {
+    if (this._isFresh) {
+      if (!isHeld(this)) linger(this);
+    } else {
+      const subscription = subscribe(this, undefined, true);
+      await subscription.connected;
+      subscription.unsubscribe();
+    }
+    return this._user!;
   }
 
   peek(): UserSnapshot | null | undefined {

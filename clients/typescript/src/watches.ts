@@ -36,18 +36,6 @@ const leave = <T>(subscription: LiveSubscription<T>): void => {
   if (watch._subscriptions.delete(subscription as AnySubscription) && !isHeld(watch)) linger(watch);
 };
 
-/** Returns a user as it is, when that is known. */
-export const get = async (watch: Watch): Promise<UserSnapshot | null> => {
-  if (watch._isFresh) {
-    if (!isHeld(watch)) linger(watch);
-  } else {
-    const subscription = subscribe(watch, undefined, true);
-    await subscription.connected;
-    subscription.unsubscribe();
-  }
-  return watch._user!;
-};
-
 /** Takes what another session has seen. */
 export const seed = (watch: Watch, told: unknown): void => {
   let user: UserSnapshot | null;
@@ -127,7 +115,7 @@ export const takeError = (watches: Watch[], error: ReturnType<typeof errorFrom> 
 
 // Who uses a watch
 
-const linger = (watch: Watch): void => {
+export const linger = (watch: Watch): void => {
   const core = watch._core;
   watch._due = now() + LINGER;
   if (!core._sweeper) sweepIn(core, LINGER);
