@@ -26,11 +26,12 @@ interface Told {
  * `isLast`, which says whether nobody else has it when it is closed.
  */
 export const makeSession = (
-  { userId, token, onNeedToken, onError, WebSocket, timeout = 15_000, idleTimeout = 30_000 }: SessionOptions,
+  options: SessionOptions,
   url: string,
   owner: string | undefined,
   isLast?: () => boolean,
 ): Session => {
+  const { userId } = options;
   const connections: Connection[] = [];
   let app: Promise<App> | undefined;
   /** What it was answered with: the limits of that socket. */
@@ -38,12 +39,12 @@ export const makeSession = (
 
   const core: Core = {
     _url: url,
-    _WebSocket: WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
-    _mayStream: !WebSocket,
-    _timeout: Math.min(timeout, MAX_DELAY),
-    _idleTimeout: idleTimeout,
-    _tokens: makeTokens(onNeedToken, () => connections.forEach(useToken)),
-    _onError: onError,
+    _WebSocket: options.WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
+    _mayStream: !options.WebSocket,
+    _timeout: Math.min(options.timeout ?? 15_000, MAX_DELAY),
+    _idleTimeout: options.idleTimeout ?? 30_000,
+    _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
+    _onError: options.onError,
     _connections: connections,
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
@@ -134,7 +135,7 @@ export const makeSession = (
 
     [ASYNC_DISPOSE]: () => session.close(),
   };
-  if (token !== undefined) core._tokens._set(token);
+  if (options.token !== undefined) core._tokens._set(options.token);
   listen('addEventListener');
   return session;
 };
