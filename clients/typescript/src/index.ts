@@ -32,10 +32,10 @@ const readUrl = (given: string): string => {
  */
 export function createSession(options: SessionOptions): Session {
   const url = readUrl(options.url);
-  const { userId, token, onNeedToken, fresh } = options;
+  const { userId, token } = options;
   if (userId !== undefined) checkId(userId);
   const owner = ownerOf(token, userId);
-  if (fresh || (!owner && (token ?? onNeedToken))) return makeSession(options, url, owner);
+  if (options.fresh || (!owner && (token ?? options.onNeedToken))) return makeSession(options, url, owner);
   const key = JSON.stringify([url, owner]);
   const isLast = (): boolean => !--shared!._holders && SHARED.delete(key);
   let shared = SHARED.get(key);

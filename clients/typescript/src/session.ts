@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { makeConnection, reopen, useToken, type Connection, type Limits } from './connection.js';
+import { makeConnection, reopen, useToken, type Limits } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -32,7 +32,6 @@ export const makeSession = (
   isLast?: () => boolean,
 ): Session => {
   const { userId } = options;
-  const connections: Connection[] = [];
   let app: Promise<App> | undefined;
   /** What it was answered with: the limits of that socket. */
   let appOf: Limits | undefined;
@@ -43,9 +42,9 @@ export const makeSession = (
     _mayStream: !options.WebSocket,
     _timeout: Math.min(options.timeout ?? 15_000, MAX_DELAY),
     _idleTimeout: options.idleTimeout ?? 30_000,
-    _tokens: makeTokens(options.onNeedToken, () => connections.forEach(useToken)),
+    _tokens: makeTokens(options.onNeedToken, () => core._connections.forEach(useToken)),
     _onError: options.onError,
-    _connections: connections,
+    _connections: [],
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
     _idle: new Set(),
@@ -56,12 +55,12 @@ export const makeSession = (
     _schedule: onceATurn(() => place(core)),
   };
   const main = makeConnection(core);
-  connections.push(main);
+  core._connections.push(main);
 
   /** Hears of the network and of the page, where the platform tells. */
   const onPage = ({ type }: Event): void => {
     if (type === 'visibilitychange' && document.hidden) return;
-    for (const connection of connections) turn(connection, type);
+    for (const connection of core._connections) turn(connection, type);
   };
   const listen = (method: 'addEventListener' | 'removeEventListener'): void => {
     // Those of the document pass by the window on their way.
@@ -122,7 +121,7 @@ export const makeSession = (
     },
 
     reconnect() {
-      connections.forEach(reopen);
+      core._connections.forEach(reopen);
     },
 
     async close() {
