@@ -38,4 +38,4 @@ export const encode = (query: string, variables: object): string => {
 };
 
 /** How many bytes a text has in UTF-8. */
-export const bytesOf = (text: string): number => (/[^ -~]/.test(text) ? new TextEncoder().encode(text) : text).length;
+export const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
