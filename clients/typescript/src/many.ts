@@ -1,7 +1,7 @@
 import { onceATurn } from './clock.js';
 import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
-import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
+import type { UserMap, UserSnapshot } from './types.js';
 import type { User } from './user.js';
 import { subscribe } from './watches.js';
 
@@ -9,7 +9,6 @@ import { subscribe } from './watches.js';
 export const subscribeToMany = (
   users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
-  options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> => {
   const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
@@ -37,5 +36,5 @@ export const subscribeToMany = (
     };
   }
   show();
-  return whole._begun(options);
+  return whole;
 };

@@ -92,7 +92,7 @@ export const makeSession = (
       return {
         ids: Object.freeze(users.map((user) => user.id)),
         get: () => Promise.all(users.map((user) => user.get())),
-        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
+        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot)._begun(subscribing),
       };
     },
 
