@@ -21,7 +21,7 @@ export interface Batch extends Operation {
 }
 
 const batchesOf = ({ _operations }: Connection): Batch[] =>
-  [..._operations.values()].filter((operation): operation is Batch => !!operation._members);
+  [..._operations.values()].filter((operation) => operation._members) as Batch[];
 
 const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.values()].filter(isWanted).length;
 
