@@ -50,7 +50,8 @@ export class User extends Watch implements UserRef {
     this._unconfirmed = undefined; // null is no surprise any more
     return request(this._core, DELETE, { id }, ({ deleted }: { deleted: boolean }) => {
       if (typeof deleted !== 'boolean') throw deleted;
-      written(this, this._deleted(_greatest));
+      if (this._greatest === _greatest) this._take(null, _greatest);
+      written(this, !!this._user); // something newer has come meanwhile
       return deleted;
     });
   }

@@ -103,12 +103,6 @@ export class Watch {
     return isDoubtful;
   }
 
-  /** Takes that the gateway has deleted the user; `greatest` is the version that it had before it was asked to. */
-  _deleted(greatest: bigint): boolean | undefined {
-    if (this._greatest !== greatest) return !!this._user;
-    this._take(null, greatest);
-  }
-
   _take(seen: UserSnapshot | null, greatest: bigint, isDoubtful?: boolean): void {
     this._greatest = greatest;
     this._isDoubtful = isDoubtful;
