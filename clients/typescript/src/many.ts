@@ -13,28 +13,27 @@ export const subscribeToMany = (
   const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
-  const members: LiveSubscription<UserSnapshot | null>[] = [];
   const show = onceATurn(() => {
     if (known.size < wanted.size || isSame(known, whole._latest)) return;
     const map = new Map(known);
     map.set = map.delete = map.clear = undefined as never; // it is read-only
     whole._show(Object.freeze(map));
   });
-  whole._leave = () => {
-    for (const member of members) member.unsubscribe();
-  };
-  for (const user of wanted) {
+  const members = Array.from(wanted, (user) => {
     const member = subscribe(user, (snapshot: UserSnapshot | null) => {
       known.set(user.id, snapshot);
       show();
     });
-    members.push(member);
     const leave = member._leave!;
     member._leave = () => {
       leave(member);
       whole._end(member._reason!, member.state.type === 'error');
     };
-  }
+    return member;
+  });
+  whole._leave = () => {
+    for (const member of members) member.unsubscribe();
+  };
   show();
   return whole;
 };

@@ -57,15 +57,11 @@ export class LiveSubscription<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     let last: T | undefined;
     for (;;) {
-      while (this._latest === last) {
-        if (this.state.type === 'error') throw this.state.error;
-        if (this._reason) return;
-        await this._next();
-      }
       // Of what was missed in between, something may have come back to what it was.
-      const isEqual = isSame(last, this._latest);
-      last = this._latest;
-      if (!isEqual) yield last!;
+      if (!isSame(last, this._latest)) yield (last = this._latest!);
+      else if (this.state.type === 'error') throw this.state.error;
+      else if (this._reason) return;
+      else await this._next();
     }
   }
 
