@@ -58,11 +58,9 @@ export class Watch {
   }
 
   _show(): void {
-    const value = this._value;
-    if (value === undefined) return;
     // A callback may subscribe and unsubscribe.
     for (const subscription of [...this._subscriptions]) {
-      if (this._isFresh || !subscription._isGet) subscription._show(value as never);
+      if (this._isFresh || !subscription._isGet) subscription._show(this._value);
     }
   }
 

@@ -26,7 +26,7 @@ export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?
   subscription._isGet = isGet;
   subscription._watch = watch;
   subscription._leave = leave;
-  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as T));
+  if (watch._isFresh) queueMicrotask(() => subscription._show(watch._value as T));
   else if (watch._batch || watch._problem || isGet) limit(subscription);
   return subscription;
 };
