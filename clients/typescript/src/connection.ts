@@ -104,7 +104,7 @@ export const need = (connection: Connection): void => {
 export const reopen = (connection: Connection): void => {
   connection._failures = 0;
   detach(connection);
-  void connect(connection);
+  if (connection._ticker) pause(connection);
 };
 
 /** Shows the gateway the token that was just set. */

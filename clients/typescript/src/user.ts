@@ -47,13 +47,16 @@ export class User extends Watch implements UserRef {
 
   delete(): Promise<boolean> {
     const { id, _greatest } = this;
-    this._unconfirmed = undefined; // null is no surprise any more
+    this._deletes++;
     return request(this._core, DELETE, { id }, ({ deleted }: { deleted: boolean }) => {
       if (typeof deleted !== 'boolean') throw deleted;
-      if (this._greatest === _greatest) this._take(null, _greatest);
+      if (this._greatest === _greatest) {
+        this._unconfirmed = undefined;
+        this._take(null, _greatest);
+      }
       written(this, !!this._user); // something newer has come meanwhile
       return deleted;
-    });
+    }).finally(() => this._deletes--);
   }
 
   subscribe(onSnapshot?: (snapshot: UserSnapshot | null) => void, options?: SubscribeOptions): UserSubscription {

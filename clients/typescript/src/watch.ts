@@ -45,6 +45,7 @@ export class Watch {
   _isDoubtful: boolean | undefined;
   /** How often an event has said null. */
   _nulls = 0;
+  _deletes = 0;
 
   constructor(core: Core, id: string, home?: User) {
     this._core = core;
@@ -81,7 +82,7 @@ export class Watch {
       if (version >= this._unconfirmed!) this._unconfirmed = undefined;
       if (version > this._greatest || (version === this._greatest && this._isDoubtful)) this._take(seen, version);
     } else {
-      const isOld = this._unconfirmed !== undefined;
+      const isOld = this._unconfirmed !== undefined && !this._deletes;
       this._unconfirmed = undefined; // it is asked again once
       if (isOld) return true;
       this._nulls++;
