@@ -5,7 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { lettersOf } from './names.mjs';
+import { lettersFor, privateNames } from './names.mjs';
 
 /**
  * Builds the package in whose folder a script is (`url` is its `import.meta.url`), with the tools of that package.
@@ -20,23 +20,37 @@ export async function make(url, { entries, later = [], types, external = [], ban
   const require = createRequire(url);
   const { build } = require('esbuild');
   rmSync(dist, { recursive: true, force: true });
-  const mangleCache = lettersOf(join(here, 'src'));
+  const options = (name) => ({
+    entryPoints: [join(here, `src/${name}.ts`)],
+    bundle: true,
+    external: [...[...entries, ...later].map((other) => `./${other}.js`), ...external],
+    target: 'es2022',
+    platform: 'neutral',
+    mangleProps: /^_[a-zA-Z]/,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+
+  // As bundlers of applications make them.
+  const names = privateNames(join(here, 'src'));
+  const mark = (name) => `MARK${name}`;
+  const marked = Object.fromEntries(Array.from(names.keys(), (name) => [name, mark(name)]));
+  const programs = [];
+  for (const name of [...entries, ...later]) {
+    const { outputFiles } = await build({ ...options(name), format: 'esm', minify: true, write: false, mangleCache: { ...marked } });
+    programs.push(outputFiles[0].text);
+  }
+  const mangleCache = lettersFor(names, programs, mark);
+
   for (const name of [...entries, ...later]) {
     for (const [format, extension] of later.includes(name) ? [['esm', 'js']] : [['esm', 'js'], ['cjs', 'cjs']]) {
       await build({
-        entryPoints: [join(here, `src/${name}.ts`)],
+        ...options(name),
         outfile: join(dist, `${name}.${extension}`),
-        bundle: true,
-        external: [...[...entries, ...later].map((other) => `./${other}.js`), ...external],
         format,
-        target: 'es2022',
-        platform: 'neutral',
-        mangleProps: /^_[a-zA-Z]/,
         mangleCache,
         minifySyntax: true,
         banner: { js: banner },
-        legalComments: 'none',
-        logLevel: 'warning',
       });
     }
   }

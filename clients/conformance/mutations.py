@@ -64,7 +64,7 @@ MUTATIONS: Final = (
     _typescript(9, "MAX_BATCHES = 64;", "MAX_BATCHES = 1e9;"),
     _typescript(12, "if (version > this._greatest ||", "if (true ||"),
     _typescript(15, "this._unconfirmed = version;", "void version;"),
-    _typescript(23, "queueMicrotask(() => watch._isFresh", "setTimeout(() => watch._isFresh"),
+    _typescript(23, "queueMicrotask(() => subscription._show", "setTimeout(() => subscription._show"),
     _typescript(24, "console.error('A callback has thrown', error)", "void error"),
     _typescript(28, "(1 + Math.random() / 10)", "1"),
     _typescript(34, "Math.min(10_000, 250", "Math.min(1e9, 250"),

@@ -21,7 +21,7 @@ export interface Batch extends Operation {
 }
 
 const batchesOf = ({ _operations }: Connection): Batch[] =>
-  [..._operations.values()].filter((operation): operation is Batch => !!operation._members);
+  [..._operations.values()].filter((operation) => operation._members) as Batch[];
 
 const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.values()].filter(isWanted).length;
 
@@ -86,7 +86,7 @@ const fill = (connection: Connection, limits: Limits): void => {
 };
 
 const makeBatch = (watches: Watch[], connection: Connection): Batch => {
-  const { id, _home, _core } = watches[0]!;
+  const { id, _home } = watches[0]!;
   const members = new Map(watches.map((watch) => [watch.id, watch]));
   const batch: Batch = {
     _connection: connection,
@@ -110,7 +110,7 @@ const makeBatch = (watches: Watch[], connection: Connection): Batch => {
   };
   for (const watch of watches) {
     watch._batch = batch;
-    _core._queue.delete(watch);
+    connection._core._queue.delete(watch);
     expect(watch);
   }
   return batch;

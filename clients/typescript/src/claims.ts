@@ -5,9 +5,9 @@ export interface Claims {
   exp?: unknown;
 }
 
-export const readClaims = (token = ''): Claims => {
+export const readClaims = (token: string | undefined): Claims => {
   try {
-    const bytes = atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'));
+    const bytes = atob(token!.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/'));
     return JSON.parse(decodeURIComponent(escape(bytes))) ?? {}; // UTF-8
   } catch {
     return {};
@@ -16,4 +16,4 @@ export const readClaims = (token = ''): Claims => {
 
 /** Whose token it is, if it is a user's. */
 export const subjectOf = ({ tokenType, sub }: Claims): string | undefined =>
-  tokenType === 'user' && typeof sub === 'string' && sub ? sub : undefined;
+  (tokenType === 'user' && typeof sub === 'string' && sub) || undefined;

@@ -14,18 +14,17 @@ export interface SocketEvent {
 /** Decides what to do after an attempt, or a socket, which it forgets: comes back, with another token if need be, or gives up. */
 export const ended = (connection: Connection, code: number, reason: string, { message, error }: SocketEvent = {}): void => {
   const core = connection._core;
-  const { _tokens } = core;
   detach(connection);
   const isRefused = code === 4403;
   if (isRefused || code === 4410) {
-    const isKnown = _tokens._current === connection._shown; // otherwise there is another one by now
+    const isKnown = core._tokens._current === connection._shown; // otherwise there is another one by now
     if (isKnown) {
-      if (!_tokens._onNeed || (isRefused && connection._refusals++)) {
+      if (!core._tokens._onNeed || (isRefused && connection._refusals++)) {
         connection._refusals = 0;
         const why = reason.replace('Forbidden: ', '') || 'The token is not valid.';
         return failAll(core, new UserlineError('UNAUTHENTICATED', why, { extensions: {} }));
       }
-      _tokens._current = undefined;
+      core._tokens._current = undefined;
     }
     if (isRefused || !isKnown) connection._failures = 0;
     return pause(connection);
@@ -47,6 +46,6 @@ export const ended = (connection: Connection, code: number, reason: string, { me
   // After a pause, also the first time: many may have lost their connections at the same moment.
   connection._failures ||= 1;
   const hint = /retry after (\d{1,3}\.?\d*) s/.exec(reason);
-  if (hint) pause(connection, Number(hint[1]) * 1000);
+  if (hint) pause(connection, +hint[1]! * 1000);
   else pause(connection);
 };

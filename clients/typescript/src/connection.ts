@@ -104,7 +104,7 @@ export const need = (connection: Connection): void => {
 export const reopen = (connection: Connection): void => {
   connection._failures = 0;
   detach(connection);
-  void connect(connection);
+  if (connection._ticker) pause(connection);
 };
 
 /** Shows the gateway the token that was just set. */
@@ -151,18 +151,18 @@ const isWaiting = ({ _ticker, _socket }: Connection): boolean => !!_ticker && !_
 
 /** Makes a socket now, if one is waited for: with a token that was just set, even if it is over by this clock. */
 export const connect = async (connection: Connection, isTokenNew?: boolean): Promise<void> => {
-  const { _tokens, _WebSocket, _mayStream } = connection._core;
+  const core = connection._core;
   if (!isWaiting(connection)) return;
   if (!isNeeded(connection)) return rest(connection, 'idle');
   try {
-    if (!isTokenNew && _tokens._isNeeded()) {
+    if (!isTokenNew && core._tokens._isNeeded()) {
       connection._problem ||= NO_TOKEN;
-      return await _tokens._ask(); // who sets a token calls this again
+      return await core._tokens._ask(); // who sets a token calls this again
     }
     const failures = connection._failures++;
     // Some networks let no sockets through: where none was ever open, every second attempt is one without.
-    if (!connection._wasOpen) connection._isStreaming = !_WebSocket || (_mayStream && failures > 1 && failures % 2 < 1);
-    const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : _WebSocket!;
+    if (!connection._wasOpen) connection._isStreaming = !core._WebSocket || (core._mayStream && failures > 1 && failures % 2 < 1);
+    const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : core._WebSocket!;
     if (isWaiting(connection)) open(connection, Socket);
   } catch {
     connection._failures++;

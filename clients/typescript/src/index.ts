@@ -16,14 +16,13 @@ interface Shared {
 const SHARED = /* @__PURE__ */ new Map<string, Shared>();
 
 const readUrl = (given: string): string => {
-  let url = '';
   try {
-    url = new URL(given, globalThis.location?.href).href.replace(/^http/, 'ws').replace(/#.*/, '');
+    const url = new URL(given, globalThis.location?.href).href.replace(/^http/, 'ws').replace(/#.*/, '');
+    if (/^wss?:/.test(url)) return url;
   } catch {
     // It is none.
   }
-  if (/^wss?:/.test(url)) return url;
-  throw invalid('A url is like wss://example.com/graphql.');
+  throw invalid('The url is not valid.');
 };
 
 /**
@@ -33,10 +32,10 @@ const readUrl = (given: string): string => {
  */
 export function createSession(options: SessionOptions): Session {
   const url = readUrl(options.url);
-  const { userId, token, onNeedToken, fresh } = options;
+  const { userId, token } = options;
   if (userId !== undefined) checkId(userId);
   const owner = ownerOf(token, userId);
-  if (fresh || (!owner && (token ?? onNeedToken))) return makeSession(options, url, owner);
+  if (options.fresh || (!owner && (token ?? options.onNeedToken))) return makeSession(options, url, owner);
   const key = JSON.stringify([url, owner]);
   const isLast = (): boolean => !--shared!._holders && SHARED.delete(key);
   let shared = SHARED.get(key);

@@ -4,12 +4,6 @@ import { connect, detach, giveUp, pause, reopen, rest, type Connection } from '.
 import { send } from './messages.js';
 import { LEAP, TICK } from './numbers.js';
 
-/** Notes a sign of life of the other end. */
-export const heard = (connection: Connection): void => {
-  connection._quiet = 0;
-  connection._deadline = Infinity;
-};
-
 /** Asks the other end for a sign of life, which must come in so many ticks. */
 export const ask = (connection: Connection, ticks: number): void => {
   connection._deadline = Math.min(connection._deadline, connection._quiet + ticks);

@@ -1,7 +1,7 @@
 import { onceATurn } from './clock.js';
 import { isSame } from './snapshot.js';
 import { LiveSubscription } from './subscription.js';
-import type { SubscribeOptions, UserMap, UserSnapshot } from './types.js';
+import type { UserMap, UserSnapshot } from './types.js';
 import type { User } from './user.js';
 import { subscribe } from './watches.js';
 
@@ -9,33 +9,31 @@ import { subscribe } from './watches.js';
 export const subscribeToMany = (
   users: readonly User[],
   listener: ((users: UserMap) => void) | undefined,
-  options: SubscribeOptions | undefined,
 ): LiveSubscription<UserMap> => {
   const whole = new LiveSubscription(listener);
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
-  const members: LiveSubscription<UserSnapshot | null>[] = [];
   const show = onceATurn(() => {
     if (known.size < wanted.size || isSame(known, whole._latest)) return;
     const map = new Map(known);
     map.set = map.delete = map.clear = undefined as never; // it is read-only
     whole._show(Object.freeze(map));
   });
-  whole._leave = () => {
-    for (const member of members) member.unsubscribe();
-  };
-  for (const user of wanted) {
+  const members = Array.from(wanted, (user) => {
     const member = subscribe(user, (snapshot: UserSnapshot | null) => {
       known.set(user.id, snapshot);
       show();
     });
-    members.push(member);
     const leave = member._leave!;
     member._leave = () => {
       leave(member);
       whole._end(member._reason!, member.state.type === 'error');
     };
-  }
+    return member;
+  });
+  whole._leave = () => {
+    for (const member of members) member.unsubscribe();
+  };
   show();
-  return whole._begun(options);
+  return whole;
 };

@@ -4,12 +4,12 @@ import { drop, fail, setStatus, useToken, type Connection, type Limits, type Ope
 import { bytesOf } from './documents.js';
 import { UserlineError } from './errors.js';
 import { NONSENSE, errorFrom, invalid, misunderstood } from './failures.js';
-import { heard } from './liveness.js';
 
 /** Takes a message of the gateway. */
 export const receive = (connection: Connection, text: unknown): void => {
   let message: { type: string; id: string; payload?: unknown };
-  heard(connection);
+  connection._quiet = 0;
+  connection._deadline = Infinity;
   try {
     message = JSON.parse(text as string);
     if (typeof message.type !== 'string') throw text;

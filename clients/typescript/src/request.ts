@@ -13,11 +13,11 @@ export const checkOpen = ({ _closed }: Core): void => {
  * Returns what `read` makes of the answer to a query or a mutation, which is asked again on the next socket if
  * one is lost, in time. What `read` throws says that the answer is none.
  */
-export const request = async <T, R>(core: Core, document: string, variables: object, read: (told: T) => R): Promise<R> => {
-  checkOpen(core);
-  const connection = core._connections[0]!;
+export const request = <T, R>(core: Core, document: string, variables: object, read: (told: T) => R): Promise<R> => {
   let timer: Timer | undefined;
   const answer = new Promise<R>((resolve, reject) => {
+    checkOpen(core);
+    const connection = core._connections[0]!;
     const operation: Operation = {
       _payload: encode(document, variables),
       _take: (told) => resolve(read(told as T)),

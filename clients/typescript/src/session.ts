@@ -1,6 +1,6 @@
 import { place } from './batches.js';
 import { callBack, onceATurn } from './clock.js';
-import { makeConnection, reopen, useToken, type Connection, type Limits } from './connection.js';
+import { makeConnection, reopen, useToken, type Limits } from './connection.js';
 import type { Core } from './core.js';
 import { APP } from './documents.js';
 import { UserlineError } from './errors.js';
@@ -26,25 +26,25 @@ interface Told {
  * `isLast`, which says whether nobody else has it when it is closed.
  */
 export const makeSession = (
-  { userId, token, onNeedToken, onError, WebSocket, timeout = 15_000, idleTimeout = 30_000 }: SessionOptions,
+  options: SessionOptions,
   url: string,
   owner: string | undefined,
   isLast?: () => boolean,
 ): Session => {
-  const connections: Connection[] = [];
+  const { userId } = options;
   let app: Promise<App> | undefined;
   /** What it was answered with: the limits of that socket. */
   let appOf: Limits | undefined;
 
   const core: Core = {
     _url: url,
-    _WebSocket: WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
-    _mayStream: !WebSocket,
-    _timeout: Math.min(timeout, MAX_DELAY),
-    _idleTimeout: idleTimeout,
-    _tokens: makeTokens(onNeedToken, () => connections.forEach(useToken)),
-    _onError: onError,
-    _connections: connections,
+    _WebSocket: options.WebSocket ?? (globalThis.WebSocket as unknown as WebSocketConstructor | undefined),
+    _mayStream: !options.WebSocket,
+    _timeout: Math.min(options.timeout ?? 15_000, MAX_DELAY),
+    _idleTimeout: options.idleTimeout ?? 30_000,
+    _tokens: makeTokens(options.onNeedToken, () => core._connections.forEach(useToken)),
+    _onError: options.onError,
+    _connections: [],
     _users: new Map(),
     _forgotten: new FinalizationRegistry((id) => core._users.get(id)?.deref() ?? core._users.delete(id)),
     _idle: new Set(),
@@ -55,12 +55,12 @@ export const makeSession = (
     _schedule: onceATurn(() => place(core)),
   };
   const main = makeConnection(core);
-  connections.push(main);
+  core._connections.push(main);
 
   /** Hears of the network and of the page, where the platform tells. */
   const onPage = ({ type }: Event): void => {
     if (type === 'visibilitychange' && document.hidden) return;
-    for (const connection of connections) turn(connection, type);
+    for (const connection of core._connections) turn(connection, type);
   };
   const listen = (method: 'addEventListener' | 'removeEventListener'): void => {
     // Those of the document pass by the window on their way.
@@ -92,7 +92,7 @@ export const makeSession = (
       return {
         ids: Object.freeze(users.map((user) => user.id)),
         get: () => Promise.all(users.map((user) => user.get())),
-        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot, subscribing),
+        subscribe: (onSnapshot, subscribing) => subscribeToMany(users, onSnapshot)._begun(subscribing),
       };
     },
 
@@ -121,7 +121,7 @@ export const makeSession = (
     },
 
     reconnect() {
-      connections.forEach(reopen);
+      core._connections.forEach(reopen);
     },
 
     async close() {
@@ -134,7 +134,7 @@ export const makeSession = (
 
     [ASYNC_DISPOSE]: () => session.close(),
   };
-  if (token !== undefined) core._tokens._set(token);
+  if (options.token !== undefined) core._tokens._set(options.token);
   listen('addEventListener');
   return session;
 };

@@ -41,9 +41,9 @@ export const isSame = (a: unknown, b: unknown): boolean => {
     keys.length === Object.keys(b).length &&
     keys.every(
       (key) =>
-        // A custom attribute may have any name, but it is a string.
+        // A custom attribute may have any name, but it is a string, as nothing is that all objects have.
         (key === 'version' && typeof (a as Plain).custom === 'object') ||
-        (Object.hasOwn(b, key) && isSame((a as Plain)[key], (b as Plain)[key])),
+        isSame((a as Plain)[key], (b as Plain)[key]),
     )
   );
 };

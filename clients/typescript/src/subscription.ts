@@ -36,15 +36,15 @@ export class LiveSubscription<T> {
   }
 
   get connected(): Promise<ActiveState<T>> {
-    if (!this._connected) {
-      this._connected = (async () => {
-        for await (const _ of this) break;
-        if (!this._first) throw this._reason;
-        return this._first;
-      })();
-      this._connected.catch(() => {}); // nobody has to hear of it
-    }
-    return this._connected;
+    const connected = (this._connected ??= (async () => {
+      while (!this._first) {
+        if (this._reason) throw this._reason;
+        await this._next();
+      }
+      return this._first;
+    })());
+    connected.catch(() => {}); // nobody has to hear of it
+    return connected;
   }
 
   get terminated(): Promise<LastState> {
@@ -57,20 +57,16 @@ export class LiveSubscription<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     let last: T | undefined;
     for (;;) {
-      while (this._latest === last) {
-        if (this.state.type === 'error') throw this.state.error;
-        if (this._reason) return;
-        await this._next();
-      }
       // Of what was missed in between, something may have come back to what it was.
-      const isEqual = isSame(last, this._latest);
-      last = this._latest;
-      if (!isEqual) yield last!;
+      if (!isSame(last, this._latest)) yield (last = this._latest!);
+      else if (this.state.type === 'error') throw this.state.error;
+      else if (this._reason) return;
+      else await this._next();
     }
   }
 
   unsubscribe(): void {
-    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'Ended before the first snapshot.'), false);
+    this._end(new UserlineError('SUBSCRIPTION_ENDED', 'It was unsubscribed.'), false);
   }
 
   /** The signal was aborted. */

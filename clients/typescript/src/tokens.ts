@@ -37,7 +37,7 @@ export const makeTokens = (onNeed: Tokens['_onNeed'], onChange: () => void): Tok
   const tokens: Tokens = {
     _onNeed: onNeed,
     _set(token) {
-      if (typeof token !== 'string' || !/^[ -~]+$/.test(token)) throw invalid('A token is printable ASCII, and not empty.');
+      if (typeof token !== 'string' || !/^[ -~]+$/.test(token)) throw invalid('A token is printable ASCII.');
       const claims = readClaims(token);
       tokens._current = token;
       tokens._subject = subjectOf(claims);

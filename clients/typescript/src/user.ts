@@ -15,15 +15,22 @@ import type {
   UserSubscription,
 } from './types.js';
 import { Watch } from './watch.js';
-import { get, subscribe, written } from './watches.js';
+import { isHeld, linger, subscribe, written } from './watches.js';
 
 /** A reference to a user, which is its watch: see `UserRef` in types.ts. */
 export class User extends Watch implements UserRef {
   /** What watches whether the user is connected. */
   declare _presence?: Watch;
 
-  get(): Promise<UserSnapshot | null> {
-    return get(this);
+  async get(): Promise<UserSnapshot | null> {
+    if (this._isFresh) {
+      if (!isHeld(this)) linger(this);
+    } else {
+      const subscription = subscribe(this, undefined, true);
+      await subscription.connected;
+      subscription.unsubscribe();
+    }
+    return this._user!;
   }
 
   peek(): UserSnapshot | null | undefined {
@@ -43,7 +50,11 @@ export class User extends Watch implements UserRef {
     this._deletes++;
     return request(this._core, DELETE, { id }, ({ deleted }: { deleted: boolean }) => {
       if (typeof deleted !== 'boolean') throw deleted;
-      written(this, this._deleted(_greatest));
+      if (this._greatest === _greatest) {
+        this._unconfirmed = undefined;
+        this._take(null, _greatest);
+      }
+      written(this, !!this._user); // something newer has come meanwhile
       return deleted;
     }).finally(() => this._deletes--);
   }
@@ -57,14 +68,11 @@ export class User extends Watch implements UserRef {
   }
 
   _write(document: string, input: object): Promise<SetUserResult> {
-    const { id } = this;
-    this._writes++;
+    const { id, _nulls } = this;
     return request(this._core, document, { id, input }, (told: SetUserResult) => {
       const user = readSnapshot(told.user)!;
-      written(this, this._answer(user));
+      written(this, this._answer(user, _nulls));
       return Object.freeze({ ...told, user });
-    }).finally(() => {
-      if (!--this._writes) this._nullInWrite = false;
     });
   }
 }

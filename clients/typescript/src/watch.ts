@@ -22,7 +22,7 @@ export class Watch {
   declare readonly id: string;
   /** Of a watch of whether a user is connected: the user's. */
   declare readonly _home: User | undefined;
-  _subscriptions: AnySubscription[] = [];
+  _subscriptions = new Set<AnySubscription>();
   /** Until when it lingers. */
   declare _due: number;
   /** Whether no change can have been missed. */
@@ -43,8 +43,8 @@ export class Watch {
   declare _isTold?: boolean;
   /** Null was said by an operation that has not: its gateway may have been behind. */
   _isDoubtful: boolean | undefined;
-  _writes = 0;
-  declare _nullInWrite?: boolean;
+  /** How often an event has said null. */
+  _nulls = 0;
   _deletes = 0;
 
   constructor(core: Core, id: string, home?: User) {
@@ -59,11 +59,9 @@ export class Watch {
   }
 
   _show(): void {
-    const value = this._value;
-    if (value === undefined) return;
     // A callback may subscribe and unsubscribe.
     for (const subscription of [...this._subscriptions]) {
-      if (this._isFresh || !subscription._isGet) subscription._show(value as never);
+      if (this._isFresh || !subscription._isGet) subscription._show(this._value);
     }
   }
 
@@ -87,27 +85,21 @@ export class Watch {
       const isOld = this._unconfirmed !== undefined && !this._deletes;
       this._unconfirmed = undefined; // it is asked again once
       if (isOld) return true;
-      this._nullInWrite = this._writes > 0;
+      this._nulls++;
       this._take(null, this._greatest, !this._isTold);
     }
   }
 
-  /** Takes the answer to a write. */
-  _answer(seen: UserSnapshot): boolean | undefined {
+  /** Takes the answer to a write; `nulls` is how often null had been said when it began. */
+  _answer(seen: UserSnapshot, nulls: number): boolean | undefined {
     const version = BigInt(seen.version);
+    const isDoubtful = this._nulls > nulls;
     if (version > this._greatest) {
       this._take(seen, version);
       this._isTold = false;
-      if (!this._nullInWrite) this._unconfirmed = version;
+      if (!isDoubtful) this._unconfirmed = version;
     } else if (version < this._greatest || this._user) return;
-    return this._nullInWrite;
-  }
-
-  /** Takes that the gateway has deleted the user; `greatest` is the version that it had before it was asked to. */
-  _deleted(greatest: bigint): boolean | undefined {
-    if (this._greatest !== greatest) return !!this._user;
-    this._unconfirmed = undefined;
-    this._take(null, greatest);
+    return isDoubtful;
   }
 
   _take(seen: UserSnapshot | null, greatest: bigint, isDoubtful?: boolean): void {

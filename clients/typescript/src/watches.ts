@@ -12,7 +12,7 @@ import type { UserSnapshot } from './types.js';
 import type { AnySubscription, Watch } from './watch.js';
 
 /** Whether somebody uses a watch now. */
-export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.length;
+export const isHeld = (watch: Watch): boolean => !!watch._subscriptions.size;
 
 export const isWanted = (watch: Watch): boolean => isHeld(watch) || watch._core._lingering.has(watch);
 
@@ -22,33 +22,18 @@ export const subscribe = <T>(watch: Watch, listener?: (value: T) => void, isGet?
   checkOpen(watch._core);
   watch._core._lingering.delete(watch);
   if (!watch._batch && !watch._resting) keep(watch, true);
-  watch._subscriptions.push(subscription as AnySubscription);
+  watch._subscriptions.add(subscription as AnySubscription);
   subscription._isGet = isGet;
   subscription._watch = watch;
   subscription._leave = leave;
-  if (watch._isFresh) queueMicrotask(() => watch._isFresh && subscription._show(watch._value as T));
+  if (watch._isFresh) queueMicrotask(() => subscription._show(watch._value as T));
   else if (watch._batch || watch._problem || isGet) limit(subscription);
   return subscription;
 };
 
 const leave = <T>(subscription: LiveSubscription<T>): void => {
   const watch = subscription._watch!;
-  const index = watch._subscriptions.indexOf(subscription as AnySubscription);
-  if (index < 0) return;
-  watch._subscriptions.splice(index, 1);
-  if (!isHeld(watch)) linger(watch);
-};
-
-/** Returns a user as it is, when that is known. */
-export const get = async (watch: Watch): Promise<UserSnapshot | null> => {
-  if (watch._isFresh) {
-    if (!isHeld(watch)) linger(watch);
-  } else {
-    const subscription = subscribe(watch, undefined, true);
-    await subscription.connected;
-    subscription.unsubscribe();
-  }
-  return watch._user!;
+  if (watch._subscriptions.delete(subscription as AnySubscription) && !isHeld(watch)) linger(watch);
 };
 
 /** Takes what another session has seen. */
@@ -130,7 +115,7 @@ export const takeError = (watches: Watch[], error: ReturnType<typeof errorFrom> 
 
 // Who uses a watch
 
-const linger = (watch: Watch): void => {
+export const linger = (watch: Watch): void => {
   const core = watch._core;
   watch._due = now() + LINGER;
   if (!core._sweeper) sweepIn(core, LINGER);
@@ -211,7 +196,7 @@ const remember = (watch: Watch): void => {
 
 export const end = (watch: Watch, reason: UserlineError, isError?: boolean): void => {
   const subscriptions = watch._subscriptions;
-  watch._subscriptions = [];
+  watch._subscriptions = new Set();
   forget(watch);
   for (const subscription of subscriptions) subscription._end(reason, isError);
 };

@@ -54,14 +54,40 @@ test('38: a page that is put aside leaves no socket, and is back at once', inAPa
   assert.deepEqual(names(), ['a', 'after 1', 'after 2']);
 }));
 
+test('who hears of a status may connect anew, or close the session', scripted(async ({ clock, gateway, open }) => {
+  for (const act of ['reconnect', 'close']) {
+    const session = open();
+    session.user('a').subscribe();
+    await settle();
+    const statuses = [];
+    const stop = session.onStatusChange((status) => {
+      statuses.push(status);
+      if (status !== 'reconnecting') return;
+      stop();
+      void session[act]();
+    });
+    const before = gateway.sockets.length;
+    gateway.cut(1006);
+    await settle();
+    await clock.advance(1000);
+    assert.deepEqual(statuses, ['reconnecting']);
+    assert.equal(session.status, act === 'close' ? 'closed' : 'connected');
+    assert.equal(gateway.sockets.length - before, act === 'close' ? 0 : 1);
+    await session.close();
+  }
+}));
+
 test('reconnect() connects anew, and nobody notices', scripted(async ({ gateway, open }) => {
   gateway.put('a');
   const session = open();
   const { seen, listener } = recorder();
   session.user('a').subscribe(listener);
   await settle();
+  const statuses = [];
+  session.onStatusChange((status) => statuses.push(status));
   session.reconnect();
   await settle();
+  assert.deepEqual(statuses, ['reconnecting', 'connected']);
   assert.equal(gateway.sockets.length, 2);
   assert.equal(gateway.live.length, 1);
   assert.equal(seen.length, 1);
