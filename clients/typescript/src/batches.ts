@@ -58,8 +58,9 @@ export const place = (core: Core): void => {
 const fill = (core: Core, connection: Connection): void => {
   const { _limits, _operations } = connection;
   const { _queue } = core;
-  const users = batchesOf(connection).filter(({ _home }) => !_home);
-  if (_operations.size >= Math.min(MAX_BATCHES, _limits.subscriptions / 2)) {
+  const batches = batchesOf(connection);
+  const users = batches.filter(({ _home }) => !_home);
+  if (batches.length >= Math.min(MAX_BATCHES, _limits.subscriptions >> 1)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
   let room = _limits.watchedUsers;
@@ -67,7 +68,7 @@ const fill = (core: Core, connection: Connection): void => {
   let part: Watch[] = [];
   let bytes = 0;
   const begin = (watches: Watch[]): void => {
-    if (watches.length && _operations.size < _limits.subscriptions) start(connection, makeBatch(watches, connection));
+    if (watches.length && batchesOf(connection).length < _limits.subscriptions) start(connection, makeBatch(watches, connection));
   };
   for (const watch of [..._queue]) {
     if (watch._home) begin([watch]);
