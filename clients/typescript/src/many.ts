@@ -20,8 +20,8 @@ export const subscribeToMany = (
   const known = new Map<string, UserSnapshot | null>();
   const members: LiveSubscription<UserSnapshot | null>[] = [];
   const show = onceATurn(() => {
-    if (known.size < wanted.size || isSame(known, whole._latest)) return;
-    const map = new Map(known);
+    const map: UserMap & { set: unknown; delete: unknown; clear: unknown } = new Map([...wanted].map(({ id }) => [id, known.get(id)!]));
+    if (known.size < wanted.size || isSame(map, whole._latest)) return;
     map.set = map.delete = map.clear = refuse;
     whole._show(Object.freeze(map));
   });
