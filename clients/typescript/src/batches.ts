@@ -28,8 +28,9 @@ const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.
 /** Whether a connection has a reason to be. */
 export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
-  const { _connections, _queue } = connection._core;
-  return connection === _connections.find((other) => !other._isOpen) && [..._queue].some(isHeld);
+  const { _connections, _queue, _resting } = connection._core;
+  const next = _connections.find((other) => !other._isOpen) ?? _connections[0];
+  return connection === next && [..._queue, ...[..._resting.values()].flat()].some(isHeld);
 };
 
 /** Finds a place for those who wait for one. */

@@ -114,14 +114,14 @@ export const takeError = (core: Core, watches: Watch[], error: ReturnType<typeof
   const seconds = error?.retryAfterSeconds;
   const pause = seconds! > 0 ? seconds! * 1000 * (1 + Math.random() / 10) : pauseAfter(failures);
   const timer = setTimeout(() => {
-    core._timers.delete(timer);
+    core._resting.delete(timer);
     for (const watch of resting) {
       if (watch._resting !== resting) continue; // it was forgotten meanwhile
       watch._resting = undefined;
       keep(watch, isHeld(watch));
     }
   }, Math.min(pause, MAX_DELAY));
-  core._timers.add(timer);
+  core._resting.set(timer, resting);
 };
 
 // Who uses a watch
