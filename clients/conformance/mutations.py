@@ -76,6 +76,9 @@ MUTATIONS: Final = (
 ALWAYS: Final = 6
 """How many of them are run each time."""
 
+CHANCE_MUTATIONS: Final[tuple[Mutation, ...]] = ()
+"""The same for scripts by chance: in place of a line, the seed of a script that has to notice."""
+
 
 def sources(client: str) -> list[Path]:
     """Return the source files of a client."""
