@@ -141,9 +141,30 @@ class Cue:
             running.end.next(running.id, {"usersChanged": [self.gateway.entry(each) for each in told]})
             return
         running.untold.clear()
-        if running.field != "userOnlineChanged":
+        if running.is_write:
+            self._perform(running)
+            running.end.next(running.id, {running.field: running.result})
+            self._end(running, lambda: None)
+            return
+        if running.field == "app":
             self._running.remove(running)
         self.gateway.run(running.end, running.id, running.message["payload"])
+
+    def _perform(self, running: Running) -> None:
+        """Do what a write says, unless that is done."""
+        if running.result is not None:
+            return
+        variables = running.message["payload"]["variables"]
+        user_id = variables["id"]
+        before = self.gateway.users.get(user_id)
+        if running.field == "deleteUser":
+            running.result = {"deleted": self.gateway.delete(user_id)}
+        elif running.field == "setUser":
+            user = self.gateway.set(user_id, **variables["input"])
+            running.result = {"user": user, "created": before is None, "changed": True}
+        else:
+            user = before or self.gateway.set(user_id, **variables["input"])
+            running.result = {"user": user, "created": before is None}
 
     def _tell_of(self, running: Running, told: Iterable[str]) -> None:
         for user_id in told:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 NONSENSE = ("no JSON", "[]", '{"id": "1"}', '{"type": 5}')
+_MEMORY = 4
+"""How far a gateway may be behind."""
 
 
 class Deeds(Cue):
@@ -47,6 +49,10 @@ class Deeds(Cue):
         for running in self._picked(pick, lambda each: each.untold):
             self._answer(running, max(len(running.untold) // 2, 1) if part else None)
 
+    def _do_perform(self, pick: int, *, told: bool) -> None:
+        for running in self._picked(pick, lambda each: each.is_write and each.result is None):
+            self._change(lambda running=running: self._perform(running), told=told)  # type: ignore[misc]
+
     def _do_write(self, user: str, fields: Message, *, told: bool) -> None:
         if user in self.gateway.users or "name" in fields:
             self._change(lambda: self.gateway.set(user, **fields), told=told)
@@ -65,7 +71,7 @@ class Deeds(Cue):
             user_id = told[place % len(told)]
             now = self.gateway.users.get(user_id)
             history = self.history.get(user_id, [now])
-            old = history[place % len(history)]
+            old = history[-1 - place % min(len(history), _MEMORY)]
             if what == "same" and now is not None:
                 now = {**now, "name": f"{now['name']}!"}
                 self.note(now)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clients.conformance.chance.script import Step
     from clients.conformance.driver import Driver
 
-_SECONDS = 120.0
+_SECONDS = 600.0
 _TAKES_TIME = frozenset({"advance", "sleep", "block", "silence"})
 _LONGEST = 400
 _TABLES = 2

@@ -255,8 +255,11 @@ class Player:
         for watched in self.subscriptions:
             watched.compared = len(watched.handle.shown)
         for label in [label for label, call in self.calls.items() if call.done()]:
-            del self.calls[label]
             self.since.pop(label, None)
+            last = outcome(self.calls.pop(label))
+            for watched in self.subscriptions:
+                if label.endswith(f"next {watched.iterator}") and ("error" in last or last["ok"]["done"]):
+                    watched.iterator = ""  # what it says if it is asked once more, is of the language
 
     # The end
 

@@ -33,6 +33,8 @@ class Running:
     message: Message
     untold: list[str]
     """Of whom nothing was told yet; of a request, its field."""
+    result: Message | None = None
+    """Of a write: what it has done, if it is done and not answered."""
 
     @property
     def id(self) -> str:
@@ -43,6 +45,11 @@ class Running:
     def field(self) -> str:
         """The field that it asks for."""
         return field_of(self.message)
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it is a mutation."""
+        return self.field in {"setUser", "createUserIfNotExists", "deleteUser"}
 
     @property
     def ids(self) -> list[str]:

@@ -53,18 +53,18 @@ TIGHT_LIMITS: Final = (
 )
 """There is always room for all subscriptions: which of them go to another socket otherwise, is free."""
 COMMANDS: Final = {
-    "subscribe": 30,
-    "unsubscribe": 18,
-    "get": 18,
-    "getMany": 3,
-    "set": 14,
-    "createIfNotExists": 5,
-    "delete": 7,
-    "app": 3,
-    "next": 5,
-    "close": 1,
+    "subscribe": (30, 20),
+    "unsubscribe": (18, 5),
+    "get": (18, 15),
+    "getMany": (3, 1),
+    "set": (14, 30),
+    "createIfNotExists": (5, 6),
+    "delete": (7, 18),
+    "app": (3, 0),
+    "next": (5, 4),
+    "close": (1, 1),
 }
-"""What a client is told to do, and how often in proportion."""
+"""What a client is told to do, and how often in proportion: of one that reads, and of one that writes."""
 SECONDS: Final = (0.5, 0.5, 0.5, 1.0, 2.0, 5.0, 9.0, 15.0, 31.0)
 
 
@@ -73,25 +73,26 @@ class _Writer:
 
     def __init__(self, seed: int) -> None:
         self._chosen = chosen = random.Random(seed)
+        self._is_writing = writing = chosen.random() < 0.5
         self._limits = chosen.choice((LIMITS, LIMITS, LIMITS, TIGHT_LIMITS))
         most = 4 if self._limits is TIGHT_LIMITS else len(USERS)
-        self._users = chosen.sample(USERS, chosen.choice((1, 2, 3, most)))
-        self._holding = chosen.choice((0.0, 0.3, 0.9))
+        self._users = chosen.sample(USERS, chosen.choice((1, 1, 2) if writing else (1, 2, 3, most)))
+        self._holding = chosen.choice((0.5, 0.9, 1.0) if writing else (0.0, 0.3, 0.9))
         self._steps: list[Step] = []
-        self._length = chosen.choice((12, 25, 40))
+        self._length = chosen.choice((30, 60) if writing else (15, 25, 40))
         rough = chosen.choice((0, 1, 1, 3))
         self._kinds: list[tuple[Any, int]] = [
             (self._turn, 34),
-            (self._answer, 20),
-            (self._tell, 20),
-            (self._pass_time, 12),
+            (self._answer, 30 if writing else 20),
+            (self._tell, 30 if writing else 20),
+            (self._pass_time, 3 if writing else 12),
             (self._hold, 3),
             (self._refuse, 3 * rough),
             (self._burst, 3),
-            (self._misbehave, 3 * rough),
-            (self._weather, 3 * rough),
+            (self._misbehave, 2 * rough),
+            (self._weather, 2 * rough),
             (self._open, 1),
-            (self._token, 1 + rough),
+            (self._token, rough),
         ]
 
     def write(self) -> list[Step]:
@@ -138,7 +139,7 @@ class _Writer:
 
     def _command(self) -> Step:
         chosen = self._chosen
-        do = chosen.choices(*zip(*COMMANDS.items(), strict=True))[0]
+        do = chosen.choices([*COMMANDS], [weights[self._is_writing] for weights in COMMANDS.values()])[0]
         if do == "subscribe":
             return self._subscribe()
         given: Step = {"do": do}
@@ -193,11 +194,15 @@ class _Writer:
         self._add("hold", on=self._chosen.random() < self._holding)
 
     def _answer(self) -> None:
-        self._add("answer", pick=self._pick(), part=self._chosen.random() < 0.3)
+        if self._is_writing and self._chosen.random() < 0.3:
+            self._add("perform", pick=self._pick(), told=self._chosen.random() < 0.7)
+        else:
+            self._add("answer", pick=self._pick(), part=self._chosen.random() < 0.3)
 
     def _tell(self) -> None:
         chosen = self._chosen
-        match chosen.choices(("write", "remove", "retell", "stray", "online"), (10, 4, 5, 1, 2))[0]:
+        weights = (10, 4, 14, 1, 1) if self._is_writing else (10, 4, 5, 1, 2)
+        match chosen.choices(("write", "remove", "retell", "stray", "online"), weights)[0]:
             case "write":
                 self._add("write", user=self._user(), fields=self._input(), told=chosen.random() < 0.85)
             case "remove":
