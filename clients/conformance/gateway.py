@@ -89,6 +89,11 @@ class Gateway:
                 self._receive(end, json.loads(text))
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether handshakes are under way."""
+        return bool(self._handshaking)
+
+    @property
     def socket(self) -> End:
         """The newest one."""
         return self.sockets[-1]

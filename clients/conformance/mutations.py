@@ -76,6 +76,12 @@ MUTATIONS: Final = (
 ALWAYS: Final = 6
 """How many of them are run each time."""
 
+CHANCE_MUTATIONS: Final = (
+    (_python(13, "            self._is_told = True\n", "            self._is_told = False\n"), 18),
+    (_typescript(15, "if (!this._nullInWrite) this._unconfirmed = version;", ""), 12),
+)
+"""Others, and for each the seed of a script by chance that notices it."""
+
 
 def sources(client: str) -> list[Path]:
     """Return the source files of a client."""

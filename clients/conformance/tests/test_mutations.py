@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clients.conformance.known import environment
-from clients.conformance.mutations import ALWAYS, MUTATIONS, Mutation, apply, file_of
+from clients.conformance.mutations import ALWAYS, CHANCE_MUTATIONS, MUTATIONS, Mutation, apply, file_of
 from clients.conformance.run import run
 from clients.conformance.table import cases
 
@@ -28,7 +28,7 @@ async def test_a_line_that_is_broken_on_purpose_fails_a_case_of_it(
     assert report.failed, "the cases of the line have noticed nothing"
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+@pytest.mark.parametrize("mutation", [*MUTATIONS, *(mutation for mutation, _ in CHANCE_MUTATIONS)], ids=str)
 def test_what_is_to_be_broken_is_there(mutation: Mutation) -> None:
     assert file_of(mutation).read_text().count(mutation.before) == 1
     assert mutation.before != mutation.after

@@ -145,7 +145,8 @@ def test_a_deletion_is_shown_unless_something_newer_came(
     mark = state.delete_started()
     for each in meanwhile:
         state.hear(None if isinstance(each, str) else seen(each), is_first=False)
-    assert state.delete_ended(mark, is_done=True) is asks
+    assert state.take_deletion(mark) is asks
+    state.delete_ended()
     assert shown(state) == expected
     state.hear(seen(5), is_first=False)
     assert shown(state) == expected, "an old snapshot came back"
@@ -157,7 +158,8 @@ def test_a_deletion_is_shown_unless_something_newer_came(
 def test_a_deletion_that_failed_changes_nothing() -> None:
     state = UserState()
     state.hear(seen(5), is_first=True)
-    assert not state.delete_ended(state.delete_started(), is_done=False)
+    state.delete_started()
+    state.delete_ended()
     assert shown(state) == "5"
 
 

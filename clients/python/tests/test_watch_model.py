@@ -247,8 +247,8 @@ class Run:
         self.weather.users[user_id] = None
         if self.chosen.random() < 0.5:
             self.weather.tell_all(user_id)
-        is_doubtful = state.delete_ended(mark, is_done=True)
-        self.watches.written(user_id, is_doubtful=is_doubtful)
+        self.watches.written(user_id, is_doubtful=state.take_deletion(mark))
+        state.delete_ended()
         self.weather.tell_all(user_id)
 
     def give_up(self) -> None:

@@ -28,8 +28,9 @@ const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.
 /** Whether a connection has a reason to be. */
 export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
-  const { _connections, _queue } = connection._core;
-  return connection === _connections.find((other) => !other._limits) && [..._queue].some(isHeld);
+  const { _connections, _queue, _resting } = connection._core;
+  const next = _connections.find((other) => !other._limits) ?? _connections[0];
+  return connection === next && [..._queue, ...[..._resting.values()].flat()].some(isHeld);
 };
 
 /** Finds a place for those who wait for one. */
@@ -57,8 +58,9 @@ export const place = (core: Core): void => {
 /** Begins as much as there is room for on a socket. */
 const fill = (connection: Connection, limits: Limits): void => {
   const { _core, _operations } = connection;
-  const users = batchesOf(connection).filter(({ _home }) => !_home);
-  if (_operations.size >= Math.min(MAX_BATCHES, limits.subscriptions / 2)) {
+  const batches = batchesOf(connection);
+  const users = batches.filter(({ _home }) => !_home);
+  if (batches.length >= Math.min(MAX_BATCHES, limits.subscriptions >> 1)) {
     for (const batch of users) if (batch._size <= SMALL) regroup(batch);
   }
   let room = limits.watchedUsers;
@@ -66,7 +68,7 @@ const fill = (connection: Connection, limits: Limits): void => {
   let part: Watch[] = [];
   let bytes = 0;
   const begin = (watches: Watch[]): void => {
-    if (watches.length && _operations.size < limits.subscriptions) start(connection, makeBatch(watches, connection));
+    if (watches.length && batchesOf(connection).length < limits.subscriptions) start(connection, makeBatch(watches, connection));
   };
   for (const watch of [..._core._queue]) {
     if (watch._home) begin([watch]);

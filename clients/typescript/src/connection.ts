@@ -1,5 +1,5 @@
 import { isNeeded, lost } from './batches.js';
-import { pauseAfter, type Timer } from './clock.js';
+import { now, pauseAfter, type Timer } from './clock.js';
 import { ended, type SocketEvent } from './closing.js';
 import type { Core } from './core.js';
 import type { UserlineError } from './errors.js';
@@ -83,6 +83,7 @@ export const makeConnection = (core: Core): Connection =>
 /** Runs an operation, now or when there is a socket. */
 export const start = (connection: Connection, operation: Operation): void => {
   connection._operations.set((operation._key = String(++connection._lastKey)), operation);
+  connection._neededAt = now();
   need(connection);
   sendOperation(connection, operation);
 };

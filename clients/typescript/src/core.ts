@@ -35,8 +35,8 @@ export interface Core {
   readonly _queue: Set<Watch>;
   /** Batches of which some may not be wanted any more. */
   readonly _toReview: Set<Batch>;
-  /** Of those who rest before they are tried again. */
-  readonly _timers: Set<Timer>;
+  /** Those who rest before they are tried again, by their timers. */
+  readonly _resting: Map<Timer, readonly Watch[]>;
 
   /** Places the queue at the end of this turn. */
   _schedule(): void;

@@ -14,8 +14,8 @@ export const subscribeToMany = (
   const wanted = new Set(users);
   const known = new Map<string, UserSnapshot | null>();
   const show = onceATurn(() => {
-    if (known.size < wanted.size || isSame(known, whole._latest)) return;
-    const map = new Map(known);
+    const map = new Map<string, UserSnapshot | null>([...wanted].map(({ id }) => [id, known.get(id)!]));
+    if (known.size < wanted.size || isSame(map, whole._latest)) return;
     map.set = map.delete = map.clear = undefined as never; // it is read-only
     whole._show(Object.freeze(map));
   });

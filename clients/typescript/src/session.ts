@@ -51,7 +51,7 @@ export const makeSession = (
     _lingering: new Set(),
     _queue: new Set(),
     _toReview: new Set(),
-    _timers: new Set(),
+    _resting: new Map(),
     _schedule: onceATurn(() => place(core)),
   };
   const main = makeConnection(core);
@@ -129,7 +129,7 @@ export const makeSession = (
       const error = (core._closed = new UserlineError('SESSION_CLOSED', 'The session is closed.'));
       listen('removeEventListener');
       endAll(core, error, 'closed');
-      for (const timer of [core._sweeper, ...core._timers]) clearTimeout(timer);
+      for (const timer of [core._sweeper, ...core._resting.keys()]) clearTimeout(timer);
     },
 
     [ASYNC_DISPOSE]: () => session.close(),

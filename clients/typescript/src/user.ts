@@ -1,7 +1,7 @@
 import type { Core } from './core.js';
 import { CREATE, DELETE, SET, checkId } from './documents.js';
 import { request } from './request.js';
-import { readSnapshot } from './snapshot.js';
+import { isSame, readSnapshot } from './snapshot.js';
 import type {
   CreateUserParams,
   CreateUserResult,
@@ -72,7 +72,7 @@ export class User extends Watch implements UserRef {
     return request(this._core, document, { id, input }, (told: SetUserResult) => {
       const user = readSnapshot(told.user)!;
       written(this, this._answer(user, _nulls));
-      return Object.freeze({ ...told, user });
+      return Object.freeze({ ...told, user: isSame(this._user, user) ? this._user! : user });
     });
   }
 }

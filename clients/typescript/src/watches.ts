@@ -92,7 +92,7 @@ export const takeError = (watches: Watch[], error: ReturnType<typeof errorFrom> 
   }
   const resting = watches.filter((watch) => isHeld(watch) || void forget(watch));
   if (!resting.length) return;
-  const { _timers } = resting[0]!._core;
+  const core = resting[0]!._core;
   let failures = 0;
   for (const watch of resting) {
     failures = Math.max(failures, ++watch._failures);
@@ -103,14 +103,14 @@ export const takeError = (watches: Watch[], error: ReturnType<typeof errorFrom> 
   const seconds = error?.retryAfterSeconds;
   const pause = seconds! > 0 ? seconds! * 1000 * (1 + Math.random() / 10) : pauseAfter(failures);
   const timer = setTimeout(() => {
-    _timers.delete(timer);
+    core._resting.delete(timer);
     for (const watch of resting) {
       if (watch._resting !== resting) continue; // it was forgotten meanwhile
       watch._resting = undefined;
       keep(watch, isHeld(watch));
     }
   }, Math.min(pause, MAX_DELAY));
-  _timers.add(timer);
+  core._resting.set(timer, resting);
 };
 
 // Who uses a watch

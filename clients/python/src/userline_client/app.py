@@ -42,7 +42,7 @@ class Apps:
         """Return the app."""
         async with self._asking:  # one request at a time; others wait and use its result
             if self._app is None or self._opened != self._connection.opened or not self._connection.is_open:
-                app = _read((await self._requests.ask(APP, {})).get("app"))
+                app = await self._requests.ask(APP, {}, lambda data: _read(data.get("app")))
                 self._app, self._opened = app, self._connection.opened
             return self._app
 

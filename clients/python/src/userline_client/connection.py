@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from userline_client.closing import ENDS, FORBIDDEN, Fatal, Lost, TokenRefused, judge
 from userline_client.documents import ENVELOPE_BYTES, complete_message, subscribe_message, token_message
 from userline_client.errors import InvalidInput, ProtocolError, Unauthenticated, UserlineError
-from userline_client.link import Limits, Link, acknowledge, open_socket, read_message
+from userline_client.link import Link, acknowledge, open_socket, read_message
 from userline_client.liveness import Liveness
 from userline_client.operations import Operations
 from userline_client.tokens import TokenCallbackFailed
@@ -19,6 +19,7 @@ from userline_client.tokens import TokenCallbackFailed
 if TYPE_CHECKING:
     from userline_client.backoff import Backoff
     from userline_client.clock import Clock
+    from userline_client.link import Limits
     from userline_client.operations import Operation
     from userline_client.tokens import Claims, Tokens
 
@@ -86,20 +87,14 @@ class Connection:
         return self._link is not None and not self._link.is_closing
 
     def start(self, operation: Operation) -> None:
-        """Run an operation, now or when there is a socket. On a closed connection it fails.
-
-        Raises ``InvalidInput`` for one that is too large.
-        """
+        """Run an operation, now or when there is a socket. On a closed connection it fails."""
         if self._closed is not None:
             operation.on_failure(self._closed)
             return
-        most = (self.limits or Limits()).message_bytes
-        if len(operation.payload) * 4 > most and len(operation.payload.encode()) > most - ENVELOPE_BYTES:
-            raise InvalidInput(f"This is too large for one message, which may have {most:,} bytes.")
         operation_id = self._operations.add(operation)
         self.need()
         if self._link is not None and not self._link.is_closing:
-            self._link.send(subscribe_message(operation_id, operation.payload))
+            self._send(self._link, operation_id, operation)
 
     def stop(self, operation: Operation) -> None:
         """End an operation; nothing happens if it is over."""
@@ -231,7 +226,7 @@ class Connection:
                 if self._tokens.current != token:
                     self.use_token()
                 for operation_id, operation in self._operations.all():
-                    link.send(subscribe_message(operation_id, operation.payload))
+                    self._send(link, operation_id, operation)
                 self._listener.on_open()
                 self.settle()
                 while True:
@@ -248,6 +243,14 @@ class Connection:
                 for helper in helpers:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
+
+    def _send(self, link: Link, operation_id: str, operation: Operation) -> None:
+        most = link.limits.message_bytes
+        if len(operation.payload) * 4 > most and len(operation.payload.encode()) > most - ENVELOPE_BYTES:
+            self._operations.remove(operation)
+            operation.on_failure(InvalidInput(f"This is too large for one message, which may have {most:,} bytes."))
+        else:
+            link.send(subscribe_message(operation_id, operation.payload))
 
     def _receive(self, link: Link, message: dict[str, Any]) -> None:
         match message["type"]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from userline_client.errors import ProtocolError, UserlineError, error_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Operation(ABC):
@@ -36,17 +39,18 @@ class Operation(ABC):
 
 
 class Request(Operation):
-    """A query or a mutation: one result."""
+    """A query or a mutation: one result, of which ``take`` makes what is asked for as soon as it is there."""
 
-    def __init__(self, payload: str) -> None:
+    def __init__(self, payload: str, take: Callable[[dict[str, Any]], Any]) -> None:
         super().__init__(payload)
-        self.result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._take = take
+        self.result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.result.add_done_callback(lambda result: result.cancelled() or result.exception())  # perhaps nobody waits
 
     def on_data(self, data: dict[str, Any]) -> bool:
         """Take the result."""
         if not self.result.done():
-            self.result.set_result(data)
+            self.result.set_result(self._take(data))
         return False
 
     def on_failure(self, error: UserlineError) -> None:

@@ -10,7 +10,7 @@ from userline_client.errors import ConnectionTimeout, Disconnected
 from userline_client.operations import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from userline_client.connection import Connection
 
@@ -24,12 +24,16 @@ class Requests:
         self._connection = connection
         self._timeout = timeout
 
-    async def ask(self, document: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        """Return the data of the answer."""
-        request = Request(encode_operation(document, variables))
+    async def ask(self, document: str, variables: Mapping[str, object], take: Callable[[dict[str, Any]], T]) -> T:
+        """Return what ``take`` makes of the data of the answer, before anything that comes later is looked at.
+
+        What ``take`` raises says that the answer is none.
+        """
+        request = Request(encode_operation(document, variables), take)
         self._connection.start(request)
         try:
-            return await self.in_time(request.result)
+            result: T = await self.in_time(request.result)
+            return result
         finally:
             self._connection.stop(request)
 

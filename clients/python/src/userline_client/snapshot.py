@@ -121,3 +121,7 @@ class Snapshots:
             return Seen(version, known)
         self._known[snapshot.id] = snapshot
         return Seen(version, snapshot)
+
+    def forget(self, user_id: str) -> None:
+        """Take that there is no such user: one that comes back is another one, even if it looks the same."""
+        self._known.pop(user_id, None)

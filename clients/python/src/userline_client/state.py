@@ -66,7 +66,7 @@ class UserState:
         self._writes += 1
 
     def write_ended(self) -> None:
-        """Note that it is not any more. Its answer has been taken before, if there is one."""
+        """Note that it is not any more; its answer, if there is one, has been taken before."""
         self._writes -= 1
         if not self._writes:
             self._none_heard_in_write = False
@@ -89,11 +89,12 @@ class UserState:
         self._deletes += 1
         return self._taken
 
-    def delete_ended(self, taken: int, *, is_done: bool) -> bool:
-        """Note the end of a deletion; ``is_done`` if the gateway has said that there is no such user now."""
+    def delete_ended(self) -> None:
+        """Note the end of a deletion."""
         self._deletes -= 1
-        if not is_done:
-            return False
+
+    def take_deletion(self, taken: int) -> bool:
+        """Take that the gateway has deleted the user; ``taken`` is what was said at the beginning."""
         if self._taken != taken:
             return self.snapshot is not None
         self.is_known = True

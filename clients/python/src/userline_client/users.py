@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from userline_client.documents import CREATE, DELETE, SET
 from userline_client.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from userline_client.requests import Requests
     from userline_client.snapshot import Snapshots, UserSnapshot
     from userline_client.watches import Watches
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +54,61 @@ class Users:
 
     async def create_if_not_exists(self, user_id: str, user_input: Mapping[str, object]) -> CreateResult:
         """Create a user unless there is one."""
-        user, result = await self._write(CREATE, "createUserIfNotExists", user_id, user_input)
-        return CreateResult(user, created=bool(result.get("created")))
+
+        def read(user: UserSnapshot, result: Mapping[str, Any]) -> CreateResult:
+            return CreateResult(user, created=bool(result.get("created")))
+
+        return await self._write(CREATE, "createUserIfNotExists", user_id, user_input, read)
 
     async def set(self, user_id: str, user_input: Mapping[str, object]) -> SetResult:
         """Patch a user."""
-        user, result = await self._write(SET, "setUser", user_id, user_input)
-        return SetResult(user, created=bool(result.get("created")), changed=bool(result.get("changed")))
+
+        def read(user: UserSnapshot, result: Mapping[str, Any]) -> SetResult:
+            return SetResult(user, created=bool(result.get("created")), changed=bool(result.get("changed")))
+
+        return await self._write(SET, "setUser", user_id, user_input, read)
 
     async def delete(self, user_id: str) -> bool:
         """Delete a user; return whether there was one."""
         state = self._watches.state_of(user_id)
         mark = state.delete_started()
-        is_done = is_doubtful = False
-        try:
-            result = (await self._requests.ask(DELETE, {"id": user_id})).get("deleteUser")
+
+        def take(data: dict[str, Any]) -> bool:
+            result = data.get("deleteUser")
             if not isinstance(result, dict) or not isinstance(result.get("deleted"), bool):
                 raise ProtocolError("The gateway's answer to a deletion does not have the result.")
-            is_done = True
+            self._snapshots.forget(user_id)
+            self._watches.written(user_id, is_doubtful=state.take_deletion(mark))
+            return bool(result["deleted"])
+
+        try:
+            return await self._requests.ask(DELETE, {"id": user_id}, take)
         finally:
-            is_doubtful = state.delete_ended(mark, is_done=is_done)
-        self._watches.written(user_id, is_doubtful=is_doubtful)
-        return bool(result["deleted"])
+            state.delete_ended()
 
     async def _write(
-        self, document: str, field: str, user_id: str, user_input: Mapping[str, object]
-    ) -> tuple[UserSnapshot, dict[str, Any]]:
+        self,
+        document: str,
+        field: str,
+        user_id: str,
+        user_input: Mapping[str, object],
+        read: Callable[[UserSnapshot, Mapping[str, Any]], T],
+    ) -> T:
         state = self._watches.state_of(user_id)
         state.write_started()
-        try:
-            data = await self._requests.ask(document, {"id": user_id, "input": user_input})
+
+        def take(data: dict[str, Any]) -> T:
             result = data.get(field)
             seen = self._snapshots.read(result.get("user")) if isinstance(result, dict) else None
             if seen is None or not isinstance(result, dict):
                 raise ProtocolError("The gateway's answer to a write does not have the user.")
-            is_doubtful = self._watches.state_of(user_id).take_answer(seen)
+            now = self._watches.state_of(user_id)  # another one, if what was known before is forgotten by now
+            is_doubtful = now.take_answer(seen)
+            self._watches.written(user_id, is_doubtful=is_doubtful)
+            known = now.snapshot
+            return read(known if known is not None and known == seen.snapshot else seen.snapshot, result)
+
+        try:
+            return await self._requests.ask(document, {"id": user_id, "input": user_input}, take)
         finally:
             state.write_ended()
-        self._watches.written(user_id, is_doubtful=is_doubtful)
-        return seen.snapshot, result

@@ -139,6 +139,8 @@ class UserWatch(Watch):
 
     def hear(self, told: Any, snapshots: Snapshots) -> bool:
         """Take a user, or null."""
+        if told is None:
+            snapshots.forget(self.user_id)
         return self.state.hear(snapshots.read(told), is_first=not self.is_fresh)
 
 
