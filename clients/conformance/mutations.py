@@ -78,7 +78,7 @@ ALWAYS: Final = 6
 
 CHANCE_MUTATIONS: Final = (
     (_python(13, "            self._is_told = True\n", "            self._is_told = False\n"), 18),
-    (_typescript(15, "if (!this._nullInWrite) this._unconfirmed = version;", ""), 12),
+    (_typescript(15, "if (!isDoubtful) this._unconfirmed = version;", ""), 12),
 )
 """Others, and for each the seed of a script by chance that notices it."""
 

@@ -15,7 +15,7 @@ from clients.conformance.mutations import CHANCE_MUTATIONS, Mutation, apply
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEEDS = int(os.environ.get("USERLINE_TEST_SCRIPTS", "5"))
+SEEDS = int(os.environ.get("USERLINE_TEST_SCRIPTS", "12"))
 
 
 async def test_both_clients_do_the_same_in_scripts_by_chance(python: list[str], typescript: list[str]) -> None:
