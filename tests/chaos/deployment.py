@@ -20,7 +20,7 @@ from tests.support.waiting import until
 from tests.support.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 GATEWAYS: Final = 3
@@ -53,6 +53,8 @@ class Deployment:
         self.store_url = ""
         self.neighbour: Deployment | None = None
         """Another deployment on the same bus, with users of the same ids."""
+        self.start_again: Callable[[int], RunningGateway]
+        """Starts one more gateway like the one of this number."""
         self._first = FIRST_OF_NEIGHBOUR if app_id == NEIGHBOUR else 0
         self.watchers: list[Watching] = []
         self.acknowledged: dict[str, int] = {}
@@ -232,6 +234,8 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
     server, _, driver = store.partition("/")
     mongo = None if server == "sqlite" else MongoServer(server, directory)
     flags = [*flags, "--no-access-log", "--app-id", app_id, "--rate-limit-per-second", "0"]
+    # On a busy machine a client of the tests may take long to say anything on a connection that it has opened.
+    flags += ["--header-seconds", "120"]
     gateways: list[RunningGateway] = []
     url = f"sqlite:///{directory / 'users.db'}"
 
@@ -250,6 +254,7 @@ async def _gateways(  # noqa: PLR0917 - all of it is needed
             gateways += await asyncio.gather(*(asyncio.to_thread(start, port) for port in some))
         deployment = Deployment(bus, gateways, app_id)
         deployment.mongo, deployment.store_url = mongo, url
+        deployment.start_again = lambda number: start(ports[number])
         try:
             yield deployment
         finally:

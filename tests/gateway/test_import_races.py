@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.deployment import Deployment
+    from tests.support.gateway import RunningGateway
 
     from userline.storage.protocol import UserStore
-    from userline.users.record import UserRecord
+    from userline.users.record import UserRecord, UserSnapshot
 
 
 FROM_EXPORT = "as it was"
@@ -102,13 +103,19 @@ class Story:
         """How often a user was created, less how often one was deleted."""
         self.unsure: set[str] = set()
         """Of whom a write had no answer."""
+        self.killed: int | None = None
+        """The number of the gateway that was killed."""
         self.names: dict[str, dict[int, str]] = {user_id: {} for user_id in USERS}
         """The names that answers had, by their versions."""
 
     async def ask(self, gateway: int, query: str, **variables: str) -> Any:
         body = {"query": query, "variables": variables}
         url = self._deployment.gateways[gateway].url + "/graphql"
-        answer = (await self._http.post(url, json=body)).json()
+        try:
+            answer = (await self._http.post(url, json=body)).json()
+        except httpx.TransportError:
+            assert gateway == self.killed, "the others answer"
+            return None
         if "errors" in answer:
             (error,) = answer["errors"]
             assert error["extensions"]["code"] == "STORE_UNAVAILABLE", answer
@@ -144,7 +151,7 @@ class Story:
             if user is not None:
                 self.see(user_id, user)
                 assert int(user["version"]) == max(self.names[user_id])
-        assert len(self.unsure) < len(USERS) / 2
+        assert self.killed is not None or len(self.unsure) < len(USERS) / 2
 
     async def agreed(self, watchers: list[Watching], store: UserStore) -> dict[str, dict[str, str] | None]:
         """Return who is left, when every gateway and watcher knows it."""
@@ -168,6 +175,19 @@ async def exported(store: UserStore, path: Path) -> None:
     assert len(lines) == len(DOOMED) + len(BUSY)
     lines += [orjson.dumps({"id": user_id, "name": FROM_EXPORT}) + b"\n" for user_id in NEW]
     path.write_bytes(b"".join(lines))
+
+
+async def watch(
+    stack: AsyncExitStack, deployment: Deployment, gateways: Sequence[RunningGateway], query: str
+) -> list[Watching]:
+    """Watch all users on these gateways, until the stack ends."""
+    watchers = [
+        await Watching.start(each.websocket_url, USERS, token=deployment.token_of(None), query=query)
+        for each in gateways
+    ]
+    for watching in watchers:
+        stack.push_async_callback(watching.stop)
+    return watchers
 
 
 def lives_of(versions: Sequence[str | None]) -> list[list[str]]:
@@ -209,14 +229,8 @@ async def test_what_an_import_says_and_leaves_is_explained_by_an_order(
         await asyncio.gather(*(story.act(user_id, SET, FROM_EXPORT) for user_id in [*DOOMED, *BUSY]))
         await exported(store, path)
         of_names, of_versions = [
-            [
-                await Watching.start(each.websocket_url, USERS, token=deployment.token_of(None), query=query)
-                for each in deployment.gateways
-            ]
-            for query in (CHANGED, VERSIONS)
+            await watch(stack, deployment, deployment.gateways, query) for query in (CHANGED, VERSIONS)
         ]
-        for watching in of_names + of_versions:
-            stack.push_async_callback(watching.stop)
 
         async def imports(turn: int) -> None:
             for number in range(IMPORTS):
@@ -242,3 +256,53 @@ async def test_what_an_import_says_and_leaves_is_explained_by_an_order(
             firsts = [life[0] for life in lives if life] if store_of == "sqlite" else []
             assert firsts == sorted(firsts)
             assert not lives[-1] or lives[-1][-1] == max(map(max, filter(None, lives)))
+
+
+@pytest.mark.parametrize("on_deleted", [OnDeleted.RESTORE, OnDeleted.SKIP])
+async def test_all_agree_after_a_gateway_has_died_during_imports_and_exports(
+    tmp_path: Path, on_deleted: OnDeleted
+) -> None:
+    chance = Random(f"{on_deleted}")
+    path = tmp_path / "users.jsonl"
+    async with AsyncExitStack() as stack:
+        deployment = await stack.enter_async_context(deployed(tmp_path, "nx-27017/pymongo", reread_seconds=1))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, headers=deployment.headers))
+        store = make_store(deployment.store_url, Rules(), mongodb_driver="pymongo")
+        await store.open()
+        stack.push_async_callback(store.close)
+        story = Story(deployment, http, chance)
+        await asyncio.gather(*(story.act(user_id, SET, FROM_EXPORT) for user_id in [*DOOMED, *BUSY]))
+        await exported(store, path)
+        survivors = deployment.gateways[1:]
+        of_names, of_versions = [await watch(stack, deployment, survivors, query) for query in (CHANGED, VERSIONS)]
+        shown: dict[tuple[str, int], UserSnapshot] = {}
+
+        async def export() -> None:
+            """Walk through the users again and again: one version is one state."""
+            for _ in range(5):
+                async with aclosing(store.walk(after=None)) as pages:
+                    for snapshot in [record.snapshot async for page in pages for record in page]:
+                        assert shown.setdefault((snapshot.id, snapshot.version), snapshot).looks_like(snapshot)
+                        story.see(snapshot.id, {"name": snapshot.name, "version": str(snapshot.version)})
+                await asyncio.sleep(chance.uniform(0, 0.1))
+
+        async def imports() -> None:
+            for number in range(IMPORTS):
+                await import_file(path, store, number, on_existing=OnExisting.SKIP, on_deleted=on_deleted)
+
+        async def die() -> None:
+            await asyncio.sleep(chance.uniform(0, 0.2))
+            story.killed = 0
+            await asyncio.to_thread(deployment.gateways[0].kill)
+            deployment.gateways[0] = await asyncio.to_thread(deployment.start_again, 0)
+
+        waiting = list(acts(story, chance, 0))
+        chance.shuffle(waiting)
+        await asyncio.gather(imports(), export(), die(), *waiting)
+        of_names += await watch(stack, deployment, deployment.gateways[:1], CHANGED)
+        left = await story.agreed(of_names, store)
+        for user_id, user in left.items():
+            story.see(user_id, user)
+        for versions in (versions for watching in of_versions for versions in watching.seen.values()):
+            lives = [[int(version) for version in life] for life in lives_of(versions)]
+            assert all(life == sorted(life) for life in lives)

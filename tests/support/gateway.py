@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 _LINES_WAIT = 0.15
 """Longer than a line of the access log waits to be written."""
 
