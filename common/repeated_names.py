@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Final
 
+from userline.common.texts import cut
+
 _STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONGEST: Final = 200
 
@@ -20,14 +22,15 @@ def find_repeated_name(text: bytes, value: object) -> str | None:
     if text.count(b":") == members or _STRINGS.sub(b"", text).count(b":") == members:
         return None
     try:
-        found = _find(json.loads(text, object_pairs_hook=_Pairs), ())
+        # Numbers may have any length: only the names matter here.
+        found = _find(json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str), ())
     except RecursionError:
         found = None
     if found is None:
         return "has an object with a name that is there more than once"
     *places, name = map(json.dumps, found)
     of = f" in {'.'.join(places)}" if places else ""
-    return f"has the name {_short(name)} more than once{_short(of)}"
+    return f"has the name {cut(name, _LONGEST)} more than once{cut(of, _LONGEST)}"
 
 
 def _count_members(value: object) -> int:
@@ -64,7 +67,3 @@ def _find(value: object, place: tuple[str | int, ...]) -> tuple[str | int, ...] 
         if found is not None:
             return found
     return None
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -176,9 +176,9 @@ class Users(Watching):
         StoreUnavailable.
         """
         check_may_write(viewer, user_id, self._syncing)
-        # A back end may send back whole users, also one who is past a limit that was lowered. Anybody else is refused
-        # at once: what they send would be held until the store has looked.
-        parse = _parse_whole if viewer.kind is ViewerKind.APP else parse_patch
+        # A back end may send back whole users, also one who is past a limit that was lowered. A frontend is refused at
+        # once: what it sends would be held until the store has looked.
+        parse = parse_patch if viewer.kind is ViewerKind.USER else _parse_whole
         user_id, patch = await self._parse(user_id, parse, given)
         return await self._writes.write(user_id, self._store.patch(user_id, patch.under(condition)))
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("userline")
 
-_EXPOSED: Final = ("retry-after", "www-authenticate", "x-request-id")
+_EXPOSED: Final = ("etag", "retry-after", "www-authenticate", "x-request-id")
 
 READABLE_BY_ANY_PAGE: Final = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
 """The lines of an answer that says nothing but what is wrong with a request, whose origin may not even be known."""
@@ -44,6 +44,8 @@ _ALLOWED_HEADERS: Final = (
     "authorization",
     "cache-control",
     "content-type",
+    "if-match",
+    "if-none-match",
     "last-event-id",
     "x-request-id",
     "x-requested-with",

@@ -193,7 +193,7 @@ class GraphQLOverHTTP:
     def _stream(self, subscription: Prepared, request: Request, media_type: str) -> Stream:
         if request.method == "HEAD":
             raise HTTPRefused(
-                405, "query", "HEAD is for queries only. Subscribe by GET or POST.", {"allow": "GET, POST"}
+                405, "query", "HEAD is for queries only. Subscribe by GET or POST.", {"allow": "GET, POST, OPTIONS"}
             )
         if media_type == EVENT_STREAM:
             framing: EventStream | Multipart = EventStream()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl
 
-_MOST: Final = 20
+_MOST: Final = 1000
+_NOT_ENCODED: Final = "The parameters are not percent-encoded UTF-8."
+_NO_CODE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def parameters_in(query_string: bytes) -> list[tuple[str, str]]:
     """Return the names and values in a query string. Raises ValueError, whose text is a sentence."""
+    if query_string.count(b"&") >= _MOST:
+        raise ValueError(f"The address has more than {_MOST} parameters.")
+    if _NO_CODE.search(query_string):
+        raise ValueError(_NOT_ENCODED)
     try:
-        return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=_MOST)
+        return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="strict")
     except ValueError:
-        raise ValueError("The parameters are too many, or not percent-encoded UTF-8.") from None
+        raise ValueError(_NOT_ENCODED) from None

@@ -42,17 +42,25 @@ class UserPatch:
     """What is read-only and came with the patch, by the contract's names: the patch is refused if it is not so."""
     condition: Condition | None
     """What has to be so of the user, or the patch is refused."""
+    unchecked: Collection[str]
+    """The attributes whose lists were not checked: the patch is refused if they have an entry that is not stored."""
 
     def __init__(
-        self, as_stored: Mapping[str, Any] | None = None, condition: Condition | None = None, /, **given: Any
+        self,
+        as_stored: Mapping[str, Any] | None = None,
+        condition: Condition | None = None,
+        unchecked: Collection[str] = (),
+        /,
+        **given: Any,
     ) -> None:
         object.__setattr__(self, "given", given)
         object.__setattr__(self, "as_stored", as_stored or {})
         object.__setattr__(self, "condition", condition)
+        object.__setattr__(self, "unchecked", unchecked)
 
     def under(self, condition: Condition | None) -> UserPatch:
         """Return this patch under a condition."""
-        return self if condition is None else UserPatch(self.as_stored, condition, **self.given)
+        return self if condition is None else UserPatch(self.as_stored, condition, self.unchecked, **self.given)
 
 
 # What is needed for each write is looked up in the table of fields once, here.
@@ -90,6 +98,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
     held_to = _any_number(rules) if any_size else rules
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
+    unchecked: list[str] = []
     for name, attribute, check, is_required in _CHECKS:
         if name not in given:
             continue
@@ -100,7 +109,12 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
             values[attribute] = None
             continue
         try:
-            values[attribute] = (any_size and _too_long(name, value, rules)) or check(value, held_to)
+            too_long = _too_long(name, value, rules) if any_size else None
+            if too_long is None:
+                values[attribute] = check(value, held_to)
+            else:
+                values[attribute] = too_long
+                unchecked.append(attribute)
         except ValueError as error:
             problems.append(Problem(name, f"{name} {error}"))
     if not (problems or any_size) and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:
@@ -110,7 +124,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
         problems.append(Problem(name, _far_too_large(name, limit)))
     if problems:
         raise BadUserInput(problems)
-    return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, **values)
+    return UserPatch({name: given[name] for name in _READ_ONLY if name in given}, None, unchecked, **values)
 
 
 @lru_cache(maxsize=16)
@@ -244,9 +258,12 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
             continue
         most = field.most_entries(rules)
         entries, had = _entries(field, after), _entries(field, before) if before else ()
+        is_stored = set(entries) <= set(had)
+        if field.attribute in patch.unchecked and not is_stored and most is not None and len(entries) <= most:
+            problems.append(Problem(field.name, f"{field.name} was past a limit that is higher now: send it again."))
         if most is None or len(entries) <= most:
             continue
-        if field.kind is Kind.LIST and not set(entries) <= set(had):
+        if field.kind is Kind.LIST and not is_stored:
             problems.append(Problem(field.name, f"{field.name} {validation.too_many_entries(most, len(entries))}"))
         elif len(entries) > len(had):
             problems.append(_too_many(field.name, field.entries, len(entries), most))

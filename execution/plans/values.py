@@ -73,7 +73,9 @@ def reader_of(definitions: Iterable[VariableDefinitionNode], schema: GraphQLSche
             default = coerce_input_literal(definition.default_value, graphql_type)
             if not isinstance(default, str | bool | list | None):
                 raise NotSimple
-            with_default = core.with_default_schema(_schema_without_null(graphql_type), default=default)
+            with_default = core.with_default_schema(
+                _schema_without_null(graphql_type), default_factory=lambda default=default: default
+            )
             field = core.typed_dict_field(with_default, required=False)
         fields[definition.variable.name.value] = field
     return SchemaValidator(core.typed_dict_schema(fields)).validate_python

@@ -70,7 +70,7 @@ def test_the_object_stays_while_only_the_version_grows() -> None:
     assert state.snapshot is first
     state.hear(seen(1, "old"), is_first=False)
     assert state.snapshot is first
-    assert not state.take_answer(seen(2, "old"))
+    assert not state.take_answer(seen(2, "old"), state.write_started())
     assert state.snapshot is first
 
 
@@ -80,9 +80,8 @@ def test_the_answer_to_a_write_counts_by_its_version(before: int | None, answer:
     state = UserState()
     if before is not None:
         state.hear(seen(before), is_first=True)
-    state.write_started()
-    assert not state.take_answer(seen(answer))
-    state.write_ended()
+    mark = state.write_started()
+    assert not state.take_answer(seen(answer), mark)
     assert shown(state) == expected
 
 
@@ -90,9 +89,8 @@ def test_the_answer_to_a_write_counts_by_its_version(before: int | None, answer:
 def test_nothing_after_a_write_that_no_event_has_told_of_is_asked_about_once() -> None:
     state = UserState()
     state.hear(seen(5), is_first=True)
-    state.write_started()
-    state.take_answer(seen(6))
-    state.write_ended()
+    mark = state.write_started()
+    state.take_answer(seen(6), mark)
     assert state.hear(None, is_first=False), "it may be older than the write"
     assert shown(state) == "6"
     assert not state.hear(None, is_first=True), "the gateway was asked"
@@ -105,9 +103,8 @@ def test_nothing_after_a_write_that_no_event_has_told_of_is_asked_about_once() -
 @pytest.mark.behaviour(15)
 def test_nothing_after_a_write_that_an_event_has_told_of_counts_at_once() -> None:
     state = UserState()
-    state.write_started()
-    state.take_answer(seen(6))
-    state.write_ended()
+    mark = state.write_started()
+    state.take_answer(seen(6), mark)
     state.hear(seen(6), is_first=True)
     assert not state.hear(None, is_first=False)
     assert shown(state) is None
@@ -116,19 +113,14 @@ def test_nothing_after_a_write_that_an_event_has_told_of_counts_at_once() -> Non
 @pytest.mark.behaviour(15)
 def test_nothing_that_comes_while_a_write_is_under_way_is_asked_about_when_it_is_answered() -> None:
     state = UserState()
-    state.write_started()
+    mark = state.write_started()
     assert not state.hear(None, is_first=True)
     assert shown(state) is None
-    assert state.take_answer(seen(6)), "which of them came first?"
-    state.write_ended()
+    assert state.take_answer(seen(6), mark), "which of them came first?"
     assert shown(state) == "6"
     assert not state.hear(None, is_first=True)
     assert shown(state) is None
-    state.write_started()
-    state.write_ended()
-    state.write_started()
-    assert not state.take_answer(seen(7)), "nothing was heard in this one"
-    state.write_ended()
+    assert not state.take_answer(seen(7), state.write_started()), "nothing was heard in this one"
     assert shown(state) == "7"
 
 
@@ -191,15 +183,24 @@ def test_versions_never_go_back_whatever_comes(steps: list[tuple[str, int]]) -> 
             state.hear(seen(value), is_first=False)
         else:
             is_told = is_told and value <= greatest
-            state.write_started()
-            state.take_answer(seen(value))
-            state.write_ended()
+            state.take_answer(seen(value), state.write_started())
         if state.snapshot is not None:
             version = int(state.snapshot.version)
             assert version >= greatest, "it went back"
             if before is None:
                 assert version > gone_at, "a deleted user's old snapshot came back"
             greatest = version
+
+
+@pytest.mark.behaviour(15)
+def test_nothing_that_came_before_a_write_began_is_not_asked_about_though_others_are_under_way() -> None:
+    state = UserState()
+    state.hear(seen(5), is_first=True)
+    first = state.write_started()
+    state.hear(None, is_first=False)
+    for version in (6, 7):
+        assert not state.take_answer(seen(version), state.write_started())
+    assert state.take_answer(seen(8), first)
 
 
 @pytest.mark.behaviour(14)

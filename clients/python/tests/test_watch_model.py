@@ -223,7 +223,7 @@ class Run:
         """Write a user by this session; the event comes before the answer, or after it."""
         user_id = self.chosen.choice(list(self.weather.users))
         state = self.watches.state_of(user_id)
-        state.write_started()
+        mark = state.write_started()
         if self.chosen.random() < 0.3:
             self.weather.change()
         self.weather.version += 1
@@ -233,8 +233,7 @@ class Run:
             self.weather.tell_all(user_id)
         seen = Snapshots().read(written)
         assert seen is not None
-        is_doubtful = self.watches.state_of(user_id).take_answer(seen)
-        state.write_ended()
+        is_doubtful = self.watches.state_of(user_id).take_answer(seen, mark)
         self.watches.written(user_id, is_doubtful=is_doubtful)
         if not is_told_first:
             self.weather.tell_all(user_id)

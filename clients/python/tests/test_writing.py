@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from clients.python.tests.helpers import new_id, session_with
@@ -10,9 +11,11 @@ from tests.support.tokens import token_of
 
 from userline.users.errors import ErrorCode
 from userline_client import (
+    Active,
     BadUserInput,
     Forbidden,
     NameRequired,
+    ProtocolError,
     ServerError,
     UserlineError,
 )
@@ -20,6 +23,8 @@ from userline_client import (
 if TYPE_CHECKING:
     from clients.conformance.gateway import Gateway
     from tests.support.gateway import RunningGateway
+
+    from userline_client import SetResult, UserSnapshot
 
 
 @pytest.mark.behaviour(17)
@@ -60,6 +65,45 @@ async def test_every_code_has_a_class(scripted: Gateway, kind: str) -> None:
             await session.user("a").set(name="A")
     assert type(caught.value) is ServerError.known[kind]
     assert caught.value.code == kind
+
+
+@pytest.mark.behaviour(45)
+async def test_a_write_that_is_cancelled_by_who_is_shown_it_ends_alone(scripted: Gateway) -> None:
+    tasks: list[asyncio.Task[SetResult]] = []
+
+    def cancel(user: UserSnapshot | None) -> None:
+        if user is not None and user.name == "new":
+            tasks[0].cancel()
+
+    async with session_with(scripted.url) as session:
+        watched = session.user("a").subscribe(cancel)
+        await watched.connected
+        tasks.append(asyncio.create_task(session.user("a").set(name="new")))
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        assert (await session.user("b").set(name="B")).created
+        assert watched.latest_snapshot is not None
+
+
+@pytest.mark.behaviour(45)
+@pytest.mark.parametrize("junk", [{"id": []}, {"id": {}}, {"version": 5}, {"custom": 3}, {"name": None, "id": None}])
+async def test_an_answer_that_is_not_valid_fails_its_request_alone(scripted: Gateway, junk: dict[str, Any]) -> None:
+    async with session_with(scripted.url) as session:
+        watched = session.user("a").subscribe()
+        await watched.connected
+        user = {
+            "version": "5",
+            "id": "b",
+            "name": "B",
+            "custom": {},
+            "role": "default",
+            "effectiveLocale": "en",
+            **junk,
+        }
+        scripted.answer_by(lambda end, operation: end.next(operation, {"setUser": {"user": user}}))
+        with pytest.raises(ProtocolError):
+            await session.user("b").set(name="B")
+        assert isinstance(watched.state, Active)
 
 
 def test_the_classes_are_those_of_the_gateways_codes() -> None:

@@ -29,8 +29,8 @@ const unwantedIn = ({ _size, _members }: Batch): number => _size - [..._members.
 export const isNeeded = (connection: Connection): boolean => {
   for (const { _members } of connection._operations.values()) if (!_members || [..._members.values()].some(isHeld)) return true;
   const { _connections, _queue, _resting } = connection._core;
-  const next = _connections.find((other) => !other._limits) ?? _connections[0];
-  return connection === next && [..._queue, ...[..._resting.values()].flat()].some(isHeld);
+  if (connection === _connections[0] && [..._resting.values()].flat().some(isHeld)) return true;
+  return connection === _connections.find((other) => !other._limits) && [..._queue].some(isHeld);
 };
 
 /** Finds a place for those who wait for one. */

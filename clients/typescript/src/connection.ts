@@ -52,7 +52,10 @@ export interface Connection {
   /** Of a pause, or of a handshake. */
   _timer?: Timer;
   _ticker?: Timer | undefined;
+  _isPausing?: boolean;
   _isStreaming?: boolean;
+  /** Counts attempts, so that what comes late of one is not taken for the next one's. */
+  _attempt: number;
   _failures: number;
   _refusals: number;
   /** The token that the gateway was shown last, and whose the socket is. */
@@ -76,6 +79,7 @@ export const makeConnection = (core: Core): Connection =>
     _lastKey: 0,
     _status: 'idle',
     _listeners: new Set(),
+    _attempt: 0,
     _failures: 0,
     _refusals: 0,
   }) as Partial<Connection> as Connection;
@@ -98,21 +102,24 @@ export const need = (connection: Connection): void => {
   if (connection._ticker) return;
   tick(connection);
   setStatus(connection, 'connecting');
-  pause(connection);
+  // Who hears of it may close the session.
+  if (connection._ticker) pause(connection);
 };
 
 /** Closes the socket, and opens another one if that is needed. */
 export const reopen = (connection: Connection): void => {
   connection._failures = 0;
-  detach(connection);
-  if (connection._ticker) pause(connection);
+  if (connection._socket) {
+    detach(connection);
+    pause(connection);
+  } else hurry(connection);
 };
 
 /** Shows the gateway the token that was just set. */
 export const useToken = (connection: Connection): void => {
   const { _current, _owner } = connection._core._tokens;
   if (connection._status === 'failed') rest(connection, 'idle');
-  void connect(connection, true);
+  hurry(connection);
   if (!connection._limits || _current === connection._shown) return;
   // A socket keeps its owner.
   if (connection._owner === _owner) send(connection, withToken(connection, 'ping'));
@@ -136,38 +143,43 @@ export const rest = (connection: Connection, status: SessionStatus): void => {
   detach(connection);
   clearTimeout(connection._ticker);
   connection._ticker = undefined;
+  connection._isPausing = false;
+  connection._attempt++;
   setStatus(connection, status);
 };
 
-/** Makes a socket after so many milliseconds, unless `connect` is called before. */
+/** Makes a socket after so many milliseconds, or as soon as `hurry` is called. */
 export const pause = (connection: Connection, milliseconds = pauseAfter(connection._failures)): void => {
+  const attempt = ++connection._attempt;
+  connection._isPausing = true;
   if (milliseconds) connection._timer = setTimeout(() => connect(connection), milliseconds);
   // Who hears of it may do anything: connect at once, say, or close the session.
   if (connection._status !== 'connecting') setStatus(connection, 'reconnecting');
-  if (!milliseconds) void connect(connection);
+  if (!milliseconds && connection._attempt === attempt) void connect(connection);
 };
 
-/** Whether there is something to do, and no socket for it. */
-const isWaiting = ({ _ticker, _socket }: Connection): boolean => !!_ticker && !_socket;
+export const hurry = (connection: Connection): void => {
+  if (connection._isPausing) void connect(connection);
+};
 
-/** Makes a socket now, if one is waited for: with a token that was just set, even if it is over by this clock. */
-export const connect = async (connection: Connection, isTokenNew?: boolean): Promise<void> => {
+const connect = async (connection: Connection): Promise<void> => {
   const core = connection._core;
-  if (!isWaiting(connection)) return;
+  clearTimeout(connection._timer);
   if (!isNeeded(connection)) return rest(connection, 'idle');
+  const attempt = ++connection._attempt;
+  const failures = connection._failures++;
+  connection._isPausing = false;
+  // Some networks let no sockets through: where none was ever open, every second attempt is one without.
+  if (!connection._wasOpen) connection._isStreaming = !core._WebSocket || (core._mayStream && failures > 1 && failures % 2 < 1);
   try {
-    if (!isTokenNew && core._tokens._isNeeded()) {
+    if (core._tokens._isNeeded()) {
       connection._problem ||= NO_TOKEN;
-      return await core._tokens._ask(); // who sets a token calls this again
+      await core._tokens._ask();
     }
-    const failures = connection._failures++;
-    // Some networks let no sockets through: where none was ever open, every second attempt is one without.
-    if (!connection._wasOpen) connection._isStreaming = !core._WebSocket || (core._mayStream && failures > 1 && failures % 2 < 1);
     const Socket = connection._isStreaming ? (await import('./stream.js')).StreamSocket : core._WebSocket!;
-    if (isWaiting(connection)) open(connection, Socket);
+    if (connection._attempt === attempt) open(connection, Socket);
   } catch {
-    connection._failures++;
-    if (isWaiting(connection)) ended(connection, 0, NO_TOKEN);
+    if (connection._attempt === attempt) ended(connection, 0, NO_TOKEN);
   }
 };
 
@@ -190,7 +202,6 @@ const open = (connection: Connection, Socket: WebSocketConstructor): void => {
   socket.onmessage = ifCurrent(({ data }) => receive(connection, data));
   socket.onerror = ifCurrent((event) => (trouble = event));
   socket.onclose = ifCurrent(({ code = 1006, reason = '' }) => ended(connection, code, reason, trouble));
-  clearTimeout(connection._timer);
   connection._timer = setTimeout(() => giveUp(connection), HANDSHAKE);
 };
 
@@ -206,7 +217,9 @@ export const detach = (connection: Connection): void => {
 
 /** Takes it that nobody is at the other end. */
 export const giveUp = (connection: Connection): void => {
-  (connection._socket as { terminate?: () => void }).terminate?.(); // `close` would wait for an answer
+  const socket = connection._socket as { terminate?: () => void } | undefined;
+  detach(connection);
+  socket?.terminate?.(); // where there is such a thing; otherwise it would wait for an answer
   ended(connection, 0, 'nothing has come');
 };
 

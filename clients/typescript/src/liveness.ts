@@ -1,6 +1,6 @@
 import { isNeeded } from './batches.js';
 import { now } from './clock.js';
-import { connect, detach, giveUp, pause, reopen, rest, type Connection } from './connection.js';
+import { detach, giveUp, hurry, pause, reopen, rest, type Connection } from './connection.js';
 import { send } from './messages.js';
 import { LEAP, TICK } from './numbers.js';
 
@@ -22,7 +22,7 @@ export const tick = (connection: Connection): void => {
   if (leap > LEAP) {
     connection._failures = 0;
     if (connection._socket) giveUp(connection);
-    else void connect(connection);
+    else hurry(connection);
   } else if (connection._limits) {
     connection._quiet++;
     connection._core._tokens._renew();
@@ -42,5 +42,5 @@ export const turn = (connection: Connection, type: string): void => {
     detach(connection);
     pause(connection, TICK); // by then it has stopped
   } else if (connection._limits) ask(connection, 3);
-  else if (!connection._socket || type === 'online') reopen(connection);
+  else if (connection._isPausing || type === 'online') reopen(connection);
 };

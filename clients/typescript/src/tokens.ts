@@ -31,6 +31,7 @@ export interface Tokens {
 
 export const makeTokens = (onNeed: Tokens['_onNeed'], onChange: () => void): Tokens => {
   let asking: Promise<void> | undefined;
+  let answer: (() => void) | undefined;
   let failures = 0;
   let end = Infinity;
   let renewal = Infinity;
@@ -48,25 +49,25 @@ export const makeTokens = (onNeed: Tokens['_onNeed'], onChange: () => void): Tok
       const left = end - Date.now();
       renewal = left > 0 ? end - Math.min(30_000, left / 2) : Infinity;
       failures = 0;
-      asking = undefined;
+      answer?.();
+      asking = answer = undefined;
       onChange();
     },
     _isNeeded: () => !!onNeed && (!tokens._current || Date.now() >= end),
-    _ask() {
-      const asked = (asking ??= Promise.resolve()
-        .then(onNeed)
-        .then((token) => {
-          if (asking === asked) tokens._set(token!);
-        })
-        .catch((error: unknown) => {
-          if (asking !== asked) return; // one was set meanwhile
-          asking = undefined;
-          renewal = Date.now() + pauseAfter(++failures);
-          console.warn(NO_TOKEN, error);
-          throw error;
-        }));
-      return asked;
-    },
+    _ask: () =>
+      (asking ??= new Promise((resolve, reject) => {
+        answer = resolve;
+        Promise.resolve()
+          .then(onNeed)
+          .then((token) => answer === resolve && tokens._set(token!))
+          .catch((error: unknown) => {
+            if (answer !== resolve) return; // one was set meanwhile
+            asking = answer = undefined;
+            renewal = Date.now() + pauseAfter(++failures);
+            console.warn(NO_TOKEN, error);
+            reject(error);
+          });
+      })),
     _renew() {
       if (onNeed && Date.now() >= renewal) tokens._ask().catch(() => {});
     },

@@ -339,6 +339,7 @@ def test_reads_and_writes_with_a_server_token_are_audited(guarded: RunningGatewa
         ("/users", '{"twin": {"name": "A"}, "other": {"name": "B"}, "twin": {"name": "C"}}', '"twin" more than once.'),
         ("/users", '{"twin": {"name": "A", "locale": "en", "name": "B"}}', '"name" more than once in "twin".'),
         ("/users/twin", '{"name": "A", "custom": {"k": "1", "\\u006b": "2"}}', '"k" more than once in "custom".'),
+        ("/users/twin", '{"name": "A", "name": "B", "custom": {"k": ' + "1" * 5000 + "}}", '"name" more than once.'),
         (
             "/users/twin",
             '{"name": "A", "pushTokens": {"fcm:a": true, "fcm:a": null}}',

@@ -50,7 +50,9 @@ class Request(Operation):
     def on_data(self, data: dict[str, Any]) -> bool:
         """Take the result."""
         if not self.result.done():
-            self.result.set_result(self._take(data))
+            taken = self._take(data)
+            if not self.result.done():  # who is shown what was taken may have cancelled it
+                self.result.set_result(taken)
         return False
 
     def on_failure(self, error: UserlineError) -> None:
@@ -113,8 +115,10 @@ class Operations:
             try:
                 if not _take_result(operation, payload):
                     self.remove(operation)
-            except UserlineError as error:
+            except Exception as error:  # noqa: BLE001 - it ends this operation alone
                 self.remove(operation)
+                if not isinstance(error, UserlineError):
+                    error = ProtocolError(f"The gateway sent something that is not valid: {error!r}")
                 operation.on_failure(error)
                 return operation_id
         return None

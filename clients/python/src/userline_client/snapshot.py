@@ -90,6 +90,12 @@ _LISTS: Final = tuple(field.name for field in fields(UserSnapshot) if str(field.
 _hashed: Final = attrgetter(*(attribute for attribute, _ in SEEN if attribute not in (*_MAPS, "version")))
 
 
+def _read_id(user_id: Any) -> str:
+    if not isinstance(user_id, str):
+        raise TypeError("an id is a string")
+    return user_id
+
+
 def _read_version(version: Any) -> int:
     if not isinstance(version, str) or not version.isdecimal():
         raise TypeError("a version is a string of digits")
@@ -113,6 +119,7 @@ class Snapshots:
                 values[attribute] = _ReadOnly(values[attribute])
             for attribute in _LISTS:
                 values[attribute] = tuple(values[attribute])
+            values["id"] = _read_id(values["id"])
             snapshot = UserSnapshot(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"The gateway sent a user that is not valid: {error!r}") from None

@@ -23,10 +23,9 @@ class UserState:
         "_greatest",
         "_is_doubtful",
         "_is_told",
-        "_none_heard_in_write",
+        "_nones",
         "_taken",
         "_unconfirmed",
-        "_writes",
         "is_known",
         "snapshot",
     )
@@ -41,8 +40,7 @@ class UserState:
         self._is_told = False  # the operation has said the greatest version itself
         self._is_doubtful = False  # "no user" was said by one that has not: its gateway may have been behind
         self._asked_again = False
-        self._writes = 0
-        self._none_heard_in_write = False
+        self._nones = 0  # how often an event has said that there is no user
         self._deletes = 0
 
     def hear(self, seen: Seen | None, *, is_first: bool) -> bool:
@@ -61,28 +59,23 @@ class UserState:
             self._take(seen)
         return False
 
-    def write_started(self) -> None:
-        """Note that a write of this session is under way."""
-        self._writes += 1
+    def write_started(self) -> int:
+        """Note that a write of this session is under way, and return what to say with its answer."""
+        return self._nones
 
-    def write_ended(self) -> None:
-        """Note that it is not any more; its answer, if there is one, has been taken before."""
-        self._writes -= 1
-        if not self._writes:
-            self._none_heard_in_write = False
-
-    def take_answer(self, seen: Seen) -> bool:
-        """Take the answer to a write."""
+    def take_answer(self, seen: Seen, nones: int) -> bool:
+        """Take the answer to a write; ``nones`` is what was said at the beginning."""
         if seen.version < self._greatest or (seen.version == self._greatest and self.snapshot is not None):
             return False
+        is_unsure = self._nones > nones
         if seen.version > self._greatest:
             self._take(seen)
             self._unconfirmed = seen.version
             self._is_told = False
-        elif not self._none_heard_in_write:
+        elif not is_unsure:
             return False
-        self._asked_again = self._none_heard_in_write
-        return self._none_heard_in_write
+        self._asked_again = is_unsure
+        return is_unsure
 
     def delete_started(self) -> int:
         """Note that a deletion by this session is under way, and return what to say at its end."""
@@ -107,7 +100,7 @@ class UserState:
         if self._unconfirmed is not None and not self._deletes and not self._asked_again:
             self._asked_again = True
             return True
-        self._none_heard_in_write = self._writes > 0
+        self._nones += 1
         self._asked_again = False
         self._unconfirmed = None
         self._is_doubtful = not self._is_told

@@ -95,7 +95,7 @@ class Users:
         read: Callable[[UserSnapshot, Mapping[str, Any]], T],
     ) -> T:
         state = self._watches.state_of(user_id)
-        state.write_started()
+        nones = state.write_started()
 
         def take(data: dict[str, Any]) -> T:
             result = data.get(field)
@@ -103,12 +103,9 @@ class Users:
             if seen is None or not isinstance(result, dict):
                 raise ProtocolError("The gateway's answer to a write does not have the user.")
             now = self._watches.state_of(user_id)  # another one, if what was known before is forgotten by now
-            is_doubtful = now.take_answer(seen)
+            is_doubtful = now.take_answer(seen, nones)
             self._watches.written(user_id, is_doubtful=is_doubtful)
             known = now.snapshot
             return read(known if known is not None and known == seen.snapshot else seen.snapshot, result)
 
-        try:
-            return await self._requests.ask(document, {"id": user_id, "input": user_input}, take)
-        finally:
-            state.write_ended()
+        return await self._requests.ask(document, {"id": user_id, "input": user_input}, take)

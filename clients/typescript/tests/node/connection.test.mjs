@@ -77,6 +77,59 @@ test('who hears of a status may connect anew, or close the session', scripted(as
   }
 }));
 
+test('who hears that a connection is made may connect anew, set a token, or close the session', scripted(async ({ clock, gateway, open }) => {
+  for (const act of ['reconnect', 'setToken', 'close']) {
+    const session = open();
+    const stop = session.onStatusChange((status) => {
+      if (status !== 'connecting') return;
+      stop();
+      void session[act](...(act === 'setToken' ? ['e30.e30.x'] : []));
+    });
+    const before = gateway.sockets.length;
+    session.user('a').subscribe();
+    await settle();
+    await clock.advance(20_000);
+    assert.equal(session.status, act === 'close' ? 'closed' : 'connected');
+    assert.equal(gateway.sockets.length - before, act === 'close' ? 0 : 1);
+    await session.close();
+    assert.equal(clock.timers.size, 0);
+  }
+}));
+
+test('a machine that slept while nothing was to do makes one socket afterwards', scripted(async ({ clock, gateway, open }) => {
+  const session = open();
+  await Promise.all([session.user('a').get(), clock.advance(0)]);
+  await clock.advance(61_000);
+  assert.equal(session.status, 'idle');
+  clock.sleep(60_000);
+  session.user('b').subscribe();
+  await settle();
+  await clock.advance(20_000);
+  assert.equal(session.status, 'connected');
+  assert.equal(gateway.sockets.length, 2);
+}));
+
+test('a token function that fails is one failure, however many have asked to connect', scripted(async ({ clock, open }) => {
+  const { random } = Math;
+  Math.random = () => 0.999;
+  try {
+    let refuse;
+    let asked = 0;
+    const session = open({ onNeedToken: () => new Promise((_, reject) => (asked++, (refuse = reject))) });
+    session.user('a').subscribe();
+    await settle();
+    for (let times = 0; times < 5; times++) session.reconnect();
+    await settle();
+    refuse(new Error('none'));
+    await settle();
+    assert.equal(asked, 1);
+    await clock.advance(1000);
+    assert.equal(asked, 2);
+  } finally {
+    Math.random = random;
+  }
+}));
+
 test('reconnect() connects anew, and nobody notices', scripted(async ({ gateway, open }) => {
   gateway.put('a');
   const session = open();
