@@ -1,5 +1,5 @@
 // Makes the dist/ of a package: each entry as both kinds of module, and the types of both. Names that begin with `_` are
-// nobody's business and are made short, the same way everywhere: see names.mjs.
+// nobody's business and are made short: see names.mjs. Another version of Node may choose other letters.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

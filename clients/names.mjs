@@ -8,7 +8,9 @@ import { gzipSync } from 'node:zlib';
 /** Those that come first are common in programs. */
 const LETTERS = 'etrsualfihdnpomcybgwkvxqjzTSRNABCDEFGHIJKLMOPQUVWXYZ';
 const COMMENTS = /\/\*[^]*?\*\/|\/\/.*/g;
-const TYPES = /^(?:export )?(?:interface|class) (\w+)(?:<.*?>)?(?: extends ([\w, ]+?))?(?: implements .*)? \{\n([^]*?)^\}/gm;
+const HEADS = /^(?:export )?(?:abstract )?(?:interface|class) .*\{$/gm;
+const TYPES =
+  /^(?:export )?(?:abstract )?(?:interface|class) (\w+)(?:<[^<>]*>)?(?: extends ([\w, <>]+?))?(?: implements .*)? \{\n([^]*?)^\}/gm;
 const MEMBERS = /^ {2}(?:\w+ )*(_[a-zA-Z]\w*)/gm;
 /** Patterns, types of a line, and some that are none of them, which does no harm. */
 const BRACES = /\{([^{}]*)\}/g;
@@ -21,10 +23,12 @@ export function privateNames(folder) {
   const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8').replace(COMMENTS, ''));
   const text = sources.join('\n');
   const types = [...text.matchAll(TYPES)];
+  const heads = all(HEADS, text).length;
+  if (heads !== types.length) throw new Error(`Of ${heads} interfaces and classes ${types.length} can be read.`);
   const membersOf = (wanted) =>
     types
       .filter(([, name]) => name === wanted)
-      .flatMap(([, , parents = '', body]) => [...all(MEMBERS, body, 1), ...parents.split(', ').flatMap(membersOf)]);
+      .flatMap(([, , parents = '', body]) => [...all(MEMBERS, body, 1), ...parents.replace(/<[^<>]*>/g, '').split(', ').flatMap(membersOf)]);
   const declared = new Set(types.flatMap(([, , , body]) => all(MEMBERS, body, 1)));
   const objects = [...types.map(([, name]) => membersOf(name)), ...all(BRACES, text, 1).map((inside) => all(NAMES, inside))];
 

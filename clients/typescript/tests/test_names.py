@@ -43,6 +43,10 @@ class Plant {
   _height = 1;
 }
 
+abstract class Oak<T extends object> extends Tree<T> {
+  _acorns = 1;
+}
+
 // What is _nowhere is only in a comment.
 interface Leaf {
   _color: string;
@@ -68,12 +72,12 @@ def test_what_an_object_has_gets_letters_of_its_own(node: Node, tmp_path: Path) 
     found = json.loads(done.stdout)
     for together in (
         {"_street", "_town", "_rooms"},
-        {"_leaves", "_count", "_grow", "_height"},
+        {"_leaves", "_count", "_grow", "_height", "_acorns"},
         {"_color", "_tree"},
     ):
         assert len({found[name] for name in together}) == len(together)
     assert "_nowhere" not in found
-    assert len(set(found.values())) == 4
+    assert len(set(found.values())) == 5
 
 
 @pytest.mark.parametrize("undeclared", ["thing._other = 1;", "const { _other } = thing;"])
@@ -81,6 +85,12 @@ def test_what_no_type_declares_is_refused(node: Node, tmp_path: Path, undeclared
     done = letters(node, tmp_path, f"{SOURCE}\n{undeclared}\n")
     assert done.returncode != 0
     assert "No interface or class declares _other." in done.stderr
+
+
+def test_a_type_that_cannot_be_read_is_refused(node: Node, tmp_path: Path) -> None:
+    done = letters(node, tmp_path, f"{SOURCE}\nclass Odd<T = Map<string, string>> {{\n  _odd = 1;\n}}\n")
+    assert done.returncode != 0
+    assert "can be read." in done.stderr
 
 
 def test_an_object_has_at_most_as_many_names_as_there_are_letters(node: Node, tmp_path: Path) -> None:

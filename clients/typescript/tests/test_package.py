@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from clients.typescript.tests.conftest import Node
 
 PACKAGE = Path(__file__).parents[1]
-MAX_BYTES = 7205
+MAX_BYTES = 7250
 """What an application carries that uses ``createSession``, and so everything that can be reached from it."""
-MAX_TABS_BYTES = 2420
+MAX_TABS_BYTES = 2450
 """What is added by ``SharedWebSocket``."""
-MAX_STREAM_BYTES = 1085
+MAX_STREAM_BYTES = 1100
 _NO_ANY = re.compile(r"\bany\b")
 
 
