@@ -98,7 +98,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
     held_to = _any_number(rules) if any_size else rules
     problems = _unknown_fields(given)
     values: dict[str, Any] = {}
-    unchecked: list[str] = []
+    unchecked: tuple[str, ...] = ()
     for name, attribute, check, is_required in _CHECKS:
         if name not in given:
             continue
@@ -114,7 +114,7 @@ def parse_patch(given: Mapping[str, object], rules: Rules, *, any_size: bool = F
                 values[attribute] = check(value, held_to)
             else:
                 values[attribute] = too_long
-                unchecked.append(attribute)
+                unchecked += (attribute,)
         except ValueError as error:
             problems.append(Problem(name, f"{name} {error}"))
     if not (problems or any_size) and _least_size(values) > rules.limits.record_bytes + _FAR_TOO_LARGE:

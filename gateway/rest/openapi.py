@@ -46,7 +46,7 @@ _CONDITIONS: Final = [
     {
         "name": "If-Match",
         "in": "header",
-        "description": 'The versions that the user may have, as entity tags, or * for any; otherwise 412.',
+        "description": "The versions that the user may have, as entity tags, or * for any; otherwise 412.",
         "schema": _TAGS,
     },
     {

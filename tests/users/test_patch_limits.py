@@ -176,7 +176,7 @@ def test_any_number_of_keys_is_taken_from_whoever_may_send_any_size(name: str, k
 def test_entries_that_were_not_checked_are_not_stored_after_the_limit_was_raised() -> None:
     entries = ["not an address", "nor this", "\0"]
     patch = parse_patch({"name": "Alice", "email": entries}, Rules(Limits(emails=2)), any_size=True)
-    for before in (None, create(name="Alice", email=["a@example.com"])):
+    for before in (None, create({"name": "Alice", "email": ["a@example.com"]})):
         with pytest.raises(BadUserInput) as caught:
             apply(patch.under(None), before, user_id="alice", now=2, rules=Rules())
         assert [problem.field for problem in caught.value.problems] == ["email"]
