@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl
 
-_MOST: Final = 1000
+_MOST: Final = 20
 _NOT_ENCODED: Final = "The parameters are not percent-encoded UTF-8."
 _NO_CODE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
