@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
+from userline.common.json_strings import STRINGS
 from userline.common.texts import cut
 
-_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONGEST: Final = 200
 
 
@@ -19,7 +18,7 @@ def find_repeated_name(text: bytes, value: object) -> str | None:
     strings, or a name was there twice.
     """
     members = _count_members(value)
-    if text.count(b":") == members or _STRINGS.sub(b"", text).count(b":") == members:
+    if text.count(b":") == members or STRINGS.sub(b"", text).count(b":") == members:
         return None
     try:
         # Numbers may have any length: only the names matter here.

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from userline.common.json_strings import STRINGS
+
 MOST_CONTAINERS: Final = 50_000
 """How many objects and lists a text may begin: 1 MiB has room for half a million, which hold everybody for long."""
 
@@ -27,8 +29,6 @@ _READ_AGAIN: Final = ("number is infinity", "no low surrogate", "invalid low sur
 """How orjson begins to say that a number overflows, or that a string has half of a surrogate pair."""
 
 _MINUS_ZERO: Final = re.compile(rb"[\[,:\s]-0[,\]}\s]")
-_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""One that does not end goes to the end of the text: so each part of a text is looked at once, whatever is in it."""
 _MOST_VALUES: Final = 65_536
 """How many values a text may have that is read again, which takes some times as long."""
 
@@ -117,7 +117,7 @@ def excess(data: bytes | str) -> str | None:
         # Written text is full of commas. Looking for the strings takes long only if there are very many.
         if data.count(b'"') - data.count(b'\\"') > _MOST_QUOTES:
             return f"{_MOST_QUOTES // 2} strings"
-        if _separators(_STRINGS.sub(b"", data)) > MOST_SEPARATORS:
+        if _separators(STRINGS.sub(b"", data)) > MOST_SEPARATORS:
             return f"{MOST_SEPARATORS} of ',' and ':' outside of strings"
     return None
 
@@ -134,7 +134,7 @@ def _has_minus_zero(data: bytes | str) -> bool:
         data = data.encode()
     elif b"-0" not in data:
         return False
-    return bool(_MINUS_ZERO.search(data)) and bool(_MINUS_ZERO.search(_STRINGS.sub(b'""', data)))
+    return bool(_MINUS_ZERO.search(data)) and bool(_MINUS_ZERO.search(STRINGS.sub(b'""', data)))
 
 
 def _decode_slowly(data: bytes | str, why: str) -> Any:

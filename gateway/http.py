@@ -12,6 +12,7 @@ from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
+from userline.common.texts import listed
 from userline.directory.pacer import SOURCE
 from userline.execution.json_values import JSONRefused, decode
 from userline.execution.operation import AnswerBudget, RequestRefused
@@ -123,7 +124,7 @@ class GraphQLOverHTTP:
         raise HTTPRefused(
             405,
             "method",
-            f"GraphQL is served to {' and '.join(', '.join(methods).rsplit(', ', 1))} requests.",
+            f"GraphQL is served to {listed(methods)} requests.",
             {"allow": ", ".join(methods)},
         )
 

@@ -35,14 +35,19 @@ class Condition:
         """Whether a user who is there at ``version`` is at one that it must not be at."""
         return version in self.unwanted
 
-    def check(self, user_id: str, version: int | None) -> None:
-        """Raise ConditionFailed if it does not hold for a user at ``version`` (None: there is no such user)."""
+    def check_wanted(self, user_id: str, version: int | None) -> None:
+        """Raise ConditionFailed if a user at ``version`` (None: there is no such user) is none of the wanted ones."""
+        if self.wanted is None:
+            return
         if version is None:
-            if self.wanted is not None:
-                raise ConditionFailed(f"There is no user {quoted(user_id)}.")
-        elif self.wanted is not None and version not in self.wanted:
+            raise ConditionFailed(f"There is no user {quoted(user_id)}.")
+        if version not in self.wanted:
             raise ConditionFailed(
                 f"The user has changed: its version is {version}, and none of those that the request allows."
             )
-        elif self.is_unwanted(version):
+
+    def check(self, user_id: str, version: int | None) -> None:
+        """Raise ConditionFailed if it does not hold for a user at ``version`` (None: there is no such user)."""
+        self.check_wanted(user_id, version)
+        if version is not None and self.is_unwanted(version):
             raise ConditionFailed(f"The user is there, and its version is {version}, which the request does not allow.")

@@ -76,6 +76,7 @@ _LISTED: Final = {field.name: field for field in _COUNTED if field.kind is Kind.
 
 _MOST_UNKNOWN = 50
 _LONGEST_NAME = 100
+_LIMIT_RAISED = "was past a limit that is higher now: send it again."
 _FAR_TOO_LARGE = 65_536
 """How many characters past the limit a patch is refused whoever the user is."""
 
@@ -258,13 +259,12 @@ def _check_limits(patch: UserPatch, before: UserRecord | None, after: UserRecord
             continue
         most = field.most_entries(rules)
         entries, had = _entries(field, after), _entries(field, before) if before else ()
-        is_stored = set(entries) <= set(had)
-        if field.attribute in patch.unchecked and not is_stored and most is not None and len(entries) <= most:
-            problems.append(Problem(field.name, f"{field.name} was past a limit that is higher now: send it again."))
-        if most is None or len(entries) <= most:
+        if most is None or (len(entries) <= most and field.attribute not in patch.unchecked):
             continue
-        if field.kind is Kind.LIST and not is_stored:
-            problems.append(Problem(field.name, f"{field.name} {validation.too_many_entries(most, len(entries))}"))
+        if field.kind is Kind.LIST and not set(entries) <= set(had):
+            is_past = len(entries) > most
+            why = validation.too_many_entries(most, len(entries)) if is_past else _LIMIT_RAISED
+            problems.append(Problem(field.name, f"{field.name} {why}"))
         elif len(entries) > len(had):
             problems.append(_too_many(field.name, field.entries, len(entries), most))
     size = encoded_size(after)

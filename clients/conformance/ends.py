@@ -16,6 +16,24 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+CODES = (
+    "BAD_USER_INPUT",
+    "NAME_REQUIRED",
+    "UNAUTHENTICATED",
+    "FORBIDDEN",
+    "USER_SYNC_DISABLED",
+    "STORE_UNAVAILABLE",
+    "RATE_LIMITED",
+    "OPERATION_TOO_COMPLEX",
+    "DOCUMENT_NOT_TRUSTED",
+    "PERSISTED_QUERY_NOT_FOUND",
+    "PERSISTED_QUERY_NOT_SUPPORTED",
+    "GRAPHQL_PARSE_FAILED",
+    "GRAPHQL_VALIDATION_FAILED",
+    "INTERNAL_SERVER_ERROR",
+)
+"""The codes of the gateway's errors: a test holds them to its table."""
+
 _PATIENCE = 5.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
 
+from userline.common.texts import listed
 from userline.execution.pending import OutOfTime
 from userline.gateway.auth.bearer import challenge
 from userline.gateway.body import BodyRefused, read_json
@@ -119,7 +119,7 @@ class RestApi:
         handlers = {"GET": handlers["GET"], "HEAD": handlers["GET"], **handlers}
         if request.method not in handlers:
             allowed = ", ".join(handlers)
-            reason = f"This address takes {' and '.join(allowed.rsplit(', ', 1))} requests."
+            reason = f"This address takes {listed(handlers)} requests."
             return refuse(405, ErrorCode.BAD_USER_INPUT, reason, {"allow": allowed})
         return await handlers[request.method](request)
 
@@ -137,7 +137,7 @@ class RestApi:
             return refuse(404, RestErrorCode.NOT_FOUND, f"There is no user {quoted(user_id)}.")
         version = record.snapshot.version
         if condition is not None:
-            replace(condition, unwanted=frozenset()).check(user_id, version)
+            condition.check_wanted(user_id, version)
             if condition.is_unwanted(version):
                 return not_modified(tag_of(version))
         return answer(record_to_json(record), headers={"etag": tag_of(version)})

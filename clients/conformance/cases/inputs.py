@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clients.conformance.gateway import refusal
+from clients.conformance.ends import CODES, refusal
 from clients.conformance.table import case
 
 if TYPE_CHECKING:
@@ -45,25 +45,6 @@ async def a_gateway_takes_them_for_three_things(world: World) -> None:
     error = await world.fails(session.set(user, name=" ", locale="?"), "BAD_USER_INPUT")
     assert [problem["field"] for problem in error.told["problems"]] == ["name", "locale"]
     await world.fails(session.set(f"nobody {id(world)}", locale="nl"), "NAME_REQUIRED")
-
-
-CODES = (
-    "BAD_USER_INPUT",
-    "NAME_REQUIRED",
-    "UNAUTHENTICATED",
-    "FORBIDDEN",
-    "USER_SYNC_DISABLED",
-    "STORE_UNAVAILABLE",
-    "RATE_LIMITED",
-    "OPERATION_TOO_COMPLEX",
-    "DOCUMENT_NOT_TRUSTED",
-    "PERSISTED_QUERY_NOT_FOUND",
-    "PERSISTED_QUERY_NOT_SUPPORTED",
-    "GRAPHQL_PARSE_FAILED",
-    "GRAPHQL_VALIDATION_FAILED",
-    "INTERNAL_SERVER_ERROR",
-)
-"""Those of the gateway: a test holds them to its table."""
 
 
 @case(18)

@@ -57,8 +57,8 @@ class Checks:
             self._see(not shown, f"{name} is pending, and was shown something (line 19)")
             self._see(before == "not made" or before["type"] == "pending", f"{name} is pending again (line 19)")
         if state["type"] == "active":
-            latest = _without_objects(state["latestSnapshot"])
-            self._see(shown and latest == _without_objects(shown[-1]), f"{name} is {state}, not what it has shown")
+            latest = _without("object", state["latestSnapshot"])
+            self._see(shown and latest == _without("object", shown[-1]), f"{name} is {state}, not what it has shown")
 
     def _look_at_what_was_shown(self, watched: Watched, before: Any) -> None:
         name, shown = watched.handle.name, watched.handle.shown
@@ -70,9 +70,9 @@ class Checks:
             )
             self._see(not is_over, f"{name} is shown something after its end (line 19)")
         for place in range(first, len(shown)):
-            value = _without_objects(shown[place])
+            value = _without("object", shown[place])
             if place:
-                is_new = _without_versions(value) != _without_versions(_without_objects(shown[place - 1]))
+                is_new = _without("version", value) != _without("version", _without("object", shown[place - 1]))
                 self._see(is_new, f"{name} is shown the same twice in a row: {value} (line 25)")
             users = _users_in(value, watched)
             self._see(set(users) == set(watched.users), f"{name} is shown {sorted(users)}")
@@ -115,7 +115,7 @@ class Checks:
             self._see_that_it_is_so(label, user_id, got and got["user"], user)
 
     def _see_that_it_is_so(self, name: str, user_id: str, shown: Any, user: Any) -> None:
-        is_so = _without_versions(shown) == _without_versions(user)
+        is_so = _without("version", shown) == _without("version", user)
         self._see(is_so, f"To {name}, {user_id!r} is {shown} in the end, and not {user}")
 
 
@@ -133,19 +133,11 @@ def _users_in(value: Any, watched: Watched) -> dict[str, Any]:
     return {watched.users[0]: value and value["user"]}
 
 
-def _without_objects(value: Any) -> Any:
+def _without(name: str, value: Any) -> Any:
+    """Return a value without the members of this name, however deep they are."""
     match value:
         case dict():
-            return {key: _without_objects(each) for key, each in value.items() if key != "object"}
+            return {key: _without(name, each) for key, each in value.items() if key != name}
         case list():
-            return [_without_objects(each) for each in value]
-    return value
-
-
-def _without_versions(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _without_versions(each) for key, each in value.items() if key != "version"}
-        case list():
-            return [_without_versions(each) for each in value]
+            return [_without(name, each) for each in value]
     return value

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
+from clients.conformance.ends import CODES
+
 Step = dict[str, Any]
 
 USERS: Final = ("a", "ü", "u\u0308", "😀", "__proto__", "constructor", "a\u2028b", "0")
@@ -19,21 +21,7 @@ SLOTS: Final = 2
 OWNERS: Final = ("ann", "bob", None)
 
 TEMPORARY: Final = ("STORE_UNAVAILABLE", "RATE_LIMITED")
-FINAL: Final = (
-    "BAD_USER_INPUT",
-    "NAME_REQUIRED",
-    "UNAUTHENTICATED",
-    "FORBIDDEN",
-    "USER_SYNC_DISABLED",
-    "OPERATION_TOO_COMPLEX",
-    "DOCUMENT_NOT_TRUSTED",
-    "PERSISTED_QUERY_NOT_FOUND",
-    "PERSISTED_QUERY_NOT_SUPPORTED",
-    "GRAPHQL_PARSE_FAILED",
-    "GRAPHQL_VALIDATION_FAILED",
-    "INTERNAL_SERVER_ERROR",
-    "OF_ANOTHER_VERSION",
-)
+FINAL: Final = (*(code for code in CODES if code not in TEMPORARY), "OF_ANOTHER_VERSION")
 PASSING_CLOSES: Final = ((1000, ""), (1001, ""), (1011, "oh"), (1012, "retry after 1.5 s"), (1013, ""), (4000, ""))
 PASSING_CLOSES_2: Final = ((4408, ""), (4430, ""), (4431, "retry after 0.5 s"), (4500, ""), (4503, ""))
 FATAL_CLOSES: Final = ((1008, ""), (1009, ""), (4400, "no"), (4401, ""), (4406, ""), (4409, ""), (4429, ""))

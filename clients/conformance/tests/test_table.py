@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clients.conformance import driver as drivers
-from clients.conformance.cases.inputs import CODES
+from clients.conformance.ends import CODES
 from clients.conformance.known import environment
 from clients.conformance.table import BEHAVIOUR, Case, cases, lines_of, problems
 
