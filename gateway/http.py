@@ -194,7 +194,7 @@ class GraphQLOverHTTP:
     def _stream(self, subscription: Prepared, request: Request, media_type: str) -> Stream:
         if request.method == "HEAD":
             raise HTTPRefused(
-                405, "query", "HEAD is for queries only. Subscribe by GET or POST.", {"allow": "GET, POST, OPTIONS"}
+                405, "query", "HEAD is for queries only. Subscribe by GET or POST.", {"allow": "GET, POST"}
             )
         if media_type == EVENT_STREAM:
             framing: EventStream | Multipart = EventStream()
