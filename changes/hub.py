@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from userline.changes.held import MISS, NEVER, Entry, Miss, is_old, is_unclear, looks_as_before, was_edited
+from userline.changes.held import MISS, NEVER, Entry, Miss
 from userline.changes.idle import Idle
 from userline.changes.reading import Reading
 from userline.changes.watcher import HubWatcher, Watcher
@@ -89,7 +89,7 @@ class Hub:
         return found
 
     @contextmanager
-    def reading(self, user_ids: Iterable[str]) -> Iterator[Reading]:
+    def reading(self, user_ids: Iterable[str], *, is_write: bool = False) -> Iterator[Reading]:
         """Keep entries for these users while a store call about them is under way, and take its outcome.
 
         Only an entry that is still there can tell that an outcome was overtaken by a newer change meanwhile.
@@ -100,7 +100,7 @@ class Hub:
             self._idle.pop(user_id, None)
         try:
             self._calls += 1
-            yield Reading(self, entries, self._calls, self._epoch)
+            yield Reading(self, entries, self._calls, self._epoch, is_write)
         finally:
             for user_id, (entry, _) in entries.items():
                 entry.pins -= 1
@@ -200,7 +200,7 @@ class Hub:
         entry = self._entries.get(snapshot.id)
         if entry is None or entry.snapshot is None:
             return entry is not None
-        return snapshot.version >= entry.version and not looks_as_before(entry, snapshot)
+        return snapshot.version >= entry.version and not entry.looks_as(snapshot)
 
     def lose_touch(self) -> None:
         """Answer nothing from now on: changes are not heard."""
@@ -229,19 +229,22 @@ class Hub:
     ) -> UserSnapshot | None:
         """Take what a store call has found. For :class:`Reading`."""
         (entry, known), call = reading.entries[user_id], reading.number
-        if is_old(entry, snapshot, call):
+        if entry.is_old(snapshot, call):
             return entry.snapshot
-        if is_unclear(entry, snapshot, known, call):
+        if entry.is_unclear(snapshot, known, call):
             reading.unclear += (user_id,)
             entry.note(snapshot, self._calls)
+            entry.is_owed = entry.is_owed or reading.is_write
             self._ask_for(user_id)
             return entry.snapshot
         if reading.epoch == self._epoch and not entry.doubted:
             entry.confirmed_at = self._clock()
             if entry.watchers:
                 self._watched.move_to_end(user_id)
-        if was_edited(entry, snapshot, known):
+        if entry.was_edited(snapshot, known):
             self._show(entry, snapshot)
+        elif (snapshot is None and entry.is_owed) or (reading.is_write and entry.has_passed_over(snapshot)):
+            self._show(entry, None, entry.version)
         self._take(entry, snapshot, is_seen=is_seen)
         if snapshot is None:
             entry.absent_at = self._calls
@@ -260,9 +263,10 @@ class Hub:
 
     def _take(self, entry: Entry, snapshot: UserSnapshot | None, *, is_seen: bool = False) -> None:
         version = snapshot.version if snapshot else 0
-        if version < entry.version or (version == entry.version and not (entry.is_quiet and is_seen)):
+        may_repeat = is_seen and entry.is_quiet and entry.snapshot is not None
+        if version < entry.version or (version == entry.version and not may_repeat):
             return
-        if snapshot is not None and not is_seen and looks_as_before(entry, snapshot):
+        if snapshot is not None and not is_seen and entry.looks_as(snapshot):
             entry.snapshot, entry.version, entry.is_quiet = snapshot, version, True
         else:
             self._show(entry, snapshot)
@@ -271,17 +275,18 @@ class Hub:
         if version < entry.version:  # the largest version is also that of the deletion
             return
         if entry.snapshot is not None or entry.version < 0:
-            self._show(entry, None)
-        entry.version = version
+            self._show(entry, None, version)
+        elif version > entry.version:
+            entry.version, entry.is_quiet = version, True
 
-    def _show(self, entry: Entry, snapshot: UserSnapshot | None) -> None:
+    def _show(self, entry: Entry, snapshot: UserSnapshot | None, deletion: int = 0) -> None:
         if snapshot is None:
             entry.gone = max(entry.gone, entry.version)
         elif snapshot.version <= entry.gone:  # created again by hand
             entry.gone = 0
         entry.snapshot = snapshot
-        entry.version = snapshot.version if snapshot else 0
-        entry.is_quiet = False
+        entry.version = snapshot.version if snapshot else deletion
+        entry.is_quiet = entry.is_owed = False
         for watcher in entry.watchers:
             self.coalesced += watcher.offer(snapshot)
         self.deliveries += len(entry.watchers)

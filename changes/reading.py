@@ -34,6 +34,8 @@ class Reading:
     number: int
     """So many had begun with it."""
     epoch: int
+    is_write: bool = False
+    """Whether somebody is answered with what it has written, whoever watches."""
     unclear: tuple[str, ...] = ()
     """Of whom nobody can tell whether what the store said is of before or after what is known: a call that begins now
     can. They are in doubt."""

@@ -76,7 +76,7 @@ class Writes:
     async def _write_and_tell(
         self, user_id: str, write: Coroutine[None, None, WriteResult]
     ) -> tuple[UserSnapshot, WriteResult]:
-        with self._hub.reading([user_id]) as reading:
+        with self._hub.reading([user_id], is_write=True) as reading:
             try:
                 result = await write
             except StoreUnavailable:
@@ -105,7 +105,7 @@ class Writes:
         return done
 
     async def _write_many_and_tell(self, patches: Mapping[str, UserPatch]) -> dict[str, WriteResult]:
-        with self._hub.reading(patches) as reading:
+        with self._hub.reading(patches, is_write=True) as reading:
             try:
                 results = await self._store.patch_many(patches)
             except (StoreUnavailable, StoreRefused):  # some of them may have been written

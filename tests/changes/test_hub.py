@@ -533,6 +533,47 @@ class TestDeletions:
             assert first.confirm("alice", None) == snapshot(9)
             assert first.unclear == ()
 
+    @pytest.mark.parametrize("version", [5, 7])
+    @pytest.mark.parametrize("is_write", [True, False])
+    async def test_who_is_answered_with_a_user_who_is_gone_is_told_once_more(
+        self, version: int, *, is_write: bool
+    ) -> None:
+        """There was nobody before, so that watchers were not told of the deletion: but a write is answered late."""
+        hub = Hub()
+        confirm(hub, None)
+        with hub.watching("alice") as watcher:
+            assert await watcher.next() is None
+            with hub.reading(["alice"], is_write=is_write) as call:
+                hub.hear(Deletion("alice", 7))
+                assert hub.deliveries == 0
+                assert call.confirm("alice", snapshot(version), is_seen=is_write) is None
+            assert hub.deliveries == is_write
+            if is_write:
+                assert await watcher.next() is None
+            hub.hear(Deletion("alice", 7))
+            hub.hear(snapshot(version), is_seen=True)
+            assert hub.deliveries == is_write
+        assert hub.peek("alice") is None
+
+    @pytest.mark.parametrize("is_write", [True, False])
+    @pytest.mark.parametrize("is_there", [True, False])
+    async def test_who_is_answered_with_a_user_of_whom_nobody_can_tell_is_told_what_is(
+        self, *, is_write: bool, is_there: bool
+    ) -> None:
+        hub = Hub()
+        confirm(hub, None)
+        with hub.watching("alice") as watcher:
+            assert await watcher.next() is None
+            with hub.reading(["alice"], is_write=is_write) as call, hub.reading(["alice"]) as other:
+                other.confirm("alice", None)
+                call.confirm("alice", snapshot(6), is_seen=is_write)
+                assert call.unclear == ("alice",)
+            for _ in range(2):
+                confirm(hub, snapshot(6) if is_there else None)
+                assert hub.deliveries == (is_there or is_write)
+            if hub.deliveries:
+                assert await watcher.next() == (snapshot(6) if is_there else None)
+
     @pytest.mark.parametrize("seed", range(300))
     def test_whatever_the_order_the_end_is_what_the_store_says(self, seed: int) -> None:
         """Reads that overlap, messages that are late, lost or doubled: the hub ends with the store, and never shows

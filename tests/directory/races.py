@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, deque
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tests.directory.stepped import USER, SteppedStore
@@ -19,6 +20,7 @@ from userline.users.errors import StoreUnavailable
 from userline.users.record import Deletion, UserSnapshot
 from userline.users.rules import Rules
 from userline.users.viewer import Viewer, ViewerKind
+from userline_client.state import UserState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,18 +46,89 @@ class LateBus:
 class Seen:
     """A watcher of the hub, and the place in all states of what it has seen last."""
 
-    def __init__(self, store: SteppedStore) -> None:
+    def __init__(self, play: Play) -> None:
         self.is_new = True
         self.latest: UserSnapshot | None = None
         self._place = 0
-        self._store = store
+        self._again = 0
+        self._play = play
 
     def offer(self, snapshot: UserSnapshot | None) -> bool:
-        assert self.is_new or snapshot != self.latest, "told twice"
-        assert snapshot in self._store.states[self._place :], f"went back to {snapshot}"
-        self._place = self._store.states.index(snapshot, self._place)
+        states = self._play.store.states
+        if snapshot == self.latest and not self.is_new:
+            # Who has written the user may have been answered with what was in between.
+            self._again += 1
+            assert snapshot is None, "told twice"
+            assert self._again <= self._play.writes, "told twice of nobody"
+        assert snapshot in states[self._place :], f"went back to {snapshot}"
+        self._place = states.index(snapshot, self._place)
         self.is_new, self.latest = False, snapshot
         return False
+
+
+class Client:
+    """Watches and writes the user: what it has is the newest of what events and answers say, which come in order."""
+
+    is_new = True
+
+    def __init__(self, play: Play) -> None:
+        self.state = UserState()
+        self.unread: deque[tuple[object, Any]] = deque()
+        self._play = play
+        self._operation = 0
+        self._is_first = True
+        self._watch()
+
+    @property
+    def shown(self) -> UserSnapshot | None:
+        return cast("UserSnapshot | None", self.state.snapshot)
+
+    def offer(self, snapshot: UserSnapshot | None) -> bool:
+        self.is_new = False
+        if self.unread and self.unread[-1][0] == self._operation and self._play.chance.random() < 0.5:
+            self.unread.pop()  # a slow reader gets the newest alone
+        self.unread.append((self._operation, snapshot))
+        return False
+
+    def tell(self, what: str, value: Any) -> None:
+        """Tell it of the end of something that it has asked for."""
+        self.unread.append((what, value))
+
+    def read(self, number: int) -> None:
+        """Let it read so much of what it was told."""
+        for _ in range(min(number, len(self.unread))):
+            if self._take(*self.unread.popleft()):
+                self._play.users.detach(USER, self)
+                self._watch()
+
+    def _watch(self) -> None:
+        self._operation += 1
+        self.is_new = self._is_first = True
+        loading = self._play.users.attach(USER, self)
+
+        async def begin() -> None:
+            if loading is not None:
+                await loading
+
+        self._play.do(begin())
+
+    def _take(self, what: object, value: Any) -> bool:
+        """Return whether it asks anew."""
+        if what == "answer":
+            snapshot, nones = value
+            return self.state.take_answer(_as_seen(snapshot), nones)
+        if what == "deletion":
+            return self.state.take_deletion(value)
+        if what == "end of a deletion":
+            self.state.delete_ended()
+        elif what == self._operation:
+            is_first, self._is_first = self._is_first, False
+            return self.state.hear(value and _as_seen(value), is_first=is_first)
+        return False
+
+
+def _as_seen(snapshot: UserSnapshot) -> Any:
+    return SimpleNamespace(version=snapshot.version, snapshot=snapshot)
 
 
 class Play:
@@ -72,8 +145,11 @@ class Play:
         self.refresher = Refresher(self.store, self.hub, period=1e6)
         self.hub.on_doubt = self.refresher.hasten
         self.watchers: list[Seen] = []
+        self.clients: list[Client] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.counts: Counter[str] = Counter()
+        self.writes = 0
+        """How many writes were begun here."""
         self._names = 0
 
     async def run(self, acts: int) -> None:
@@ -94,12 +170,12 @@ class Play:
 
     async def load(self) -> None:
         """Read the user from the store."""
-        self._do(self._saw(self.users.load(USER)))
+        self.do(self._saw(self.users.load(USER)))
 
     async def get(self) -> None:
         """Read the user, from memory if it is held."""
         if not self.is_in_touch:
-            self._do(self._saw(self.users.get(USER)))
+            self.do(self._saw(self.users.get(USER)))
 
     async def get_many(self) -> None:
         """Read it among others."""
@@ -110,7 +186,7 @@ class Play:
             return found
 
         if not self.is_in_touch:
-            self._do(self._saw(get()))
+            self.do(self._saw(get()))
 
     async def get_whole(self) -> None:
         """Read it as a back end does."""
@@ -119,7 +195,7 @@ class Play:
             (record,) = await self.users.records([USER])
             return record.snapshot if record else None
 
-        self._do(self._saw(get()))
+        self.do(self._saw(get()))
 
     async def get_page(self) -> None:
         """Read a page of users."""
@@ -128,20 +204,31 @@ class Play:
             records, _ = await self.users.page(limit=10, viewer=_SERVER)
             return next((record.snapshot for record in records if record.snapshot.id == USER), None)
 
-        self._do(self._saw(get()))
+        self.do(self._saw(get()))
 
     async def create(self) -> None:
         """Create it unless it exists."""
-        creating = self.users.create_if_not_exists(USER, {"name": self._name()}, viewer=_SERVER)
-        self._do(self._saw(_first(creating)))
+        self._write(self.users.create_if_not_exists(USER, {"name": self._name()}, viewer=_SERVER))
 
     async def set(self) -> None:
         """Write it."""
-        self._do(self._saw(_first(self.users.set(USER, {"name": self._name()}, viewer=_SERVER))))
+        self._write(self.users.set(USER, {"name": self._name()}, viewer=_SERVER))
 
     async def delete(self) -> None:
         """Delete it."""
-        self._do(self.users.delete(USER, viewer=_SERVER))
+        client = self.chance.choice([*self.clients, None])
+        taken = client.state.delete_started() if client else 0
+
+        async def delete() -> None:
+            try:
+                await self.users.delete(USER, viewer=_SERVER)
+                if client:
+                    client.tell("deletion", taken)
+            finally:
+                if client:
+                    client.tell("end of a deletion", None)
+
+        self.do(delete())
 
     async def write_elsewhere(self) -> None:
         """Have it written or deleted by another gateway."""
@@ -173,7 +260,7 @@ class Play:
 
     async def watch(self) -> None:
         """Watch it for good."""
-        self.watchers.append(watcher := Seen(self.store))
+        self.watchers.append(watcher := Seen(self))
         loading = self.users.attach(USER, watcher)
 
         async def begin() -> None:
@@ -181,7 +268,17 @@ class Play:
                 await loading
             assert not watcher.is_new
 
-        self._do(begin())
+        self.do(begin())
+
+    async def connect(self) -> None:
+        """Have one more client that watches it, and writes it from now on."""
+        if len(self.clients) < 3:
+            self.clients.append(Client(self))
+
+    async def read(self) -> None:
+        """Let a client read what it was told."""
+        for client in self.chance.sample(self.clients, min(len(self.clients), 1)):
+            client.read(self.chance.randint(1, 3))
 
     async def watch_many(self) -> None:
         """Watch it and another one, up to the first event."""
@@ -192,7 +289,7 @@ class Play:
             await events.aclose()
             assert list(first) == ["bob", USER]
 
-        self._do(begin())
+        self.do(begin())
 
     async def _saw(self, answer: Any) -> None:
         """See an answer, which must be a state that there was since the question."""
@@ -200,7 +297,22 @@ class Play:
         snapshot = await answer
         assert snapshot in self.store.states[place:], f"{snapshot} was gone before it was asked for"
 
-    def _do(self, work: Coroutine[None, None, object]) -> None:
+    def _write(self, writing: Any) -> None:
+        self.writes += 1
+        client = self.chance.choice([*self.clients, None])
+        nones = client.state.write_started() if client else 0
+
+        async def write() -> UserSnapshot:
+            snapshot = cast("UserSnapshot", (await writing)[0])
+            if client:
+                client.tell("answer", (snapshot, nones))
+            return snapshot
+
+        self.do(self._saw(write()))
+
+    def do(self, work: Coroutine[None, None, object]) -> None:
+        """Do something beside everything else."""
+
         async def do() -> None:
             try:
                 await work
@@ -227,11 +339,17 @@ class Play:
             await self.lose_or_regain_touch()
         await self.lose_or_regain_touch()
         await self._answer_everything()
+        for client in self.clients:
+            while client.unread:
+                client.read(1)
+                await self._answer_everything()
+            assert client.shown == self.store.states[-1], "a client is left behind"
         for watcher in self.watchers:
             assert watcher.latest == self.store.states[-1]
         assert self.hub.peek(USER) in (MISS, self.store.states[-1])
 
     async def _answer_everything(self) -> None:
+        await turns()
         while self.store.steps or not all(task.done() for task in self.tasks):
             await self._step()
         await asyncio.gather(*self.tasks)
@@ -240,12 +358,8 @@ class Play:
 ACTS: Final = (
     *("load", "load", "get", "get_many", "get_whole", "get_page", "create", "create", "set", "delete", "delete"),
     *("write_elsewhere", "write_elsewhere", "write_elsewhere", "hear", "hear", "hear", "lose_or_regain_touch"),
-    *("wait", "watch", "watch_many"),
+    *("wait", "watch", "watch_many", "connect", "read", "read"),
 )
-
-
-async def _first(pair: Any) -> Any:
-    return (await pair)[0]
 
 
 async def turns() -> None:
