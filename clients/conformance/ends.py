@@ -49,6 +49,7 @@ class End(ServerConnection):
     is_acknowledged: bool = False
     is_closed: bool = False
     is_swallowed: bool = False
+    _is_to_send: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection of TCP, if anybody is at home."""
@@ -89,7 +90,21 @@ class End(ServerConnection):
         text = message if isinstance(message, str) else json.dumps(message)
         self.gateway.activity += 1
         self.protocol.send_text(text.encode())
-        self.send_data()
+        if not self._is_to_send:
+            self._is_to_send = True
+            self.loop.call_soon(self.send_data)
+
+    def send_data(self) -> None:
+        """Send what there is to be sent in one piece: clients may show the last of what comes together alone."""
+        self._is_to_send = False
+        pieces = self.protocol.data_to_send()
+        if data := b"".join(pieces):
+            self.transport.write(data)
+        if pieces and not pieces[-1]:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
 
     def next(self, operation: str, data: object, errors: list[Message] | None = None) -> None:
         """Send a result."""
@@ -125,6 +140,7 @@ class End(ServerConnection):
         self.is_closed = True
         self.operations.clear()
         self.gateway.activity += 1
+        self.send_data()
         self.transport.abort()
 
     def swallow(self) -> None:

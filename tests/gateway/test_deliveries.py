@@ -137,6 +137,12 @@ def _fail(operation_id: str, errors: Any, *, has_begun: bool) -> None:
     raise AssertionError((operation_id, errors, has_begun))
 
 
+@pytest.fixture(autouse=True)
+def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent in another turn is made anew."""
+    monkeypatch.setattr("userline.gateway.websocket.deliveries._TURN_SECONDS", 60)
+
+
 async def test_sockets_are_written_to_in_the_order_in_which_they_came() -> None:
     sockets = Sockets(200)
     with sockets.hub.reading(["alice"]) as reading:

@@ -66,6 +66,11 @@ class SimulatedServer:
         """Whether no link is silent or deaf: who has one has still to find out."""
         return all(link.is_sound for link in self.links)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message is on its way. What comes after one that is late comes late, too."""
+        return not any(link.is_awaited for link in self.links)
+
     def freeze(self) -> None:
         """Answer nothing, with every connection open, until it is thawed."""
         self._thawed = self._thawed or asyncio.Event()
@@ -161,6 +166,11 @@ class SimulatedLink:
     def is_sound(self) -> bool:
         """Whether it hears, and is heard."""
         return not (self._is_silent or self._is_deaf)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a message is still to arrive."""
+        return any(due > self._loop.time() for due in self._free_at.values())
 
     async def publish(self, channel: str, message: bytes) -> None:
         self._check()

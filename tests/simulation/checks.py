@@ -108,6 +108,7 @@ class Checks:
     def _is_settled(self) -> bool:
         return (
             self._world.server.is_sound
+            and self._world.server.is_empty
             and all(client.is_sound for client in self._world.clients)
             and not self._world.calls
             and not any(gateway.store_line.under_way for gateway in self._world.gateways.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tests.simulation.bus import Cut, Line, SimulatedBackend
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import Connection
     from tests.simulation.world import World
+    from userline.changes.hub import Hub
+    from userline.changes.reading import Reading
     from userline.execution.documents import DocumentCache
     from userline.execution.engine import Engine
+    from userline.users.record import UserSnapshot
 
 T = TypeVar("T")
 
@@ -65,6 +69,18 @@ class Gateway(Owner):
         self.app = self._context.run(self.runtime.make_app)
         self.connections: list[Connection] = []
         """The sockets that it serves."""
+        self.written: Counter[str] = Counter()
+        """How many writes of a user the store has answered."""
+        self._count_writes(self.runtime.hub)
+
+    def _count_writes(self, hub: Hub) -> None:
+        take_outcome = hub.take_outcome
+
+        def take(reading: Reading, user_id: str, *given: Any, **named: Any) -> UserSnapshot | None:
+            self.written[user_id] += reading.is_write
+            return take_outcome(reading, user_id, *given, **named)
+
+        hub.take_outcome = take  # type: ignore[method-assign]
 
     @property
     def untold(self) -> int:

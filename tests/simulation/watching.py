@@ -107,6 +107,8 @@ class Attached(Watching):
     """Watches as the slots of a socket do: it is told in the turn in which it happens."""
 
     is_new = True
+    _again = 0
+    """How often it was told once more that there is no user."""
 
     def offer(self, snapshot: UserSnapshot | None) -> bool:
         """Take a snapshot from the hub."""
@@ -114,9 +116,11 @@ class Attached(Watching):
         self.take(snapshot)
         return False
 
-    def may_not_repeat(self, _: State | None) -> bool:
-        """Nothing is passed over."""
-        return True
+    def may_not_repeat(self, state: State | None) -> bool:
+        """Nothing is passed over, but a user who was deleted before the answer to the write, which shows the user."""
+        if state is None:
+            self._again += 1
+        return state is not None or self._again > self.gateway.written[self.user_id]
 
     async def watch(self) -> None:
         """Be told until the end."""

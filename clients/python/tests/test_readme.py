@@ -49,12 +49,15 @@ def test_the_command_prints_users_as_they_change(gateway: RunningGateway) -> Non
     user_id = f"user-{uuid4()}"
     command = [sys.executable, "-c", COMMAND, gateway.websocket_url, user_id, "--json"]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout is not None
-        first = json.loads(watching.stdout.readline())
-        gateway.set_user(user_id, name="Ann")
-        second = json.loads(watching.stdout.readline())
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(20) in (0, 130)
+        try:
+            assert watching.stdout is not None
+            first = json.loads(watching.stdout.readline())
+            gateway.set_user(user_id, name="Ann")
+            second = json.loads(watching.stdout.readline())
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(20) in (0, 130)
+        finally:
+            watching.kill()
     assert user_id in json.dumps(first)
     assert "Ann" in json.dumps(second)
 

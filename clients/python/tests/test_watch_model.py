@@ -231,7 +231,7 @@ class Run:
         is_told_first = self.chosen.random() < 0.5
         if is_told_first:
             self.weather.tell_all(user_id)
-        seen = Snapshots().read(written)
+        seen = Snapshots().read(written, -1)
         assert seen is not None
         is_doubtful = self.watches.state_of(user_id).take_answer(seen, mark)
         self.watches.written(user_id, is_doubtful=is_doubtful)

@@ -108,8 +108,12 @@ class Snapshots:
     def __init__(self) -> None:
         self._known: WeakValueDictionary[str, UserSnapshot] = WeakValueDictionary()
 
-    def read(self, user: Any) -> Seen | None:
-        """Return what a GraphQL ``User`` says, or ``None`` for null."""
+    def read(self, user: Any, news_from: int) -> Seen | None:
+        """Return what a GraphQL ``User`` says, or ``None`` for null.
+
+        Versions below ``news_from`` are of before what is known of the user. What was read of such a one is not
+        returned in the place of a newer one that looks the same: there was something else in between.
+        """
         if user is None:
             return None
         try:
@@ -124,7 +128,7 @@ class Snapshots:
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"The gateway sent a user that is not valid: {error!r}") from None
         known = self._known.get(snapshot.id)
-        if known == snapshot:
+        if known == snapshot and int(known.version) >= min(news_from, version):
             return Seen(version, known)
         self._known[snapshot.id] = snapshot
         return Seen(version, snapshot)

@@ -43,6 +43,11 @@ class UserState:
         self._nones = 0  # how often an event has said that there is no user
         self._deletes = 0
 
+    @property
+    def news_from(self) -> int:
+        """From which version on a snapshot is what is shown, or newer."""
+        return self._greatest + (self.is_known and self.snapshot is None)
+
     def hear(self, seen: Seen | None, *, is_first: bool) -> bool:
         """Take an event; ``is_first`` if it is the first one of its operation that is about this user."""
         if is_first:

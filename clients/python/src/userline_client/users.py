@@ -99,10 +99,10 @@ class Users:
 
         def take(data: dict[str, Any]) -> T:
             result = data.get(field)
-            seen = self._snapshots.read(result.get("user")) if isinstance(result, dict) else None
+            now = self._watches.state_of(user_id)  # another one, if what was known before is forgotten by now
+            seen = self._snapshots.read(result.get("user"), now.news_from) if isinstance(result, dict) else None
             if seen is None or not isinstance(result, dict):
                 raise ProtocolError("The gateway's answer to a write does not have the user.")
-            now = self._watches.state_of(user_id)  # another one, if what was known before is forgotten by now
             is_doubtful = now.take_answer(seen, nones)
             self._watches.written(user_id, is_doubtful=is_doubtful)
             known = now.snapshot

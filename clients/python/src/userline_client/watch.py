@@ -141,7 +141,7 @@ class UserWatch(Watch):
         """Take a user, or null."""
         if told is None:
             snapshots.forget(self.user_id)
-        return self.state.hear(snapshots.read(told), is_first=not self.is_fresh)
+        return self.state.hear(snapshots.read(told, self.state.news_from), is_first=not self.is_fresh)
 
 
 class OnlineWatch(Watch):
@@ -171,7 +171,7 @@ class OnlineWatch(Watch):
         """Take a ``UserOnline``."""
         if not isinstance(told, dict) or not isinstance(told.get("isConnected"), bool) or "user" not in told:
             raise ProtocolError(_NO_EVENT)
-        self._state.hear(snapshots.read(told["user"]), is_first=not self.is_fresh)
+        self._state.hear(snapshots.read(told["user"], self._state.news_from), is_first=not self.is_fresh)
         self._latest = UserOnline(self._state.snapshot, told["isConnected"])
         return False
 
