@@ -45,6 +45,32 @@ async def lingering_watches_alone_do_not_need_it(world: World) -> None:
     assert world.gateway.live == []
 
 
+@case(5, 33, needs="clock")
+async def who_is_served_from_what_lingers_uses_it(world: World) -> None:
+    session = await world.open(idle=5000)
+    for _ in range(8):
+        await session.get("a")
+        await world.advance(4)
+    assert len(world.gateway.connections) == len(world.gateway.subscribed) == 1
+    await world.advance(3)
+    assert world.gateway.live == []
+
+
+@case(33, 34, needs="clock random")
+async def after_a_socket_that_nothing_needed_another_is_made_at_once(world: World) -> None:
+    await world.random(1)
+    world.gateway.answer_by(lambda _, __: None)
+    session = await world.open(idle=5000, timeout=4000)
+    asking = session.start("set", user="a", input={"name": "A"})
+    await world.advance(5)
+    await world.fails(asking, "CONNECTION_TIMEOUT")
+    await world.advance(10)
+    assert world.gateway.live == []
+    world.gateway.hook = None
+    assert await session.get("a") is None
+    assert len(world.gateway.connections) == 2
+
+
 @case(33, needs="clock status")
 async def a_socket_that_nothing_needs_is_not_told_as_one_that_was_lost(world: World) -> None:
     session = await world.open()

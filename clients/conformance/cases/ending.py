@@ -118,6 +118,19 @@ async def the_app_is_asked_for_once_for_each_connection(world: World) -> None:
     assert len(world.gateway.subscribed) == 4
 
 
+@case(41, needs="clock")
+async def who_waits_for_the_app_together_fails_together(world: World) -> None:
+    world.gateway.answer_by(lambda _, __: None)
+    session = await world.open(timeout=4000)
+    asking = [session.start("app") for _ in range(3)]
+    await world.advance(4.1)
+    for each in asking:
+        await world.fails(each, "CONNECTION_TIMEOUT")
+    assert len(world.gateway.subscribed) == 1
+    world.gateway.hook = None
+    assert (await session.ask("app"))["id"] == "test"
+
+
 @case(41, needs="real")
 async def the_app_of_a_real_gateway(world: World) -> None:
     session = await world.open(world.real)

@@ -27,7 +27,10 @@ export const tick = (connection: Connection): void => {
     connection._quiet++;
     connection._core._tokens._renew();
     if (isNeeded(connection)) connection._neededAt = at;
-    else if (at - connection._neededAt >= connection._core._idleTimeout) return rest(connection, 'idle');
+    else if (at - connection._neededAt >= connection._core._idleTimeout) {
+      connection._failures = 0;
+      return rest(connection, 'idle');
+    }
     if (connection._quiet >= connection._deadline) giveUp(connection);
     else if (passed > TICK + LEAP) ask(connection, 3);
     else if (connection._quiet === 5) ask(connection, 7);

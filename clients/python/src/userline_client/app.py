@@ -36,15 +36,26 @@ class Apps:
         self._requests = requests
         self._app: App | None = None
         self._opened = -1
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[App] | None = None
 
     async def get(self) -> App:
-        """Return the app."""
-        async with self._asking:  # one request at a time; others wait and use its result
-            if self._app is None or self._opened != self._connection.opened or not self._connection.is_open:
-                app = await self._requests.ask(APP, {}, lambda data: _read(data.get("app")))
-                self._app, self._opened = app, self._connection.opened
+        """Return the app. All who wait for it at the same time wait for one answer."""
+        if self._app is not None and self._opened == self._connection.opened and self._connection.is_open:
             return self._app
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), name="userline app")
+            self._asking.add_done_callback(self._asked)
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> App:
+        self._app = await self._requests.ask(APP, {}, lambda data: _read(data.get("app")))
+        self._opened = self._connection.opened
+        return self._app
+
+    def _asked(self, task: asyncio.Task[App]) -> None:
+        self._asking = None
+        if not task.cancelled():
+            task.exception()  # perhaps nobody waits for it any more
 
 
 def _read(app: Any) -> App:

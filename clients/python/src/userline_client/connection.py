@@ -114,6 +114,12 @@ class Connection:
         if self._link is not None and self._idle is None and not self._is_needed():
             self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._close_idle)
 
+    def note_use(self) -> None:
+        """Note that somebody was served with what came over the socket: it is idle from now on."""
+        if self._idle is not None:
+            self._keep()
+            self.settle()
+
     def use_token(self) -> None:
         """Show the gateway the token that was just set."""
         if self._task is None or self._task.done():
@@ -195,7 +201,7 @@ class Connection:
             await self._use_socket()
         except ENDS as end:
             if isinstance(end, TokenCallbackFailed):
-                logger.warning("on_need_token has failed. It is called again later", exc_info=end.__cause__)
+                end.log()
             match judge(end, was_open=self.limits is not None):
                 case Lost(problem, hint, refusal):
                     logger.info("There is no connection to the gateway: %s", problem)
@@ -221,7 +227,7 @@ class Connection:
             self.problem = ""
             link = self._link = Link(socket, self.limits)
             self._liveness.look_after(link)
-            helpers = [asyncio.create_task(link.write()), asyncio.create_task(self._keep_token())]
+            helpers = [asyncio.create_task(link.write()), asyncio.create_task(self._tokens.renew_in_time())]
             try:
                 if self._tokens.current != token:
                     self.use_token()
@@ -290,10 +296,3 @@ class Connection:
         token = self._tokens.current
         self._note_shown(token)
         link.send(token_message("ping", token))
-
-    async def _keep_token(self) -> None:
-        while True:
-            try:
-                await self._tokens.renew_in_time()
-            except TokenCallbackFailed as failed:
-                logger.warning("on_need_token has failed. It is called again later", exc_info=failed.__cause__)

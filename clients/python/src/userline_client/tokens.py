@@ -7,12 +7,15 @@ import base64
 import binascii
 import inspect
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from userline_client.errors import InvalidInput
+
+logger: logging.Logger = logging.getLogger("userline_client")
 
 OnNeedToken: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function that takes no arguments and returns a new token (a JWT), or an awaitable of one."""
@@ -24,6 +27,10 @@ _LEAST_PAUSE = 0.2
 
 class TokenCallbackFailed(Exception):
     """``on_need_token`` raised, or returned no token; the cause says which."""
+
+    def log(self) -> None:
+        """Tell the application's developers."""
+        logger.warning("on_need_token has failed. It is called again later", exc_info=self.__cause__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +149,7 @@ class Tokens:
             await asyncio.gather(asking, setting, return_exceptions=True)
 
     async def renew_in_time(self) -> None:
-        """Ask for a new token before the current one expires, each time; never returns.
-
-        Raises ``TokenCallbackFailed``, after which it can be called again.
-        """
+        """Ask for a new token before the current one expires, each time; never returns."""
         while True:
             token = self.current
             try:
@@ -153,7 +157,10 @@ class Tokens:
                     await self._changed.wait()
             except TimeoutError:
                 if self.current == token:
-                    await self.ask()
+                    try:
+                        await self.ask()
+                    except TokenCallbackFailed as failed:
+                        failed.log()
 
     def _seconds_until_renewal(self) -> float | None:
         if self.claims.expires_at is None or not self.can_ask:

@@ -93,6 +93,8 @@ class Watches:
                 self._wait(watch, -1)
         elif not watch.is_held:
             self._linger(watch)
+            if watch.carrier is not None:
+                watch.carrier.connection.note_use()
         return watch.state.snapshot
 
     def state_of(self, user_id: str) -> UserState:
