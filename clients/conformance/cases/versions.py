@@ -149,7 +149,7 @@ async def what_has_come_while_a_deletion_was_under_way_is_decided_by_events(worl
     session, subscription = await watching(world)
 
     def hook(_: Any, message: Message) -> bool:
-        return bool(message["type"] == "subscribe" and "deleteUser" in message["payload"]["query"])
+        return bool(message["type"] == "subscribe" and _is_deletion(message))
 
     world.gateway.hook = hook
     deleting = session.start("delete", user="a")
@@ -164,6 +164,27 @@ async def what_has_come_while_a_deletion_was_under_way_is_decided_by_events(worl
     assert await deleting is True
     await world.settle()
     assert subscription.names == ["one", "two", "created anew"]
+
+
+@case(16)
+async def a_deletion_counts_for_who_begins_to_watch_meanwhile(world: World) -> None:
+    """The watch that there was when it began has ended."""
+    asked: list[str] = []
+    world.gateway.answer_by(lambda _, operation: asked.append(operation))
+    session = await world.open()
+    refused = await session.subscribe("a")
+    deleting = session.start("delete", user="a")
+    await world.until(lambda: len(asked) == 2)
+    watch, deletion = (each["id"] for each in sorted(world.gateway.subscribed, key=_is_deletion))
+    world.gateway.socket.refuse(watch, "FORBIDDEN")
+    assert (await refused.terminated())["type"] == "error"
+    subscription = await session.subscribe("a")
+    await world.until(lambda: len(asked) == 3)
+    world.gateway.socket.next(deletion, {"deleteUser": {"deleted": True}})
+    world.gateway.socket.complete(deletion)
+    assert await deleting is True
+    await world.settle()
+    assert subscription.names == [None]
 
 
 @case(15, 16)
@@ -184,3 +205,7 @@ async def nothing_while_an_own_deletion_is_under_way_is_shown(world: World) -> N
     await world.settle()
     assert subscription.names == ["one", "two", None]
     assert len(world.gateway.watched) == 1
+
+
+def _is_deletion(message: Message) -> bool:
+    return "deleteUser" in message["payload"]["query"]

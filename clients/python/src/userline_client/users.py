@@ -78,7 +78,10 @@ class Users:
             if not isinstance(result, dict) or not isinstance(result.get("deleted"), bool):
                 raise ProtocolError("The gateway's answer to a deletion does not have the result.")
             self._snapshots.forget(user_id)
-            self._watches.written(user_id, is_doubtful=state.take_deletion(mark))
+            now = self._watches.state_of(user_id)
+            # Of another one nothing was known when the deletion began.
+            is_doubtful = now.take_deletion(mark if now is state else 0)
+            self._watches.written(user_id, is_doubtful=is_doubtful)
             return bool(result["deleted"])
 
         try:
