@@ -25,7 +25,7 @@ class Cue:
         self.is_old = False
         self.refused: dict[str | None, tuple[int, str]] = {}
         """The tokens that are no good, and what sockets with them are closed with."""
-        self._asked: list[tuple[End, str]] = []
+        self._asked: list[tuple[str, Running]] = []
         self.wrong: list[str] = []
         """What they must not have done."""
         self.known: set[str] = set()
@@ -47,12 +47,12 @@ class Cue:
             self._limits[end] = self.gateway.limits or {}
         elif kind == "complete":
             for running in [each for each in self.running() if each.end is end and each.id == message["id"]]:
-                self._asked.append((end, f"end {running.label}"))
+                self._asked.append(("end", running))
                 self._running.remove(running)
         elif kind == "subscribe":
             running = Running(end, message, [])
             running.untold = running.ids if running.field == "usersChanged" else [running.field]
-            self._asked.append((end, f"begin {running.label}"))
+            self._asked.append(("begin", running))
             self._check(running)
             self._running.append(running)
             if self.is_old and running.field == "usersChanged":
@@ -97,9 +97,17 @@ class Cue:
         self._running = [each for each in self._running if not each.end.is_closed and not each.end.is_swallowed]
         return sorted(self._running, key=lambda each: each.label)
 
-    def asked(self) -> list[str]:
-        """Return what clients have begun and ended since ``forget``. Who closes a socket need not end what it has."""
-        return sorted(what for end, what in self._asked if not (end.is_closed and what.startswith("end")))
+    def asked(self, *, is_grouping_free: bool) -> list[str]:
+        """Return what clients have begun and ended since ``forget``. Who closes a socket need not end what it has.
+
+        If clients are free in which users they watch together, each is told alone.
+        """
+        return sorted(
+            f"{kind} {label}"
+            for kind, running in self._asked
+            if not (running.end.is_closed and kind == "end")
+            for label in (running.labels if is_grouping_free else [running.label])
+        )
 
     def forget(self) -> None:
         """Forget what clients have begun and ended."""

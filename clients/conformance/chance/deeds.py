@@ -155,9 +155,11 @@ class Deeds(Cue):
         return [found[pick % len(found)]] if found else []
 
     def _picked_sockets(self, pick: int) -> list[End]:
+        """Return all sockets, or those of one session: how many it has, it is free in where not everything fits one."""
         sockets = self.sockets()
-        place = pick % (len(sockets) + 1)
-        return sockets if place == len(sockets) else [sockets[place]]
+        slots = sorted(set(map(slot_of, sockets)))
+        place = pick % (len(slots) + 1)
+        return sockets if place == len(slots) else [each for each in sockets if slot_of(each) == slots[place]]
 
 
 def _error(code: str, retry: float | None) -> Message:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clients.conformance.chance.checks import Checks
 from clients.conformance.chance.deeds import Deeds
 from clients.conformance.chance.running import slot_of
-from clients.conformance.chance.script import SLOTS
+from clients.conformance.chance.script import SLOTS, TIGHT_LIMITS
 from clients.conformance.driver import ClientError
 from clients.conformance.world import Failure, token_of
 
@@ -69,11 +69,17 @@ class Player:
         self.passed = 0.0
         self._tokens = 0
         self._has_been_silent = False
+        # Where not everything fits one socket, and where callbacks watch users in the same turn, clients are free in
+        # which users they watch together.
+        self._is_grouping_free = False
         self.checks = Checks(self)
 
     async def do(self, number: int, step: Step) -> None:
         """Do what a step says, and return when nothing more comes of it."""
         given = {name: value for name, value in step.items() if name != "do"}
+        self._is_grouping_free |= step.get("limits") in TIGHT_LIMITS or any(
+            command.get("callback") == "join" for command in step.get("commands", ())
+        )
         own = getattr(self, f"_do_{step['do']}", None)
         if own is None:
             self.cue.do(step)
@@ -238,10 +244,11 @@ class Player:
             what = outcome(call)
             is_of_many = many & set(label.replace(" i", " ").split())
             seen[f"answer to {label}"] = "there" if is_of_many and "ok" in what else what
-        seen["asked"] = self.cue.asked()
+        seen["asked"] = self.cue.asked(is_grouping_free=self._is_grouping_free)
         sockets = self.cue.sockets()
         for slot, session in enumerate(self.sessions):
-            seen[f"sockets of {slot}"] = sorted(str(each.token) for each in sockets if slot_of(each) == slot)
+            tokens = sorted(str(each.token) for each in sockets if slot_of(each) == slot)
+            seen[f"sockets of {slot}"] = sorted(set(tokens)) if self._is_grouping_free else tokens
             if session is not None:
                 seen[f"errors of {slot}"] = plain(session.errors)
                 seen[f"tokens asked by {slot}"] = session.asks

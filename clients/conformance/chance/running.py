@@ -64,3 +64,10 @@ class Running:
         if "ids" in variables:
             variables["ids"] = sorted(variables["ids"])
         return json.dumps([slot_of(self.end), self.field, variables], sort_keys=True)
+
+    @property
+    def labels(self) -> list[str]:
+        """The same, of each user alone that it watches together with others."""
+        if self.field != "usersChanged":
+            return [self.label]
+        return [json.dumps([slot_of(self.end), self.field, user_id]) for user_id in self.ids]

@@ -36,24 +36,24 @@ class Apps:
         self._requests = requests
         self._app: App | None = None
         self._opened = -1
-        self._asking: asyncio.Task[App] | None = None
+        self._request: asyncio.Task[App] | None = None
 
     async def get(self) -> App:
         """Return the app. All who wait for it at the same time wait for one answer."""
         if self._app is not None and self._opened == self._connection.opened and self._connection.is_open:
             return self._app
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="userline app")
-            self._asking.add_done_callback(self._asked)
-        return await asyncio.shield(self._asking)
+        if self._request is None:
+            self._request = asyncio.create_task(self._ask(), name="userline app")
+            self._request.add_done_callback(self._ended)
+        return await asyncio.shield(self._request)
 
     async def _ask(self) -> App:
         self._app = await self._requests.ask(APP, {}, lambda data: _read(data.get("app")))
         self._opened = self._connection.opened
         return self._app
 
-    def _asked(self, task: asyncio.Task[App]) -> None:
-        self._asking = None
+    def _ended(self, task: asyncio.Task[App]) -> None:
+        self._request = None
         if not task.cancelled():
             task.exception()  # perhaps nobody waits for it any more
 
