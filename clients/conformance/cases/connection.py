@@ -45,6 +45,22 @@ async def lingering_watches_alone_do_not_need_it(world: World) -> None:
     assert world.gateway.live == []
 
 
+@case(33, needs="clock")
+async def what_is_watched_for_nobody_does_not_need_it(world: World) -> None:
+    session = await world.open(idle=5000)
+    await session.get("a")
+    world.gateway.answer_by(lambda _, __: None)
+    name = world.new_name("s")
+    subscribe = world.command("subscribe", session=session.name, subscription=name, user="b")
+    await asyncio.gather(*world.together([subscribe, world.command("unsubscribe", subscription=name)]))
+    await world.settle()
+    assert len(world.gateway.subscribed) == 2
+    await world.advance(4)
+    assert len(world.gateway.live) == 1
+    await world.advance(3)
+    assert world.gateway.live == []
+
+
 @case(5, 33, needs="clock")
 async def who_is_served_from_what_lingers_uses_it(world: World) -> None:
     session = await world.open(idle=5000)

@@ -95,6 +95,7 @@ class Connection:
         self.need()
         if self._link is not None and not self._link.is_closing:
             self._send(self._link, operation_id, operation)
+        self.settle()
 
     def stop(self, operation: Operation) -> None:
         """End an operation; nothing happens if it is over."""
