@@ -73,7 +73,7 @@ def _sendable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_sendable(key): _sendable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_sendable(item) for item in value]
+        return type(value)(map(_sendable, value))
     return value
 
 

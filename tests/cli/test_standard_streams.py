@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -84,9 +85,18 @@ def test_a_gateway_needs_none_of_them(tmp_path: Path, closed: str) -> None:
         env={name: value for name, value in os.environ.items() if not name.startswith("USERLINE_")},
         stderr=subprocess.DEVNULL,
     )
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
-        asyncio.run(until(path.exists, 60))
-        for _ in range(3):
-            assert client.get("/graphql?query={app{id}}", headers={"connection": "close"}).status_code == 200
-    process.terminate()
-    assert process.wait(60) == 0
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
+            asyncio.run(until(lambda: listens(path), 60))
+            for _ in range(3):
+                assert client.get("/graphql?query={app{id}}", headers={"connection": "close"}).status_code == 200
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as end:
+        return end.connect_ex(str(path)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import time
 from collections import Counter
 from contextlib import AsyncExitStack, aclosing
 from random import Random
@@ -165,7 +166,11 @@ class Story:
             name = user and user["name"]
             await until(lambda u=user_id, n=name: all(w.last(u) == n for w in watchers), 30)  # type: ignore[misc]
             for gateway in range(len(self._deployment.gateways)):
-                assert await self.ask(gateway, READ, id=user_id) == user
+                # What an import wrote, a gateway knows when it has read the user again.
+                deadline = time.monotonic() + 30
+                while (found := await self.ask(gateway, READ, id=user_id)) != user:
+                    assert time.monotonic() < deadline, found
+                    await asyncio.sleep(0.1)
         return left
 
 

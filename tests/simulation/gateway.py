@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from userline.changes.reading import Reading
     from userline.execution.documents import DocumentCache
     from userline.execution.engine import Engine
-    from userline.users.record import UserSnapshot
+    from userline.users.record import Change, UserSnapshot
 
 T = TypeVar("T")
 
@@ -69,18 +69,23 @@ class Gateway(Owner):
         self.app = self._context.run(self.runtime.make_app)
         self.connections: list[Connection] = []
         """The sockets that it serves."""
-        self.written: Counter[str] = Counter()
-        """How many writes of a user the store has answered."""
-        self._count_writes(self.runtime.hub)
+        self.repeated: Counter[str] = Counter()
+        """How often watchers of a user may be told what they know: for who wrote it, or saw what was in between."""
+        self._count_repeats(self.runtime.hub)
 
-    def _count_writes(self, hub: Hub) -> None:
-        take_outcome = hub.take_outcome
+    def _count_repeats(self, hub: Hub) -> None:
+        take_outcome, hear = hub.take_outcome, hub.hear
 
         def take(reading: Reading, user_id: str, *given: Any, **named: Any) -> UserSnapshot | None:
-            self.written[user_id] += reading.is_write
+            self.repeated[user_id] += reading.is_write
             return take_outcome(reading, user_id, *given, **named)
 
-        hub.take_outcome = take  # type: ignore[method-assign]
+        def hear_and_count(change: Change, *, is_seen: bool = False) -> None:
+            entry = hub._entries.get(change.id)
+            self.repeated[change.id] += is_seen and entry is not None and entry.is_quiet
+            hear(change, is_seen=is_seen)
+
+        hub.take_outcome, hub.hear = take, hear_and_count  # type: ignore[method-assign]
 
     @property
     def untold(self) -> int:

@@ -30,6 +30,7 @@ class Watching:
         """What was seen last."""
         self.has_begun = False
         """Whether anything was seen."""
+        self._repeats = 0
         self._is_again = False
         """Whether something was seen since it began to watch, this time."""
         self.slowness = slowness
@@ -63,7 +64,9 @@ class Watching:
         """See a state."""
         self.world.note(f"{self} sees {state}")
         if self._is_again and state == self.seen and self.may_not_repeat(state):
-            self.world.fail(f"{self} was told of {state} twice")
+            self._repeats += 1
+            if self._repeats > self.gateway.repeated[self.user_id]:
+                self.world.fail(f"{self} was told of {state} twice")
         self.has_begun = self._is_again = True
         self.seen = state
         problem = self._floor.take(self.user_id, state)
@@ -107,8 +110,6 @@ class Attached(Watching):
     """Watches as the slots of a socket do: it is told in the turn in which it happens."""
 
     is_new = True
-    _again = 0
-    """How often it was told once more that there is no user."""
 
     def offer(self, snapshot: UserSnapshot | None) -> bool:
         """Take a snapshot from the hub."""
@@ -116,11 +117,9 @@ class Attached(Watching):
         self.take(snapshot)
         return False
 
-    def may_not_repeat(self, state: State | None) -> bool:
-        """Nothing is passed over, but a user who was deleted before the answer to the write, which shows the user."""
-        if state is None:
-            self._again += 1
-        return state is not None or self._again > self.gateway.written[self.user_id]
+    def may_not_repeat(self, _: State | None) -> bool:
+        """Nothing is passed over."""
+        return True
 
     async def watch(self) -> None:
         """Be told until the end."""

@@ -34,6 +34,11 @@ def test_teardown(broken):
     pass
 
 
+@pytest.mark.skip(reason=HALF)
+def test_skipped():
+    pass
+
+
 def test_last():
     pass
 """
@@ -42,7 +47,7 @@ def test_last():
 def test_half_a_character_in_a_failure_ends_no_other_test(tmp_path: Path) -> None:
     (tmp_path / "test_failures.py").write_text(FAILURES)
     flags = ["-n", "1", "-p", "tests.conftest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", "/dev/null"]
-    command = [sys.executable, "-m", "pytest", "-W", "ignore", *flags, str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-ra", "-W", "ignore", *flags, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert "2 failed, 2 passed, 1 error" in done.stdout, done.stdout
+    assert "2 failed, 2 passed, 1 skipped, 1 error" in done.stdout, done.stdout
     assert "\\ud83d" in done.stdout

@@ -17,6 +17,10 @@ ROUNDS = 8
 """So many new connections in a row meet every one of two workers, as good as certainly."""
 
 
+def _is_whole(told: str) -> bool:
+    return any(each in told for each in ("were reloaded", "read again", "not reloaded", "needs a restart"))
+
+
 class Reloaded:
     """A gateway in a directory of its own, with what its ``.env`` file has."""
 
@@ -44,14 +48,14 @@ class Reloaded:
         self.write(merged)
         return self.tell()
 
-    def tell(self) -> str:
-        """Send SIGHUP, and return what the log says then."""
+    def tell(self, last: str = "") -> str:
+        """Send SIGHUP, and return what the log says then; ``last`` is what it says last, if it says several things."""
         before = len(self.gateway.log)
         self.hang_up()
         deadline = time.monotonic() + 20
         while True:
             told = "".join(line for line in self.gateway.log[before:].splitlines(True) if "[userline]" in line)
-            if "were reloaded" in told or "read again" in told or "not reloaded" in told or "needs a restart" in told:
+            if (last and last in told) or (not last and _is_whole(told)):
                 return self.gateway.log[before:]
             assert time.monotonic() < deadline, self.gateway.log[before:]
             time.sleep(0.05)

@@ -208,7 +208,8 @@ def test_a_file_that_cannot_be_read_changes_nothing(gateway: Reloaded, how: str)
 
 
 def test_what_needs_a_restart_is_told_and_the_rest_is_taken(gateway: Reloaded) -> None:
-    log = gateway.reload(CACHE_USERS=7, ACCESS_LOG="false")
+    gateway.write(gateway.values | {"CACHE_USERS": 7, "ACCESS_LOG": "false"})
+    log = gateway.tell("were reloaded")
     assert "USERLINE_CACHE_USERS is 7 (.env file). It needs a restart; until then it stays 10000." in log
     assert "The settings were reloaded. USERLINE_ACCESS_LOG is false (.env file)." in log
     gateway.until(lambda: not has_line(gateway))
