@@ -65,6 +65,8 @@ class Link(Protocol):
     - A link receives no message that was published before it was joined.
     - A link that may have missed a message raises, and returns no further message.
     - At most one call of ``publish`` and one call of ``hear`` are under way at a time; both may run at the same time.
+    - It is closed when no call of ``hear`` is under way. Who calls it after that gets an ``Exception``, as after any
+      failure, or hears nothing; never a ``CancelledError``.
     """
 
     async def publish(self, channel: str, message: bytes) -> None:

@@ -88,6 +88,7 @@ class Rejoining(BroadcastBackend):
         self._beats = 0
         self._wanted = asyncio.Event()
         self._joined: _Joined | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._told: set[str] = set()
         """What to do about the outage there is, as far as the log has said it."""
@@ -111,7 +112,8 @@ class Rejoining(BroadcastBackend):
         self._channels.discard(channel)
         if not self._channels:
             self._wanted.clear()
-            await self._leave()
+            if self._joined is not None:  # whoever hears there leaves it
+                self._joined.failure = self._joined.failure or NotJoinedError()
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish, or raise what the backend raises: then it may have been published all the same."""
@@ -127,6 +129,7 @@ class Rejoining(BroadcastBackend):
         """Return the next message, however long that takes and however often the connection is lost meanwhile."""
         while True:
             if not self._wanted.is_set():
+                await self._leave()
                 await self._wanted.wait()
             try:
                 if self._joined is not None and not self._is_shared:
@@ -134,7 +137,8 @@ class Rejoining(BroadcastBackend):
                 else:
                     heard = await self._next()
             except Exception as error:  # noqa: BLE001 - broadcaster's listener ends for good with whatever is raised
-                await self._lost(error)
+                if self._wanted.is_set():  # else the link was closed, because nobody listens any more
+                    await self._lost(error)
             else:
                 if heard is not None:
                     return Event(heard.channel, heard.message)  # type: ignore[arg-type] # it says str and takes anything
@@ -236,4 +240,6 @@ class Rejoining(BroadcastBackend):
         joined, self._joined = self._joined, None
         if joined is not None:
             joined.failure = joined.failure or NotJoinedError()
-            await joined.link.close()
+            self._leaving = asyncio.create_task(joined.link.close())
+        if self._leaving is not None:  # to the end, also for who comes after one that was cancelled here
+            await asyncio.shield(self._leaving)

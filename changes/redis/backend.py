@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from userline.changes.protocol import Heard, LinkFacts
+from userline.changes.protocol import Heard, LinkFacts, NotJoinedError
 from userline.changes.redis.answers import ReplicaError, StaleSentinelError
 from userline.changes.redis.publisher import Publisher, ask_cluster, ask_role
 from userline.changes.redis.refusals import explain
@@ -192,6 +192,8 @@ class _RedisLink:
 
     def _raise_if_moved(self) -> None:
         if self._watching is not None and self._watching.done():
+            if self._watching.cancelled():  # the link is closed
+                raise NotJoinedError
             self._watching.result()
 
     async def facts(self) -> LinkFacts:

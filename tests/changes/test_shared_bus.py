@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -149,6 +150,18 @@ async def test_stopping_while_the_bus_is_away_takes_no_longer_than_it_says(url: 
     await listener.bus.stop()
     assert time.monotonic() - started < 5
     assert listener.bus.waiting == 1
+
+
+async def test_it_can_be_stopped_at_any_moment(join: Join, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is raised or logged, and nothing is left open (or the collector would complain)."""
+    for number in range(25):
+        listeners = await asyncio.gather(*(join() for _ in range(4)))
+        for listener in listeners:
+            listener.bus.publish(snapshot(number + 1))
+            await asyncio.sleep(random.choice([0, 0, 0.001, 0.02, 0.2]))
+        caplog.clear()
+        await asyncio.gather(*(listener.bus.stop() for listener in listeners))
+        assert caplog.messages == []
 
 
 async def test_two_hundred_publishers_at_once_lose_nothing(join: Join) -> None:

@@ -168,6 +168,24 @@ async def test_who_never_makes_a_token_is_waited_for_until_one_is_set(guarded: R
         assert ended == ["no longer waited for"]
 
 
+@pytest.mark.behaviour(43)
+async def test_a_token_that_is_cancelled_is_one_that_failed(guarded: RunningGateway) -> None:
+    """What the application awaits for it may be a task of its own, which it cancels."""
+    user_id = new_id()
+    asked = 0
+
+    async def next_token() -> str:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise asyncio.CancelledError
+        return token_of(user_id)
+
+    async with session_with(guarded, on_need_token=next_token, backoff=SOON) as session:
+        assert await session.user(user_id).get() is None
+    assert asked == 3
+
+
 @pytest.mark.behaviour(44)
 async def test_a_next_token_that_is_refused_too_ends_it_all(guarded: RunningGateway) -> None:
     errors: list[UserlineError] = []

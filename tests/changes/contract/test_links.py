@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,17 @@ async def test_closing_leaves_nothing_behind(ground: Ground) -> None:
             break
         await asyncio.sleep(0.05)
     assert held() == before
+
+
+async def test_a_link_that_is_closed_cancels_nobody(ground: Ground) -> None:
+    """Who listens or publishes would end without a word."""
+    link = await ground.join("a:b:c")
+    await link.close()
+    for _ in range(2):
+        with suppress(Exception):
+            assert await link.hear(0.01) is None
+        with suppress(Exception):
+            await link.publish("a:b:c", b"x")
 
 
 async def test_what_is_known_of_the_server(ground: Ground) -> None:

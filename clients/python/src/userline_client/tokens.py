@@ -135,7 +135,13 @@ class Tokens:
         """Use the token that is awaited, unless another one is set meanwhile: nobody waits for it then."""
 
         async def wait() -> str:
-            return await asked
+            try:
+                return await asked
+            except asyncio.CancelledError:
+                current = asyncio.current_task()
+                if current is not None and current.cancelling():
+                    raise
+                raise RuntimeError("What on_need_token has returned was cancelled.") from None
 
         asking = asyncio.create_task(wait(), name="userline on_need_token")
         setting = asyncio.create_task(self._changed.wait(), name="userline set_token")
