@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.outside
 
-DONE: Final = ["create", "get", "put what was read", "patch", "null", "batch", "delete", "error"]
+DONE: Final = ["create", "get", "put what was read", "patch", "null", "batch", "condition", "delete", "error"]
 
 
 def test_typescript(run: Callable[..., list[str]], description: Path) -> None:

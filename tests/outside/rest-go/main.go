@@ -31,13 +31,13 @@ func main() {
 	check(err)
 
 	put := func(patch generated.UserPatch) generated.Written {
-		answer, err := client.SetUserWithResponse(ctx, "userline", id, patch)
+		answer, err := client.SetUserWithResponse(ctx, "userline", id, nil, patch)
 		check(err)
 		expect(answer.StatusCode(), 200, string(answer.Body))
 		return *answer.JSON200
 	}
 	get := func() generated.User {
-		answer, err := client.GetUserWithResponse(ctx, "userline", id)
+		answer, err := client.GetUserWithResponse(ctx, "userline", id, nil)
 		check(err)
 		expect(answer.StatusCode(), 200)
 		return *answer.JSON200
@@ -97,16 +97,24 @@ func main() {
 	expect((*several.JSON200)[id], generated.Written{Created: false, Changed: true})
 	done("batch")
 
-	deleted, err := client.DeleteUserWithResponse(ctx, "userline", id)
+	nobody := "*"
+	exists, err := client.SetUserWithResponse(
+		ctx, "userline", id, &generated.SetUserParams{IfNoneMatch: &nobody}, generated.UserPatch{Name: &bob},
+	)
+	check(err)
+	expect(exists.JSON412.ErrorCode, generated.PRECONDITIONFAILED)
+	done("condition")
+
+	deleted, err := client.DeleteUserWithResponse(ctx, "userline", id, nil)
 	check(err)
 	expect(deleted.JSON200.Deleted, true)
-	gone, err := client.GetUserWithResponse(ctx, "userline", id)
+	gone, err := client.GetUserWithResponse(ctx, "userline", id, nil)
 	check(err)
 	expect(gone.JSON404.ErrorCode, generated.NOTFOUND)
 	done("delete")
 
 	empty := ""
-	refused, err := client.SetUserWithResponse(ctx, "userline", id, generated.UserPatch{
+	refused, err := client.SetUserWithResponse(ctx, "userline", id, nil, generated.UserPatch{
 		Name: &empty, Locale: nullable.NewNullableWithValue("x_y"),
 	})
 	check(err)

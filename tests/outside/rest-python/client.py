@@ -68,6 +68,12 @@ written = set_users.sync("userline", client=client, body=several)
 assert written[USER_ID] == Written(created=False, changed=True)
 print("done: batch")
 
+another = UserPatch(name="Another")
+exists = set_user.sync("userline", USER_ID, client=client, body=another, if_none_match="*")
+assert isinstance(exists, Error)
+assert exists.error_code == ErrorCode.PRECONDITION_FAILED
+print("done: condition")
+
 assert delete_user.sync("userline", USER_ID, client=client) == Deleted(deleted=True)
 gone = get_user.sync("userline", USER_ID, client=client)
 assert isinstance(gone, Error)

@@ -55,6 +55,13 @@ const several = await client.PUT('/v1/{appId}/users', {
 assert.deepEqual(several.data?.[id], { created: false, changed: true });
 done('batch');
 
+const exists = await client.PUT('/v1/{appId}/users/{id}', {
+  params: { ...params, header: { 'If-None-Match': '*' } },
+  body: { name: 'Another' },
+});
+assert.equal(exists.error?.errorCode, 'PRECONDITION_FAILED');
+done('condition');
+
 assert.deepEqual((await client.DELETE('/v1/{appId}/users/{id}', { params })).data, { deleted: true });
 assert.equal((await client.GET('/v1/{appId}/users/{id}', { params })).error?.errorCode, 'NOT_FOUND');
 done('delete');

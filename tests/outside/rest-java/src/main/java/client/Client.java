@@ -74,8 +74,12 @@ public final class Client {
     expect(api.setUsers("userline", several).get(ID), written(false, true));
     done("batch");
 
-    expect(api.deleteUser("userline", ID).getDeleted(), true);
-    expectError(() -> api.getUser("userline", ID), 404, ErrorCode.NOT_FOUND);
+    var another = new UserPatch().name("Another");
+    expectError(() -> api.setUser("userline", ID, another, null, "*"), 412, ErrorCode.PRECONDITION_FAILED);
+    done("condition");
+
+    expect(api.deleteUser("userline", ID, null, null).getDeleted(), true);
+    expectError(() -> api.getUser("userline", ID, null, null), 404, ErrorCode.NOT_FOUND);
     done("delete");
 
     expectError(() -> put(new UserPatch().name("").locale("x_y")), 400, ErrorCode.BAD_USER_INPUT);
@@ -83,11 +87,11 @@ public final class Client {
   }
 
   private static Written put(UserPatch patch) throws ApiException {
-    return api.setUser("userline", ID, patch);
+    return api.setUser("userline", ID, patch, null, null);
   }
 
   private static User get() throws ApiException {
-    return api.getUser("userline", ID);
+    return api.getUser("userline", ID, null, null);
   }
 
   private static Written written(boolean created, boolean changed) {
